@@ -1,0 +1,556 @@
+//! A `serde` serializer that writes compact JSON to the output window.
+//!
+//! Same text as `serde_json::to_string`, which the tests hold it to, but for floats that are
+//! written with an exponent (`1e16` here, `1e+16` there). One type serves values and map keys: a
+//! key is a value that must be a string, so numbers are quoted and the rest is refused.
+
+use core::fmt::{self, Display, Write};
+
+use serde::{Serialize, ser};
+
+use crate::runtime::alloc::string::{String, ToString};
+use crate::runtime::output::{Output, OutputFull};
+
+/// Why a value could not be written.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Error {
+    /// The text is longer than the window.
+    Full(OutputFull),
+    /// A map key is neither a string nor a number.
+    Key,
+    /// The value's own `Serialize` gave up.
+    Custom(String),
+}
+
+impl Display for Error {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Full(full) => full.fmt(formatter),
+            Self::Key => {
+                formatter.write_str("the result has no JSON form: a map key must be a string")
+            }
+            Self::Custom(text) => write!(formatter, "the result has no JSON form: {text}"),
+        }
+    }
+}
+
+impl core::error::Error for Error {}
+
+impl ser::Error for Error {
+    fn custom<T: Display>(message: T) -> Self {
+        Self::Custom(message.to_string())
+    }
+}
+
+impl From<OutputFull> for Error {
+    fn from(full: OutputFull) -> Self {
+        Self::Full(full)
+    }
+}
+
+type Written = Result<(), Error>;
+
+/// Appends the JSON of `value`. After an error the output ends with an incomplete text.
+pub(super) fn append(value: &impl Serialize, output: &mut Output) -> Written {
+    value.serialize(Serializer { output, is_key: false })
+}
+
+/// For `#[serde(serialize_with)]`: a value as the string it displays as, streamed.
+pub(super) fn as_text<S: ser::Serializer>(
+    value: &impl Display,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(value)
+}
+
+/// Writes one value, or one map key.
+struct Serializer<'a> {
+    output: &'a mut Output,
+    is_key: bool,
+}
+
+impl<'a> Serializer<'a> {
+    /// A number or a boolean, which JSON allows as a key only in quotes.
+    fn scalar(self, text: fmt::Arguments<'_>) -> Written {
+        let quote = if self.is_key { "\"" } else { "" };
+        display(self.output, format_args!("{quote}{text}{quote}"))
+    }
+
+    /// Anything that cannot be a key.
+    fn no_key(self) -> Result<&'a mut Output, Error> {
+        if self.is_key { Err(Error::Key) } else { Ok(self.output) }
+    }
+
+    /// A list of elements between brackets.
+    fn list(self, open: &str, close: &'static str) -> Result<List<'a>, Error> {
+        let output = self.no_key()?;
+        output.write(open.as_bytes())?;
+        Ok(List { output, is_first: true, close })
+    }
+
+    /// `{"variant":` and a list; `close` also ends the object.
+    fn variant_list(
+        self,
+        variant: &str,
+        open: &str,
+        close: &'static str,
+    ) -> Result<List<'a>, Error> {
+        let output = self.no_key()?;
+        open_variant(output, variant)?;
+        Serializer { output, is_key: false }.list(open, close)
+    }
+}
+
+/// `{"variant":`
+fn open_variant(output: &mut Output, variant: &str) -> Written {
+    output.write(b"{")?;
+    string(output, variant)?;
+    Ok(output.write(b":")?)
+}
+
+/// Writes formatted text as it is. Only a full output fails: a `Display` has no error of its own.
+fn display(output: &mut Output, text: fmt::Arguments<'_>) -> Written {
+    output.write_fmt(text).map_err(|fmt::Error| output.full().into())
+}
+
+/// Writes text as a JSON string.
+fn string(output: &mut Output, text: &str) -> Written {
+    output.write(b"\"")?;
+    escape(output, text)?;
+    Ok(output.write(b"\"")?)
+}
+
+/// Writes text as the inside of a JSON string (RFC 8259, section 7): runs as they are, and between
+/// them what must be escaped.
+fn escape(output: &mut Output, text: &str) -> Result<(), OutputFull> {
+    let mut rest = text.as_bytes();
+    loop {
+        let plain = rest.iter().position(|byte| needs_escape(*byte));
+        let (run, tail) = rest.split_at(plain.unwrap_or(rest.len()));
+        output.write(run)?;
+        let Some((byte, after)) = tail.split_first() else {
+            return Ok(());
+        };
+        output.write(escape_sequence(*byte).trim_ascii_end())?;
+        rest = after;
+    }
+}
+
+fn needs_escape(byte: u8) -> bool {
+    byte < b' ' || byte == b'"' || byte == b'\\'
+}
+
+/// What stands for a byte that may not appear in a string; spaces at its end do not count.
+fn escape_sequence(byte: u8) -> [u8; 6] {
+    match byte {
+        b'"' => *b"\\\"    ",
+        b'\\' => *b"\\\\    ",
+        b'\x08' => *b"\\b    ",
+        b'\x0C' => *b"\\f    ",
+        b'\n' => *b"\\n    ",
+        b'\r' => *b"\\r    ",
+        b'\t' => *b"\\t    ",
+        control => {
+            let digit = |nibble: u8| b"0123456789abcdef"[usize::from(nibble)];
+            [b'\\', b'u', b'0', b'0', digit(control >> 4), digit(control & 15)]
+        }
+    }
+}
+
+/// Escapes what is formatted into it.
+struct Escaped<'a>(&'a mut Output);
+
+impl Write for Escaped<'_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        escape(self.0, text).map_err(|OutputFull { .. }| fmt::Error)
+    }
+}
+
+/// Implements the methods for numbers that only differ in their type.
+macro_rules! scalars {
+    ($($method:ident: $type:ty),* $(,)?) => {
+        $(
+            fn $method(self, value: $type) -> Written {
+                self.scalar(format_args!("{value}"))
+            }
+        )*
+    };
+}
+
+impl<'a> ser::Serializer for Serializer<'a> {
+    type Ok = ();
+    type Error = Error;
+    type SerializeSeq = List<'a>;
+    type SerializeTuple = List<'a>;
+    type SerializeTupleStruct = List<'a>;
+    type SerializeTupleVariant = List<'a>;
+    type SerializeMap = List<'a>;
+    type SerializeStruct = List<'a>;
+    type SerializeStructVariant = List<'a>;
+
+    scalars! {
+        serialize_bool: bool,
+        serialize_i8: i8,
+        serialize_i16: i16,
+        serialize_i32: i32,
+        serialize_i64: i64,
+        serialize_i128: i128,
+        serialize_u8: u8,
+        serialize_u16: u16,
+        serialize_u32: u32,
+        serialize_u64: u64,
+        serialize_u128: u128,
+    }
+
+    // `Debug` of a float is the shortest text that reads back as the same number, with an exponent
+    // where that is shorter. JSON has no word for infinite and not-a-number.
+    fn serialize_f32(self, value: f32) -> Written {
+        if value.is_finite() {
+            self.scalar(format_args!("{value:?}"))
+        } else {
+            self.serialize_unit()
+        }
+    }
+
+    fn serialize_f64(self, value: f64) -> Written {
+        if value.is_finite() {
+            self.scalar(format_args!("{value:?}"))
+        } else {
+            self.serialize_unit()
+        }
+    }
+
+    fn serialize_char(self, value: char) -> Written {
+        string(self.output, value.encode_utf8(&mut [0; 4]))
+    }
+
+    fn serialize_str(self, value: &str) -> Written {
+        string(self.output, value)
+    }
+
+    fn serialize_bytes(self, value: &[u8]) -> Written {
+        self.collect_seq(value)
+    }
+
+    fn serialize_none(self) -> Written {
+        self.serialize_unit()
+    }
+
+    fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Written {
+        value.serialize(self)
+    }
+
+    fn serialize_unit(self) -> Written {
+        Ok(self.no_key()?.write(b"null")?)
+    }
+
+    fn serialize_unit_struct(self, _name: &'static str) -> Written {
+        self.serialize_unit()
+    }
+
+    fn serialize_unit_variant(
+        self,
+        _name: &'static str,
+        _index: u32,
+        variant: &'static str,
+    ) -> Written {
+        string(self.output, variant)
+    }
+
+    fn serialize_newtype_struct<T: Serialize + ?Sized>(
+        self,
+        _name: &'static str,
+        value: &T,
+    ) -> Written {
+        value.serialize(self)
+    }
+
+    fn serialize_newtype_variant<T: Serialize + ?Sized>(
+        self,
+        _name: &'static str,
+        _index: u32,
+        variant: &'static str,
+        value: &T,
+    ) -> Written {
+        let output = self.no_key()?;
+        open_variant(output, variant)?;
+        value.serialize(Serializer { output, is_key: false })?;
+        Ok(output.write(b"}")?)
+    }
+
+    fn serialize_seq(self, _len: Option<usize>) -> Result<List<'a>, Error> {
+        self.list("[", "]")
+    }
+
+    fn serialize_tuple(self, _len: usize) -> Result<List<'a>, Error> {
+        self.list("[", "]")
+    }
+
+    fn serialize_tuple_struct(self, _name: &'static str, _len: usize) -> Result<List<'a>, Error> {
+        self.list("[", "]")
+    }
+
+    fn serialize_tuple_variant(
+        self,
+        _name: &'static str,
+        _index: u32,
+        variant: &'static str,
+        _len: usize,
+    ) -> Result<List<'a>, Error> {
+        self.variant_list(variant, "[", "]}")
+    }
+
+    fn serialize_map(self, _len: Option<usize>) -> Result<List<'a>, Error> {
+        self.list("{", "}")
+    }
+
+    fn serialize_struct(self, _name: &'static str, _len: usize) -> Result<List<'a>, Error> {
+        self.list("{", "}")
+    }
+
+    fn serialize_struct_variant(
+        self,
+        _name: &'static str,
+        _index: u32,
+        variant: &'static str,
+        _len: usize,
+    ) -> Result<List<'a>, Error> {
+        self.variant_list(variant, "{", "}}")
+    }
+
+    fn collect_str<T: Display + ?Sized>(self, value: &T) -> Written {
+        self.output.write(b"\"")?;
+        let escaped = write!(Escaped(self.output), "{value}");
+        escaped.map_err(|fmt::Error| self.output.full())?;
+        Ok(self.output.write(b"\"")?)
+    }
+}
+
+/// The elements of an array or object, after its opening bracket.
+struct List<'a> {
+    output: &'a mut Output,
+    is_first: bool,
+    /// The bracket, or brackets, that end it.
+    close: &'static str,
+}
+
+impl List<'_> {
+    fn value<T: Serialize + ?Sized>(&mut self, value: &T) -> Written {
+        value.serialize(Serializer { output: self.output, is_key: false })
+    }
+
+    fn element<T: Serialize + ?Sized>(&mut self, value: &T) -> Written {
+        self.comma()?;
+        self.value(value)
+    }
+
+    fn field<T: Serialize + ?Sized>(&mut self, name: &str, value: &T) -> Written {
+        self.comma()?;
+        string(self.output, name)?;
+        self.output.write(b":")?;
+        self.value(value)
+    }
+
+    fn comma(&mut self) -> Written {
+        if !core::mem::take(&mut self.is_first) {
+            self.output.write(b",")?;
+        }
+        Ok(())
+    }
+
+    fn close(self) -> Written {
+        Ok(self.output.write(self.close.as_bytes())?)
+    }
+}
+
+impl ser::SerializeMap for List<'_> {
+    type Ok = ();
+    type Error = Error;
+
+    fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Written {
+        self.comma()?;
+        key.serialize(Serializer { output: self.output, is_key: true })
+    }
+
+    fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Written {
+        self.output.write(b":")?;
+        self.value(value)
+    }
+
+    fn end(self) -> Written {
+        self.close()
+    }
+}
+
+/// Implements the traits that only differ in the names of trait and method.
+macro_rules! lists {
+    ($($trait:ident $method:ident => $element:ident($($name:ident)?);)*) => {
+        $(
+            impl ser::$trait for List<'_> {
+                type Ok = ();
+                type Error = Error;
+
+                fn $method<T: Serialize + ?Sized>(
+                    &mut self,
+                    $($name: &'static str,)?
+                    value: &T,
+                ) -> Written {
+                    self.$element($($name,)? value)
+                }
+
+                fn end(self) -> Written {
+                    self.close()
+                }
+            }
+        )*
+    };
+}
+
+lists! {
+    SerializeSeq serialize_element => element();
+    SerializeTuple serialize_element => element();
+    SerializeTupleStruct serialize_field => element();
+    SerializeTupleVariant serialize_field => element();
+    SerializeStruct serialize_field => field(name);
+    SerializeStructVariant serialize_field => field(name);
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    const WINDOW_LEN: usize = 1 << 16;
+
+    fn ours(value: &impl Serialize) -> Result<String, Error> {
+        let mut output = Output::for_test(WINDOW_LEN);
+        append(value, &mut output)?;
+        Ok(String::from_utf8_lossy(output.as_bytes()).into_owned())
+    }
+
+    fn check(value: impl Serialize) {
+        let theirs = serde_json::to_string(&value).expect("has a JSON form");
+        assert_eq!(ours(&value).as_deref(), Ok(theirs.as_str()));
+    }
+
+    #[derive(Serialize)]
+    enum Variants {
+        Unit,
+        Newtype(u8),
+        Tuple(u8, Option<char>),
+        Struct { left: bool, right: &'static str },
+        EmptyTuple(),
+        EmptyStruct {},
+    }
+
+    #[derive(Serialize)]
+    struct Newtype<T>(T);
+
+    #[derive(Serialize, PartialEq, Eq, PartialOrd, Ord)]
+    enum Key {
+        First,
+    }
+
+    #[test]
+    fn integers_and_booleans() {
+        check((i8::MIN, i16::MIN, i32::MIN, i64::MIN, i128::MIN));
+        check((u8::MAX, u16::MAX, u32::MAX, u64::MAX, u128::MAX, 0, -1, true, false));
+    }
+
+    #[test]
+    fn floats_read_back_as_the_same_number() {
+        let mut bits = 1_u64;
+        for _ in 0..20_000 {
+            bits = bits.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            let value = f64::from_bits(bits);
+            if value.is_finite() {
+                let text = ours(&value).expect("fits");
+                assert!(serde_json::from_str::<serde_json::Value>(&text).is_ok(), "{text}");
+                assert_eq!(text.parse::<f64>().map(f64::to_bits), Ok(value.to_bits()), "{text}");
+            }
+        }
+    }
+
+    #[test]
+    fn common_floats_look_as_usual() {
+        check([0.0, -0.0, 1.0, 0.1, -2.5, 1e15, 0.0001, 1e-300, f64::MIN_POSITIVE]);
+        check([0.1_f32, 1.5, 16_777_216.0]);
+        assert_eq!(ours(&[1e16, -1e300, 1e-5]).as_deref(), Ok("[1e16,-1e300,1e-5]"));
+        check([f64::NAN, f64::INFINITY, f64::NEG_INFINITY]);
+        check(f32::NAN);
+    }
+
+    #[test]
+    fn every_character_below_256_and_some_above() {
+        check((0..=255).map(char::from).collect::<String>());
+        check((0..=255).map(char::from).collect::<Vec<char>>());
+        check("\u{2028}\u{FFFF}\u{1F980}\u{10FFFF} \\\"/ ends with a space ");
+    }
+
+    #[test]
+    fn every_shape_of_the_data_model() {
+        check(Variants::Unit);
+        check(Variants::Newtype(1));
+        check(Variants::Tuple(1, Some('x')));
+        check(Variants::Struct { left: true, right: "r" });
+        check(Variants::EmptyTuple());
+        check(Variants::EmptyStruct {});
+        check([Some(Newtype("a")), None]);
+        check(((), Vec::<u8>::new(), BTreeMap::<String, u8>::new(), [[1], [2]]));
+        check(Newtype(vec![Variants::Tuple(1, None), Variants::Newtype(2)]));
+        check(serde_json::json!({"a": [1, {"b": null}], "c\n": "d", "e": {}, "f": []}));
+    }
+
+    #[test]
+    fn bytes_are_an_array_of_numbers() {
+        struct Bytes;
+        impl Serialize for Bytes {
+            fn serialize<S: ser::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_bytes(&[0, 128, 255])
+            }
+        }
+        check(Bytes);
+    }
+
+    #[test]
+    fn keys_are_strings() {
+        check(BTreeMap::from([("b\"", 1), ("a", 2)]));
+        check(BTreeMap::from([(-1, 1), (2, 2)]));
+        check(BTreeMap::from([(true, 1)]));
+        check(BTreeMap::from([('x', 1)]));
+        check(BTreeMap::from([(Key::First, 1)]));
+    }
+
+    #[test]
+    fn other_keys_are_refused() {
+        assert_eq!(ours(&BTreeMap::from([((), 1)])), Err(Error::Key));
+        assert_eq!(ours(&BTreeMap::from([(None::<u8>, 1)])), Err(Error::Key));
+        assert_eq!(ours(&BTreeMap::from([([1, 2], 1)])), Err(Error::Key));
+        assert_eq!(ours(&BTreeMap::from([(Some([1]), 1)])), Err(Error::Key));
+    }
+
+    #[test]
+    fn displayed_text_is_escaped() {
+        struct Shown;
+        impl Serialize for Shown {
+            fn serialize<S: ser::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_str(&format_args!("{}\n{}", "a\"", 5))
+            }
+        }
+        check(Shown);
+    }
+
+    /// At every window length: either the whole text, or an error that names the bound.
+    #[test]
+    fn a_short_window_is_an_error_wherever_it_ends() {
+        let value = (serde_json::json!({"a": [1.5, "x\ny", null]}), Variants::Tuple(1, Some('x')));
+        let whole = ours(&value).expect("fits");
+        for window_len in 0..whole.len() {
+            let mut output = Output::for_test(window_len);
+            assert_eq!(append(&value, &mut output), Err(Error::Full(OutputFull { window_len })));
+        }
+        let mut output = Output::for_test(whole.len());
+        assert_eq!(append(&value, &mut output), Ok(()));
+    }
+}
