@@ -1,0 +1,299 @@
+//! Code that comes as base64 inside a JSON string: decoded piece by piece into frames.
+//!
+//! The string can be sixty megabytes long. It is never unescaped or decoded as a whole: what lies
+//! between escapes and line breaks is copied into a small block, and full blocks are decoded.
+
+use alloc::boxed::Box;
+use core::fmt;
+
+use base64::Engine as _;
+use base64::alphabet;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+
+use super::error::Reject;
+use crate::config::CODE_LEN_MAX;
+use crate::memory::PageBuffer;
+
+/// First bytes of an ELF file.
+pub const ELF_MAGIC: &[u8] = b"\x7fELF";
+/// First bytes of a WebAssembly module.
+const WASM_MAGIC: &[u8] = b"\0asm";
+/// First bytes of the zip archives that occur: with files in it, and empty.
+const ZIP_MAGICS: [&[u8]; 2] = [b"PK\x03\x04", b"PK\x05\x06"];
+
+/// As every tool writes it, except that the padding may be missing.
+const ENGINE: GeneralPurpose = GeneralPurpose::new(
+    &alphabet::STANDARD,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
+
+/// Code that is not something the node runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CodeReject {
+    /// There is none.
+    Missing,
+    /// A binary file was put into JSON as if it were text.
+    Mangled,
+    /// It is not base64.
+    NotBase64,
+    /// It is a zip archive.
+    Zip,
+    /// It is a WebAssembly module.
+    Wasm,
+    /// It is a sequence of other actions.
+    Sequence,
+    /// It is source code or whatever else for a runtime the node does not have.
+    Kind(Box<str>),
+}
+
+/// Characters that are decoded at a time.
+const BLOCK_LEN: usize = 1024;
+const _: () = assert!(BLOCK_LEN.is_multiple_of(4));
+
+/// Decodes the inside of a JSON string, escapes and all.
+pub fn decode(raw: &str) -> Result<PageBuffer, Reject> {
+    if is_mangled(raw) {
+        return Err(CodeReject::Mangled.into());
+    }
+    let mut decoder = Decoder { block: [0; BLOCK_LEN], filled: 0, code: PageBuffer::new() };
+    let mut rest = raw.as_bytes();
+    while !rest.is_empty() {
+        let special = rest.iter().position(|byte| *byte == b'\\' || byte.is_ascii_whitespace());
+        let (plain, after) = rest.split_at(special.unwrap_or(rest.len()));
+        decoder.push(plain)?;
+        let Some((character, after)) = unescape(after)? else { break };
+        if !character.is_ascii_whitespace() {
+            decoder.push(&[character])?;
+        }
+        rest = after;
+    }
+    decoder.finish()
+}
+
+/// Refuses, by name, what is known not to run here. `kind` is what the client says it is.
+pub fn check_kind(code: &PageBuffer, kind: &str) -> Result<(), CodeReject> {
+    let start = code.chunk_at(0);
+    if start.starts_with(ELF_MAGIC) {
+        Ok(())
+    } else if ZIP_MAGICS.iter().any(|magic| start.starts_with(magic)) {
+        Err(CodeReject::Zip)
+    } else if start.starts_with(WASM_MAGIC) {
+        Err(CodeReject::Wasm)
+    } else if matches!(kind.split(':').next(), Some("native" | "blackbox")) {
+        // Whoever reads the image says what is wrong with it.
+        Ok(())
+    } else {
+        Err(CodeReject::Kind(kind.into()))
+    }
+}
+
+/// Whether a file was put into the string as it is, which `wsk` does with what is not named `.zip`.
+fn is_mangled(raw: &str) -> bool {
+    let mut start = [0; 4];
+    let mut rest = raw.as_bytes();
+    for byte in &mut start {
+        let Ok(Some((character, after))) = unescape(rest) else { return false };
+        (*byte, rest) = (character, after);
+    }
+    start == ELF_MAGIC || start == WASM_MAGIC || ZIP_MAGICS.contains(&&start[..])
+}
+
+/// The first character of the inside of a JSON string, and what follows it. Every escape of a
+/// character that is not ASCII is an error: base64 has none.
+fn unescape(raw: &[u8]) -> Result<Option<(u8, &[u8])>, CodeReject> {
+    Ok(Some(match raw {
+        [] => return Ok(None),
+        [b'\\', b'u', digits @ ..] => {
+            let (digits, after) = digits.split_at_checked(4).ok_or(CodeReject::NotBase64)?;
+            let digits = core::str::from_utf8(digits).map_err(|_| CodeReject::NotBase64)?;
+            let character = u8::from_str_radix(digits, 16).map_err(|_| CodeReject::NotBase64)?;
+            (character, after)
+        }
+        [b'\\', b'n' | b'r' | b't' | b'b' | b'f', after @ ..] => (b' ', after),
+        [b'\\', character, after @ ..] => (*character, after),
+        [character, after @ ..] => (*character, after),
+    }))
+}
+
+struct Decoder {
+    block: [u8; BLOCK_LEN],
+    filled: usize,
+    code: PageBuffer,
+}
+
+impl Decoder {
+    fn push(&mut self, mut text: &[u8]) -> Result<(), Reject> {
+        while !text.is_empty() {
+            if self.filled == BLOCK_LEN {
+                self.decode_block(false)?;
+            }
+            let count = text.len().min(BLOCK_LEN - self.filled);
+            let (now, later) = text.split_at(count);
+            self.block[self.filled..self.filled + count].copy_from_slice(now);
+            self.filled += count;
+            text = later;
+        }
+        Ok(())
+    }
+
+    fn decode_block(&mut self, is_last: bool) -> Result<(), Reject> {
+        let text = &self.block[..self.filled];
+        // Padding ends base64; within it two texts would have been glued together.
+        if !is_last && text.ends_with(b"=") {
+            return Err(CodeReject::NotBase64.into());
+        }
+        let mut bytes = [0; BLOCK_LEN / 4 * 3];
+        let len = ENGINE.decode_slice(text, &mut bytes).map_err(|_| CodeReject::NotBase64)?;
+        if self.code.len() + len > CODE_LEN_MAX {
+            return Err(Reject::CodeTooLong);
+        }
+        self.code.append(&bytes[..len])?;
+        self.filled = 0;
+        Ok(())
+    }
+
+    fn finish(mut self) -> Result<PageBuffer, Reject> {
+        self.decode_block(true)?;
+        Ok(self.code)
+    }
+}
+
+impl fmt::Display for CodeReject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Missing => {
+                "The action has no code: send the file itself as application/octet-stream, or as \
+                 exec.code in base64."
+            }
+            Self::Mangled => {
+                "exec.code: binary was sent as text; base64 it (`base64 -w0 exec > exec.b64`), or \
+                 PUT the file itself as application/octet-stream."
+            }
+            Self::NotBase64 => "exec.code is not valid base64.",
+            Self::Zip => {
+                "The code is a zip archive: zip is not supported yet; send the ELF file itself."
+            }
+            Self::Wasm => {
+                "The code is a WebAssembly module: wasm is not supported yet; send an ELF file."
+            }
+            Self::Sequence => "exec.kind: sequences are not supported by this host.",
+            Self::Kind(kind) => {
+                return write!(
+                    f,
+                    "The specified runtime '{kind}' is not supported by this platform. Valid \
+                     values are: 'native', 'blackbox'."
+                );
+            }
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::respond::contiguous;
+    use super::*;
+    use alloc::format;
+    use alloc::string::ToString;
+    use alloc::vec::Vec;
+    use base64::engine::general_purpose::STANDARD;
+    use proptest::prelude::*;
+
+    fn decoded(raw: &str) -> Result<Vec<u8>, Reject> {
+        crate::memory::install_for_test();
+        Ok(contiguous(&decode(raw)?)?.into_owned())
+    }
+
+    fn is_not_base64(raw: &str) -> bool {
+        matches!(decoded(raw), Err(Reject::Code(CodeReject::NotBase64)))
+    }
+
+    #[test]
+    fn base64_is_decoded_whatever_its_line_breaks_escapes_and_padding() {
+        let bytes: Vec<u8> = (0..5000_u32).map(|index| (index * 31 % 256) as u8).collect();
+        let text = STANDARD.encode(&bytes);
+        let lines: Vec<&str> =
+            text.as_bytes().chunks(76).map(|line| str::from_utf8(line).expect("ASCII")).collect();
+        for raw in [
+            text.clone(),
+            text.trim_end_matches('=').to_string(),
+            lines.join("\\n"),
+            lines.join("\\r\\n") + "\\n",
+            lines.join(" "),
+            text.replace('/', "\\/"),
+            text.replace('A', "\\u0041"),
+        ] {
+            assert_eq!(decoded(&raw).expect("base64"), bytes);
+        }
+        assert_eq!(decoded("").expect("nothing"), b"");
+    }
+
+    #[test]
+    fn what_is_not_base64_is_refused() {
+        for raw in [
+            "a",
+            "a===",
+            "QQ==QQ==",
+            "QQ=x",
+            "Q!",
+            "ä",
+            "Q\\u00e4==",
+            "\\u12",
+            "\\u+041",
+            "\\\"",
+            "\\",
+            "QR==",
+            "=",
+            "-_-_",
+        ] {
+            assert!(is_not_base64(raw), "{raw}");
+        }
+        let padded_block = format!("{}QQ=={}", "A".repeat(BLOCK_LEN - 4), "AAAA");
+        assert!(is_not_base64(&padded_block));
+    }
+
+    #[test]
+    fn a_binary_sent_as_text_is_recognised() {
+        for raw in [
+            "\\u007fELF\\u0002\\u0001",
+            "\u{7f}ELF\u{fffd}",
+            "\\u007FELF",
+            "\\u0000asm\\u0001",
+            "PK\\u0003\\u0004",
+            "PK\\u0005\\u0006",
+        ] {
+            let reject = decoded(raw);
+            assert!(matches!(reject, Err(Reject::Code(CodeReject::Mangled))), "{raw}");
+        }
+        assert_eq!(decoded("PKPK").expect("base64 may start like that"), [60, 163, 202]);
+    }
+
+    #[test]
+    fn the_kind_counts_only_if_the_bytes_do_not_tell() {
+        crate::memory::install_for_test();
+        let check = |bytes: &[u8], kind| {
+            check_kind(&PageBuffer::from_bytes(bytes).expect("frames are left"), kind)
+        };
+        for kind in ["native:1", "native", "blackbox", "rust:1.34", "nodejs:default"] {
+            assert_eq!(check(b"\x7fELF...", kind), Ok(()));
+            assert_eq!(check(b"PK\x03\x04...", kind), Err(CodeReject::Zip));
+            assert_eq!(check(b"\0asm", kind), Err(CodeReject::Wasm));
+        }
+        assert_eq!(check(b"#!/bin/sh", "blackbox"), Ok(()));
+        let kind = CodeReject::Kind("nodejs:default".into());
+        assert_eq!(check(b"function main() {}", "nodejs:default"), Err(kind));
+        assert!(check(b"", "python:3").is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn decoding_undoes_encoding(bytes in proptest::collection::vec(any::<u8>(), 0..3000)) {
+            prop_assume!(!is_mangled(&STANDARD.encode(&bytes)));
+            prop_assert_eq!(decoded(&STANDARD.encode(&bytes)).expect("base64"), bytes);
+        }
+
+        #[test]
+        fn nothing_panics(raw in "[A-Za-z0-9+/=\\\\u\\PC]{0,60}") {
+            let _ = decoded(&raw);
+        }
+    }
+}

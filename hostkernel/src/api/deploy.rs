@@ -1,0 +1,227 @@
+//! `PUT …/actions/NAME`: deploying and updating, from OpenWhisk's JSON or from the bare ELF file.
+//!
+//! Everything that can be refused is refused before the registry changes. The body is dropped as
+//! soon as the code has been taken out of it, since both can be large.
+
+use alloc::borrow::Cow;
+use alloc::boxed::Box;
+use alloc::string::ToString as _;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use super::actions::{Detail, describe};
+use super::auth::Tenant;
+use super::code::{self, CodeReject};
+use super::error::Reject;
+use super::json::{Json, JsonReject, Quoted};
+use super::limits::LimitChanges;
+use super::query::{Query, decode_segment};
+use super::respond::{contiguous, keeping_reserve};
+use super::{ApiConfig, Parts};
+use crate::config::{
+    CODE_LEN_MAX, KIND_LEN_MAX, PARAMETER_NAME_LEN_MAX, PARAMETERS_LEN_MAX, PARAMETERS_MAX,
+};
+use crate::http::{Headers, Response};
+use crate::image::elf;
+use crate::memory::{PageBuffer, Template};
+use crate::registry::{Action, Digest, Full, KeyValues, Name, Registry, Version};
+
+/// Kind of what comes without one.
+const KIND_NATIVE: &str = "native:1";
+
+/// What a request wants an action to be; what it does not mention stays as it is.
+#[derive(Debug, Default)]
+struct Changes {
+    code: Option<Code>,
+    limits: LimitChanges,
+    annotations: Option<KeyValues>,
+    parameters: Option<KeyValues>,
+    publish: Option<bool>,
+}
+
+#[derive(Debug)]
+struct Code {
+    kind: Box<str>,
+    bytes: PageBuffer,
+}
+
+/// Deploys or updates an action.
+pub fn put(
+    registry: &mut Registry,
+    config: &ApiConfig,
+    tenant: &Tenant,
+    parts: &Parts<'_>,
+    body: PageBuffer,
+    name: &str,
+) -> Result<Response, Reject> {
+    if name.contains('/') {
+        return Err(Reject::Packaged { deploy: true });
+    }
+    let name = Name::new(&decode_segment(name).ok_or(Reject::Encoding)?)?;
+    let overwrite = parts.query.flag("overwrite", false)?;
+    let existing = registry.get(&tenant.namespace, name.as_str()).map(Arc::clone);
+    if existing.is_some() && !overwrite {
+        return Err(Reject::Exists);
+    }
+    if existing.is_none() && registry.is_full() {
+        return Err(Full.into());
+    }
+    let is_file = is_file(parts.headers, &body);
+    let changes = if is_file { from_file(parts.query, body)? } else { from_json(body)? };
+    let with_code = !is_file && parts.query.flag("code", true)?;
+    let detail = if with_code { Detail::WithCode } else { Detail::WithoutCode };
+    let action = Arc::new(apply(changes, existing.as_deref(), config, tenant, parts, name)?);
+    let response = describe(&action, detail, parts)?;
+    registry.insert(action)?;
+    Ok(response)
+}
+
+/// Whether the body is the file itself. The bytes tell where the content type does not.
+fn is_file(headers: &Headers, body: &PageBuffer) -> bool {
+    let kind = headers.get("content-type").and_then(|kind| kind.split(';').next());
+    kind.is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/octet-stream"))
+        || body.chunk_at(0).starts_with(code::ELF_MAGIC)
+}
+
+/// The bare file, with limits in the query.
+fn from_file(query: Query<'_>, body: PageBuffer) -> Result<Changes, Reject> {
+    if body.is_empty() {
+        return Err(CodeReject::Missing.into());
+    }
+    let limits = LimitChanges::read_query(query)?;
+    let code = Some(Code { kind: KIND_NATIVE.into(), bytes: body });
+    Ok(Changes { code, limits, ..Changes::default() })
+}
+
+/// OpenWhisk's document. Fields we have no use for are passed over.
+fn from_json(body: PageBuffer) -> Result<Changes, Reject> {
+    let text = keeping_reserve(|| body.to_vec())?;
+    drop(body);
+    let [exec, limits, annotations, parameters, publish] =
+        Json::read(&text)?.pick(["exec", "limits", "annotations", "parameters", "publish"])?;
+    let publish = publish.map(|value: Json<'_>| {
+        value.boolean().ok_or(Reject::Field { name: "publish", expected: "true or false" })
+    });
+    Ok(Changes {
+        limits: limits.map(LimitChanges::read).transpose()?.unwrap_or_default(),
+        annotations: annotations.map(|value| key_values(value, "annotations")).transpose()?,
+        parameters: parameters.map(|value| key_values(value, "parameters")).transpose()?,
+        publish: publish.transpose()?,
+        code: exec.map(read_exec).transpose()?,
+    })
+}
+
+fn read_exec(json: Json<'_>) -> Result<Code, Reject> {
+    let [kind, code] = json
+        .pick(["kind", "code"])
+        .map_err(|_| Reject::Field { name: "exec", expected: "an object" })?;
+    let kind = kind.map(|kind| kind.string(KIND_LEN_MAX)).transpose();
+    let kind = kind.ok().map(|kind| kind.unwrap_or(Cow::Borrowed(KIND_NATIVE)));
+    let kind = kind
+        .filter(|kind| !kind.is_empty() && kind.bytes().all(|byte| byte.is_ascii_graphic()))
+        .ok_or(Reject::Field { name: "exec.kind", expected: "a short word" })?;
+    if kind == "sequence" {
+        return Err(CodeReject::Sequence.into());
+    }
+    let code = code.ok_or(CodeReject::Missing)?;
+    let raw = code.raw_string().ok_or(Reject::Field { name: "exec.code", expected: "a string" })?;
+    let bytes = code::decode(raw)?;
+    if bytes.is_empty() {
+        return Err(CodeReject::Missing.into());
+    }
+    Ok(Code { kind: kind.into(), bytes })
+}
+
+/// An array of `{"key":NAME,"value":VALUE}`.
+fn key_values(json: Json<'_>, name: &'static str) -> Result<KeyValues, Reject> {
+    if json.text().len() > PARAMETERS_LEN_MAX {
+        return Err(Reject::ParametersTooLong { name });
+    }
+    let mut items: Vec<(Cow<'_, str>, &str)> = Vec::new();
+    let mut outcome = Ok(());
+    json.elements(|element| {
+        if outcome.is_ok() {
+            outcome = match key_value(element) {
+                Ok(_) if items.len() == PARAMETERS_MAX => Err(Reject::ParametersTooLong { name }),
+                // Every action has this one, with a value of our own.
+                Ok((key, _)) if name == "annotations" && key == r#""exec""# => Ok(()),
+                Ok(item) => {
+                    items.push(item);
+                    Ok(())
+                }
+                Err(JsonReject::StringTooLong) => Err(Reject::Field {
+                    name,
+                    expected: "a list whose keys are of reasonable length",
+                }),
+                Err(_) => Err(Reject::Field {
+                    name,
+                    expected: "a list of objects with a string 'key' and a 'value'",
+                }),
+            };
+        }
+    })
+    .map_err(|reject| match reject {
+        JsonReject::NotAnArray => Reject::Field { name, expected: "a list" },
+        reject => Reject::Json(reject),
+    })?;
+    outcome?;
+    Ok(keeping_reserve(|| KeyValues::from_items(&items))?)
+}
+
+/// A name in its canonical JSON spelling, and the text of its value.
+fn key_value(json: Json<'_>) -> Result<(Cow<'_, str>, &str), JsonReject> {
+    let [key, value] = json.pick(["key", "value"])?;
+    let key = key.ok_or(JsonReject::NotAString)?;
+    let key = match key.string(PARAMETER_NAME_LEN_MAX)? {
+        Cow::Borrowed(_) => Cow::Borrowed(key.text()),
+        Cow::Owned(key) => Cow::Owned(Quoted(&key).to_string()),
+    };
+    Ok((key, value.map_or("null", Json::text)))
+}
+
+/// The action as it will be.
+fn apply(
+    changes: Changes,
+    existing: Option<&Action>,
+    config: &ApiConfig,
+    tenant: &Tenant,
+    parts: &Parts<'_>,
+    name: Name,
+) -> Result<Action, Reject> {
+    let limits = existing.map_or(config.limits_default, |action| action.limits);
+    let limits = changes.limits.apply(limits, config.memory_mb_max)?;
+    let (kind, digest, template) = match (changes.code, existing) {
+        (Some(code), _) => load(code)?,
+        (None, Some(action)) => (action.kind.clone(), action.digest, Arc::clone(&action.template)),
+        (None, None) => return Err(CodeReject::Missing.into()),
+    };
+    let kept = |new: Option<KeyValues>, old: fn(&Action) -> &Arc<KeyValues>| {
+        new.map(Arc::new).or_else(|| existing.map(|action| Arc::clone(old(action))))
+    };
+    Ok(Action {
+        namespace: tenant.namespace.clone(),
+        name,
+        version: existing.map_or(Version::FIRST, |action| action.version.next()),
+        digest,
+        kind,
+        limits,
+        annotations: kept(changes.annotations, |action| &action.annotations).unwrap_or_default(),
+        parameters: kept(changes.parameters, |action| &action.parameters).unwrap_or_default(),
+        publish: changes.publish.or(existing.map(|action| action.publish)).unwrap_or(false),
+        updated_ms: parts.now.wall_ms,
+        template,
+    })
+}
+
+/// Turns code into what instances are made from.
+fn load(code: Code) -> Result<(Box<str>, Digest, Arc<Template>), Reject> {
+    let Code { kind, bytes } = code;
+    if bytes.len() > CODE_LEN_MAX {
+        return Err(Reject::CodeTooLong);
+    }
+    code::check_kind(&bytes, &kind)?;
+    let plan = elf::plan(&contiguous(&bytes)?)?;
+    let digest = Digest::of(&bytes);
+    let template = Template::build(&plan, bytes)?;
+    Ok((kind, digest, Arc::new(template)))
+}

@@ -1,0 +1,74 @@
+//! What load balancers and curious clients ask without a key: is it alive, is it ready, what is it.
+
+use alloc::borrow::Cow;
+use alloc::format;
+use alloc::string::{String, ToString as _};
+
+use super::json::Quoted;
+use super::respond::{self, text};
+use super::{ApiConfig, Parts, Readiness};
+use crate::config::{
+    LOGS_MB_MAX, MEMORY_MB_MAX, MEMORY_MB_MIN, RETRY_AFTER_S, TIMEOUT_MS_MAX, TIMEOUT_MS_MIN,
+};
+use crate::http::{Body, Response};
+
+/// `GET /healthz`, `GET /livez`: who can answer is alive.
+pub fn alive(parts: &Parts<'_>) -> Response {
+    let body = if verbose(parts) {
+        Body::Static(b"[+]network ok\n[+]api ok\nhealthz check passed\n")
+    } else {
+        Body::Static(b"ok")
+    };
+    respond::plain(200, respond::TEXT, body, &parts.request_id)
+}
+
+/// `GET /readyz`: whether to send requests here.
+pub fn ready(parts: &Parts<'_>, readiness: Readiness) -> Response {
+    let (mark, state) = match readiness {
+        Readiness::Ready => ('+', "ok"),
+        Readiness::Booting => ('-', "booting"),
+        Readiness::Draining => ('-', "draining"),
+    };
+    let body: String = if verbose(parts) {
+        let verdict = if mark == '+' { "passed" } else { "failed" };
+        format!("[{mark}]ready {state}\nreadyz check {verdict}\n")
+    } else {
+        state.to_string()
+    };
+    let status = if mark == '+' { 200 } else { 503 };
+    let mut response = respond::plain(status, respond::TEXT, text(body), &parts.request_id);
+    if status == 503 {
+        response.headers.push(("Retry-After", Cow::Owned(RETRY_AFTER_S.to_string())));
+    }
+    response
+}
+
+fn verbose(parts: &Parts<'_>) -> bool {
+    parts.query.has("verbose")
+}
+
+/// `GET /api/v1`
+pub fn description(parts: &Parts<'_>, config: &ApiConfig) -> Response {
+    let body = format!(
+        "{{\"description\":\"OpenWhisk API\",\"api_version\":\"1.0.0\",\
+         \"api_version_path\":\"v1\",\"build\":{0},\"buildno\":{0}}}",
+        Quoted(&config.build)
+    );
+    respond::api(200, text(body), &parts.request_id)
+}
+
+/// `GET /`
+pub fn index(parts: &Parts<'_>, config: &ApiConfig) -> Response {
+    let memory_max = MEMORY_MB_MAX.min(config.memory_mb_max) << 20;
+    let body = format!(
+        "{{\"description\":\"OpenWhisk\",\"support\":{{}},\"api_paths\":[\"/api/v1\"],\
+         \"runtimes\":{{\"native\":[{{\"kind\":\"native:1\",\"default\":true,\
+         \"deprecated\":false}}]}},\"limits\":{{\
+         \"min_action_duration\":{TIMEOUT_MS_MIN},\"max_action_duration\":{TIMEOUT_MS_MAX},\
+         \"min_action_memory\":{},\"max_action_memory\":{memory_max},\
+         \"min_action_logs\":0,\"max_action_logs\":{}}}}}",
+        MEMORY_MB_MIN << 20,
+        LOGS_MB_MAX << 20,
+    );
+    respond::api(200, text(body), &parts.request_id)
+}

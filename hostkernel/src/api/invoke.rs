@@ -1,0 +1,338 @@
+//! `POST …/actions/NAME`: from a request to an [`Admission`], and what stays behind to answer it.
+
+use alloc::borrow::Cow;
+use alloc::boxed::Box;
+use alloc::string::{String, ToString};
+use alloc::sync::Arc;
+use alloc::vec;
+use core::fmt::Write as _;
+
+use super::actions::find;
+use super::auth::Tenant;
+use super::error::{Reject, Unsupported};
+use super::json::{ESCAPED_LEN, Json, Quoted};
+use super::respond::{Document, contiguous};
+use super::text::{push_decimal, push_id, push_milliseconds};
+use super::{Now, Parts, Reply, RequestId, function, outcome};
+use crate::config::{ENVIRONMENT_FIXED_LEN, INPUT_LEN_MAX, PARAMETER_NAME_LEN_MAX};
+use crate::dispatch::{ActivationId, Completion, Invocation, Limits, Ticket, Timing};
+use crate::http::Response;
+use crate::memory::{PageBuffer, Template};
+use crate::registry::{Action, KeyValues, Registry, Version};
+
+/// An invocation that lacks nothing but a core.
+#[derive(Debug)]
+pub struct Admission {
+    /// The image to run.
+    pub template: Arc<Template>,
+    /// What it may use.
+    pub limits: Limits,
+    /// Its input.
+    pub input: PageBuffer,
+    /// `NAME=value` strings, each ended by a NUL byte.
+    pub environment: String,
+    /// What is needed to answer the request at its end.
+    pub pending: Pending,
+}
+
+/// What is needed to answer a request once its invocation has ended. It keeps the action, so that a
+/// client hears about the version that ran.
+#[derive(Debug)]
+pub struct Pending {
+    id: ActivationId,
+    request_id: RequestId,
+    action: Arc<Action>,
+    shape: Shape,
+    admitted_ns: u64,
+}
+
+/// What the answer looks like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shape {
+    /// The record of the activation, as JSON.
+    Activation,
+    /// The action's JSON result.
+    Result,
+    /// The bytes the action wrote.
+    Function,
+}
+
+impl Admission {
+    /// Parts what runs from what waits. `ticket` says where the completion goes.
+    #[must_use]
+    pub fn split(self, ticket: Ticket) -> (Invocation, Pending) {
+        let Self { template, limits, input, environment, pending } = self;
+        let (id, admitted_ns) = (pending.id, pending.admitted_ns);
+        let invocation =
+            Invocation { id, ticket, template, limits, input, environment, admitted_ns };
+        (invocation, pending)
+    }
+}
+
+impl Pending {
+    /// The invocation's id.
+    #[must_use]
+    pub fn id(&self) -> ActivationId {
+        self.id
+    }
+
+    /// The request's id.
+    #[must_use]
+    pub fn request_id(&self) -> &RequestId {
+        &self.request_id
+    }
+
+    /// The action that was asked for.
+    #[must_use]
+    pub fn action(&self) -> &Action {
+        &self.action
+    }
+
+    pub(super) fn shape(&self) -> Shape {
+        self.shape
+    }
+
+    /// From admission until now.
+    pub(super) fn age_ns(&self, now: Now) -> u64 {
+        now.monotonic_ns.saturating_sub(self.admitted_ns)
+    }
+}
+
+/// Admits a blocking invocation with JSON input.
+pub fn admit(
+    registry: &Registry,
+    tenant: &Tenant,
+    parts: &Parts<'_>,
+    body: PageBuffer,
+    name: &str,
+) -> Result<Reply, Reject> {
+    let action = find(registry, &tenant.namespace, name)?;
+    if !parts.query.flag("blocking", false)? {
+        return Err(Reject::Unsupported(Unsupported::NonBlocking));
+    }
+    let shape = match parts.query.flag("result", false)? {
+        true => Shape::Result,
+        false => Shape::Activation,
+    };
+    let input = json_input(body, &action.parameters)?;
+    let environment = environment(action, parts, 0);
+    Ok(prepare(action, parts, input, environment, shape))
+}
+
+/// Puts an admission together.
+pub(super) fn prepare(
+    action: &Arc<Action>,
+    parts: &Parts<'_>,
+    input: PageBuffer,
+    environment: String,
+    shape: Shape,
+) -> Reply {
+    let pending = Pending {
+        id: parts.id,
+        request_id: parts.request_id.clone(),
+        action: Arc::clone(action),
+        shape,
+        admitted_ns: parts.now.monotonic_ns,
+    };
+    Reply::Invoke(Box::new(Admission {
+        template: Arc::clone(&action.template),
+        limits: action.limits,
+        input,
+        environment,
+        pending,
+    }))
+}
+
+/// The variables every action gets, with room for `more` bytes. Together they stay below
+/// [`crate::config::ENVIRONMENT_LEN_MAX`], see the assertion there.
+pub(super) fn environment(action: &Action, parts: &Parts<'_>, more: usize) -> String {
+    let namespace = action.namespace.as_str();
+    let Version { major, minor, patch } = action.version;
+    let mut environment = String::with_capacity(ENVIRONMENT_FIXED_LEN / 2 + more);
+    let out = &mut environment;
+    out.push_str("__OW_ACTIVATION_ID=");
+    push_id(out, parts.id.0);
+    out.extend(["\0__OW_ACTION_NAME=/", namespace, "/", action.name.as_str()]);
+    out.push_str("\0__OW_ACTION_VERSION=");
+    push_decimal(out, major.into());
+    out.push('.');
+    push_decimal(out, minor.into());
+    out.push('.');
+    push_decimal(out, patch.into());
+    out.extend(["\0__OW_NAMESPACE=", namespace, "\0__OW_TRANSACTION_ID="]);
+    parts.request_id.push_to(out);
+    out.push('\0');
+    environment
+}
+
+/// The input of an action that takes JSON: the request's object over the bound parameters. Without
+/// bound parameters it is the request's own bytes, in the frames they arrived in.
+fn json_input(body: PageBuffer, parameters: &KeyValues) -> Result<PageBuffer, Reject> {
+    if body.len() > INPUT_LEN_MAX {
+        return Err(Reject::InputTooLong);
+    }
+    if body.is_empty() {
+        return merge("{}", parameters);
+    }
+    let bytes = contiguous(&body)?;
+    let json = Json::read(&bytes)?;
+    if !parameters.is_empty() {
+        return merge(json.text(), parameters);
+    }
+    json.members(|_, _| {})?;
+    drop(bytes);
+    Ok(body)
+}
+
+/// Puts the bound parameters that a request does not name in front of its members.
+fn merge(request: &str, parameters: &KeyValues) -> Result<PageBuffer, Reject> {
+    let mut named = vec![false; parameters.len()];
+    Json::read(request.as_bytes())?.members(|name, _| {
+        let position = match name.raw_string() {
+            Some(raw) if !raw.contains('\\') => parameters.position(name.text()),
+            _ => name
+                .string(ESCAPED_LEN * PARAMETER_NAME_LEN_MAX)
+                .ok()
+                .and_then(|decoded| parameters.position(&Quoted(&decoded).to_string())),
+        };
+        if let Some(named) = position.and_then(|position| named.get_mut(position)) {
+            *named = true;
+        }
+    })?;
+    // What has members is an object: it starts and ends with a brace.
+    let own = request.trim_ascii();
+    let own = own.get(1..own.len().saturating_sub(1)).unwrap_or_default().trim_ascii();
+    let merged = Document::compose(|out| {
+        let mut separator = "{";
+        let bound = parameters.iter().zip(named).filter(|(_, named)| !named);
+        for ((key, value), _) in bound {
+            write!(out, "{separator}{key}:{value}")?;
+            separator = ",";
+        }
+        let separator = if own.is_empty() && separator == "," { "" } else { separator };
+        write!(out, "{separator}{own}}}")
+    })?;
+    if merged.len() > INPUT_LEN_MAX { Err(Reject::InputTooLong) } else { Ok(merged) }
+}
+
+/// The answer to an invocation that ran.
+pub fn complete(pending: &Pending, completion: Completion, now: Now) -> Response {
+    let timing = completion.timing;
+    let mut response = match pending.shape {
+        Shape::Function => function::complete(pending, completion),
+        Shape::Activation | Shape::Result => outcome::complete(pending, completion, now),
+    };
+    let mut id = String::with_capacity(32);
+    push_id(&mut id, pending.id.0);
+    response.headers.push(("X-OpenWhisk-Activation-Id", Cow::Owned(id)));
+    response
+        .headers
+        .push(("Server-Timing", Cow::Owned(server_timing(timing, pending.age_ns(now)))));
+    response
+}
+
+/// Where the time went, in milliseconds, as browsers show it.
+fn server_timing(timing: Timing, total_ns: u64) -> String {
+    let mut text = String::with_capacity(96);
+    for (name, ns) in [
+        ("queue;dur=", timing.queue_ns),
+        (", load;dur=", timing.load_ns),
+        (", run;dur=", timing.run_ns),
+        (", total;dur=", total_ns),
+    ] {
+        text.push_str(name);
+        push_milliseconds(&mut text, ns);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::format;
+    use alloc::vec::Vec;
+    use proptest::prelude::*;
+
+    fn input(body: &str, parameters: &[(&str, &str)]) -> Result<String, Reject> {
+        crate::memory::install_for_test();
+        let parameters = KeyValues::from_items(parameters).expect("the heap has room");
+        let body = PageBuffer::from_bytes(body.as_bytes()).expect("frames are left");
+        let input = json_input(body, &parameters)?;
+        Ok(String::from_utf8(input.to_vec().expect("room")).expect("UTF-8"))
+    }
+
+    #[test]
+    fn without_bound_parameters_the_body_is_the_input() {
+        for body in ["{}", " {\"a\" : 1 , \"a\":2}\n", "{\"\\u0061\":[[]]}"] {
+            assert_eq!(input(body, &[]).expect("an object"), body);
+        }
+        assert_eq!(input("", &[]).expect("nothing is an empty object"), "{}");
+    }
+
+    #[test]
+    fn the_request_wins_over_bound_parameters() {
+        let bound = [(r#""b""#, "1"), (r#""a""#, "\"x\""), (r#""n\n""#, "null")];
+        for (body, merged) in [
+            ("", r#"{"a":"x","b":1,"n\n":null}"#),
+            (" { } ", r#"{"a":"x","b":1,"n\n":null}"#),
+            (r#"{"a":2}"#, r#"{"b":1,"n\n":null,"a":2}"#),
+            (r#"{"\u0061":2, "z":{"b":3}}"#, r#"{"b":1,"n\n":null,"\u0061":2, "z":{"b":3}}"#),
+            (r#"{"a":1,"b":2,"n\u000a":3}"#, r#"{"a":1,"b":2,"n\u000a":3}"#),
+        ] {
+            assert_eq!(input(body, &bound).expect("an object"), merged, "{body}");
+        }
+    }
+
+    #[test]
+    fn input_that_is_no_object_is_refused() {
+        for parameters in [&[][..], &[(r#""a""#, "1")]] {
+            for body in ["[]", "1", "\"a\"", "null", "{", "{}}", " ", "{\"a\":}", "}{", "{{}}"] {
+                assert_eq!(input(body, parameters).expect_err(body).status(), 400, "{body}");
+            }
+            let deep = format!("{{\"a\":{}1{}}}", "[".repeat(200), "]".repeat(200));
+            assert_eq!(input(&deep, parameters).expect_err("deep").status(), 400);
+        }
+    }
+
+    #[test]
+    fn merged_input_is_bounded() {
+        let value = format!("\"{}\"", "x".repeat(INPUT_LEN_MAX / 2));
+        let body = format!("{{\"b\":{value}}}");
+        assert!(input(&body, &[]).is_ok());
+        assert_eq!(input(&body, &[(r#""a""#, &value)]).expect_err("too long").status(), 413);
+        let long = format!("{{\"b\":\"{}\"}}", "x".repeat(INPUT_LEN_MAX));
+        assert_eq!(input(&long, &[]).expect_err("too long").status(), 413);
+    }
+
+    #[test]
+    fn times_are_in_milliseconds() {
+        let timing =
+            Timing { started_ns: 9, queue_ns: 20_000, load_ns: 999, run_ns: 1_234_567_890 };
+        assert_eq!(
+            server_timing(timing, 5_000_001),
+            "queue;dur=0.020, load;dur=0.000, run;dur=1234.567, total;dur=5.000"
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn merging_is_what_a_parser_would_do(
+            bound in proptest::collection::btree_map("[a-c\\n\"]{0,2}", 0..9_u8, 0..4),
+            request in proptest::collection::btree_map("[a-c\\n\"]{0,2}", 10..19_u8, 0..4),
+        ) {
+            let items: Vec<(String, String)> = bound
+                .iter()
+                .map(|(key, value)| (Quoted(key).to_string(), value.to_string()))
+                .collect();
+            let items: Vec<(&str, &str)> =
+                items.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
+            let body = serde_json::to_string(&request).expect("a map is JSON");
+            let merged = input(&body, &items).expect("an object");
+            let parsed: alloc::collections::BTreeMap<String, u8> =
+                serde_json::from_str(&merged).expect("JSON");
+            let mut expected = bound;
+            expected.extend(request);
+            prop_assert_eq!(parsed, expected);
+        }
+    }
+}

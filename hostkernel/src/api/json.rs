@@ -1,0 +1,391 @@
+//! JSON from outside: read as spans of its own text, never as a tree.
+//!
+//! A tree of values costs many times the memory of its text and a stack frame per level; a request
+//! of a few megabytes could exhaust either. Here a [`Json`] is a piece of text whose encoding and
+//! nesting have been checked; walking an object or array hands out pieces of it. Syntax is checked
+//! by `serde_json`, which skips over values without recursion.
+
+use alloc::borrow::Cow;
+use core::fmt;
+
+use serde::Deserializer as _;
+use serde::de::{MapAccess, SeqAccess, Visitor};
+use serde_json::Deserializer;
+use serde_json::value::RawValue;
+
+use crate::config::JSON_DEPTH_MAX;
+
+/// Bytes that a character of one byte takes when it is escaped.
+pub const ESCAPED_LEN: usize = r"\u0000".len();
+
+/// JSON text in UTF-8, nested at most [`JSON_DEPTH_MAX`] deep. Whether it is well-formed turns out
+/// when it is walked; what a walk hands out is.
+#[derive(Clone, Copy, Debug)]
+pub struct Json<'a>(&'a str);
+
+/// Why a text is not the JSON it should be.
+#[derive(Debug)]
+pub enum JsonReject {
+    /// It is not UTF-8.
+    NotUtf8,
+    /// It is nested deeper than [`JSON_DEPTH_MAX`].
+    TooDeep,
+    /// It is something else than an object.
+    NotAnObject,
+    /// It is something else than an array.
+    NotAnArray,
+    /// It is something else than a string, or one with half of a surrogate pair.
+    NotAString,
+    /// It is a string longer than its place allows.
+    StringTooLong,
+    /// It is not JSON, from this place on.
+    Syntax(serde_json::Error),
+}
+
+impl<'a> Json<'a> {
+    /// Checks encoding and nesting of a whole text.
+    ///
+    /// # Errors
+    /// [`JsonReject::NotUtf8`], [`JsonReject::TooDeep`].
+    pub fn read(bytes: &'a [u8]) -> Result<Self, JsonReject> {
+        let text = core::str::from_utf8(bytes).map_err(|_| JsonReject::NotUtf8)?;
+        if is_shallow(text) { Ok(Self(text)) } else { Err(JsonReject::TooDeep) }
+    }
+
+    /// The text.
+    #[must_use]
+    pub fn text(self) -> &'a str {
+        self.0
+    }
+
+    /// Calls `visit` with the name and value of each member, in order.
+    ///
+    /// # Errors
+    /// [`JsonReject::NotAnObject`], or [`JsonReject::Syntax`] after the members before it.
+    pub fn members(self, visit: impl FnMut(Json<'a>, Json<'a>)) -> Result<(), JsonReject> {
+        // Asked here because the error of `serde_json` would quote the value, however long.
+        if self.first() != Some(b'{') {
+            return Err(JsonReject::NotAnObject);
+        }
+        let mut deserializer = Deserializer::from_str(self.0);
+        deserializer
+            .deserialize_map(Members(visit))
+            .and_then(|()| deserializer.end())
+            .map_err(JsonReject::Syntax)
+    }
+
+    /// The values of the members with these names; `null` is the same as nothing. Of equal names
+    /// the last one counts, others are passed over.
+    ///
+    /// # Errors
+    /// As for [`Json::members`].
+    pub fn pick<const N: usize>(self, names: [&str; N]) -> Result<[Option<Self>; N], JsonReject> {
+        let mut found = [None; N];
+        self.members(|name, value| {
+            if let Some(position) = names.iter().position(|wanted| name.is(wanted)) {
+                found[position] = (!value.is_null()).then_some(value);
+            }
+        })?;
+        Ok(found)
+    }
+
+    /// Whether it is this string, in whatever spelling.
+    #[must_use]
+    pub fn is(self, text: &str) -> bool {
+        self.raw_string() == Some(text)
+            || self.0.bytes().any(|byte| byte == b'\\')
+                && self.string(ESCAPED_LEN * text.len()).is_ok_and(|decoded| decoded == text)
+    }
+
+    /// Calls `visit` with each element, in order.
+    ///
+    /// # Errors
+    /// [`JsonReject::NotAnArray`], or [`JsonReject::Syntax`] after the elements before it.
+    pub fn elements(self, visit: impl FnMut(Json<'a>)) -> Result<(), JsonReject> {
+        if self.first() != Some(b'[') {
+            return Err(JsonReject::NotAnArray);
+        }
+        let mut deserializer = Deserializer::from_str(self.0);
+        deserializer
+            .deserialize_seq(Elements(visit))
+            .and_then(|()| deserializer.end())
+            .map_err(JsonReject::Syntax)
+    }
+
+    /// The string it is, if its JSON text has at most `len_max` bytes.
+    ///
+    /// # Errors
+    /// [`JsonReject::NotAString`], [`JsonReject::StringTooLong`].
+    pub fn string(self, len_max: usize) -> Result<Cow<'a, str>, JsonReject> {
+        match self.raw_string() {
+            None => Err(JsonReject::NotAString),
+            Some(raw) if raw.len() > len_max => Err(JsonReject::StringTooLong),
+            Some(raw) if !raw.contains('\\') => Ok(Cow::Borrowed(raw)),
+            Some(_) => {
+                serde_json::from_str(self.0).map(Cow::Owned).map_err(|_| JsonReject::NotAString)
+            }
+        }
+    }
+
+    /// What is between the quotes of the string it is, escapes and all.
+    #[must_use]
+    pub fn raw_string(self) -> Option<&'a str> {
+        self.0.trim_ascii().strip_prefix('"')?.strip_suffix('"')
+    }
+
+    /// The non-negative integer it is.
+    #[must_use]
+    pub fn unsigned(self) -> Option<u64> {
+        self.0.trim_ascii().parse().ok()
+    }
+
+    /// The truth value it is.
+    #[must_use]
+    pub fn boolean(self) -> Option<bool> {
+        self.0.trim_ascii().parse().ok()
+    }
+
+    /// Whether it is `null`.
+    #[must_use]
+    pub fn is_null(self) -> bool {
+        self.0.trim_ascii() == "null"
+    }
+
+    fn first(self) -> Option<u8> {
+        self.0.trim_ascii_start().bytes().next()
+    }
+}
+
+/// Whether no more than [`JSON_DEPTH_MAX`] brackets are open anywhere.
+fn is_shallow(text: &str) -> bool {
+    if text.len() <= JSON_DEPTH_MAX {
+        return true;
+    }
+    let (mut depth, mut quoted, mut escaped) = (0_usize, false, false);
+    for byte in text.bytes() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if quoted => escaped = true,
+            b'"' => quoted = !quoted,
+            _ if quoted => {}
+            b'[' | b'{' => depth += 1,
+            b']' | b'}' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        if depth > JSON_DEPTH_MAX {
+            return false;
+        }
+    }
+    true
+}
+
+struct Members<F>(F);
+
+impl<'a, F: FnMut(Json<'a>, Json<'a>)> Visitor<'a> for Members<F> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'a>>(mut self, mut map: A) -> Result<(), A::Error> {
+        while let Some((name, value)) = map.next_entry::<&'a RawValue, &'a RawValue>()? {
+            (self.0)(Json(name.get()), Json(value.get()));
+        }
+        Ok(())
+    }
+}
+
+struct Elements<F>(F);
+
+impl<'a, F: FnMut(Json<'a>)> Visitor<'a> for Elements<F> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an array")
+    }
+
+    fn visit_seq<A: SeqAccess<'a>>(mut self, mut sequence: A) -> Result<(), A::Error> {
+        while let Some(value) = sequence.next_element::<&'a RawValue>()? {
+            (self.0)(Json(value.get()));
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for JsonReject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotUtf8 => f.write_str("it is not UTF-8"),
+            Self::TooDeep => write!(f, "it is nested deeper than {JSON_DEPTH_MAX} levels"),
+            Self::NotAnObject => f.write_str("a JSON object was expected"),
+            Self::NotAnArray => f.write_str("a JSON array was expected"),
+            Self::NotAString => f.write_str("a JSON string was expected"),
+            Self::StringTooLong => f.write_str("a string in it is too long for its place"),
+            Self::Syntax(error) => error.fmt(f),
+        }
+    }
+}
+
+/// Text as a JSON string, with its quotes.
+pub struct Quoted<'a>(pub &'a str);
+
+impl fmt::Display for Quoted<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("\"")?;
+        write_escaped(f, self.0)?;
+        f.write_str("\"")
+    }
+}
+
+/// Writes text as the inside of a JSON string.
+///
+/// # Errors
+/// When `out` has no room.
+pub fn write_escaped(out: &mut impl fmt::Write, text: &str) -> fmt::Result {
+    let mut rest = text;
+    while let Some(at) = rest.bytes().position(|byte| byte < b' ' || byte == b'"' || byte == b'\\')
+    {
+        // Both cuts are beside an ASCII character, hence between characters.
+        let (plain, special) = rest.split_at(at);
+        out.write_str(plain)?;
+        let (special, after) = special.split_at(1);
+        match special {
+            "\"" => out.write_str("\\\"")?,
+            "\\" => out.write_str("\\\\")?,
+            "\n" => out.write_str("\\n")?,
+            "\r" => out.write_str("\\r")?,
+            "\t" => out.write_str("\\t")?,
+            control => control.bytes().try_for_each(|byte| write!(out, "\\u{byte:04x}"))?,
+        }
+        rest = after;
+    }
+    out.write_str(rest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::format;
+    use alloc::string::{String, ToString};
+    use alloc::vec::Vec;
+    use proptest::prelude::*;
+
+    fn members(text: &str) -> Result<Vec<(String, String)>, JsonReject> {
+        let mut found = Vec::new();
+        Json::read(text.as_bytes())?.members(|name, value| {
+            found.push((name.text().to_string(), value.text().to_string()))
+        })?;
+        Ok(found)
+    }
+
+    #[test]
+    fn members_are_pieces_of_the_text() {
+        let text = r#" {"a" : 1, "b":{"c":[1, 2]} ,"\u0061":"x\"y", "a":null} "#;
+        let found = members(text).expect("well-formed");
+        let pairs: Vec<_> = found.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
+        assert_eq!(
+            pairs,
+            [
+                (r#""a""#, "1"),
+                (r#""b""#, r#"{"c":[1, 2]}"#),
+                (r#""\u0061""#, r#""x\"y""#),
+                (r#""a""#, "null")
+            ]
+        );
+    }
+
+    #[test]
+    fn what_is_not_an_object_is_refused() {
+        for text in ["", " ", "[]", "1", "\"a\"", "null", "{", "{}x", "{} {}", "{1:2}", "{'a':1}"] {
+            assert!(members(text).is_err(), "{text:?}");
+        }
+        for text in
+            ["{\"a\":01}", "{\"a\":}", "{\"a\":1,}", "{\"a\" 1}", "{\"a\":\"\n\"}", "\u{feff}{}"]
+        {
+            assert!(members(text).is_err(), "{text:?}");
+        }
+        assert!(matches!(Json::read(b"{\"a\":\"\xff\"}"), Err(JsonReject::NotUtf8)));
+    }
+
+    #[test]
+    fn nesting_is_bounded_before_anything_is_parsed() {
+        let nested = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
+        let fits = format!("{{\"a\":{}}}", nested(JSON_DEPTH_MAX - 1));
+        assert!(members(&fits).is_ok());
+        let deep = format!("{{\"a\":{}}}", nested(JSON_DEPTH_MAX));
+        assert!(matches!(members(&deep), Err(JsonReject::TooDeep)));
+        assert!(matches!(members(&"[".repeat(1 << 20)), Err(JsonReject::TooDeep)));
+        let quoted = format!("{{\"a\":\"{}\\\"{}\"}}", "[".repeat(500), "{".repeat(500));
+        assert!(members(&quoted).is_ok(), "brackets in strings do not nest");
+        let closed = format!("{{\"a\":[{}1]}}", "[1],".repeat(500));
+        assert!(members(&closed).is_ok(), "brackets side by side do not nest");
+    }
+
+    #[test]
+    fn a_wrong_type_is_not_quoted_in_the_error() {
+        let long = format!("\"{}\"", "x".repeat(100_000));
+        let error = members(&long).expect_err("a string");
+        assert!(error.to_string().len() < 100);
+    }
+
+    #[test]
+    fn scalars_are_read_strictly() {
+        let json = |text| Json::read(str::as_bytes(text)).expect("shallow");
+        assert_eq!(json("42").unsigned(), Some(42));
+        for text in ["-1", "1.0", "1e3", "\"1\"", "18446744073709551616", "true"] {
+            assert_eq!(json(text).unsigned(), None, "{text}");
+        }
+        assert_eq!(json("true").boolean(), Some(true));
+        assert_eq!(json("\"true\"").boolean(), None);
+        assert_eq!(json(r#""a\n\u00e4""#).string(99).expect("a string"), "a\nä");
+        assert!(matches!(json("\"abcd\"").string(3), Err(JsonReject::StringTooLong)));
+        assert!(matches!(json("\"\\ud800\"").string(9), Err(JsonReject::NotAString)));
+        assert!(matches!(json("7").string(9), Err(JsonReject::NotAString)));
+        assert!(json("null").is_null());
+    }
+
+    #[test]
+    fn members_are_picked_by_name_however_it_is_spelt() {
+        let json = Json::read(br#"{"a":1,"\u0062":2,"c":3,"c":4,"d":null,"e\ud800":5}"#);
+        let picked = json.expect("shallow").pick(["b", "c", "d", "e"]).expect("an object");
+        assert_eq!(picked.map(|value| value.map(Json::text)), [Some("2"), Some("4"), None, None]);
+    }
+
+    #[test]
+    fn arrays_are_walked() {
+        let mut count = 0;
+        let json = Json::read(b"[1, {\"a\":[]}, \"x\"]").expect("shallow");
+        json.elements(|_| count += 1).expect("well-formed");
+        assert_eq!(count, 3);
+        assert!(matches!(
+            Json::read(b"{}").expect("shallow").elements(|_| {}),
+            Err(JsonReject::NotAnArray)
+        ));
+    }
+
+    proptest! {
+        #[test]
+        fn quoting_is_undone_by_reading(text in ".*") {
+            let quoted = Quoted(&text).to_string();
+            prop_assert_eq!(serde_json::from_str::<String>(&quoted).expect("JSON"), text);
+        }
+
+        #[test]
+        fn nothing_panics(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+            if let Ok(json) = Json::read(&bytes) {
+                let _ = json.members(|_, value| { let _ = value.string(100); });
+                let _ = json.elements(|value| { let _ = value.unsigned(); });
+            }
+        }
+
+        #[test]
+        fn nearly_json_is_judged_as_serde_json_does(
+            text in r#"[\{\}\[\]",:\\ a0-9.eE\-truefalsn]{0,24}"#,
+        ) {
+            let text = format!("{{{text}}}");
+            let strict = serde_json::from_str::<&RawValue>(&text).is_ok();
+            prop_assert_eq!(members(&text).is_ok(), strict);
+        }
+    }
+}

@@ -1,0 +1,308 @@
+//! The API: what requests mean and what answers look like. Requests in, status codes out.
+//!
+//! [`handle`] takes one complete request and either answers it or hands out an [`Admission`]: an
+//! invocation with everything but a place to run. Whoever runs it gives the end to [`complete`]
+//! together with the [`Pending`] that came with the admission. Nothing here does I/O, waits, or
+//! knows the time other than from [`Now`].
+//!
+//! ```text
+//! Request ─▶ Route ─▶ auth ─▶ actions, deploy ─▶ Response
+//!              │        └───▶ invoke ──▶ Admission ─▶ … ─▶ Completion ─▶ outcome ─▶ Response
+//!              ├────────────▶ function ─▶ Admission ─▶ … ─▶ Completion ─▶ function ─▶ Response
+//!              └────────────▶ health ─▶ Response
+//! ```
+#![forbid(unsafe_code)]
+
+mod actions;
+mod activation;
+pub mod auth;
+mod code;
+mod deploy;
+pub mod error;
+mod function;
+mod health;
+mod invoke;
+mod json;
+mod limits;
+mod outcome;
+mod query;
+mod respond;
+mod route;
+mod text;
+
+pub use auth::Tenants;
+pub use error::Reject;
+pub use invoke::{Admission, Pending};
+pub use respond::RequestId;
+
+use alloc::borrow::Cow;
+use alloc::boxed::Box;
+
+use self::error::Unsupported;
+use self::query::Query;
+use self::route::{Collection, Route};
+use crate::config::{
+    DEPLOY_LEN_MAX, INPUT_LEN_MAX, LOGS_MB_MAX, MEMORY_MB_DEFAULT, OTHER_BODY_LEN_MAX,
+    TIMEOUT_MS_DEFAULT,
+};
+use crate::dispatch::{ActivationId, Completion, End, Limits};
+use crate::http::{self, Body, Headers, Method, Request, Response};
+use crate::memory::PageBuffer;
+use crate::registry::{Namespace, Registry};
+
+/// What requests read and change.
+#[derive(Debug)]
+pub struct Node {
+    /// The deployed actions.
+    pub registry: Registry,
+    /// What the operator decided.
+    pub config: ApiConfig,
+    /// Whether load balancers should send requests.
+    pub readiness: Readiness,
+}
+
+/// What the operator decided about the API.
+#[derive(Debug)]
+pub struct ApiConfig {
+    /// Who may use it.
+    pub tenants: Tenants,
+    /// The namespace `/function/` serves.
+    pub public_namespace: Namespace,
+    /// Limits of actions that name none.
+    pub limits_default: Limits,
+    /// The most memory the node can give one invocation.
+    pub memory_mb_max: u64,
+    /// Version and build of the node, as text.
+    pub build: Cow<'static, str>,
+}
+
+impl ApiConfig {
+    /// The development default for a node that can give an invocation `memory_mb_max`.
+    #[must_use]
+    pub fn development(memory_mb_max: u64) -> Self {
+        Self {
+            tenants: Tenants::development(),
+            public_namespace: Namespace::new(auth::GUEST),
+            limits_default: Limits {
+                timeout_ms: TIMEOUT_MS_DEFAULT,
+                memory_mb: MEMORY_MB_DEFAULT.min(memory_mb_max),
+                logs_mb: LOGS_MB_MAX,
+            },
+            memory_mb_max,
+            build: Cow::Borrowed(env!("CARGO_PKG_VERSION")),
+        }
+    }
+}
+
+/// Whether a node should be sent requests. It answers them in every state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Readiness {
+    /// Not yet.
+    Booting,
+    /// Yes.
+    Ready,
+    /// No more.
+    Draining,
+}
+
+/// The time at which something happens.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Now {
+    /// Monotonic, in nanoseconds since boot.
+    pub monotonic_ns: u64,
+    /// Wall clock, in milliseconds since 1970-01-01 UTC; 0 if the node has none.
+    pub wall_ms: u64,
+}
+
+/// What becomes of a request.
+#[derive(Debug)]
+pub enum Reply {
+    /// It is answered.
+    Respond(Response),
+    /// It is an invocation that may run.
+    Invoke(Box<Admission>),
+}
+
+/// A request without path and body: what the route's handler still wants to know.
+struct Parts<'a> {
+    method: Method,
+    query: Query<'a>,
+    headers: &'a Headers,
+    now: Now,
+    id: ActivationId,
+    request_id: RequestId,
+}
+
+/// How long the body of a request may be, known from its first line.
+#[must_use]
+pub fn body_len_max(method: Method, path: &str) -> usize {
+    match (Route::of(path), method) {
+        (Route::Action { .. }, Method::Put) => DEPLOY_LEN_MAX,
+        (Route::Action { .. }, Method::Post) | (Route::Function { .. }, _) => INPUT_LEN_MAX,
+        _ => OTHER_BODY_LEN_MAX,
+    }
+}
+
+/// Refuses a request by its head alone if its key is wrong, so that nobody without a key makes the
+/// node receive and keep a body of [`DEPLOY_LEN_MAX`] bytes.
+///
+/// # Errors
+/// The answer to send instead of receiving the body; the connection must be closed after it.
+pub fn check_head(
+    node: &Node,
+    method: Method,
+    path: &str,
+    headers: &Headers,
+    random_id: u128,
+) -> Result<(), Box<Response>> {
+    let route = Route::of(path);
+    if method == Method::Options || !route.needs_key() {
+        return Ok(());
+    }
+    let checked = node.config.tenants.authenticate(headers.get("authorization"));
+    checked
+        .map(drop)
+        .map_err(|reject| Box::new(reject.response(&RequestId::choose(headers, random_id))))
+}
+
+/// Answers a request, or finds what it wants to run.
+///
+/// `random_id` must be unguessable: it becomes the activation id.
+#[must_use]
+pub fn handle(node: &mut Node, request: Request, now: Now, random_id: u128) -> Reply {
+    let Request { method, path, query, headers, body } = request;
+    let parts = Parts {
+        method,
+        query: Query::new(query.as_deref()),
+        headers: &headers,
+        now,
+        id: ActivationId(random_id),
+        request_id: RequestId::choose(&headers, random_id),
+    };
+    answer(node, Route::of(&path), &parts, body)
+        .unwrap_or_else(|reject| Reply::Respond(reject.response(&parts.request_id)))
+}
+
+/// The answer to an invocation that has ended.
+#[must_use]
+pub fn complete(pending: &Pending, completion: Completion, now: Now) -> Response {
+    if completion.end == End::NotStarted {
+        return refuse(pending, &Reject::NotStarted);
+    }
+    invoke::complete(pending, completion, now)
+}
+
+/// The answer to an invocation that cannot run now, typically [`Reject::QueueFull`] or
+/// [`Reject::NoMemory`].
+#[must_use]
+pub fn refuse(pending: &Pending, reject: &Reject) -> Response {
+    reject.response(pending.request_id())
+}
+
+/// The answer to a request that is refused before [`handle`] may allocate anything for it.
+#[must_use]
+pub fn overloaded(random_id: u128) -> Response {
+    Reject::NoMemory.response(&RequestId::Generated(random_id))
+}
+
+/// The answer to bytes that did not become a request.
+#[must_use]
+pub fn malformed(reject: http::Reject, random_id: u128) -> Response {
+    error::http(reject, &RequestId::Generated(random_id))
+}
+
+fn answer(
+    node: &mut Node,
+    route: Route<'_>,
+    parts: &Parts<'_>,
+    body: PageBuffer,
+) -> Result<Reply, Reject> {
+    let request_id = &parts.request_id;
+    if parts.method == Method::Options && !route.is_unknown() {
+        let is_function = matches!(route, Route::Function { .. });
+        let response = respond::preflight(is_function, route.allow(), request_id);
+        return Ok(Reply::Respond(response));
+    }
+    if let Route::Function { name, path } = route {
+        return function::admit(node, parts, body, name, path);
+    }
+    if route.needs_key() {
+        return api(node, route, parts, body);
+    }
+    if route.is_unknown() {
+        return Err(Reject::NotFound);
+    }
+    if !matches!(parts.method, Method::Get | Method::Head) {
+        return Err(Reject::Method { allow: route.allow() });
+    }
+    let response = match route {
+        Route::Ping => respond::plain(200, respond::TEXT, Body::Static(b"pong"), request_id),
+        Route::Alive => health::alive(parts),
+        Route::Ready => health::ready(parts, node.readiness),
+        Route::Description => health::description(parts, &node.config),
+        _ => health::index(parts, &node.config),
+    };
+    Ok(Reply::Respond(response))
+}
+
+/// Requests that need a key.
+fn api(
+    node: &mut Node,
+    route: Route<'_>,
+    parts: &Parts<'_>,
+    body: PageBuffer,
+) -> Result<Reply, Reject> {
+    let Node { registry, config, .. } = node;
+    let tenant = config.tenants.authenticate(parts.headers.get("authorization"))?;
+    let read = matches!(parts.method, Method::Get | Method::Head);
+    let response = match route {
+        Route::Action { namespace, name } => {
+            tenant.check_namespace(namespace)?;
+            match parts.method {
+                Method::Post => return invoke::admit(registry, tenant, parts, body, name),
+                Method::Put => deploy::put(registry, config, tenant, parts, body, name)?,
+                Method::Get | Method::Head => actions::get(registry, tenant, parts, name)?,
+                Method::Delete => actions::delete(registry, tenant, parts, name)?,
+                Method::Patch | Method::Options => {
+                    return Err(Reject::Method { allow: route.allow() });
+                }
+            }
+        }
+        Route::Actions { namespace } if read => {
+            tenant.check_namespace(namespace)?;
+            actions::list(registry, tenant, parts)?
+        }
+        Route::Namespaces if read => actions::namespaces(tenant, parts)?,
+        Route::Other { namespace, collection, name } => {
+            tenant.check_namespace(namespace)?;
+            other(collection, name, parts, route.allow())?
+        }
+        Route::Actions { .. } | Route::Namespaces => {
+            return Err(Reject::Method { allow: route.allow() });
+        }
+        _ => return Err(Reject::NotFound),
+    };
+    Ok(Reply::Respond(response))
+}
+
+/// Collections the node does not have: there is nothing in them, and nothing can be put there.
+fn other(
+    collection: Collection,
+    name: &str,
+    parts: &Parts<'_>,
+    allow: &'static str,
+) -> Result<Response, Reject> {
+    let unsupported = Reject::Unsupported(Unsupported::Collection(collection));
+    match (parts.method, name) {
+        _ if collection == Collection::Activations => Err(unsupported),
+        (Method::Get | Method::Head, "") => actions::empty_list(collection.name(), parts),
+        (Method::Put | Method::Post, name) if !name.is_empty() => Err(unsupported),
+        (Method::Get | Method::Head | Method::Delete, name) if !name.is_empty() => {
+            Err(Reject::NotFound)
+        }
+        _ => Err(Reject::Method { allow }),
+    }
+}
+
+#[cfg(test)]
+mod tests;

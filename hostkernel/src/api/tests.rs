@@ -1,0 +1,215 @@
+//! The API as its callers see it: constructed requests in, answers out.
+
+mod access;
+mod deploy;
+mod function;
+mod hostile;
+mod invoke;
+
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::Value;
+
+use super::*;
+use crate::dispatch::{Log, Ticket, Timing};
+
+/// Wall clock of all tests: 2026-11-23T02:50:41Z.
+const WALL_MS: u64 = 1_795_402_241_000;
+const NOW: Now = Now { monotonic_ns: 5_000_000_000, wall_ms: WALL_MS };
+const TICKET: Ticket = Ticket { slot: 3, generation: 4 };
+
+const ACTION: &str = "/api/v1/namespaces/_/actions/hello";
+
+/// A node and somebody with the development key.
+struct Client {
+    node: Node,
+    authorization: Option<String>,
+    requests: u128,
+}
+
+/// An answer, with its body in one piece.
+struct Answer {
+    response: Response,
+    body: Vec<u8>,
+}
+
+impl Client {
+    fn new() -> Self {
+        crate::memory::install_for_test();
+        let node = Node {
+            registry: Registry::new(),
+            config: ApiConfig::development(400),
+            readiness: Readiness::Ready,
+        };
+        let authorization = Some(format!("Basic {}", STANDARD.encode(auth::GUEST_KEY)));
+        Self { node, authorization, requests: 0 }
+    }
+
+    /// A client of a node on which `hello` is deployed.
+    fn with_hello() -> Self {
+        let mut client = Self::new();
+        client.deploy("hello", "");
+        client
+    }
+
+    fn send(
+        &mut self,
+        method: Method,
+        target: &str,
+        headers: &[(&str, &str)],
+        body: &[u8],
+    ) -> Reply {
+        let (path, query) = match target.split_once('?') {
+            Some((path, query)) => (path, Some(query.to_string())),
+            None => (target, None),
+        };
+        let mut request = Request {
+            method,
+            path: path.to_string(),
+            query,
+            headers: Headers::default(),
+            body: PageBuffer::from_bytes(body).expect("frames are left"),
+        };
+        headers.iter().for_each(|(name, value)| request.headers.push(name, value));
+        if let Some(authorization) = &self.authorization {
+            request.headers.push("Authorization", authorization);
+        }
+        self.requests += 1;
+        handle(&mut self.node, request, NOW, self.requests)
+    }
+
+    /// Sends what is answered at once.
+    fn ask(&mut self, method: Method, target: &str, body: &[u8]) -> Answer {
+        match self.send(method, target, &[], body) {
+            Reply::Respond(response) => Answer::of(response),
+            Reply::Invoke(_) => panic!("{target} was admitted"),
+        }
+    }
+
+    fn get(&mut self, target: &str) -> Answer {
+        self.ask(Method::Get, target, b"")
+    }
+
+    /// Sends what is admitted.
+    fn admit(&mut self, method: Method, target: &str, body: &[u8]) -> Box<Admission> {
+        match self.send(method, target, &[], body) {
+            Reply::Invoke(admission) => admission,
+            Reply::Respond(response) => panic!("{target}: {}", Answer::of(response).text()),
+        }
+    }
+
+    /// Deploys the smallest image under a name.
+    fn deploy(&mut self, name: &str, query: &str) {
+        let target = format!("/api/v1/namespaces/_/actions/{name}?overwrite=true&{query}");
+        let answer = self.ask(Method::Put, &target, &image());
+        assert_eq!(answer.status(), 200, "{}", answer.text());
+    }
+
+    /// Puts a JSON document.
+    fn put(&mut self, target: &str, document: &str) -> Answer {
+        self.ask(Method::Put, target, document.as_bytes())
+    }
+}
+
+impl Answer {
+    fn of(response: Response) -> Self {
+        let mut body = Vec::new();
+        while let chunk @ [_, ..] = response.body.chunk_at(body.len()) {
+            body.extend_from_slice(chunk);
+        }
+        Self { response, body }
+    }
+
+    fn status(&self) -> u16 {
+        self.response.status
+    }
+
+    fn text(&self) -> String {
+        String::from_utf8(self.body.clone()).expect("the body is text")
+    }
+
+    fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).expect("the body is JSON")
+    }
+
+    fn header(&self, name: &str) -> Option<&str> {
+        let mut found = self.response.headers.iter().filter(|(field, _)| *field == name);
+        let value = found.next().map(|(_, value)| value.as_ref());
+        assert!(found.next().is_none(), "{name} twice");
+        value
+    }
+
+    /// The text of an error that has both fields it must have.
+    fn error(&self) -> String {
+        let json = self.json();
+        assert_eq!(json["code"].as_str(), self.header("X-Request-ID"), "{json}");
+        assert_eq!(json.as_object().map(serde_json::Map::len), Some(2), "{json}");
+        json["error"].as_str().expect("a text").to_string()
+    }
+
+    /// Checks status and a part of the error's text.
+    fn refused(&self, status: u16, part: &str) {
+        let error = self.error();
+        assert_eq!(self.status(), status, "{error}");
+        assert!(error.contains(part), "{error:?} does not contain {part:?}");
+    }
+}
+
+/// Ends an invocation.
+fn finish(admission: Admission, end: End, output: &[u8], log: &[u8]) -> Answer {
+    let (invocation, pending) = admission.split(TICKET);
+    let completion = Completion {
+        id: invocation.id,
+        ticket: invocation.ticket,
+        end,
+        output: PageBuffer::from_bytes(output).expect("frames are left"),
+        log: Log { text: PageBuffer::from_bytes(log).expect("frames are left"), truncated: false },
+        timing: Timing {
+            started_ns: invocation.admitted_ns + 1_120_000,
+            queue_ns: 1_020_000,
+            load_ns: 100_000,
+            run_ns: 2_340_000,
+        },
+        core: 1,
+    };
+    let now = Now { monotonic_ns: NOW.monotonic_ns + 3_500_000, wall_ms: WALL_MS + 3 };
+    Answer::of(complete(&pending, completion, now))
+}
+
+/// The smallest ELF file the node accepts: one executable segment with the note in it.
+fn image() -> Vec<u8> {
+    let mut file = Vec::new();
+    file.extend_from_slice(b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0");
+    file.extend_from_slice(&[2, 0, 62, 0, 1, 0, 0, 0]);
+    for word in [0x40_00cc_u64, 64, 0] {
+        file.extend_from_slice(&word.to_le_bytes());
+    }
+    file.extend_from_slice(&[0, 0, 0, 0, 64, 0, 56, 0, 2, 0, 64, 0, 0, 0, 0, 0]);
+    let program_header = |kind: u32, flags: u32, words: [u64; 6]| {
+        let mut header = [kind.to_le_bytes(), flags.to_le_bytes()].concat();
+        words.iter().for_each(|word| header.extend_from_slice(&word.to_le_bytes()));
+        header
+    };
+    file.extend(program_header(1, 5, [0, 0x40_0000, 0x40_0000, 210, 210, 4096]));
+    file.extend(program_header(4, 4, [176, 0x40_00b0, 0x40_00b0, 28, 28, 4]));
+    for word in [11_u32, 4, action_abi::NOTE_TYPE] {
+        file.extend_from_slice(&word.to_le_bytes());
+    }
+    file.extend_from_slice(action_abi::NOTE_NAME.as_bytes());
+    file.extend_from_slice(&[0, 0]);
+    file.extend_from_slice(&action_abi::ABI_VERSION.to_le_bytes());
+    // xor eax, eax; xor edi, edi; syscall
+    file.extend_from_slice(&[0x31, 0xc0, 0x31, 0xff, 0x0f, 0x05]);
+    assert_eq!(file.len(), 210);
+    file
+}
+
+/// A deploy document with the smallest image and further fields.
+fn document(more: &str) -> String {
+    let code = STANDARD.encode(image());
+    format!("{{\"exec\":{{\"kind\":\"native:1\",\"code\":\"{code}\"}}{more}}}")
+}

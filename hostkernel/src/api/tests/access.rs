@@ -1,0 +1,301 @@
+//! Routes, methods, keys, namespaces and the headers every answer has.
+
+use super::*;
+
+const METHODS: [Method; 7] = [
+    Method::Get,
+    Method::Head,
+    Method::Post,
+    Method::Put,
+    Method::Delete,
+    Method::Patch,
+    Method::Options,
+];
+
+#[test]
+fn open_routes_need_no_key() {
+    let mut client = Client::new();
+    client.authorization = None;
+    for (target, body) in [
+        ("/ping", "pong"),
+        ("/healthz", "ok"),
+        ("/livez", "ok"),
+        ("/readyz", "ok"),
+        ("/healthz?verbose", "[+]network ok\n[+]api ok\nhealthz check passed\n"),
+        ("/readyz?verbose=1", "[+]ready ok\nreadyz check passed\n"),
+    ] {
+        let answer = client.get(target);
+        assert_eq!((answer.status(), answer.text().as_str()), (200, body), "{target}");
+        assert_eq!(answer.header("Content-Type"), Some("text/plain; charset=utf-8"));
+        assert_eq!(client.ask(Method::Head, target, b"").status(), 200);
+    }
+    let index = client.get("/").json();
+    assert_eq!(index["api_paths"][0], "/api/v1");
+    assert_eq!(index["runtimes"]["native"][0]["kind"], "native:1");
+    assert_eq!(index["limits"]["max_action_memory"], 400 << 20);
+    for target in ["/api/v1", "/api/v1/", "/api/v1?"] {
+        let api = client.get(target).json();
+        assert_eq!(api["api_version_path"], "v1");
+        assert!(api["build"].is_string() && api["buildno"].is_string());
+    }
+}
+
+#[test]
+fn readiness_follows_the_state_of_the_node() {
+    let mut client = Client::new();
+    for (readiness, body) in [(Readiness::Booting, "booting"), (Readiness::Draining, "draining")] {
+        client.node.readiness = readiness;
+        let answer = client.get("/readyz");
+        assert_eq!((answer.status(), answer.text().as_str()), (503, body));
+        assert_eq!(answer.header("Retry-After"), Some("1"));
+        assert!(client.get("/readyz?verbose").text().contains("readyz check failed"));
+        assert_eq!(client.get("/healthz").status(), 200, "alive all the same");
+    }
+}
+
+#[test]
+fn everything_below_the_api_needs_a_key() {
+    let mut client = Client::with_hello();
+    let right = client.authorization.take().expect("set by `new`");
+    let targets = [
+        "/api/v1/namespaces",
+        "/api/v1/namespaces/_/actions",
+        ACTION,
+        "/api/v1/namespaces/_/actions/absent",
+        "/api/v1/namespaces/other/actions/hello",
+        "/api/v1/namespaces/_/packages",
+        "/api/v1/namespaces/_/activations/1",
+        "/api/v1/absent",
+    ];
+    for target in targets {
+        for method in METHODS {
+            if method == Method::Options {
+                continue;
+            }
+            let answer = client.ask(method, target, b"{}");
+            answer.refused(401, "requires authentication");
+            let challenge = answer.header("WWW-Authenticate");
+            assert_eq!(challenge, Some("Basic realm=\"OpenWhisk secure realm\""));
+        }
+        client.authorization = Some(right.replace('N', "M"));
+        client.get(target).refused(401, "authentication is invalid");
+        client.authorization = None;
+    }
+    assert_eq!(client.node.registry.len(), 1, "nothing was deleted");
+}
+
+#[test]
+fn other_namespaces_are_forbidden() {
+    let mut client = Client::with_hello();
+    for target in [
+        "/api/v1/namespaces/other/actions",
+        "/api/v1/namespaces/other/actions/hello",
+        "/api/v1/namespaces/whisk.system/packages",
+        "/api/v1/namespaces/../actions/hello",
+        "/api/v1/namespaces/other/activations",
+    ] {
+        client.get(target).refused(403, "not authorized");
+    }
+    for method in [Method::Put, Method::Post, Method::Delete] {
+        let answer = client.ask(method, "/api/v1/namespaces/other/actions/hello", b"{}");
+        answer.refused(403, "not authorized");
+    }
+    client.get("/api/v1/namespaces/%zz/actions").refused(400, "percent-encoded");
+    for own in ["_", "guest", "%5f", "gu%65st"] {
+        let target = format!("/api/v1/namespaces/{own}/actions/hello");
+        assert_eq!(client.get(&target).status(), 200, "{own}");
+    }
+    assert_eq!(client.get("/api/v1/namespaces").text(), "[\"guest\"]");
+}
+
+#[test]
+fn a_second_tenant_sees_its_own_actions_only() {
+    let mut client = Client::with_hello();
+    client.node.config.tenants.add(Namespace::new("other"), "u:k");
+    client.authorization = Some(format!("Basic {}", STANDARD.encode("u:k")));
+    client.get(ACTION).refused(404, "does not exist");
+    client.get("/api/v1/namespaces/guest/actions/hello").refused(403, "not authorized");
+    client.ask(Method::Delete, ACTION, b"").refused(404, "does not exist");
+    assert_eq!(client.get("/api/v1/namespaces").text(), "[\"other\"]");
+    assert_eq!(client.get("/api/v1/namespaces/_/actions").text(), "[]");
+    client.deploy("mine", "");
+    client.send(Method::Post, "/function/mine", &[], b"");
+    assert_eq!(client.ask(Method::Post, "/function/mine", b"").status(), 404, "guest's are public");
+}
+
+#[test]
+fn what_does_not_exist_is_not_found() {
+    let mut client = Client::with_hello();
+    for target in [
+        "/absent",
+        "/function",
+        "/function/absent",
+        "/api/v1/absent",
+        "/api/v1/namespaces/_",
+        "/api/v1/namespaces/_/actions/absent",
+        "/api/v1/namespaces/_/actions/Hello",
+        "/api/v1/namespaces/_/packages/p",
+        "/api/v1/web/guest/default/hello",
+        "/blackbox.tar.gz",
+    ] {
+        client.get(target).refused(404, "The requested resource does not exist.");
+    }
+    for method in [Method::Post, Method::Delete] {
+        let target = "/api/v1/namespaces/_/actions/absent?blocking=true";
+        client.ask(method, target, b"").refused(404, "does not exist");
+    }
+}
+
+#[test]
+fn a_path_without_the_method_says_which_it_has() {
+    let mut client = Client::with_hello();
+    let read = "GET, HEAD, OPTIONS";
+    let all = "GET, HEAD, PUT, POST, DELETE, OPTIONS";
+    for (method, target, allow) in [
+        (Method::Post, "/", read),
+        (Method::Delete, "/ping", read),
+        (Method::Post, "/healthz", read),
+        (Method::Patch, "/readyz", read),
+        (Method::Put, "/api/v1", read),
+        (Method::Post, "/api/v1/namespaces", read),
+        (Method::Post, "/api/v1/namespaces/_/actions", read),
+        (Method::Put, "/api/v1/namespaces/_/actions/", read),
+        (Method::Patch, ACTION, all),
+        (Method::Post, "/api/v1/namespaces/_/triggers", read),
+        (Method::Patch, "/api/v1/namespaces/_/rules/r", all),
+    ] {
+        let answer = client.ask(method, target, b"");
+        answer.refused(405, allow);
+        assert_eq!(answer.header("Allow"), Some(allow), "{target}");
+    }
+}
+
+#[test]
+fn options_are_answered_for_browsers() {
+    let mut client = Client::with_hello();
+    client.authorization = None;
+    for target in ["/", "/api/v1", ACTION, "/api/v1/namespaces/_/actions", "/function/hello"] {
+        let answer = client.ask(Method::Options, target, b"");
+        assert_eq!((answer.status(), answer.body.len()), (200, 0), "{target}");
+        assert_eq!(answer.header("Access-Control-Allow-Origin"), Some("*"));
+        assert!(answer.header("Access-Control-Allow-Headers").is_some());
+        assert!(answer.header("Allow").is_some());
+        assert!(answer.header("Content-Type").is_none());
+        let methods = answer.header("Access-Control-Allow-Methods").expect("CORS");
+        assert_eq!(methods.contains("PATCH"), target.starts_with("/function"));
+    }
+    client.ask(Method::Options, "/absent", b"").refused(404, "does not exist");
+}
+
+#[test]
+fn api_answers_carry_request_id_and_cors() {
+    let mut client = Client::with_hello();
+    for (target, status) in [(ACTION, 200), ("/api/v1/namespaces/_/actions/absent", 404)] {
+        let Reply::Respond(response) =
+            client.send(Method::Get, target, &[("x-request-id", "my \"id\"")], b"")
+        else {
+            panic!("{target} was admitted");
+        };
+        let answer = Answer::of(response);
+        assert_eq!(answer.status(), status);
+        let own = answer.header("X-Request-ID").expect("generated");
+        assert!(own.len() == 32 && own.bytes().all(|byte| byte.is_ascii_hexdigit()));
+        assert_eq!(answer.header("Content-Type"), Some("application/json"));
+        assert_eq!(answer.header("Access-Control-Allow-Origin"), Some("*"));
+        assert_eq!(
+            answer.header("Access-Control-Allow-Methods"),
+            Some("GET, DELETE, POST, PUT, HEAD")
+        );
+    }
+    let headers = [("X-Request-Id", "my-\"id\"\\")];
+    let reply = client.send(Method::Get, "/api/v1/absent", &headers, b"");
+    let Reply::Respond(response) = reply else { panic!("admitted") };
+    let answer = Answer::of(response);
+    assert_eq!(answer.json()["code"], "my-\"id\"\\", "escaped in JSON");
+    answer.refused(404, "does not exist");
+}
+
+#[test]
+fn other_collections_are_empty_and_cannot_be_filled() {
+    let mut client = Client::new();
+    for collection in ["packages", "triggers", "rules"] {
+        let target = format!("/api/v1/namespaces/_/{collection}");
+        for query in ["", "?", "?limit=0&skip=0", "?limit=200"] {
+            let answer = client.get(&format!("{target}{query}"));
+            assert_eq!((answer.status(), answer.text().as_str()), (200, "[]"), "{target}");
+        }
+        let count = client.get(&format!("{target}?count=true"));
+        assert_eq!(count.text(), format!("{{\"{collection}\":0}}"));
+        let thing = format!("{target}/thing?overwrite=true");
+        let text = format!("{collection} are not supported by this host.");
+        client.ask(Method::Put, &thing, b"{}").refused(501, &text);
+        client.ask(Method::Post, &thing, b"{}").refused(501, &text);
+        client.get(&thing).refused(404, "does not exist");
+        client.ask(Method::Delete, &thing, b"").refused(404, "does not exist");
+    }
+    for target in ["activations", "activations?limit=1", "activations/1", "activations/1/logs"] {
+        let answer = client.get(&format!("/api/v1/namespaces/_/{target}"));
+        answer.refused(501, "Activation records are not kept");
+    }
+}
+
+#[test]
+fn the_route_bounds_the_body() {
+    for (method, path, len) in [
+        (Method::Put, ACTION, DEPLOY_LEN_MAX),
+        (Method::Post, ACTION, INPUT_LEN_MAX),
+        (Method::Post, "/function/hello", INPUT_LEN_MAX),
+        (Method::Put, "/function/hello/x", INPUT_LEN_MAX),
+        (Method::Get, "/function/hello", INPUT_LEN_MAX),
+        (Method::Get, ACTION, OTHER_BODY_LEN_MAX),
+        (Method::Put, "/api/v1/namespaces/_/actions", OTHER_BODY_LEN_MAX),
+        (Method::Put, "/api/v1/namespaces/_/rules/r", OTHER_BODY_LEN_MAX),
+        (Method::Post, "/absent", OTHER_BODY_LEN_MAX),
+        (Method::Put, "/", OTHER_BODY_LEN_MAX),
+    ] {
+        assert_eq!(body_len_max(method, path), len, "{} {path}", method.name());
+    }
+}
+
+#[test]
+fn a_wrong_key_is_refused_by_the_head_alone() {
+    let client = Client::new();
+    let check = |method, path, authorization: Option<&str>| {
+        let mut headers = Headers::default();
+        if let Some(value) = authorization {
+            headers.push("Authorization", value);
+        }
+        let checked = check_head(&client.node, method, path, &headers, 1);
+        checked.err().map(|response| response.status)
+    };
+    assert_eq!(check(Method::Put, ACTION, None), Some(401));
+    assert_eq!(check(Method::Put, ACTION, Some("Basic x")), Some(401));
+    assert_eq!(check(Method::Put, ACTION, client.authorization.as_deref()), None);
+    assert_eq!(check(Method::Options, ACTION, None), None);
+    assert_eq!(check(Method::Post, "/function/hello", None), None);
+    assert_eq!(check(Method::Get, "/healthz", None), None);
+}
+
+#[test]
+fn what_never_became_a_request_gets_the_same_kind_of_answer() {
+    for (reject, status) in [
+        (http::Reject::Malformed("a reason"), 400),
+        (http::Reject::UnknownMethod, 501),
+        (http::Reject::TargetTooLong, 414),
+        (http::Reject::HeadTooLarge, 431),
+        (http::Reject::BodyTooLarge, 413),
+        (http::Reject::NoMemory, 503),
+        (http::Reject::UnknownCoding, 501),
+        (http::Reject::UnknownVersion, 505),
+        (http::Reject::UnknownExpectation, 417),
+        (http::Reject::TooSlow, 408),
+    ] {
+        let answer = Answer::of(malformed(reject, 7));
+        answer.refused(status, "");
+        assert_eq!(answer.header("Retry-After").is_some(), status == 503);
+    }
+    assert!(Answer::of(malformed(http::Reject::Malformed("why"), 7)).error().contains("why"));
+    let answer = Answer::of(overloaded(7));
+    answer.refused(503, "no memory");
+    assert_eq!(answer.header("Retry-After"), Some("1"));
+}

@@ -1,0 +1,128 @@
+//! Functions: raw bytes, no key.
+
+use super::*;
+use crate::config::{ENVIRONMENT_LEN_MAX, NAME_LEN_MAX, REQUEST_ID_LEN_MAX, TARGET_LEN_MAX};
+use crate::dispatch::{Access, Fault};
+
+/// The client without its key.
+fn public() -> Client {
+    let mut client = Client::with_hello();
+    client.authorization = None;
+    client
+}
+
+#[test]
+fn every_method_reaches_the_action_with_its_bytes() {
+    let mut client = public();
+    for method in
+        [Method::Get, Method::Head, Method::Post, Method::Put, Method::Delete, Method::Patch]
+    {
+        let admission = client.admit(method, "/function/hello", b"\0raw\xff");
+        assert_eq!(admission.input.chunk_at(0), b"\0raw\xff");
+        let variable = format!("__OW_METHOD={}\0", method.name());
+        assert!(admission.environment.contains(&variable));
+    }
+    assert!(client.admit(Method::Get, "/function/hello", b"").input.is_empty());
+    let too_long = alloc::vec![0; INPUT_LEN_MAX + 1];
+    client.ask(Method::Post, "/function/hello", &too_long).refused(413, "exceeds the limit");
+}
+
+#[test]
+fn path_and_query_are_in_the_environment() {
+    let mut client = public();
+    for (target, path, query) in [
+        ("/function/hello", "", ""),
+        ("/function/hello?", "", ""),
+        ("/function/hello/", "/", ""),
+        ("/function/hello/a/../b%20c?x=1&y=%00", "/a/../b%20c", "x=1&y=%00"),
+        ("/function/%68ello?q=\0__OW_NAMESPACE=x", "", "q=__OW_NAMESPACE=x"),
+    ] {
+        let admission = client.admit(Method::Get, target, b"");
+        let id = format!("{}", admission.pending.id());
+        assert_eq!(
+            admission.environment,
+            format!(
+                "__OW_ACTIVATION_ID={id}\0__OW_ACTION_NAME=/guest/hello\0\
+                 __OW_ACTION_VERSION=0.0.1\0__OW_NAMESPACE=guest\0__OW_TRANSACTION_ID={id}\0\
+                 __OW_METHOD=GET\0__OW_PATH={path}\0__OW_QUERY={query}\0"
+            )
+        );
+    }
+}
+
+#[test]
+fn the_longest_request_fits_the_environment() {
+    let mut client = public();
+    let name = "n".repeat(NAME_LEN_MAX);
+    client.authorization = Client::new().authorization;
+    client.deploy(&name, "");
+    let mut target = format!("/function/{name}/");
+    target.push_str(&"x".repeat(TARGET_LEN_MAX - target.len()));
+    let id = "i".repeat(REQUEST_ID_LEN_MAX);
+    let headers = [("x-request-id", id.as_str())];
+    let Reply::Invoke(admission) = client.send(Method::Delete, &target, &headers, b"") else {
+        panic!("refused");
+    };
+    assert!(admission.environment.len() + 64 <= ENVIRONMENT_LEN_MAX);
+}
+
+#[test]
+fn output_is_sent_as_it_is_and_named_for_what_it_seems() {
+    let mut client = public();
+    let (json, text, bytes) =
+        ("application/json", "text/plain; charset=utf-8", "application/octet-stream");
+    let long_text = "ä".repeat(5000);
+    let cut_text = format!("a{long_text}");
+    let late_binary = [b"text ".repeat(200).as_slice(), &[0xff; 100]].concat();
+    for (output, kind) in [
+        (&b"{\"a\":1}"[..], json),
+        (b" \n[1]", json),
+        (b"{not json", json),
+        (b"hello", text),
+        ("grüße".as_bytes(), text),
+        (b"", text),
+        (long_text.as_bytes(), text),
+        (cut_text.as_bytes(), text),
+        (&late_binary, text),
+        (b"\x89PNG\r\n", bytes),
+        (b"a\0b", bytes),
+        (b"caf\xc3", bytes),
+        (&[0xff; 9000], bytes),
+    ] {
+        let admission = client.admit(Method::Post, "/function/hello", b"");
+        let answer = finish(*admission, End::Exit(0), output, b"\x01not shown\n");
+        assert_eq!((answer.status(), answer.body.as_slice()), (200, output));
+        assert_eq!(answer.header("Content-Type"), Some(kind), "{:?}", output.get(..20));
+        assert_eq!(answer.header("Access-Control-Allow-Origin"), Some("*"));
+        assert!(matches!(answer.response.body, Body::Pages(_)), "not copied");
+        assert!(answer.header("X-OpenWhisk-Activation-Id").is_some_and(|id| id.len() == 32));
+        assert!(answer.header("Server-Timing").is_some());
+    }
+}
+
+#[test]
+fn failures_are_errors_with_reason_and_activation_id() {
+    let mut client = public();
+    let fault = Fault::Page { access: Access::Write, address: 0x10, instruction: 0x40_0000 };
+    for (end, reason) in [
+        (End::Exit(1), "exit status 1"),
+        (End::Fault(fault), "page fault writing 0x10 at 0x400000"),
+        (End::Fault(Fault::ResultTooLong { len: 9 << 20 }), "result of 9437184 bytes exceeds"),
+    ] {
+        let admission = client.admit(Method::Get, "/function/hello", b"");
+        let answer = finish(*admission, end, b"partial", b"");
+        answer.refused(502, reason);
+        assert!(answer.header("X-OpenWhisk-Activation-Id").is_some());
+    }
+}
+
+#[test]
+fn what_is_no_function_is_refused() {
+    let mut client = public();
+    client.get("/function/absent").refused(404, "does not exist");
+    client.get("/function/").refused(404, "does not exist");
+    client.get("/function/..").refused(400, "the name");
+    client.get("/function/..%2f..%2fping").refused(400, "the name");
+    client.get("/function/%zz").refused(400, "percent-encoded");
+    client.get("/function/other%2fhello").refused(400, "the name");
+}

@@ -1,0 +1,184 @@
+//! Requests made to break something. Whatever comes, the answer is one of ours and nothing changes.
+
+use alloc::vec;
+
+use super::*;
+use proptest::prelude::*;
+
+/// Sends with the key; says how it was answered. Whatever is an error must look like one.
+fn status(client: &mut Client, method: Method, target: &str, body: &[u8]) -> u16 {
+    match client.send(method, target, &[], body) {
+        Reply::Invoke(admission) => {
+            assert!(admission.environment.ends_with('\0'));
+            202
+        }
+        Reply::Respond(response) => {
+            let answer = Answer::of(response);
+            if answer.status() >= 400 && !target.starts_with("/readyz") {
+                assert!(!answer.error().is_empty());
+            }
+            answer.status()
+        }
+    }
+}
+
+fn put(document: &str) -> (u16, usize) {
+    let mut client = Client::with_hello();
+    let target = format!("{ACTION}?overwrite=true");
+    let status = status(&mut client, Method::Put, &target, document.as_bytes());
+    (status, client.node.registry.len())
+}
+
+#[test]
+fn deep_json_is_refused_without_deep_recursion() {
+    let deep = |depth: usize| ["[".repeat(depth), "]".repeat(depth)].concat();
+    for depth in [127, 1_000, 1_000_000] {
+        let nested = deep(depth);
+        for document in [
+            nested.clone(),
+            format!("{{\"a\":{nested}}}"),
+            document(&format!(",\"x\":{nested}")),
+            document(&format!(",\"parameters\":[{{\"key\":\"k\",\"value\":{nested}}}]")),
+            format!("{{\"exec\":{nested}}}"),
+            format!("{{\"limits\":{nested}}}"),
+            "{\"a\":".repeat(depth),
+        ] {
+            let (status, len) = put(&document);
+            assert!(len == 1 && (status == 400 || status == 200 && depth == 127), "{status}");
+        }
+    }
+}
+
+#[test]
+fn duplicate_keys_have_one_meaning() {
+    let code = STANDARD.encode(image());
+    let good = format!("{{\"kind\":\"native\",\"code\":\"{code}\"}}");
+    assert_eq!(put(&format!("{{\"exec\":7,\"exec\":{good}}}")).0, 200);
+    assert_eq!(put(&format!("{{\"exec\":{good},\"exec\":7}}")).0, 400);
+    assert_eq!(put(&format!("{{\"\\u0065xec\":7,\"exec\":{good}}}")).0, 200);
+    assert_eq!(put(&format!("{{\"exec\":{good},\"\\u0065xec\":7}}")).0, 400);
+    let limits = "\"limits\":{\"memory\":1,\"memory\":9999}";
+    assert_eq!(put(&format!("{{{limits}}}")).0, 400);
+}
+
+#[test]
+fn long_strings_where_short_ones_belong_are_refused_briefly() {
+    let long = "\\u0041".repeat(200_000);
+    for document in [
+        format!("\"{long}\""),
+        format!("{{\"exec\":\"{long}\"}}"),
+        format!("{{\"{long}\":1,\"exec\":7}}"),
+        format!("{{\"exec\":{{\"kind\":\"{long}\",\"code\":\"\"}}}}"),
+        format!("{{\"limits\":\"{long}\"}}"),
+        format!("{{\"limits\":{{\"timeout\":\"{long}\"}}}}"),
+        format!("{{\"publish\":\"{long}\"}}"),
+        format!("{{\"parameters\":\"{long}\"}}"),
+        format!("{{\"parameters\":[{{\"key\":\"{long}\"}}]}}"),
+        format!("{{\"parameters\":[\"{long}\"]}}"),
+    ] {
+        let mut client = Client::with_hello();
+        let answer = client.put(&format!("{ACTION}?overwrite=true"), &document);
+        assert!(matches!(answer.status(), 400 | 413), "{}", answer.status());
+        assert!(answer.body.len() < 500, "the error does not repeat what was sent");
+    }
+}
+
+#[test]
+fn a_request_cannot_choose_what_it_costs_to_merge() {
+    let mut client = Client::new();
+    let items: Vec<_> =
+        (0..1000).map(|n| format!("{{\"key\":\"key-{n}\",\"value\":{n}}}")).collect();
+    let more = format!(",\"parameters\":[{}]", items.join(","));
+    assert_eq!(client.put(ACTION, &document(&more)).status(), 200);
+    let members: Vec<_> = (0..60_000).map(|n| format!("\"key-{n}\":0")).collect();
+    let body = format!("{{{}}}", members.join(","));
+    let target = format!("{ACTION}?blocking=true");
+    let admission = client.admit(Method::Post, &target, body.as_bytes());
+    assert_eq!(admission.input.len(), body.len());
+}
+
+fn method() -> impl Strategy<Value = Method> {
+    prop_oneof![
+        Just(Method::Get),
+        Just(Method::Head),
+        Just(Method::Post),
+        Just(Method::Put),
+        Just(Method::Delete),
+        Just(Method::Patch),
+        Just(Method::Options),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn no_target_is_a_surprise(
+        method in method(),
+        prefix in prop_oneof![
+            Just(""), Just("/function/"), Just("/api/v1"), Just("/api/v1/namespaces/"),
+            Just("/api/v1/namespaces/_/actions/"), Just("/api/v1/namespaces/_/rules/"),
+        ],
+        rest in "[a-z0-9_%./@ \\-\\PC]{0,30}",
+        query in "([a-z]{1,8}=[0-9a-z%&=]{0,6}&?){0,4}",
+        body in proptest::collection::vec(any::<u8>(), 0..40),
+    ) {
+        let mut client = Client::with_hello();
+        let code = status(&mut client, method, &format!("{prefix}{rest}?{query}"), &body);
+        prop_assert!(matches!(code, 200 | 202 | 400 | 403 | 404 | 405 | 409 | 501), "{}", code);
+        prop_assert_eq!(client.node.registry.len(), 1);
+    }
+
+    #[test]
+    fn no_query_is_a_surprise(
+        method in method(),
+        query in "((blocking|result|limit|skip|count|code|overwrite|timeout|memory)=\
+            (true|false|[0-9]{1,21}|\\PC{0,3})&){0,5}",
+    ) {
+        for path in [ACTION, "/api/v1/namespaces/_/actions", "/function/hello", "/readyz"] {
+            let mut client = Client::with_hello();
+            let code = status(&mut client, method, &format!("{path}?{query}"), &image());
+            prop_assert!(matches!(code, 200 | 202 | 400 | 405 | 409 | 501), "{}", code);
+        }
+    }
+
+    #[test]
+    fn no_document_is_a_surprise(
+        pieces in proptest::collection::vec(prop_oneof![
+            Just("{"), Just("}"), Just("["), Just("]"), Just(","), Just(":"), Just("\"exec\""),
+            Just("\"kind\""), Just("\"code\""), Just("\"limits\""), Just("\"timeout\""),
+            Just("\"parameters\""), Just("\"annotations\""), Just("\"key\""), Just("\"value\""),
+            Just("\"native\""), Just("\"\""), Just("\"AAAA\""), Just("\"\\u0000\""), Just("1"),
+            Just("-1e9"), Just("null"), Just("true"), Just("\"publish\""), Just(" "), Just("\\"),
+        ], 0..24),
+    ) {
+        let (code, len) = put(&pieces.concat());
+        prop_assert!(matches!(code, 200 | 400) && len == 1, "{}", code);
+    }
+
+    #[test]
+    fn no_document_with_the_right_outline_is_a_surprise(
+        field in "exec|limits|parameters|annotations|publish",
+        value in "[\\[{]{0,2}(\"(key|value|kind|code|memory)\":)?[\\PC\"\\\\]{0,12}[\\]}]{0,2}",
+    ) {
+        let (code, len) = put(&format!("{{\"{field}\":{value}}}"));
+        prop_assert!(matches!(code, 200 | 400) && len == 1, "{}", code);
+    }
+
+    #[test]
+    fn no_output_is_a_surprise(
+        output in prop_oneof![
+            proptest::collection::vec(any::<u8>(), 0..60),
+            "[{}\":,a0\\\\ error]{0,30}".prop_map(String::into_bytes),
+        ],
+        log in proptest::collection::vec(any::<u8>(), 0..60),
+    ) {
+        let mut client = Client::with_hello();
+        for query in ["blocking=true", "blocking=true&result=true"] {
+            let admission = client.admit(Method::Post, &format!("{ACTION}?{query}"), b"");
+            let answer = finish(*admission, End::Exit(0), &output, &log);
+            prop_assert!(matches!(answer.status(), 200 | 502));
+            prop_assert!(answer.json().is_object());
+        }
+        let admission = client.admit(Method::Get, "/function/hello", b"");
+        prop_assert_eq!(finish(*admission, End::Exit(0), &output, &log).body, output);
+    }
+}

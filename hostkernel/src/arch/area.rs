@@ -1,0 +1,104 @@
+//! A core's own memory, at the same virtual addresses on every core.
+//!
+//! Every core has its own level-4 table, so "this core's area" is a constant address and neither
+//! `swapgs` nor a GS-relative access exists in this kernel: FS and GS belong to the action alone.
+//!
+//! ```text
+//! 0xffff_ffff_c000_0000  (not mapped)              guard
+//! 0xffff_ffff_c000_1000  entry stack, 8 KiB        spill room for a fault in the exit path
+//! 0xffff_ffff_c000_3000  EntryArea                 registers of the action, GDT, TSS; 1 page
+//! 0xffff_ffff_c000_4000  IDT                       1 page
+//! 0xffff_ffff_c000_6000  NMI stack        8 KiB    between guard pages, as the next three
+//! 0xffff_ffff_c000_9000  double fault     8 KiB
+//! 0xffff_ffff_c000_c000  machine check    8 KiB
+//! 0xffff_ffff_c000_f000  debug            8 KiB
+//! ----------------------------------------------- above: mapped always; below: only for the kernel
+//! 0xffff_ffff_c020_0000  CorePage                  core number; 1 page
+//! 0xffff_ffff_c020_2000  kernel stack, 64 KiB      behind a guard page
+//! ```
+
+use core::mem::offset_of;
+
+use super::descriptor::{Idt, TaskState};
+use super::user::Registers;
+use crate::config::{EMERGENCY_STACK_LEN, KERNEL_STACK_LEN, PAGE_LEN};
+use crate::memory::KernelEntry;
+
+/// Start of what stays mapped while an action runs.
+pub const ENTRY_SPACE: u64 = 0xffff_ffff_c000_0000;
+/// Start of what only the kernel maps.
+pub const PRIVATE_SPACE: u64 = 0xffff_ffff_c020_0000;
+
+const PAGE: u64 = PAGE_LEN as u64;
+/// Entry stack, in pages from [`ENTRY_SPACE`]: first and one past the last.
+pub const ENTRY_STACK_PAGES: (u64, u64) = (1, 3);
+/// The entry area follows its stack.
+pub const ENTRY_AREA: u64 = ENTRY_SPACE + 3 * PAGE;
+/// The interrupt descriptor table.
+pub const IDT: u64 = ENTRY_SPACE + 4 * PAGE;
+/// First page of each emergency stack, from [`ENTRY_SPACE`].
+pub const EMERGENCY_STACK_PAGES: [u64; 4] = [6, 9, 12, 15];
+/// The core page.
+pub const CORE_PAGE: u64 = PRIVATE_SPACE;
+/// First page of the kernel stack, from [`PRIVATE_SPACE`].
+pub const KERNEL_STACK_PAGE: u64 = 2;
+/// Address after the kernel stack.
+pub const KERNEL_STACK_END: u64 =
+    PRIVATE_SPACE + KERNEL_STACK_PAGE * PAGE + KERNEL_STACK_LEN as u64;
+
+const _: () = assert!(EMERGENCY_STACK_LEN == 2 * PAGE_LEN, "the map above has room for two pages");
+const _: () = assert!(size_of::<EntryArea>() <= PAGE_LEN);
+const _: () = assert!(size_of::<Idt>() == PAGE_LEN);
+// The processor aligns its stack before it pushes; the registers must end where it then starts.
+const _: () = assert!(offset_of!(EntryArea, registers) == 0);
+const _: () = assert!(size_of::<Registers>().is_multiple_of(16));
+
+/// What the entry and exit code works on. Mapped while an action runs, but not for ring 3; it holds
+/// nothing of any other invocation.
+#[repr(C, align(16))]
+pub struct EntryArea {
+    /// The action's registers: pushed here by the processor and the entry code.
+    pub registers: Registers,
+    /// Root of the kernel's tables of this core.
+    pub kernel_root: u64,
+    /// Root of the tables of the action that runs.
+    pub action_root: u64,
+    /// The kernel's stack pointer while an action runs.
+    pub kernel_stack: u64,
+    /// Segment descriptors.
+    pub gdt: [u64; super::descriptor::GDT_LEN],
+    /// Stacks for entries from ring 3 and for emergencies.
+    pub task_state: TaskState,
+}
+
+/// What only the kernel of this core sees.
+#[repr(C)]
+pub struct CorePage {
+    /// Index of this core. Zero on the first page tables, which map a zeroed page here.
+    pub id: u64,
+    /// Entry for level-4 slot 511 of actions that run on this core.
+    pub action_entry: u64,
+}
+
+/// Index of the calling core.
+#[must_use]
+pub fn core_id() -> usize {
+    core_page().id as usize
+}
+
+/// What actions that run on the calling core must have in their kernel slot.
+#[must_use]
+pub fn kernel_entry() -> KernelEntry {
+    KernelEntry::from_raw(core_page().action_entry)
+}
+
+fn core_page() -> &'static CorePage {
+    // SAFETY: every set of kernel tables maps this page, the first ones included; it is written
+    // before the core that owns it runs on these tables.
+    unsafe { &*core::ptr::with_exposed_provenance(CORE_PAGE as usize) }
+}
+
+/// The calling core's entry area.
+pub(super) fn entry_area() -> *mut EntryArea {
+    core::ptr::with_exposed_provenance_mut(ENTRY_AREA as usize)
+}

@@ -1,0 +1,214 @@
+//! Time: the time stamp counter, calibrated once, and each core's one-shot timer.
+//!
+//! The reference is the ACPI power-management timer, else the programmable interval timer's channel 0.
+//! Where the processor or hypervisor states its frequency no reference is needed.
+
+use core::arch::x86_64::{__cpuid, _rdtsc};
+use core::sync::atomic::{AtomicU64, Ordering};
+
+use super::cpu::Features;
+use super::{apic, port};
+
+const NS_PER_S: u128 = 1_000_000_000;
+/// How long to compare the counters. Longer is more exact; this gives about 0.1 %.
+const CALIBRATION_US: u64 = 2_000;
+/// Rate of the ACPI timer (ACPI 6.5, 4.8.3.3).
+const ACPI_TIMER_HZ: u64 = 3_579_545;
+const ACPI_TIMER_MASK: u32 = 0x00ff_ffff;
+/// Rate of the interval timer.
+const PIT_HZ: u64 = 1_193_182;
+const PIT_CHANNEL_0: u16 = 0x40;
+const PIT_COMMAND: u16 = 0x43;
+const PIT_RATE_GENERATOR: u8 = 0x34;
+const PIT_LATCH: u8 = 0x00;
+
+/// Nanoseconds per cycle, 32.32 fixed point.
+static SCALE: AtomicU64 = AtomicU64::new(0);
+/// Cycles per nanosecond, 32.32 fixed point.
+static INVERSE: AtomicU64 = AtomicU64::new(0);
+/// Wall-clock time when the kernel was entered; 0 if unknown.
+static WALL_START_NS: AtomicU64 = AtomicU64::new(0);
+static START_CYCLES: AtomicU64 = AtomicU64::new(0);
+
+/// The time stamp counter.
+#[must_use]
+pub fn cycles() -> u64 {
+    // SAFETY: every 64-bit processor has it.
+    unsafe { _rdtsc() }
+}
+
+/// Nanoseconds since the kernel was entered; 0 before calibration.
+#[must_use]
+pub fn now_ns() -> u64 {
+    to_ns(cycles())
+}
+
+/// A time stamp as nanoseconds since the kernel was entered.
+#[must_use]
+pub fn to_ns(cycles: u64) -> u64 {
+    let elapsed = cycles.saturating_sub(START_CYCLES.load(Ordering::Relaxed));
+    (u128::from(elapsed) * u128::from(SCALE.load(Ordering::Relaxed)) >> 32) as u64
+}
+
+/// Nanoseconds per cycle as 32.32 fixed point, for actions.
+#[must_use]
+pub fn scale() -> u64 {
+    SCALE.load(Ordering::Relaxed)
+}
+
+/// Tells the clock the wall-clock time now, in seconds since 1970-01-01 UTC.
+pub fn set_wall(seconds: u64) {
+    WALL_START_NS.store(seconds * 1_000_000_000 - now_ns(), Ordering::Relaxed);
+}
+
+/// Wall-clock time in nanoseconds since 1970-01-01 UTC, if the machine has a clock.
+#[must_use]
+pub fn wall_ns() -> Option<u64> {
+    let start = WALL_START_NS.load(Ordering::Relaxed);
+    (start != 0).then(|| start + now_ns())
+}
+
+/// Interrupts the calling core at a time of [`now_ns`]'s scale; at once if it has passed.
+pub fn set_alarm(at_ns: u64) {
+    let delay_ns = at_ns.saturating_sub(now_ns());
+    let delay = u128::from(delay_ns) * u128::from(INVERSE.load(Ordering::Relaxed)) >> 32;
+    apic::set_timer(delay_ns, cycles().saturating_add(delay as u64));
+}
+
+/// Cancels the alarm.
+pub fn clear_alarm() {
+    apic::clear_timer();
+}
+
+/// Notes when the kernel was entered; the first thing it does.
+pub fn start() {
+    START_CYCLES.store(cycles(), Ordering::Relaxed);
+}
+
+/// A counter of known rate.
+enum Reference {
+    AcpiTimer { port: u16, last: u32, total: u64 },
+    IntervalTimer { last: u16, total: u64 },
+}
+
+impl Reference {
+    fn new(acpi_timer: Option<u16>) -> Self {
+        if let Some(port) = acpi_timer {
+            // SAFETY: ACPI names this port as its timer; reading it has no effect.
+            let last = unsafe { port::read_u32(port) } & ACPI_TIMER_MASK;
+            return Self::AcpiTimer { port, last, total: 0 };
+        }
+        // SAFETY: nobody else uses the interval timer, and its interrupt line is masked.
+        unsafe {
+            port::write_u8(PIT_COMMAND, PIT_RATE_GENERATOR);
+            port::write_u8(PIT_CHANNEL_0, 0);
+            port::write_u8(PIT_CHANNEL_0, 0);
+        }
+        Self::IntervalTimer { last: read_interval_timer(), total: 0 }
+    }
+
+    /// Microseconds since the counter was created. Must be called often enough not to miss a wrap.
+    fn elapsed_us(&mut self) -> u64 {
+        match self {
+            Self::AcpiTimer { port, last, total } => {
+                // SAFETY: as in `new`.
+                let now = unsafe { port::read_u32(*port) } & ACPI_TIMER_MASK;
+                *total += u64::from(now.wrapping_sub(*last) & ACPI_TIMER_MASK);
+                *last = now;
+                *total * 1_000_000 / ACPI_TIMER_HZ
+            }
+            Self::IntervalTimer { last, total } => {
+                let now = read_interval_timer();
+                // It counts down.
+                *total += u64::from(last.wrapping_sub(now));
+                *last = now;
+                *total * 1_000_000 / PIT_HZ
+            }
+        }
+    }
+}
+
+fn read_interval_timer() -> u16 {
+    // SAFETY: as in `Reference::new`.
+    unsafe {
+        port::write_u8(PIT_COMMAND, PIT_LATCH);
+        let low = port::read_u8(PIT_CHANNEL_0);
+        let high = port::read_u8(PIT_CHANNEL_0);
+        u16::from_le_bytes([low, high])
+    }
+}
+
+/// Counter readings that a calibration waits for at most: a reference that stands still must not hang
+/// the boot.
+const CALIBRATION_READS_MAX: u32 = 10_000_000;
+
+/// Finds the rates of the time stamp counter and, unless it takes time stamps, the APIC timer.
+/// Returns the rate of the time stamp counter in Hz and where it comes from.
+///
+/// # Errors
+/// A sentence, if no reference counts.
+pub fn calibrate(
+    features: &Features,
+    acpi_timer: Option<u16>,
+) -> Result<(u64, &'static str), &'static str> {
+    let stated = stated_hz();
+    if let (Some(hz), true) = (stated, features.tsc_deadline) {
+        set_rate(hz);
+        return Ok((hz, "stated by the processor"));
+    }
+    let mut reference = Reference::new(acpi_timer);
+    let source = match reference {
+        Reference::AcpiTimer { .. } => "measured with the ACPI timer",
+        Reference::IntervalTimer { .. } => "measured with the interval timer",
+    };
+    let mut reads = 0;
+    let mut elapsed_us = 0;
+    let start = cycles();
+    let ticks = apic::measure_timer(|| {
+        while elapsed_us < CALIBRATION_US && reads < CALIBRATION_READS_MAX {
+            elapsed_us = reference.elapsed_us();
+            reads += 1;
+        }
+    });
+    let end = cycles();
+    if elapsed_us < CALIBRATION_US {
+        return Err("no timer of known rate: neither the ACPI timer nor the interval timer counts");
+    }
+    let hz = stated.unwrap_or((end - start) * 1_000_000 / elapsed_us);
+    set_rate(hz);
+    if !features.tsc_deadline {
+        apic::set_timer_rate((u64::from(ticks) * 1_000_000 / elapsed_us).max(1));
+    }
+    Ok((hz, source))
+}
+
+fn set_rate(hz: u64) {
+    let hz = u128::from(hz.max(1));
+    SCALE.store(((NS_PER_S << 32) / hz) as u64, Ordering::Relaxed);
+    INVERSE.store(((hz << 32) / NS_PER_S) as u64, Ordering::Relaxed);
+}
+
+/// What the hypervisor (leaf 0x4000_0010) or the processor (leaf 0x15) says.
+fn stated_hz() -> Option<u64> {
+    let hypervisor = __cpuid(1).ecx & 1 << 31 != 0;
+    if hypervisor && __cpuid(0x4000_0000).eax >= 0x4000_0010 {
+        let khz = __cpuid(0x4000_0010).eax;
+        if khz != 0 {
+            return Some(u64::from(khz) * 1000);
+        }
+    }
+    if __cpuid(0).eax < 0x15 {
+        return None;
+    }
+    let leaf = __cpuid(0x15);
+    let known = leaf.eax != 0 && leaf.ebx != 0 && leaf.ecx != 0;
+    known.then(|| u64::from(leaf.ecx) * u64::from(leaf.ebx) / u64::from(leaf.eax))
+}
+
+/// Waits without halting; for boot only.
+pub fn spin_us(microseconds: u64) {
+    let end = now_ns() + microseconds * 1000;
+    while now_ns() < end {
+        core::hint::spin_loop();
+    }
+}

@@ -1,0 +1,269 @@
+//! Processor features, control registers, and the state an action must not inherit.
+
+use core::arch::asm;
+use core::arch::x86_64::{__cpuid, __cpuid_count};
+use core::fmt;
+use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use super::descriptor::{KERNEL_CODE, KERNEL_DATA};
+use super::trap;
+
+/// What this processor offers of what the kernel uses. The same on every core.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Features {
+    /// Supervisor mode does not execute user pages.
+    pub smep: bool,
+    /// Supervisor mode does not touch user pages.
+    pub smap: bool,
+    /// `sgdt` and its like fault in ring 3.
+    pub umip: bool,
+    /// Ring 3 may read and write FS and GS bases.
+    pub fsgsbase: bool,
+    /// XSAVE and what it manages, as the value for XCR0; 0 without XSAVE.
+    pub extended_state: u64,
+    /// x2APIC.
+    pub x2apic: bool,
+    /// The APIC timer can be set to a time stamp.
+    pub tsc_deadline: bool,
+    /// The time stamp counter runs at a constant rate.
+    pub invariant_tsc: bool,
+    /// 1 GiB pages.
+    pub huge_pages: bool,
+    /// RDRAND.
+    pub rdrand: bool,
+}
+
+const CR0_MP: u64 = 1 << 1;
+const CR0_EM: u64 = 1 << 2;
+const CR0_TS: u64 = 1 << 3;
+const CR0_NE: u64 = 1 << 5;
+const CR0_WP: u64 = 1 << 16;
+const CR0_AM: u64 = 1 << 18;
+const CR4_OSFXSR: u64 = 1 << 9;
+const CR4_OSXMMEXCPT: u64 = 1 << 10;
+const CR4_UMIP: u64 = 1 << 11;
+const CR4_FSGSBASE: u64 = 1 << 16;
+const CR4_OSXSAVE: u64 = 1 << 18;
+const CR4_SMEP: u64 = 1 << 20;
+const CR4_SMAP: u64 = 1 << 21;
+
+const MSR_SYSENTER_CS: u32 = 0x174;
+const MSR_EFER: u32 = 0xc000_0080;
+const MSR_STAR: u32 = 0xc000_0081;
+const MSR_LSTAR: u32 = 0xc000_0082;
+const MSR_CSTAR: u32 = 0xc000_0083;
+const MSR_SFMASK: u32 = 0xc000_0084;
+const MSR_FS_BASE: u32 = 0xc000_0100;
+const MSR_GS_BASE: u32 = 0xc000_0101;
+const EFER_SYSCALL: u64 = 1 << 0;
+/// Flags cleared by `syscall`: TF, IF, DF, IOPL, NT, RF, AC.
+const SYSCALL_FLAG_MASK: u64 = 1 << 8 | 1 << 9 | 1 << 10 | 3 << 12 | 1 << 14 | 1 << 16 | 1 << 18;
+
+/// State components actions may use: x87, SSE, AVX, and the three of AVX-512.
+const EXTENDED_STATE_WANTED: u64 = 0b1110_0111;
+/// x87 and SSE are there whenever XSAVE is.
+const EXTENDED_STATE_MIN: u64 = 0b11;
+
+/// Reads a model-specific register.
+///
+/// # Safety
+/// The register exists on this processor.
+#[must_use]
+pub unsafe fn read_msr(register: u32) -> u64 {
+    let (low, high): (u32, u32);
+    // SAFETY: the caller knows that the register exists; reading has no effect on memory.
+    unsafe {
+        asm!("rdmsr", in("ecx") register, out("eax") low, out("edx") high, options(nomem, nostack));
+    }
+    u64::from(high) << 32 | u64::from(low)
+}
+
+/// Writes a model-specific register.
+///
+/// # Safety
+/// The register exists, and the value breaks no assumption of running code.
+pub unsafe fn write_msr(register: u32, value: u64) {
+    // SAFETY: the caller vouches for both.
+    unsafe {
+        asm!(
+            "wrmsr",
+            in("ecx") register, in("eax") value as u32, in("edx") (value >> 32) as u32,
+            options(nostack, preserves_flags),
+        );
+    }
+}
+
+impl Features {
+    /// Asks the processor.
+    #[must_use]
+    pub fn detect() -> Self {
+        let highest = __cpuid(0).eax;
+        let basic = __cpuid(1);
+        let extended = if highest >= 7 { __cpuid_count(7, 0) } else { __cpuid(0x8000_0000) };
+        let structured = |bit: u32, register: u32| highest >= 7 && register & 1 << bit != 0;
+        let amd_highest = __cpuid(0x8000_0000).eax;
+        let amd = __cpuid(0x8000_0001);
+        let xsave = basic.ecx & 1 << 26 != 0;
+        let offered = if xsave { u64::from(__cpuid_count(0xd, 0).eax) } else { 0 };
+        Self {
+            smep: structured(7, extended.ebx),
+            smap: structured(20, extended.ebx),
+            umip: structured(2, extended.ecx),
+            fsgsbase: structured(0, extended.ebx),
+            extended_state: offered & EXTENDED_STATE_WANTED,
+            x2apic: basic.ecx & 1 << 21 != 0,
+            tsc_deadline: basic.ecx & 1 << 24 != 0,
+            invariant_tsc: amd_highest >= 0x8000_0007 && __cpuid(0x8000_0007).edx & 1 << 8 != 0,
+            huge_pages: amd.edx & 1 << 26 != 0,
+            rdrand: basic.ecx & 1 << 30 != 0,
+        }
+    }
+}
+
+impl fmt::Display for Features {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let flags = [
+            (self.smep, "smep"),
+            (self.smap, "smap"),
+            (self.umip, "umip"),
+            (self.fsgsbase, "fsgsbase"),
+            (self.extended_state != 0, "xsave"),
+            (self.extended_state & 4 != 0, "avx"),
+            (self.extended_state & 0xe0 == 0xe0, "avx512"),
+            (self.x2apic, "x2apic"),
+            (self.tsc_deadline, "tsc-deadline"),
+            (self.invariant_tsc, "invariant-tsc"),
+            (self.rdrand, "rdrand"),
+        ];
+        for (present, name) in flags {
+            if !present {
+                f.write_str("no-")?;
+            }
+            write!(f, "{name} ")?;
+        }
+        Ok(())
+    }
+}
+
+/// Value of XCR0, 0 without XSAVE. Set once per boot and read by
+/// [`reset_user_state`], which runs for every invocation.
+static EXTENDED_STATE: AtomicU64 = AtomicU64::new(0);
+/// Whether RDRAND exists.
+static RDRAND: AtomicBool = AtomicBool::new(false);
+
+/// Sets the calling core's control and model-specific registers.
+///
+/// # Safety
+/// Called once per core, after its descriptor tables are loaded.
+pub(super) unsafe fn enable(features: &Features) {
+    let mut cr4: u64;
+    let mut cr0: u64;
+    // SAFETY: reads only.
+    unsafe { asm!("mov {}, cr4", "mov {}, cr0", out(reg) cr4, out(reg) cr0) };
+    cr0 |= CR0_MP | CR0_NE | CR0_WP | CR0_AM;
+    cr0 &= !(CR0_EM | CR0_TS);
+    cr4 |= CR4_OSFXSR | CR4_OSXMMEXCPT;
+    for (present, bit) in [
+        (features.smep, CR4_SMEP),
+        (features.smap, CR4_SMAP),
+        (features.umip, CR4_UMIP),
+        (features.fsgsbase, CR4_FSGSBASE),
+        (features.extended_state != 0, CR4_OSXSAVE),
+    ] {
+        if present {
+            cr4 |= bit;
+        }
+    }
+    // SAFETY: only bits the processor offers are set; the kernel neither touches nor executes user
+    // pages, and its own mappings are correct under write protection.
+    unsafe { asm!("mov cr0, {}", "mov cr4, {}", in(reg) cr0, in(reg) cr4) };
+    RDRAND.store(features.rdrand, Ordering::Relaxed);
+    if features.extended_state != 0 {
+        // XCR0 bits depend on each other: AVX-512 is all three or none, and needs AVX.
+        let mut state = features.extended_state;
+        if state & 0xe4 != 0xe4 {
+            state &= !0xe0;
+        }
+        EXTENDED_STATE.store(state, Ordering::Relaxed);
+        // SAFETY: OSXSAVE is on and the value has only supported, consistent bits.
+        unsafe {
+            asm!("xsetbv", in("ecx") 0, in("eax") state as u32, in("edx") 0, options(nomem, nostack));
+        }
+        assert!(state & EXTENDED_STATE_MIN == EXTENDED_STATE_MIN, "XSAVE without x87 and SSE");
+    }
+    // `syscall` loads CS from the low half; `sysret` is not used, so the high half stays 0.
+    let selectors = u64::from(KERNEL_CODE) << 32;
+    const { assert!(KERNEL_DATA == KERNEL_CODE + 8) };
+    // SAFETY: all of these exist in long mode. A null SYSENTER_CS makes `sysenter` fault.
+    unsafe {
+        write_msr(MSR_STAR, selectors);
+        write_msr(MSR_LSTAR, trap::syscall_entry());
+        write_msr(MSR_CSTAR, trap::syscall_entry());
+        write_msr(MSR_SFMASK, SYSCALL_FLAG_MASK);
+        write_msr(MSR_SYSENTER_CS, 0);
+        write_msr(MSR_EFER, read_msr(MSR_EFER) | EFER_SYSCALL);
+    }
+}
+
+/// An XSAVE area in its initial state: no component present, default control words.
+#[repr(C, align(64))]
+struct InitialState([u8; 576]);
+
+static INITIAL_STATE: InitialState = {
+    let mut area = [0; 576];
+    // x87 control word 0x037f and MXCSR 0x1f80: all exceptions masked.
+    area[0] = 0x7f;
+    area[1] = 0x03;
+    area[24] = 0x80;
+    area[25] = 0x1f;
+    InitialState(area)
+};
+
+/// Puts vector, x87 and segment state into its initial state, so that the next action finds nothing of
+/// the one before. The kernel itself uses none of it.
+pub(super) fn reset_user_state() {
+    let state = EXTENDED_STATE.load(Ordering::Relaxed);
+    let area = &raw const INITIAL_STATE;
+    // SAFETY: the area is aligned and large enough for both forms. With no component marked present,
+    // `xrstor` puts every enabled one into its initial state and loads MXCSR. Ring 0 uses none of
+    // these registers, nor DS, ES, FS or GS.
+    unsafe {
+        if state == 0 {
+            asm!("fxrstor64 [{}]", in(reg) area, options(nostack));
+        } else {
+            asm!("xrstor64 [{}]", in(reg) area, in("eax") state as u32, in("edx") 0,
+                options(nostack));
+        }
+        asm!(
+            "mov ds, {zero:x}", "mov es, {zero:x}", "mov fs, {zero:x}", "mov gs, {zero:x}",
+            zero = in(reg) 0_u32, options(nomem, nostack, preserves_flags),
+        );
+        write_msr(MSR_FS_BASE, 0);
+        write_msr(MSR_GS_BASE, 0);
+    }
+}
+
+/// Whether the processor has a random number generator.
+#[must_use]
+pub fn has_random() -> bool {
+    RDRAND.load(Ordering::Relaxed)
+}
+
+/// Random 64 bits from the processor, if it has them to give.
+#[must_use]
+pub fn hardware_random() -> Option<u64> {
+    if !has_random() {
+        return None;
+    }
+    // Intel's guide: ten tries, then the generator is broken.
+    const TRIES: usize = 10;
+    for _ in 0..TRIES {
+        let (value, ok): (u64, u8);
+        // SAFETY: the instruction exists.
+        unsafe { asm!("rdrand {}", "setc {}", out(reg) value, out(reg_byte) ok) };
+        if ok != 0 {
+            return Some(value);
+        }
+    }
+    None
+}

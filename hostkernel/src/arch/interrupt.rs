@@ -1,0 +1,72 @@
+//! Device and inter-processor interrupts: they only leave a mark for the core's loop to find.
+//!
+//! The kernel runs with interrupts off. They are on in ring 3, and here while a core halts.
+
+use core::arch::asm;
+use core::sync::atomic::{AtomicU32, Ordering};
+
+use super::apic;
+use crate::config::CORES_MAX;
+
+/// Vector of the core's own timer.
+pub const TIMER: u8 = 0x40;
+/// Vector by which cores wake each other.
+pub const WAKE: u8 = 0x41;
+/// Vector of the network card.
+pub const NIC: u8 = 0x42;
+/// Vector of ACPI events: the power button.
+pub const ACPI: u8 = 0x43;
+/// Vector the APIC delivers when an interrupt went away; it wants no end-of-interrupt.
+pub const SPURIOUS: u8 = 0xff;
+
+#[repr(align(64))]
+struct Marks(AtomicU32);
+
+static ARRIVED: [Marks; CORES_MAX] = [const { Marks(AtomicU32::new(0)) }; CORES_MAX];
+
+/// Notes an interrupt of the calling core.
+pub(super) fn arrived(vector: u8) {
+    if vector == SPURIOUS {
+        return;
+    }
+    if (TIMER..=ACPI).contains(&vector) {
+        ARRIVED[super::core_id()].0.fetch_or(1 << (vector - TIMER), Ordering::Relaxed);
+    }
+    apic::end_of_interrupt();
+}
+
+/// Which interrupts arrived on the calling core since the last call.
+#[derive(Clone, Copy, Debug)]
+pub struct Arrived(u32);
+
+impl Arrived {
+    /// Takes the marks.
+    #[must_use]
+    pub fn take() -> Self {
+        Self(ARRIVED[super::core_id()].0.swap(0, Ordering::Relaxed))
+    }
+
+    /// Whether this vector is among them.
+    #[must_use]
+    pub fn contains(self, vector: u8) -> bool {
+        self.0 & 1 << (vector - TIMER) != 0
+    }
+}
+
+/// Halts the core until an interrupt arrives; one that is already pending ends the halt at once.
+///
+/// Interrupts are off before and after. Callers check for work first, with interrupts off: whoever
+/// makes work afterwards sends an interrupt, which then waits for the halt.
+pub fn halt() {
+    // SAFETY: `sti` takes effect after the next instruction, so no interrupt falls between the two;
+    // handlers touch nothing but the marks above.
+    unsafe { asm!("sti", "hlt", "cli", options(nostack)) };
+}
+
+/// Halts forever.
+pub fn halt_forever() -> ! {
+    loop {
+        // SAFETY: interrupts are off, so only an NMI or machine check ends the halt.
+        unsafe { asm!("cli", "hlt", options(nomem, nostack)) };
+    }
+}

@@ -1,0 +1,209 @@
+//! Every way into the kernel: exceptions, interrupts and `syscall`.
+//!
+//! From ring 3 the processor pushes straight into the entry area's [`Registers`]; the code below adds
+//! the rest, switches to the kernel's tables and returns from [`super::user::enter`], which is an
+//! ordinary function call to the rest of the kernel. So there is no kernel code that runs "inside" an
+//! exception of an action.
+//!
+//! From ring 0 only two things are expected: a device interrupt while the core halts, and an NMI.
+//! Everything else is a bug and ends in a crash record.
+//!
+//! [`Registers`]: super::user::Registers
+
+use core::arch::{asm, global_asm};
+use core::mem::offset_of;
+
+use super::area::{self, EntryArea};
+use super::descriptor::{USER_CODE, USER_DATA};
+use super::user::Registers;
+
+/// Stands in the place of a vector for `syscall`.
+pub const VECTOR_SYSCALL: u64 = 256;
+/// Bytes between two entries of the stub table.
+const STUB_LEN: usize = 16;
+
+const REGISTERS: i64 = area::ENTRY_AREA.cast_signed();
+const VECTOR: i64 = REGISTERS + offset_of!(Registers, vector) as i64;
+
+global_asm!(
+    r#"
+    .section .entry, "ax"
+    # One stub for each vector. Exceptions with an error code have pushed it already.
+    .balign {stub_len}
+    .globl trap_stubs
+trap_stubs:
+    .set vector, 0
+    .rept 256
+    .balign {stub_len}
+    .if (vector != 8) && (vector != 10) && (vector != 11) && (vector != 12) && (vector != 13) && (vector != 14) && (vector != 17) && (vector != 21)
+    push 0
+    .endif
+    push vector
+    .if (vector == 1) || (vector == 2) || (vector == 8) || (vector == 18)
+    jmp emergency
+    .else
+    jmp trap
+    .endif
+    .set vector, vector + 1
+    .endr
+
+    # [rsp] vector, error, rip, cs, rflags, rsp, ss. From ring 3 this is the tail of Registers.
+trap:
+    test byte ptr [rsp + 24], 3
+    jz from_kernel
+from_action:
+    push rdi
+    push rsi
+    push rdx
+    push rcx
+    push rax
+    push r8
+    push r9
+    push r10
+    push r11
+    push rbx
+    push rbp
+    push r12
+    push r13
+    push r14
+    push r15
+    mov rax, [{kernel_root}]
+    mov cr3, rax
+    mov rsp, [{kernel_stack}]
+    push 2                              # no TF, DF, NT, AC, IOPL from the action; IF off
+    popfq
+    pop r15
+    pop r14
+    pop r13
+    pop r12
+    pop rbp
+    pop rbx
+    ret                                 # from `user::enter`
+
+    # On an emergency stack. From ring 3 the frame moves to where `from_action` expects it.
+emergency:
+    test byte ptr [rsp + 24], 3
+    jz from_kernel
+    push rax
+    mov rax, [rsp + 8]
+    mov [{vector} + 0], rax
+    mov rax, [rsp + 16]
+    mov [{vector} + 8], rax
+    mov rax, [rsp + 24]
+    mov [{vector} + 16], rax
+    mov rax, [rsp + 32]
+    mov [{vector} + 24], rax
+    mov rax, [rsp + 40]
+    mov [{vector} + 32], rax
+    mov rax, [rsp + 48]
+    mov [{vector} + 40], rax
+    mov rax, [rsp + 56]
+    mov [{vector} + 48], rax
+    pop rax
+    mov rsp, {vector}
+    jmp from_action
+
+    # `syscall` switches no stack: rsp is still the action's, rip and rflags are in rcx and r11.
+    .globl trap_syscall
+trap_syscall:
+    mov [{registers} + {rsp_offset}], rsp
+    mov rsp, {vector}
+    mov qword ptr [rsp], {vector_syscall}
+    mov qword ptr [rsp + 8], 0
+    mov [rsp + 16], rcx
+    mov qword ptr [rsp + 24], {user_code}
+    mov [rsp + 32], r11
+    mov qword ptr [rsp + 48], {user_data}
+    jmp from_action
+
+    # From ring 0, perhaps inside this very section and on an action's tables.
+from_kernel:
+    push rdi
+    push rsi
+    push rdx
+    push rcx
+    push rax
+    push r8
+    push r9
+    push r10
+    push r11
+    push rbx
+    push rbp
+    push r12
+    push r13
+    push r14
+    push r15
+    mov rbx, cr3
+    mov rax, [{kernel_root}]
+    mov cr3, rax
+    cld
+    mov rdi, rsp
+    mov rbp, rsp
+    and rsp, -16
+    call {kernel_trap}
+    mov rsp, rbp
+    mov cr3, rbx
+    pop r15
+    pop r14
+    pop r13
+    pop r12
+    pop rbp
+    pop rbx
+    pop r11
+    pop r10
+    pop r9
+    pop r8
+    pop rax
+    pop rcx
+    pop rdx
+    pop rsi
+    pop rdi
+    add rsp, 16
+    iretq
+    "#,
+    stub_len = const STUB_LEN,
+    kernel_root = const REGISTERS + offset_of!(EntryArea, kernel_root) as i64,
+    kernel_stack = const REGISTERS + offset_of!(EntryArea, kernel_stack) as i64,
+    registers = const REGISTERS,
+    vector = const VECTOR,
+    rsp_offset = const offset_of!(Registers, rsp),
+    vector_syscall = const VECTOR_SYSCALL,
+    user_code = const USER_CODE,
+    user_data = const USER_DATA,
+    kernel_trap = sym kernel_trap,
+);
+
+unsafe extern "C" {
+    static trap_stubs: u8;
+    fn trap_syscall();
+}
+
+/// Address of the stub for a vector.
+pub(super) fn stub(vector: usize) -> u64 {
+    (&raw const trap_stubs).addr() as u64 + (vector * STUB_LEN) as u64
+}
+
+/// Address of the entry for `syscall`.
+pub(super) fn syscall_entry() -> u64 {
+    trap_syscall as *const () as u64
+}
+
+/// A trap in ring 0: an interrupt while the core halts, or a bug.
+extern "C" fn kernel_trap(registers: &Registers) {
+    match registers.vector {
+        vector @ 32..256 => super::interrupt::arrived(vector as u8),
+        // A debug exception can only be one an action left pending across its entry; its own trap
+        // reports it.
+        1 => {}
+        _ => crate::observe::crash::exception(registers, fault_address()),
+    }
+}
+
+/// The address of the last page fault of this core.
+#[must_use]
+pub fn fault_address() -> u64 {
+    let address;
+    // SAFETY: reading CR2 has no effect.
+    unsafe { asm!("mov {}, cr2", out(reg) address, options(nomem, nostack, preserves_flags)) };
+    address
+}

@@ -1,0 +1,233 @@
+//! Ring 3 as a function call: [`enter`] runs an action until it needs the kernel and says why.
+
+use core::arch::naked_asm;
+use core::fmt;
+use core::mem::offset_of;
+
+use super::area::{self, EntryArea};
+use super::descriptor::{USER_CODE, USER_DATA};
+use super::trap::{self, VECTOR_SYSCALL};
+use super::cpu;
+use crate::dispatch::Access;
+use crate::memory::AddressSpace;
+use crate::memory::space::USER_END;
+
+/// The registers of an action, or of interrupted kernel code, in the order the entry code pushes them.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+#[allow(missing_docs, reason = "the processor's names")]
+pub struct Registers {
+    pub r15: u64,
+    pub r14: u64,
+    pub r13: u64,
+    pub r12: u64,
+    pub rbp: u64,
+    pub rbx: u64,
+    pub r11: u64,
+    pub r10: u64,
+    pub r9: u64,
+    pub r8: u64,
+    pub rax: u64,
+    pub rcx: u64,
+    pub rdx: u64,
+    pub rsi: u64,
+    pub rdi: u64,
+    /// Vector, or [`VECTOR_SYSCALL`].
+    pub vector: u64,
+    /// The exception's error code, or 0.
+    pub error: u64,
+    pub rip: u64,
+    pub cs: u64,
+    pub rflags: u64,
+    pub rsp: u64,
+    pub ss: u64,
+}
+
+impl fmt::Display for Registers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { rax, rbx, rcx, rdx, rsi, rdi, rbp, rsp, rip, cs, rflags, .. } = self;
+        let Self { r8, r9, r10, r11, r12, r13, r14, r15, ss, .. } = self;
+        writeln!(f, "rax {rax:016x} rbx {rbx:016x} rcx {rcx:016x} rdx {rdx:016x}")?;
+        writeln!(f, "rsi {rsi:016x} rdi {rdi:016x} rbp {rbp:016x} rsp {rsp:016x}")?;
+        writeln!(f, "r8  {r8:016x} r9  {r9:016x} r10 {r10:016x} r11 {r11:016x}")?;
+        writeln!(f, "r12 {r12:016x} r13 {r13:016x} r14 {r14:016x} r15 {r15:016x}")?;
+        write!(f, "rip {rip:016x} cs {cs:04x} ss {ss:04x} rflags {rflags:08x}")
+    }
+}
+
+/// Why an action stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stop {
+    /// It made a call: number and arguments.
+    Call {
+        /// Number of the call.
+        number: u64,
+        /// Its arguments.
+        arguments: [u64; 3],
+    },
+    /// It touched memory that is not mapped, or not so.
+    PageFault {
+        /// The address.
+        address: u64,
+        /// What it tried.
+        access: Access,
+    },
+    /// It raised another exception.
+    Exception {
+        /// The vector.
+        vector: u8,
+    },
+    /// A device or another core interrupted it; it can go on.
+    Interrupt,
+}
+
+/// The state of an action between two entries into ring 3.
+///
+/// There is one per core, in the entry area; holding this value is holding that area. It is created
+/// for one invocation and must not outlive it.
+#[derive(Debug)]
+pub struct UserContext {
+    // Not `Send`: the registers are this core's.
+    _core_bound: core::marker::PhantomData<*mut ()>,
+}
+
+impl UserContext {
+    /// Prepares the calling core for an action that starts at `entry`: all registers defined, vector
+    /// and segment state as after reset, nothing left of whoever ran before.
+    #[must_use]
+    pub fn new(entry: u64, stack_pointer: u64, argument: u64) -> Self {
+        let registers = Registers {
+            rip: entry,
+            rsp: stack_pointer,
+            rdi: argument,
+            cs: u64::from(USER_CODE),
+            ss: u64::from(USER_DATA),
+            rflags: RFLAGS_START,
+            ..Registers::default()
+        };
+        cpu::reset_user_state();
+        let mut context = Self { _core_bound: core::marker::PhantomData };
+        *context.registers_mut() = registers;
+        context
+    }
+
+    fn registers(&self) -> &Registers {
+        // SAFETY: the area belongs to this core, and the entry code writes it only inside `enter`.
+        unsafe { &(*area::entry_area()).registers }
+    }
+
+    fn registers_mut(&mut self) -> &mut Registers {
+        // SAFETY: as above.
+        unsafe { &mut (*area::entry_area()).registers }
+    }
+
+    /// Address of the next instruction.
+    #[must_use]
+    pub fn instruction(&self) -> u64 {
+        self.registers().rip
+    }
+
+    /// All registers, for a crash record.
+    #[must_use]
+    pub fn snapshot(&self) -> Registers {
+        *self.registers()
+    }
+
+    /// Sets the result of the call that [`Stop::Call`] reported.
+    pub fn set_result(&mut self, value: u64) {
+        self.registers_mut().rax = value;
+    }
+
+    /// Runs the action in `space` until it stops. Interrupts are on while it runs, and only then.
+    pub fn run(&mut self, space: &AddressSpace) -> Stop {
+        // The last user page is never mapped, so no instruction leaves rip past it; but `iretq` to a
+        // non-canonical address would fault in ring 0, so this is not left to an argument.
+        if self.registers().rip >= USER_END {
+            return Stop::Exception { vector: 13 };
+        }
+        // SAFETY: the field belongs to this core and is read by `enter` only.
+        unsafe { (*area::entry_area()).action_root = space.root() };
+        // SAFETY: the tables behind `space` map this core's entry code and area (the worker sets
+        // that), and the registers describe ring 3: their selectors and flags were set in `new` and
+        // since then written by the processor alone.
+        unsafe { enter() };
+        self.stop()
+    }
+
+    fn stop(&self) -> Stop {
+        let registers = self.registers();
+        match registers.vector {
+            VECTOR_SYSCALL => Stop::Call {
+                number: registers.rax,
+                arguments: [registers.rdi, registers.rsi, registers.rdx],
+            },
+            14 => Stop::PageFault {
+                address: trap::fault_address(),
+                access: match registers.error {
+                    error if error & PAGE_FAULT_FETCH != 0 => Access::Execute,
+                    error if error & PAGE_FAULT_WRITE != 0 => Access::Write,
+                    _ => Access::Read,
+                },
+            },
+            vector @ (2 | 8 | 18) => {
+                crate::observe::crash::machine(vector as u8, registers);
+            }
+            vector @ 0..32 => Stop::Exception { vector: vector as u8 },
+            vector => {
+                super::interrupt::arrived(vector as u8);
+                Stop::Interrupt
+            }
+        }
+    }
+}
+
+const RFLAGS_START: u64 = 1 << 9 | 1 << 1;
+const PAGE_FAULT_WRITE: u64 = 1 << 1;
+const PAGE_FAULT_FETCH: u64 = 1 << 4;
+
+/// Enters ring 3 with the registers of the entry area; returns when the entry code comes back.
+///
+/// # Safety
+/// `action_root` in the entry area is a table that maps this core's entry code and entry area as the
+/// kernel's does, and the registers there are those of ring 3.
+#[unsafe(naked)]
+#[unsafe(link_section = ".entry")]
+unsafe extern "C" fn enter() {
+    naked_asm!(
+        "push rbx",
+        "push rbp",
+        "push r12",
+        "push r13",
+        "push r14",
+        "push r15",
+        "mov [{kernel_stack}], rsp",
+        "mov rax, [{action_root}]",
+        "mov rsp, {registers}",
+        "mov cr3, rax",
+        "pop r15",
+        "pop r14",
+        "pop r13",
+        "pop r12",
+        "pop rbp",
+        "pop rbx",
+        "pop r11",
+        "pop r10",
+        "pop r9",
+        "pop r8",
+        "pop rax",
+        "pop rcx",
+        "pop rdx",
+        "pop rsi",
+        "pop rdi",
+        "add rsp, 16",
+        "iretq",
+        kernel_stack = const REGISTERS + offset_of!(EntryArea, kernel_stack) as i64,
+        action_root = const REGISTERS + offset_of!(EntryArea, action_root) as i64,
+        registers = const REGISTERS,
+    )
+}
+
+const REGISTERS: i64 = area::ENTRY_AREA.cast_signed();
+
+const _: () = assert!(offset_of!(EntryArea, registers) == 0);
+

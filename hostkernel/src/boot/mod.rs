@@ -1,0 +1,80 @@
+//! From the boot loader to [`crate::init`]: what was found on the way is in [`BootInfo`].
+
+pub mod acpi;
+mod entry;
+mod pvh;
+pub mod smp;
+
+use crate::config::MEMORY_RANGES_MAX;
+
+/// Longest kernel command line that is kept.
+const COMMAND_LINE_LEN_MAX: usize = 4096;
+
+/// What the boot loader told us, copied out of its memory.
+pub struct BootInfo {
+    /// The memory map, in the loader's order.
+    pub memory: [MemoryRange; MEMORY_RANGES_MAX],
+    /// Entries of `memory` that are in use.
+    pub memory_len: usize,
+    /// Physical address of the ACPI root pointer, if the loader gave one.
+    pub rsdp: Option<u64>,
+    command_line: [u8; COMMAND_LINE_LEN_MAX],
+    command_line_len: usize,
+}
+
+/// A range of physical addresses and what it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MemoryRange {
+    /// First address.
+    pub start: u64,
+    /// Address after the last.
+    pub end: u64,
+    /// Whether it is ordinary memory, free for us.
+    pub usable: bool,
+}
+
+impl BootInfo {
+    const EMPTY: Self = Self {
+        memory: [MemoryRange { start: 0, end: 0, usable: false }; MEMORY_RANGES_MAX],
+        memory_len: 0,
+        rsdp: None,
+        command_line: [0; COMMAND_LINE_LEN_MAX],
+        command_line_len: 0,
+    };
+
+    /// The memory map.
+    #[must_use]
+    pub fn memory(&self) -> &[MemoryRange] {
+        &self.memory[..self.memory_len]
+    }
+
+    /// The command line; what follows the first byte that is not UTF-8 is dropped.
+    #[must_use]
+    pub fn command_line(&self) -> &str {
+        let bytes = &self.command_line[..self.command_line_len];
+        core::str::from_utf8(bytes).unwrap_or_else(|error| {
+            core::str::from_utf8(&bytes[..error.valid_up_to()]).unwrap_or_default()
+        })
+    }
+
+    fn push_memory(&mut self, range: MemoryRange) {
+        if self.memory_len < MEMORY_RANGES_MAX && range.start < range.end {
+            self.memory[self.memory_len] = range;
+            self.memory_len += 1;
+        }
+    }
+}
+
+/// Called once by [`entry`] on core 0, on the boot stack and the first page tables.
+extern "C" fn start(start_info: u64) -> ! {
+    let info = BOOT_INFO.call_once(|| {
+        let mut info = BootInfo::EMPTY;
+        // SAFETY: the boot loader passed this address, by the PVH protocol; the first page tables map
+        // the low 4 GiB, where all of it lies.
+        unsafe { pvh::read(start_info, &mut info) };
+        info
+    });
+    crate::init::start(info)
+}
+
+static BOOT_INFO: spin::Once<BootInfo> = spin::Once::new();

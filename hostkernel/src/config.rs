@@ -1,0 +1,196 @@
+//! Every limit and size of the node, with compile-time checks between those that depend on each other.
+//!
+//! Units are last in the name: `_LEN` bytes, `_PAGES` pages of 4 KiB, `_NS` / `_MS` time, `_MAX` and
+//! `_MIN` inclusive bounds. A loop, queue or table over anything from outside refers to one of these.
+
+/// Smallest unit of mapping, in bytes.
+pub const PAGE_LEN: usize = action_abi::PAGE_LEN;
+
+// --- machine ---------------------------------------------------------------------------------
+
+/// Cores the node can use; further ones stay parked.
+pub const CORES_MAX: usize = 256;
+/// Kernel stack of a core. The deepest path is a deploy: HTTP, API, JSON, ELF, template.
+pub const KERNEL_STACK_LEN: usize = 64 * 1024;
+/// Each of the per-core stacks for NMI, double fault, machine check and debug exceptions.
+pub const EMERGENCY_STACK_LEN: usize = 2 * PAGE_LEN;
+/// Memory map entries taken from the boot loader; firmware with more has its tail ignored.
+pub const MEMORY_RANGES_MAX: usize = 256;
+/// Frames that move between a core's own list and the shared one at a time.
+pub const FRAME_BATCH: usize = 32;
+/// Frames that can rest in one core's lists where no other core can take them.
+pub const FRAMES_STRANDED_PER_CORE: usize = 2 * FRAME_BATCH;
+/// The heap takes this much ...
+pub const HEAP_LEN_BASE: usize = 8 << 20;
+/// ... plus this fraction of memory ...
+pub const HEAP_MEMORY_DIVISOR: usize = 8;
+/// ... up to this much.
+pub const HEAP_LEN_MAX: usize = 512 << 20;
+/// With less free heap than this a request is refused with 503 before it allocates anything.
+pub const HEAP_RESERVE_LEN: usize = 1 << 20;
+
+// --- network ---------------------------------------------------------------------------------
+
+/// TCP port of the API unless configured.
+pub const PORT_DEFAULT: u16 = 3233;
+/// Open connections, listening sockets included. Fewer on a node with little heap.
+pub const CONNECTIONS_MAX: usize = 1024;
+/// Share of the heap that connections may take, as a divisor.
+pub const CONNECTIONS_HEAP_DIVISOR: usize = 2;
+/// Sockets kept listening, so that a burst of connects finds one each.
+pub const LISTENING_MIN: usize = 16;
+/// Receive buffer of a connection: the TCP window.
+pub const RECEIVE_BUFFER_LEN: usize = 8 * 1024;
+/// Send buffer of a connection.
+pub const SEND_BUFFER_LEN: usize = 16 * 1024;
+/// What a connection costs at most: its buffers, its request's head and what is made of it.
+pub const CONNECTION_LEN: usize = RECEIVE_BUFFER_LEN + SEND_BUFFER_LEN + 2 * HEAD_LEN_MAX;
+/// A connection on which no request is under way is closed after this.
+pub const IDLE_TIMEOUT_MS: u64 = 60_000;
+/// A request whose head or body makes no progress for this long is answered 408.
+pub const PROGRESS_TIMEOUT_MS: u64 = 10_000;
+/// A request must be complete this long after its first byte, however slowly it progresses.
+pub const REQUEST_TIMEOUT_MS: u64 = 120_000;
+/// Descriptors of each virtio-net queue.
+pub const NIC_QUEUE_LEN: usize = 256;
+/// Buffer for one frame: virtio header, Ethernet header, 1,500 bytes, rounded up.
+pub const NIC_BUFFER_LEN: usize = 2048;
+/// Frames taken from the NIC before completions and timers get their turn.
+pub const FRAMES_PER_POLL_MAX: usize = 256;
+
+// --- HTTP ------------------------------------------------------------------------------------
+
+/// Request line and header fields together.
+pub const HEAD_LEN_MAX: usize = 16 * 1024;
+/// Request target (path and query).
+pub const TARGET_LEN_MAX: usize = 8 * 1024;
+/// Header fields of one request.
+pub const HEADERS_MAX: usize = 100;
+/// Request method. The longest the node knows has 7 letters; registered ones go up to 17.
+pub const METHOD_LEN_MAX: usize = 32;
+/// Empty lines skipped before a request line; some old clients send one after a body.
+pub const BLANK_LINES_MAX: usize = 4;
+/// Trailer fields and chunk extensions of a chunked body, all together.
+pub const CHUNK_OVERHEAD_LEN_MAX: usize = 16 * 1024;
+/// Hexadecimal digits of a chunk's size, leading zeros included.
+pub const CHUNK_SIZE_DIGITS_MAX: usize = 16;
+/// Bodies up to this long are copied behind the head of the answer, so that both leave in one TCP
+/// segment of 1,460 bytes.
+pub const INLINE_BODY_LEN_MAX: usize = 1024;
+/// Room for answers that an idle connection keeps, so that the next one needs no allocation.
+pub const OUTPUT_LEN_KEPT_MAX: usize = 2048;
+/// What `Keep-Alive: timeout` announces: a little less than [`IDLE_TIMEOUT_MS`], so that a client
+/// does not send into a connection that is just being closed.
+pub const KEEP_ALIVE_ANNOUNCED_S: u64 = IDLE_TIMEOUT_MS / 1000 - 5;
+/// Requests answered on one connection before it is closed, so that load balancers rebalance.
+pub const REQUESTS_PER_CONNECTION_MAX: u32 = 1_000_000;
+
+// --- actions ---------------------------------------------------------------------------------
+
+/// Largest image, decoded.
+pub const CODE_LEN_MAX: usize = 48 << 20;
+/// Largest deploy request: the image in base64 inside JSON, with parameters and annotations.
+pub const DEPLOY_LEN_MAX: usize = CODE_LEN_MAX / 3 * 4 + PARAMETERS_LEN_MAX + 64 * 1024;
+/// Largest memory an image may ask for with its segments, zeroed parts included.
+pub const IMAGE_MEMORY_LEN_MAX: u64 = 512 << 20;
+/// Loadable segments of an image.
+pub const SEGMENTS_MAX: usize = 16;
+/// Program headers that are looked at; an image with more is refused.
+pub const PROGRAM_HEADERS_MAX: usize = 32;
+/// Bytes of `PT_NOTE` segments that are searched for the ABI version.
+pub const NOTES_LEN_MAX: usize = 4096;
+/// Deployed actions of the node.
+pub const ACTIONS_MAX: usize = 131_072;
+/// Name of an action, decoded.
+pub const NAME_LEN_MAX: usize = 256;
+/// Bound parameters and annotations of one action, as JSON text, each.
+pub const PARAMETERS_LEN_MAX: usize = 1 << 20;
+/// Actions in one answer of the list route.
+pub const LIST_LIMIT_MAX: usize = 200;
+/// Actions in one answer when the request names no limit.
+pub const LIST_LIMIT_DEFAULT: usize = 30;
+
+// --- invocations -----------------------------------------------------------------------------
+
+/// Invocations waiting for one core unless configured; one more is answered 503.
+pub const QUEUE_LEN_DEFAULT: usize = 256;
+/// Largest configurable queue.
+pub const QUEUE_LEN_MAX: usize = 4096;
+/// Seconds named by `Retry-After` with a 503.
+pub const RETRY_AFTER_S: u32 = 1;
+/// Request body of an invocation.
+pub const INPUT_LEN_MAX: usize = 1 << 20;
+/// Result of an invocation.
+pub const OUTPUT_LEN_MAX: usize = 1 << 20;
+/// Log of an invocation; further output is dropped and a note says so.
+pub const LOG_LEN_MAX: usize = 64 * 1024;
+/// Environment of an invocation: `NAME=value` strings with their NUL bytes.
+pub const ENVIRONMENT_LEN_MAX: usize = 16 * 1024;
+/// Stack of an action, backed as it is touched.
+pub const ACTION_STACK_LEN: usize = 1 << 20;
+/// Mapped ranges of one address space: segments, windows, and what `map` and `protect` split off.
+pub const REGIONS_MAX: usize = 64;
+/// Frames an invocation may use beyond its memory limit, for its page tables and fixed windows.
+pub const OVERHEAD_PAGES: usize = 16;
+/// Limit range and default for an action's run time.
+pub const TIMEOUT_MS_MIN: u64 = 100;
+/// See [`TIMEOUT_MS_MIN`].
+pub const TIMEOUT_MS_MAX: u64 = 300_000;
+/// See [`TIMEOUT_MS_MIN`].
+pub const TIMEOUT_MS_DEFAULT: u64 = 60_000;
+/// Limit range for an action's memory.
+pub const MEMORY_MB_MIN: u64 = 1;
+/// See [`MEMORY_MB_MIN`].
+pub const MEMORY_MB_MAX: u64 = 512;
+/// Memory limit of an action that names none; less on a node where this is more than a worker's share.
+pub const MEMORY_MB_DEFAULT: u64 = 256;
+/// Limit range and default for an action's log, in MB, as clients state it. The node keeps at most
+/// [`LOG_LEN_MAX`] whatever is stated.
+pub const LOGS_MB_MAX: u64 = 10;
+
+// --- API -------------------------------------------------------------------------------------
+
+/// Longest `X-Request-ID` that is taken over; a longer one is replaced by one of our own.
+pub const REQUEST_ID_LEN_MAX: usize = 128;
+/// Levels of nesting in JSON the node reads: deploy requests, input and results.
+pub const JSON_DEPTH_MAX: usize = 128;
+/// Bound parameters of one action, and likewise its annotations.
+pub const PARAMETERS_MAX: usize = 1024;
+/// Name of a parameter or annotation, as JSON text.
+pub const PARAMETER_NAME_LEN_MAX: usize = 256;
+/// Kind of an action, as clients state it.
+pub const KIND_LEN_MAX: usize = 64;
+/// Body of a request to a route that has no use for one.
+pub const OTHER_BODY_LEN_MAX: usize = 4096;
+/// What an error message quotes of an action's output.
+pub const EXCERPT_LEN_MAX: usize = 256;
+/// What is looked at to tell text from other bytes in the result of a function.
+pub const SNIFF_LEN_MAX: usize = 512;
+/// What the fixed names and values in the environment of an invocation take at most.
+pub const ENVIRONMENT_FIXED_LEN: usize = 1024;
+
+// --- observation -----------------------------------------------------------------------------
+
+/// Trace events each core remembers for a crash record.
+pub const TRACE_EVENTS: usize = 64;
+
+const _: () = assert!(METHOD_LEN_MAX + TARGET_LEN_MAX + 64 < HEAD_LEN_MAX, "414 comes before 431");
+const _: () = assert!(IDLE_TIMEOUT_MS >= 10_000, "KEEP_ALIVE_ANNOUNCED_S leaves a margin");
+const _: () = assert!(INLINE_BODY_LEN_MAX < OUTPUT_LEN_KEPT_MAX);
+const _: () = assert!(HEAD_LEN_MAX <= u32::MAX as usize);
+const _: () = assert!(INPUT_LEN_MAX <= DEPLOY_LEN_MAX);
+const _: () = assert!(
+    TARGET_LEN_MAX + 2 * NAME_LEN_MAX + REQUEST_ID_LEN_MAX + ENVIRONMENT_FIXED_LEN
+        <= ENVIRONMENT_LEN_MAX,
+    "what a request can put into the environment fits"
+);
+const _: () = assert!(LIST_LIMIT_DEFAULT <= LIST_LIMIT_MAX);
+const _: () = assert!(PARAMETERS_LEN_MAX <= u32::MAX as usize);
+const _: () = assert!(REGIONS_MAX > SEGMENTS_MAX + 5, "every image must fit with its windows");
+const _: () = assert!(IMAGE_MEMORY_LEN_MAX <= MEMORY_MB_MAX << 20);
+const _: () = assert!(QUEUE_LEN_DEFAULT <= QUEUE_LEN_MAX);
+const _: () = assert!(LISTENING_MIN < CONNECTIONS_MAX);
+const _: () = assert!(NIC_QUEUE_LEN.is_power_of_two());
+const _: () = assert!(TIMEOUT_MS_MIN <= TIMEOUT_MS_DEFAULT && TIMEOUT_MS_DEFAULT <= TIMEOUT_MS_MAX);
+const _: () = assert!(MEMORY_MB_MIN <= MEMORY_MB_DEFAULT && MEMORY_MB_DEFAULT <= MEMORY_MB_MAX);
+const _: () = assert!(RECEIVE_BUFFER_LEN.is_power_of_two() && SEND_BUFFER_LEN.is_power_of_two());

@@ -1,0 +1,15 @@
+//! Devices: serial port, power control, clock chip, PCI, network cards.
+
+pub mod nic;
+#[cfg(target_os = "none")]
+pub mod pci;
+#[cfg(target_os = "none")]
+pub mod power;
+#[cfg(target_os = "none")]
+pub mod probe;
+#[cfg(target_os = "none")]
+pub mod rtc;
+#[cfg(target_os = "none")]
+pub mod serial;
+#[cfg(target_os = "none")]
+pub mod virtio;

@@ -1,0 +1,134 @@
+//! PCI configuration space by ports (mechanism 1), bus enumeration and MSI-X.
+
+use alloc::vec::Vec;
+
+use virtio_drivers::transport::pci::bus::{
+    Command, ConfigurationAccess, DeviceFunction, DeviceFunctionInfo, PciRoot,
+};
+
+use crate::arch::{apic, port};
+use crate::memory::kernel_map;
+use crate::memory::physical::PhysicalAddress;
+
+const ADDRESS_PORT: u16 = 0xcf8;
+const DATA_PORT: u16 = 0xcfc;
+const ENABLE: u32 = 1 << 31;
+const CLASS_NETWORK: u8 = 0x02;
+const CLASS_BRIDGE: u8 = 0x06;
+const SUBCLASS_PCI_BRIDGE: u8 = 0x04;
+const BUS_NUMBERS: u8 = 0x18;
+const INTERRUPT_LINE: u8 = 0x3c;
+const CAPABILITY_MSI_X: u8 = 0x11;
+const MSI_X_ENABLE: u32 = 1 << 31;
+const MSI_X_FUNCTION_MASK: u32 = 1 << 30;
+const MESSAGE_ADDRESS: u32 = 0xfee0_0000;
+const TABLE_ENTRY_LEN: usize = 16;
+/// Buses looked at: every bridge adds one, and a malformed tree must not send us in circles.
+const BUSES_MAX: usize = 256;
+
+/// Access through the two ports. Core 0 only.
+#[derive(Clone, Copy, Debug)]
+pub struct PortAccess;
+
+fn select(function: DeviceFunction, register: u8) {
+    let address = ENABLE
+        | u32::from(function.bus) << 16
+        | u32::from(function.device) << 11
+        | u32::from(function.function) << 8
+        | u32::from(register & 0xfc);
+    // SAFETY: the configuration ports of every PC; selecting has no effect by itself.
+    unsafe { port::write_u32(ADDRESS_PORT, address) };
+}
+
+impl ConfigurationAccess for PortAccess {
+    fn read_word(&self, function: DeviceFunction, register: u8) -> u32 {
+        select(function, register);
+        // SAFETY: reading configuration space has no effect on memory.
+        unsafe { port::read_u32(DATA_PORT) }
+    }
+
+    fn write_word(&mut self, function: DeviceFunction, register: u8, value: u32) {
+        select(function, register);
+        // SAFETY: callers are drivers that own the function.
+        unsafe { port::write_u32(DATA_PORT, value) };
+    }
+
+    unsafe fn unsafe_clone(&self) -> Self {
+        *self
+    }
+}
+
+/// The root of the configuration space.
+#[must_use]
+pub fn root() -> PciRoot<PortAccess> {
+    PciRoot::new(PortAccess)
+}
+
+/// Every network controller, in bus order.
+#[must_use]
+pub fn network_controllers(
+    root: &PciRoot<PortAccess>,
+) -> Vec<(DeviceFunction, DeviceFunctionInfo)> {
+    let mut found = Vec::new();
+    let mut buses = Vec::from([0]);
+    let mut next = 0;
+    while let Some(&bus) = buses.get(next) {
+        next += 1;
+        for (function, info) in root.enumerate_bus(bus) {
+            if info.class == CLASS_BRIDGE && info.subclass == SUBCLASS_PCI_BRIDGE {
+                let secondary = (PortAccess.read_word(function, BUS_NUMBERS) >> 8) as u8;
+                if !buses.contains(&secondary) && buses.len() < BUSES_MAX {
+                    buses.push(secondary);
+                }
+            }
+            if info.class == CLASS_NETWORK {
+                found.push((function, info));
+            }
+        }
+    }
+    found
+}
+
+/// Lets a function access memory and be accessed.
+pub fn enable(root: &mut PciRoot<PortAccess>, function: DeviceFunction) {
+    let (_, command) = root.get_status_command(function);
+    let wanted = Command::BUS_MASTER | Command::MEMORY_SPACE;
+    root.set_command(function, (command | wanted) & !Command::INTERRUPT_DISABLE);
+}
+
+/// The interrupt line that the firmware gave the function's INTx pin, if it did.
+#[must_use]
+pub fn interrupt_line(function: DeviceFunction) -> Option<u32> {
+    let register = PortAccess.read_word(function, INTERRUPT_LINE);
+    let (line, pin) = (register & 0xff, register >> 8 & 0xff);
+    (pin != 0 && line != 0 && line != 0xff).then_some(line)
+}
+
+/// Physical address of a memory BAR.
+pub fn bar_address(
+    root: &mut PciRoot<PortAccess>,
+    function: DeviceFunction,
+    bar: u8,
+) -> Option<u64> {
+    let (address, _) = root.bar_info(function, bar).ok()??.memory_address_size()?;
+    (address != 0).then_some(address)
+}
+
+/// Routes the function's MSI-X entry 0 to `vector` of the calling core. Returns whether it has MSI-X.
+pub fn enable_msi_x(root: &mut PciRoot<PortAccess>, function: DeviceFunction, vector: u8) -> bool {
+    let capability = root.capabilities(function).find(|found| found.id == CAPABILITY_MSI_X);
+    let Some(capability) = capability else { return false };
+    let table = PortAccess.read_word(function, capability.offset + 4);
+    let Some(bar) = bar_address(root, function, (table & 7) as u8) else { return false };
+    let entry = PhysicalAddress(bar + u64::from(table & !7));
+    let pointer = kernel_map::device(entry, TABLE_ENTRY_LEN).cast::<u32>();
+    let words = [MESSAGE_ADDRESS | apic::id() << 12, 0, u32::from(vector), 0];
+    for (index, word) in words.into_iter().enumerate() {
+        // SAFETY: the capability says that the table is there; it concerns interrupts only.
+        unsafe { pointer.add(index).write_volatile(word) };
+    }
+    let control = PortAccess.read_word(function, capability.offset);
+    let control = (control | MSI_X_ENABLE) & !MSI_X_FUNCTION_MASK;
+    PortAccess.write_word(function, capability.offset, control);
+    true
+}

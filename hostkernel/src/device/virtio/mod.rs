@@ -1,0 +1,94 @@
+//! Virtio devices, on the transports and queues of the `virtio-drivers` crate.
+
+mod hal;
+mod net;
+mod pci;
+
+use alloc::boxed::Box;
+use core::fmt;
+use core::ptr::NonNull;
+
+use virtio_drivers::transport::mmio::MmioTransport;
+use virtio_drivers::transport::pci::bus::{DeviceFunction, DeviceFunctionInfo, PciRoot};
+use virtio_drivers::transport::{DeviceType, Transport};
+
+use self::net::VirtioNet;
+use self::pci::ModernTransport;
+use super::nic::Nic;
+use super::pci::PortAccess;
+use crate::arch::interrupt::NIC;
+use crate::arch::ioapic::Line;
+use crate::boot::acpi::Platform;
+use crate::memory::kernel_map;
+use crate::memory::physical::PhysicalAddress;
+
+/// Length of a memory-mapped transport's registers.
+const MMIO_LEN: usize = 0x200;
+
+/// Why a virtio network card cannot be used.
+#[derive(Debug)]
+pub enum Error {
+    /// It has no modern interface, or one that makes no sense.
+    Transport(virtio_drivers::transport::pci::VirtioPciError),
+    /// Queues could not be set up.
+    Queue(virtio_drivers::Error),
+    /// Its interrupt cannot be routed.
+    NoInterrupt,
+    /// It wants header and frame in separate buffers, as devices before virtio 0.9.5 did.
+    TooOld,
+    /// It refused the features it offered.
+    FeaturesRefused,
+    /// There is no memory for its buffers.
+    NoMemory,
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Transport(error) => write!(f, "no modern virtio interface: {error}"),
+            Self::Queue(error) => write!(f, "cannot set up its queues: {error}"),
+            Self::NoInterrupt => f.write_str("cannot route its interrupt"),
+            Self::TooOld => f.write_str("offers neither virtio 1 nor any-layout"),
+            Self::FeaturesRefused => f.write_str("refused the features it offered"),
+            Self::NoMemory => f.write_str("no memory for its buffers"),
+        }
+    }
+}
+
+/// Opens a PCI function as a virtio network card; `None` if it is not one.
+pub fn open_pci(
+    root: &mut PciRoot<PortAccess>,
+    function: DeviceFunction,
+    info: &DeviceFunctionInfo,
+    platform: &Platform,
+) -> Option<Result<Box<dyn Nic>, Error>> {
+    let kind = virtio_drivers::transport::pci::virtio_device_type(info);
+    if kind != Some(DeviceType::Network) {
+        return None;
+    }
+    super::pci::enable(root, function);
+    Some(ModernTransport::new(root, function, platform).and_then(|transport| {
+        let nic = VirtioNet::new(transport)?;
+        Ok(Box::new(nic) as Box<dyn Nic>)
+    }))
+}
+
+/// Opens a memory-mapped transport as a virtio network card; `None` if there is none.
+pub fn open_mmio(
+    address: u64,
+    line: u32,
+    platform: &Platform,
+) -> Option<Result<Box<dyn Nic>, Error>> {
+    let registers = kernel_map::device(PhysicalAddress(address), MMIO_LEN);
+    let header = NonNull::new(registers.cast()).expect("the direct map is not at address 0");
+    // SAFETY: ACPI names a virtio transport there, and nothing else uses it.
+    let transport = unsafe { MmioTransport::new(header, MMIO_LEN) }.ok()?;
+    if transport.device_type() != DeviceType::Network {
+        return None;
+    }
+    let line = Line { number: line, level: true, low: false };
+    if !platform.route(line, NIC) {
+        return Some(Err(Error::NoInterrupt));
+    }
+    Some(VirtioNet::new(transport).map(|nic| Box::new(nic) as Box<dyn Nic>))
+}

@@ -1,0 +1,270 @@
+//! The virtio network card: one receive and one send queue of fixed buffers (virtio 1.2, 5.1).
+//!
+//! Negotiated on purpose without event indices and indirect descriptors: a frame is one descriptor,
+//! and interrupts and notifications are switched by the rings' flags, which batches better than the
+//! crate's event-index logic.
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+use core::ptr::NonNull;
+use core::sync::atomic::{Ordering, fence};
+
+use virtio_drivers::queue::VirtQueue;
+use virtio_drivers::transport::{DeviceStatus, Transport};
+
+use super::Error;
+use super::hal::KernelHal;
+use crate::config::{NIC_BUFFER_LEN, NIC_QUEUE_LEN, PAGE_LEN};
+use crate::device::nic::{Nic, Receiver, Sender};
+use crate::memory::kernel_map;
+
+const RECEIVE: u16 = 0;
+const SEND: u16 = 1;
+
+const FEATURE_MAC: u64 = 1 << 5;
+const FEATURE_ANY_LAYOUT: u64 = 1 << 27;
+const FEATURE_VERSION_1: u64 = 1 << 32;
+const WANTED: u64 = FEATURE_MAC | FEATURE_ANY_LAYOUT | FEATURE_VERSION_1;
+
+/// Header in front of each frame, without and with virtio 1's buffer count.
+const HEADER_LEN_LEGACY: usize = 10;
+const HEADER_LEN: usize = 12;
+/// Ethernet header and 1,500 bytes.
+const FRAME_LEN_MAX: usize = 1514;
+
+const _: () = assert!(HEADER_LEN + FRAME_LEN_MAX <= NIC_BUFFER_LEN);
+
+type Queue = VirtQueue<KernelHal, NIC_QUEUE_LEN>;
+
+/// One queue and its buffers, one for each descriptor.
+struct Ring {
+    queue: Box<Queue>,
+    buffers: NonNull<u8>,
+    /// Which buffer a descriptor in flight carries.
+    carried: [u16; NIC_QUEUE_LEN],
+    header_len: usize,
+    /// Something was queued since the card was last told.
+    dirty: bool,
+}
+
+impl Ring {
+    fn new<T: Transport>(transport: &mut T, index: u16, header_len: usize) -> Result<Self, Error> {
+        let queue = Queue::new(transport, index, false, false).map_err(Error::Queue)?;
+        let pages = NIC_QUEUE_LEN * NIC_BUFFER_LEN / PAGE_LEN;
+        let buffers = kernel_map::permanent(pages).map_err(|_| Error::NoMemory)?;
+        // SAFETY: the run is ours; whole buffers are sent, so they must not hold old bytes.
+        unsafe { buffers.write_bytes(0, pages * PAGE_LEN) };
+        let buffers = NonNull::new(buffers).expect("the direct map is not at address 0");
+        Ok(Self {
+            queue: Box::new(queue),
+            buffers,
+            carried: [0; NIC_QUEUE_LEN],
+            header_len,
+            dirty: false,
+        })
+    }
+
+    /// The buffer's first `len` bytes.
+    ///
+    /// # Safety
+    /// The buffer is not in flight and `len` is at most its length.
+    unsafe fn buffer<'a>(&self, number: u16, len: usize) -> &'a mut [u8] {
+        let offset = usize::from(number) * NIC_BUFFER_LEN;
+        // SAFETY: numbers are below the queue length; the caller vouches for the rest.
+        unsafe { core::slice::from_raw_parts_mut(self.buffers.add(offset).as_ptr(), len) }
+    }
+}
+
+/// The receiving half.
+struct ReceiveRing {
+    ring: Ring,
+    /// Buffer and length of the frame that was taken from the card and not released.
+    current: Option<(u16, usize)>,
+}
+
+impl ReceiveRing {
+    fn offer(&mut self, number: u16) {
+        let ring = &mut self.ring;
+        // SAFETY: the buffer is not in flight: it is new, or the card gave it back. From here on only
+        // the card touches it, until `take` gets it back.
+        let added = unsafe { ring.queue.add(&[], &mut [ring.buffer(number, NIC_BUFFER_LEN)]) };
+        // There are as many descriptors as buffers, so this does not fail.
+        if let Ok(descriptor) = added {
+            ring.carried[usize::from(descriptor)] = number;
+            ring.dirty = true;
+        }
+    }
+
+    /// Takes the next used buffer from the card.
+    fn take(&mut self) -> Option<(u16, usize)> {
+        let ring = &mut self.ring;
+        let descriptor = ring.queue.peek_used()?;
+        // A card that names a descriptor outside its queue is broken; it gets no further.
+        let number = *ring.carried.get(usize::from(descriptor))?;
+        // SAFETY: the card gave this descriptor back, so its buffer is ours again.
+        let buffer = unsafe { ring.buffer(number, NIC_BUFFER_LEN) };
+        // SAFETY: this is the buffer that was added with this descriptor.
+        let len = unsafe { ring.queue.pop_used(descriptor, &[], &mut [buffer]) }.ok()?;
+        Some((number, (len as usize).min(NIC_BUFFER_LEN)))
+    }
+}
+
+impl Receiver for ReceiveRing {
+    fn frame(&mut self) -> Option<&[u8]> {
+        if self.current.is_none() {
+            self.current = self.take();
+        }
+        let (number, end) = self.current?;
+        // SAFETY: the buffer was taken from the card and is offered again only in `release`.
+        let buffer = unsafe { self.ring.buffer(number, end) };
+        Some(buffer.get(self.ring.header_len..).unwrap_or_default())
+    }
+
+    fn release(&mut self) {
+        if let Some((number, _)) = self.current.take() {
+            self.offer(number);
+        }
+    }
+}
+
+/// The sending half.
+struct SendRing {
+    ring: Ring,
+    free: Vec<u16>,
+}
+
+impl SendRing {
+    fn reclaim(&mut self) {
+        let ring = &mut self.ring;
+        while let Some(descriptor) = ring.queue.peek_used() {
+            let Some(&number) = ring.carried.get(usize::from(descriptor)) else { return };
+            // SAFETY: the card gave the descriptor back; nobody else refers to its buffer.
+            let buffer = unsafe { ring.buffer(number, NIC_BUFFER_LEN) };
+            // SAFETY: the buffer that was added with this descriptor.
+            if unsafe { ring.queue.pop_used(descriptor, &[&*buffer], &mut []) }.is_err() {
+                return;
+            }
+            self.free.push(number);
+        }
+    }
+}
+
+impl Sender for SendRing {
+    fn is_ready(&mut self) -> bool {
+        if self.free.is_empty() {
+            self.reclaim();
+        }
+        !self.free.is_empty()
+    }
+
+    fn send(&mut self, len: usize, fill: &mut dyn FnMut(&mut [u8])) {
+        let len = len.min(FRAME_LEN_MAX);
+        if !self.is_ready() {
+            return;
+        }
+        let Some(number) = self.free.pop() else { return };
+        let ring = &mut self.ring;
+        // SAFETY: the buffer was free, so it is not in flight.
+        let buffer = unsafe { ring.buffer(number, ring.header_len + len) };
+        // The header stays zero: no offloads.
+        fill(&mut buffer[ring.header_len..]);
+        // SAFETY: nothing touches the buffer until `reclaim` takes it back.
+        match unsafe { ring.queue.add(&[&*buffer], &mut []) } {
+            Ok(descriptor) => {
+                ring.carried[usize::from(descriptor)] = number;
+                ring.dirty = true;
+            }
+            Err(_) => self.free.push(number),
+        }
+    }
+}
+
+/// A virtio network card on any transport.
+pub struct VirtioNet<T: Transport> {
+    transport: T,
+    receive: ReceiveRing,
+    send: SendRing,
+    address: [u8; 6],
+}
+
+impl<T: Transport> VirtioNet<T> {
+    pub fn new(mut transport: T) -> Result<Self, Error> {
+        let starting = DeviceStatus::ACKNOWLEDGE | DeviceStatus::DRIVER;
+        transport.set_status(DeviceStatus::empty());
+        transport.set_status(starting);
+        let features = transport.read_device_features() & WANTED;
+        transport.write_driver_features(features);
+        let modern = features & FEATURE_VERSION_1 != 0;
+        if modern {
+            transport.set_status(starting | DeviceStatus::FEATURES_OK);
+            if !transport.get_status().contains(DeviceStatus::FEATURES_OK) {
+                return Err(Error::FeaturesRefused);
+            }
+        } else if features & FEATURE_ANY_LAYOUT == 0 {
+            return Err(Error::TooOld);
+        }
+        transport.set_guest_page_size(PAGE_LEN as u32);
+        let header_len = if modern { HEADER_LEN } else { HEADER_LEN_LEGACY };
+        let address = if features & FEATURE_MAC != 0 {
+            transport.read_config_space::<[u8; 6]>(0).map_err(Error::Queue)?
+        } else {
+            // Locally administered; a card without an address is alone on its wire.
+            [0x02, 0x68, 0x6b, 0, 0, 1]
+        };
+        let ring = Ring::new(&mut transport, RECEIVE, header_len)?;
+        let receive = ReceiveRing { ring, current: None };
+        let mut ring = Ring::new(&mut transport, SEND, header_len)?;
+        ring.queue.set_dev_notify(false);
+        let send = SendRing { ring, free: (0..NIC_QUEUE_LEN as u16).collect() };
+        transport.finish_init();
+        let mut nic = Self { transport, receive, send, address };
+        nic.receive.ring.queue.set_dev_notify(false);
+        (0..NIC_QUEUE_LEN as u16).for_each(|number| nic.receive.offer(number));
+        nic.flush();
+        Ok(nic)
+    }
+}
+
+impl<T: Transport> Nic for VirtioNet<T> {
+    fn address(&self) -> [u8; 6] {
+        self.address
+    }
+
+    fn frame_len_max(&self) -> usize {
+        FRAME_LEN_MAX
+    }
+
+    fn split(&mut self) -> (&mut dyn Receiver, &mut dyn Sender) {
+        (&mut self.receive, &mut self.send)
+    }
+
+    fn flush(&mut self) {
+        for (ring, index) in [(&mut self.receive.ring, RECEIVE), (&mut self.send.ring, SEND)] {
+            if core::mem::take(&mut ring.dirty) {
+                // The card must see the ring's index before we read whether it wants to be told: the
+                // one reordering x86 does.
+                fence(Ordering::SeqCst);
+                if ring.queue.should_notify() {
+                    self.transport.notify(index);
+                }
+            }
+        }
+    }
+
+    fn arm(&mut self) -> bool {
+        let queue = &mut self.receive.ring.queue;
+        queue.set_dev_notify(true);
+        // As in `flush`, the other way round.
+        fence(Ordering::SeqCst);
+        if queue.can_pop() {
+            queue.set_dev_notify(false);
+            return false;
+        }
+        true
+    }
+
+    fn disarm(&mut self) {
+        self.receive.ring.queue.set_dev_notify(false);
+        self.transport.ack_interrupt();
+    }
+}

@@ -1,0 +1,282 @@
+//! What travels between the API and a worker: an [`Invocation`] one way, a [`Completion`] back.
+
+use alloc::string::String;
+use alloc::sync::Arc;
+use core::fmt;
+
+use crate::memory::{PageBuffer, Template};
+
+/// Identifies one invocation: 128 random bits, 32 hexadecimal digits on the wire.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ActivationId(pub u128);
+
+impl fmt::Display for ActivationId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:032x}", self.0)
+    }
+}
+
+/// Where the completion of an invocation goes: a connection, and which use of its slot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ticket {
+    /// Slot of the connection.
+    pub slot: u32,
+    /// Counts the requests of that slot, so that a late completion finds its connection gone.
+    pub generation: u32,
+}
+
+/// What an invocation may use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Run time in milliseconds, from the first instruction.
+    pub timeout_ms: u64,
+    /// Memory in MiB, page tables included.
+    pub memory_mb: u64,
+    /// Log in MB, as the client stated it.
+    pub logs_mb: u64,
+}
+
+/// One admitted request to run an action.
+#[derive(Debug)]
+pub struct Invocation {
+    /// Its id.
+    pub id: ActivationId,
+    /// Who waits for the completion.
+    pub ticket: Ticket,
+    /// The image to run.
+    pub template: Arc<Template>,
+    /// What it may use.
+    pub limits: Limits,
+    /// The action's input.
+    pub input: PageBuffer,
+    /// `NAME=value` strings, each ended by a NUL byte. The worker appends `__OW_DEADLINE`.
+    pub environment: String,
+    /// Monotonic time at which it was admitted.
+    pub admitted_ns: u64,
+}
+
+/// The end of an invocation, whatever it was.
+#[derive(Debug)]
+pub struct Completion {
+    /// The invocation's id.
+    pub id: ActivationId,
+    /// Who waits for it.
+    pub ticket: Ticket,
+    /// How it ended.
+    pub end: End,
+    /// The result; empty unless `end` is an exit.
+    pub output: PageBuffer,
+    /// What it logged.
+    pub log: Log,
+    /// Where its time went.
+    pub timing: Timing,
+    /// The core that ran it.
+    pub core: u32,
+}
+
+/// How an invocation ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// It made the exit call with this status.
+    Exit(i32),
+    /// It broke a rule.
+    Fault(Fault),
+    /// It was never started: its memory limit cannot be reserved on this node now. 503.
+    NotStarted,
+}
+
+/// Monotonic times and spans of one invocation, in nanoseconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Timing {
+    /// When its first instruction ran.
+    pub started_ns: u64,
+    /// From admission until a core took it.
+    pub queue_ns: u64,
+    /// Making its address space.
+    pub load_ns: u64,
+    /// From its first instruction to its end.
+    pub run_ns: u64,
+}
+
+/// What an invocation logged, in order.
+#[derive(Debug, Default)]
+pub struct Log {
+    /// Lines of both streams, each preceded by the byte `1` (stdout) or `2` (stderr) and ended by a
+    /// newline.
+    pub text: PageBuffer,
+    /// Whether the bound was reached and the rest dropped.
+    pub truncated: bool,
+}
+
+/// A rule an action broke. Its text is what clients see.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// It touched memory it may not touch so.
+    Page {
+        /// What it tried.
+        access: Access,
+        /// The address it tried it on.
+        address: u64,
+        /// Where the instruction is.
+        instruction: u64,
+    },
+    /// It ran off the end of its stack.
+    StackOverflow {
+        /// The address it touched.
+        address: u64,
+        /// Where the instruction is.
+        instruction: u64,
+    },
+    /// It raised a processor exception other than a page fault.
+    Exception {
+        /// Which one.
+        exception: Exception,
+        /// Where the instruction is.
+        instruction: u64,
+    },
+    /// It ran longer than its limit.
+    Deadline {
+        /// The limit.
+        timeout_ms: u64,
+    },
+    /// It needed more memory than its limit.
+    Memory {
+        /// The limit.
+        memory_mb: u64,
+        /// The address whose page could not be provided; 0 if a call asked.
+        address: u64,
+    },
+    /// It declared a result longer than the output window.
+    ResultTooLong {
+        /// What it declared.
+        len: u64,
+    },
+}
+
+/// A kind of memory access.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// A load.
+    Read,
+    /// A store.
+    Write,
+    /// An instruction fetch.
+    Execute,
+}
+
+/// Processor exceptions an action can raise, page faults apart. The numbers are the vectors.
+#[repr(u8)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exception {
+    /// #DE
+    Divide = 0,
+    /// #DB
+    Debug = 1,
+    /// #BP
+    Breakpoint = 3,
+    /// #OF
+    Overflow = 4,
+    /// #BR
+    BoundRange = 5,
+    /// #UD
+    InvalidOpcode = 6,
+    /// #NM
+    DeviceNotAvailable = 7,
+    /// #TS
+    InvalidTss = 10,
+    /// #NP
+    SegmentNotPresent = 11,
+    /// #SS
+    StackSegment = 12,
+    /// #GP
+    GeneralProtection = 13,
+    /// #MF
+    FloatingPoint = 16,
+    /// #AC
+    AlignmentCheck = 17,
+    /// #XM
+    Simd = 19,
+    /// #CP
+    ControlProtection = 21,
+}
+
+impl Exception {
+    /// The exception with this vector, if it is one an action can raise.
+    #[must_use]
+    pub const fn from_vector(vector: u8) -> Option<Self> {
+        Some(match vector {
+            0 => Self::Divide,
+            1 => Self::Debug,
+            3 => Self::Breakpoint,
+            4 => Self::Overflow,
+            5 => Self::BoundRange,
+            6 => Self::InvalidOpcode,
+            7 => Self::DeviceNotAvailable,
+            10 => Self::InvalidTss,
+            11 => Self::SegmentNotPresent,
+            12 => Self::StackSegment,
+            13 => Self::GeneralProtection,
+            16 => Self::FloatingPoint,
+            17 => Self::AlignmentCheck,
+            19 => Self::Simd,
+            21 => Self::ControlProtection,
+            _ => return None,
+        })
+    }
+
+    /// Its name in words, with the processor manuals' abbreviation.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Divide => "divide error (#DE)",
+            Self::Debug => "debug exception (#DB)",
+            Self::Breakpoint => "breakpoint (#BP)",
+            Self::Overflow => "overflow (#OF)",
+            Self::BoundRange => "bound range exceeded (#BR)",
+            Self::InvalidOpcode => "invalid instruction (#UD)",
+            Self::DeviceNotAvailable => "device not available (#NM)",
+            Self::InvalidTss => "invalid TSS (#TS)",
+            Self::SegmentNotPresent => "segment not present (#NP)",
+            Self::StackSegment => "stack-segment fault (#SS)",
+            Self::GeneralProtection => "general protection fault (#GP)",
+            Self::FloatingPoint => "x87 floating-point error (#MF)",
+            Self::AlignmentCheck => "alignment check (#AC)",
+            Self::Simd => "SIMD floating-point exception (#XM)",
+            Self::ControlProtection => "control protection exception (#CP)",
+        }
+    }
+}
+
+impl fmt::Display for Access {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Read => "reading",
+            Self::Write => "writing",
+            Self::Execute => "executing",
+        })
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Page { access, address, instruction } => {
+                write!(f, "page fault {access} {address:#x} at {instruction:#x}")
+            }
+            Self::StackOverflow { address, instruction } => {
+                write!(f, "stack overflow touching {address:#x} at {instruction:#x}")
+            }
+            Self::Exception { exception, instruction } => {
+                write!(f, "{} at {instruction:#x}", exception.name())
+            }
+            Self::Deadline { timeout_ms } => write!(f, "deadline of {timeout_ms} ms exceeded"),
+            Self::Memory { memory_mb, .. } => {
+                write!(f, "memory limit of {memory_mb} MB exceeded")
+            }
+            Self::ResultTooLong { len } => {
+                let max = crate::config::OUTPUT_LEN_MAX;
+                write!(f, "result of {len} bytes exceeds the limit of {max} bytes")
+            }
+        }
+    }
+}

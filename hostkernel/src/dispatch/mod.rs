@@ -1,0 +1,237 @@
+//! From request to core: placement, bounded per-core queues, and the way back.
+//!
+//! A core that takes invocations is a *worker*. Each has a bounded queue; [`Dispatcher::submit`] picks
+//! the worker with the least outstanding work. A worker that runs dry takes unstarted work from the
+//! others, oldest first; what was started never moves. Completions come back through one queue that
+//! can hold everything outstanding, so a worker never waits for anybody.
+#![forbid(unsafe_code)]
+
+pub mod invocation;
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering, fence};
+
+use crossbeam_queue::ArrayQueue;
+
+pub use invocation::{
+    Access, ActivationId, Completion, End, Exception, Fault, Invocation, Limits, Log, Ticket, Timing,
+};
+
+use crate::observe::trace::{self, Event};
+
+/// The queues between the front (network and API, on one core) and the workers.
+pub struct Dispatcher {
+    workers: Vec<Worker>,
+    completions: ArrayQueue<Box<Completion>>,
+    front: Sleeper,
+    wake: fn(core: usize),
+}
+
+struct Worker {
+    core: usize,
+    queue: ArrayQueue<Box<Invocation>>,
+    // Submitted and not yet complete, whoever runs it.
+    outstanding: AtomicUsize,
+    sleeper: Sleeper,
+}
+
+/// Every queue is full. Nothing ran.
+#[derive(Debug)]
+pub struct QueueFull(pub Box<Invocation>);
+
+impl Dispatcher {
+    /// Queues for the workers on `cores`, each `queue_len` long; the front runs on `front_core`.
+    /// `wake` interrupts a core that sleeps.
+    #[must_use]
+    pub fn new(cores: &[usize], front_core: usize, queue_len: usize, wake: fn(usize)) -> Self {
+        let worker = |&core: &usize| Worker {
+            core,
+            queue: ArrayQueue::new(queue_len),
+            outstanding: AtomicUsize::new(0),
+            sleeper: Sleeper::new(core),
+        };
+        Self {
+            workers: cores.iter().map(worker).collect(),
+            // What is queued, and one running on each worker.
+            completions: ArrayQueue::new(cores.len() * (queue_len + 1)),
+            front: Sleeper::new(front_core),
+            wake,
+        }
+    }
+
+    /// Queues an invocation on the worker with the least outstanding work.
+    ///
+    /// # Errors
+    /// [`QueueFull`] hands it back.
+    pub fn submit(&self, invocation: Box<Invocation>) -> Result<(), QueueFull> {
+        trace::record(Event::Admit, invocation.id.0 as u64);
+        let load = |worker: &&Worker| worker.outstanding.load(Ordering::Relaxed);
+        let Some(worker) = self.workers.iter().min_by_key(load) else {
+            return Err(QueueFull(invocation));
+        };
+        worker.queue.push(invocation).map_err(QueueFull)?;
+        worker.outstanding.fetch_add(1, Ordering::Relaxed);
+        worker.sleeper.notify(self.wake);
+        Ok(())
+    }
+
+    /// The next invocation for the worker on `core`: its own oldest, else the oldest of the worker with
+    /// the longest queue. `core` must be a worker's.
+    #[must_use]
+    pub fn take(&self, core: usize) -> Option<Box<Invocation>> {
+        let own = self.workers.iter().find(|worker| worker.core == core)?;
+        if let Some(invocation) = own.queue.pop() {
+            return Some(invocation);
+        }
+        let other = self.workers.iter().max_by_key(|worker| worker.queue.len())?;
+        let invocation = other.queue.pop()?;
+        other.outstanding.fetch_sub(1, Ordering::Relaxed);
+        own.outstanding.fetch_add(1, Ordering::Relaxed);
+        Some(invocation)
+    }
+
+    /// Hands in the end of what the worker on `core` took.
+    pub fn complete(&self, core: usize, completion: Box<Completion>) {
+        trace::record(Event::End, completion.id.0 as u64);
+        if let Some(worker) = self.workers.iter().find(|worker| worker.core == core) {
+            worker.outstanding.fetch_sub(1, Ordering::Relaxed);
+        }
+        let pushed = self.completions.push(completion);
+        assert!(pushed.is_ok(), "the completion queue holds everything outstanding");
+        self.front.notify(self.wake);
+    }
+
+    /// The next completion, for the front.
+    #[must_use]
+    pub fn completed(&self) -> Option<Box<Completion>> {
+        self.completions.pop()
+    }
+
+    /// Invocations submitted whose completion the front has not taken.
+    #[must_use]
+    pub fn outstanding(&self) -> usize {
+        let running: usize =
+            self.workers.iter().map(|worker| worker.outstanding.load(Ordering::Relaxed)).sum();
+        running + self.completions.len()
+    }
+
+    /// Workers.
+    #[must_use]
+    pub fn workers(&self) -> usize {
+        self.workers.len()
+    }
+
+    /// Lets the worker on `core` sleep by `sleep`, unless there is work for it. `sleep` must return
+    /// when the core is woken, also if that happened just before.
+    pub fn sleep_worker(&self, core: usize, sleep: impl FnOnce()) {
+        if let Some(worker) = self.workers.iter().find(|worker| worker.core == core) {
+            worker.sleeper.sleep(|| self.workers.iter().any(|other| !other.queue.is_empty()), sleep);
+        }
+    }
+
+    /// Lets the front sleep by `sleep`, unless a completion waits.
+    pub fn sleep_front(&self, sleep: impl FnOnce()) {
+        self.front.sleep(|| !self.completions.is_empty(), sleep);
+    }
+}
+
+/// Who may be asleep and needs a wake-up after work was queued for it.
+///
+/// The sleeper says so first and looks for work second; the others queue work first and look whether
+/// it sleeps second. With a full fence between the two steps on both sides one of them sees the other.
+struct Sleeper {
+    core: usize,
+    asleep: AtomicBool,
+}
+
+impl Sleeper {
+    fn new(core: usize) -> Self {
+        Self { core, asleep: AtomicBool::new(false) }
+    }
+
+    fn notify(&self, wake: fn(usize)) {
+        fence(Ordering::SeqCst);
+        if self.asleep.load(Ordering::Relaxed) && self.asleep.swap(false, Ordering::Relaxed) {
+            wake(self.core);
+        }
+    }
+
+    fn sleep(&self, has_work: impl FnOnce() -> bool, sleep: impl FnOnce()) {
+        self.asleep.store(true, Ordering::Relaxed);
+        fence(Ordering::SeqCst);
+        if !has_work() {
+            sleep();
+        }
+        self.asleep.store(false, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::image::LoadPlan;
+    use crate::memory::{PageBuffer, Template, install_for_test};
+    use alloc::string::String;
+    use alloc::sync::Arc;
+
+    fn invocation(number: u128) -> Box<Invocation> {
+        install_for_test();
+        let plan = LoadPlan { entry: 0, segments: Vec::new() };
+        let template = Template::build(&plan, PageBuffer::new()).expect("the arena is large");
+        Box::new(Invocation {
+            id: ActivationId(number),
+            ticket: Ticket { slot: 0, generation: 0 },
+            template: Arc::new(template),
+            limits: Limits { timeout_ms: 1, memory_mb: 1, logs_mb: 0 },
+            input: PageBuffer::new(),
+            environment: String::new(),
+            admitted_ns: 0,
+        })
+    }
+
+    fn completion(number: u128) -> Box<Completion> {
+        Box::new(Completion {
+            id: ActivationId(number),
+            ticket: Ticket { slot: 0, generation: 0 },
+            end: End::Exit(0),
+            output: PageBuffer::new(),
+            log: Log::default(),
+            timing: Timing::default(),
+            core: 0,
+        })
+    }
+
+    #[test]
+    fn work_spreads_and_keeps_its_order() {
+        let dispatcher = Dispatcher::new(&[1, 2], 0, 2, |_| {});
+        for number in 0..4 {
+            dispatcher.submit(invocation(number)).expect("there is room for four");
+        }
+        assert!(dispatcher.submit(invocation(4)).is_err(), "both queues are full");
+        let taken = |core| dispatcher.take(core).map(|invocation| invocation.id.0);
+        assert_eq!([taken(1), taken(1)], [Some(0), Some(2)]);
+        assert_eq!(taken(1), Some(1), "an idle worker takes the oldest of the other");
+        assert_eq!(taken(2), Some(3));
+        assert_eq!(taken(2), None);
+        assert_eq!(dispatcher.outstanding(), 4);
+        for (core, number) in [(1, 0), (1, 1), (1, 2), (2, 3)] {
+            dispatcher.complete(core, completion(number));
+        }
+        let ids: Vec<_> =
+            core::iter::from_fn(|| dispatcher.completed()).map(|done| done.id.0).collect();
+        assert_eq!(ids, [0, 1, 2, 3]);
+        assert_eq!(dispatcher.outstanding(), 0);
+    }
+
+    #[test]
+    fn nobody_sleeps_over_work() {
+        let dispatcher = Dispatcher::new(&[1], 0, 2, |_| {});
+        dispatcher.submit(invocation(7)).expect("there is room");
+        dispatcher.sleep_worker(1, || panic!("there is work"));
+        assert!(dispatcher.take(1).is_some());
+        let mut slept = false;
+        dispatcher.sleep_worker(1, || slept = true);
+        assert!(slept);
+    }
+}

@@ -1,0 +1,149 @@
+//! The loop of core 0: network and API, on a machine with one core also the actions, and power.
+#![forbid(unsafe_code)]
+
+use alloc::boxed::Box;
+use alloc::format;
+
+use crate::api::{ApiConfig, Node, Now, Readiness, Tenants};
+use crate::arch::interrupt::{self, ACPI, Arrived};
+use crate::arch::clock;
+use crate::config::{CONNECTIONS_HEAP_DIVISOR, CONNECTIONS_MAX, CONNECTION_LEN, PAGE_LEN};
+use crate::device::nic::Nic;
+use crate::device::power;
+use crate::dispatch::Dispatcher;
+use crate::memory::{frames, heap};
+use crate::net::Service;
+use crate::random::Random;
+use crate::registry::{Namespace, Registry};
+use crate::settings::Settings;
+use crate::worker::Worker;
+
+/// How long a drained node waits for clients to take their answers before it switches off.
+const DRAIN_TIMEOUT_NS: u64 = 10_000_000_000;
+
+/// Core 0's state.
+pub struct Front {
+    service: Service<'static>,
+    dispatcher: &'static Dispatcher,
+    /// On the only core of a machine: it runs the actions, too.
+    worker: Option<Worker>,
+    power: Power,
+    announced: bool,
+}
+
+#[derive(Clone, Copy)]
+enum Power {
+    On,
+    /// The button was pressed; off by this time whatever happens.
+    Draining(u64),
+}
+
+impl Front {
+    /// A front on `nic`.
+    pub fn new(
+        nic: Box<dyn Nic>,
+        settings: &Settings,
+        dispatcher: &'static Dispatcher,
+        alone: bool,
+    ) -> Self {
+        let connections_max =
+            CONNECTIONS_MAX.min(heap::len() / CONNECTIONS_HEAP_DIVISOR / CONNECTION_LEN);
+        let node = Node {
+            registry: Registry::default(),
+            config: api_config(settings, dispatcher.workers()),
+            readiness: Readiness::Booting,
+        };
+        let service = Service::new(
+            nic,
+            settings,
+            connections_max,
+            node,
+            dispatcher,
+            Random::from_hardware(),
+            clock::now_ns(),
+        );
+        log::info!("at most {connections_max} connections, {} per queue", settings.queue_len);
+        let worker = alone.then(Worker::new);
+        Self { service, dispatcher, worker, power: Power::On, announced: false }
+    }
+
+    /// Serves until the machine is switched off.
+    pub fn serve(mut self) -> ! {
+        loop {
+            let mut next_ns = self.poll();
+            if let Some(mut worker) = self.worker.take() {
+                while worker.step(self.dispatcher, &mut |arrived| self.interrupted(arrived)) {
+                    next_ns = self.poll();
+                }
+                self.worker = Some(worker);
+            }
+            let Self { service, dispatcher, .. } = &mut self;
+            dispatcher.sleep_front(|| {
+                if service.arm() {
+                    if let Some(next_ns) = next_ns {
+                        clock::set_alarm(next_ns);
+                    }
+                    interrupt::halt();
+                    clock::clear_alarm();
+                }
+                service.disarm();
+            });
+            self.notice(Arrived::take());
+        }
+    }
+
+    fn poll(&mut self) -> Option<u64> {
+        let next_ns = self.service.poll(now());
+        if !self.announced && self.service.is_ready() {
+            self.announced = true;
+            log::info!("ready after {} us", clock::now_ns() / 1000);
+        }
+        if let Power::Draining(end_ns) = self.power {
+            if self.service.is_drained() || clock::now_ns() >= end_ns {
+                log::info!("power off");
+                power::off();
+            }
+            return Some(next_ns.map_or(end_ns, |next_ns| next_ns.min(end_ns)));
+        }
+        next_ns
+    }
+
+    /// An interrupt while this core runs an action.
+    fn interrupted(&mut self, arrived: Arrived) -> Option<u64> {
+        self.service.disarm();
+        self.notice(arrived);
+        let next_ns = self.poll();
+        // What arrived since is served at the next interrupt, which comes at once if there is one.
+        if self.service.arm() { next_ns } else { Some(0) }
+    }
+
+    fn notice(&mut self, arrived: Arrived) {
+        if arrived.contains(ACPI) && power::button_pressed() && matches!(self.power, Power::On) {
+            log::info!("power button: draining");
+            self.service.drain();
+            self.power = Power::Draining(clock::now_ns() + DRAIN_TIMEOUT_NS);
+        }
+    }
+}
+
+fn api_config(settings: &Settings, workers: usize) -> ApiConfig {
+    // What one invocation can have when every worker runs one.
+    let share = frames::available() / workers.max(1) * PAGE_LEN / (1 << 20);
+    let mut config = ApiConfig::development((share as u64).max(1));
+    match &settings.auth {
+        None => log::warn!("the public development key is in use; set hostkernel.auth=uuid:key"),
+        Some(key) => {
+            config.tenants = Tenants::default();
+            config.tenants.add(Namespace::new("guest"), key);
+        }
+    }
+    config.build = format!("{} x86_64", env!("CARGO_PKG_VERSION")).into();
+    config
+}
+
+fn now() -> Now {
+    Now {
+        monotonic_ns: clock::now_ns(),
+        wall_ms: clock::wall_ns().map_or(0, |ns| ns / 1_000_000),
+    }
+}

@@ -1,0 +1,203 @@
+//! One connection: received bytes become requests, a response becomes bytes to send.
+//!
+//! ```text
+//!            first byte            complete            respond            all sent
+//!   Idle ───────────▶ Receiving ───────────▶ Answering ───────▶ Sending ───────────▶ Idle
+//!                        │  refused              ▲                 or: Closing
+//!                        └───────────────────────┘
+//! ```
+//!
+//! No I/O and no clock: the caller moves bytes, and answers for a client that is too slow by
+//! calling [`respond`](Connection::respond) early. One request is under way at a time; while it is,
+//! bytes are not consumed, so a client that pipelines is held back by its TCP window and nothing
+//! else.
+
+use super::body::BodyReader;
+use super::encode::Output;
+use super::parse::{Head, HeadReader};
+use super::{Method, Reject, Request, Response};
+use crate::config::REQUESTS_PER_CONNECTION_MAX;
+
+/// How much a route lets a request send: method and percent-encoded path to bytes.
+pub type BodyLenMax = fn(Method, &str) -> usize;
+
+/// State of one connection.
+#[derive(Debug, Default)]
+pub struct Connection {
+    state: State,
+    output: Output,
+    requests: u32,
+    /// The current request is the last.
+    last: bool,
+    /// The next answer is the last.
+    draining: bool,
+    /// The current request is a `HEAD`.
+    head_only: bool,
+}
+
+// A connection without a request is in `Head`, and then a variant's size is what it costs.
+#[derive(Debug)]
+enum State {
+    Head(HeadReader),
+    Body(Head, BodyReader),
+    Answering,
+    Sending,
+    Closing,
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self::Head(HeadReader::default())
+    }
+}
+
+/// What received bytes led to.
+#[derive(Debug)]
+pub enum Step {
+    /// Nothing yet.
+    More,
+    /// The client waits to be asked for the body. The interim response is in
+    /// [`output`](Connection::output); nothing else is to be done.
+    Continue,
+    /// A request, to be answered with [`respond`](Connection::respond).
+    Request(Request),
+    /// No acceptable request, to be answered likewise; then the connection is closed.
+    Reject(Reject),
+}
+
+/// Where a connection stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// Between requests.
+    Idle,
+    /// Part of a request has arrived.
+    Receiving,
+    /// A request or a reject was handed out and not yet answered.
+    Answering,
+    /// The answer is in the output; [`Idle`](Self::Idle) follows.
+    Sending,
+    /// The last answer is in the output, or was sent: close when the output is empty.
+    Closing,
+}
+
+impl Connection {
+    /// A connection on which nothing has arrived.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Feeds received bytes; returns how many were consumed, and what happened.
+    ///
+    /// [`Step::More`] while idle or receiving means that all were consumed. While a request is
+    /// being answered nothing is consumed: offer the rest again when the phase is [`Phase::Idle`].
+    /// After the last answer everything is consumed and dropped, so that a client that is still
+    /// sending its body gets to read the answer (RFC 9112, 9.6).
+    pub fn receive(&mut self, bytes: &[u8], body_len_max: BodyLenMax) -> (usize, Step) {
+        let received = match self.state {
+            State::Head(_) => self.receive_head(bytes, body_len_max),
+            State::Body(..) => self.receive_body(bytes),
+            State::Answering | State::Sending => return (0, Step::More),
+            State::Closing => return (bytes.len(), Step::More),
+        };
+        received.unwrap_or_else(|reject| {
+            self.state = State::Answering;
+            self.last = true;
+            (bytes.len(), Step::Reject(reject))
+        })
+    }
+
+    fn receive_head(
+        &mut self,
+        bytes: &[u8],
+        body_len_max: BodyLenMax,
+    ) -> Result<(usize, Step), Reject> {
+        let State::Head(reader) = &mut self.state else { return Ok((0, Step::More)) };
+        let (consumed, Some(head)) = reader.receive(bytes)? else {
+            return Ok((bytes.len(), Step::More));
+        };
+        self.requests += 1;
+        self.last = !head.persistent || self.requests >= REQUESTS_PER_CONNECTION_MAX;
+        self.head_only = head.method == Method::Head;
+        let reader = BodyReader::new(head.framing, body_len_max(head.method, &head.path))?;
+        if reader.is_complete() {
+            return Ok((consumed, self.hand_out(head, reader)));
+        }
+        // Who has sent part of the body does not wait to be asked.
+        let rest = &bytes[consumed..];
+        let ask = head.expects_continue && rest.is_empty();
+        self.state = State::Body(head, reader);
+        if ask {
+            self.output.push_continue();
+            return Ok((consumed, Step::Continue));
+        }
+        let (body_consumed, step) = self.receive_body(rest)?;
+        Ok((consumed + body_consumed, step))
+    }
+
+    fn receive_body(&mut self, bytes: &[u8]) -> Result<(usize, Step), Reject> {
+        let State::Body(_, reader) = &mut self.state else { return Ok((0, Step::More)) };
+        let consumed = reader.receive(bytes)?;
+        if !reader.is_complete() {
+            return Ok((consumed, Step::More));
+        }
+        match core::mem::replace(&mut self.state, State::Answering) {
+            State::Body(head, reader) => Ok((consumed, self.hand_out(head, reader))),
+            _ => Ok((consumed, Step::More)),
+        }
+    }
+
+    fn hand_out(&mut self, head: Head, reader: BodyReader) -> Step {
+        self.state = State::Answering;
+        let Head { method, path, query, headers, .. } = head;
+        Step::Request(Request { method, path, query, headers, body: reader.into_body() })
+    }
+
+    /// Hands over the answer to the current request or reject. While idle or receiving, this gives
+    /// up on a request that has not arrived: the answer is the last.
+    pub fn respond(&mut self, response: Response) {
+        let last = match self.state {
+            State::Answering => self.last || self.draining,
+            State::Head(_) | State::Body(..) => true,
+            State::Sending | State::Closing => panic!("a request is answered once"),
+        };
+        self.output.push_response(response, !last, !self.head_only);
+        self.state = if last { State::Closing } else { State::Sending };
+    }
+
+    /// The next contiguous bytes to send; empty when everything was taken. To be looked at after
+    /// every [`receive`](Self::receive) and [`respond`](Self::respond).
+    #[must_use]
+    pub fn output(&self) -> &[u8] {
+        self.output.bytes()
+    }
+
+    /// Forgets the first `sent` bytes of [`output`](Self::output).
+    pub fn advance(&mut self, sent: usize) {
+        self.output.advance(sent);
+        if matches!(self.state, State::Sending) && self.output.bytes().is_empty() {
+            self.state = State::default();
+            self.head_only = false;
+        }
+    }
+
+    /// Where the connection stands.
+    #[must_use]
+    pub fn phase(&self) -> Phase {
+        match &self.state {
+            State::Head(reader) if reader.is_idle() => Phase::Idle,
+            State::Head(_) | State::Body(..) => Phase::Receiving,
+            State::Answering => Phase::Answering,
+            State::Sending => Phase::Sending,
+            State::Closing => Phase::Closing,
+        }
+    }
+
+    /// Makes the next answer the last, and say so.
+    pub fn close_after_response(&mut self) {
+        self.draining = true;
+    }
+}
+
+#[cfg(test)]
+mod tests;

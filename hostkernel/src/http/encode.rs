@@ -1,0 +1,334 @@
+//! A response on its way out: the head as bytes, the body where it lies.
+//!
+//! The head and a small body are one piece of memory, so that they leave in one TCP segment; two
+//! small ones cost a delayed acknowledgement (40 ms) behind many proxies. A large body is not
+//! copied: its pages are sent from where the action wrote them.
+
+use alloc::vec::Vec;
+
+use super::{Body, Response};
+use crate::config::{INLINE_BODY_LEN_MAX, KEEP_ALIVE_ANNOUNCED_S, OUTPUT_LEN_KEPT_MAX};
+
+/// Bytes that wait to be sent.
+#[derive(Debug, Default)]
+pub struct Output {
+    // Interim responses, heads, and bodies of up to `INLINE_BODY_LEN_MAX`.
+    front: Vec<u8>,
+    front_sent: usize,
+    body: Body,
+    body_sent: usize,
+}
+
+impl Output {
+    /// Queues the interim response that asks for the body of a request.
+    pub fn push_continue(&mut self) {
+        self.front.extend_from_slice(b"HTTP/1.1 100 Continue\r\n\r\n");
+    }
+
+    /// Queues a response. At most one at a time: the body of an earlier one must have been sent.
+    /// `with_body` is false in answers to `HEAD`, which keep the length only.
+    pub fn push_response(&mut self, response: Response, persistent: bool, with_body: bool) {
+        assert!(self.body.is_empty(), "one response at a time");
+        push_head(&mut self.front, &response, persistent);
+        if !with_body || !may_have_body(response.status) {
+            return;
+        }
+        if response.body.len() > INLINE_BODY_LEN_MAX {
+            self.body = response.body;
+            return;
+        }
+        let mut copied = 0;
+        while let chunk @ [_, ..] = response.body.chunk_at(copied) {
+            self.front.extend_from_slice(chunk);
+            copied += chunk.len();
+        }
+    }
+
+    /// The next contiguous bytes to send; empty when there are none.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        match &self.front[self.front_sent..] {
+            [] => self.body.chunk_at(self.body_sent),
+            front => front,
+        }
+    }
+
+    /// Forgets the first `sent` of [`bytes`](Self::bytes). Once all are sent, memory is given back.
+    pub fn advance(&mut self, sent: usize) {
+        assert!(sent <= self.bytes().len(), "only what was handed out can have been sent");
+        if self.front_sent < self.front.len() {
+            self.front_sent += sent;
+        } else {
+            self.body_sent += sent;
+        }
+        if self.bytes().is_empty() {
+            let mut front = core::mem::take(&mut self.front);
+            front.clear();
+            front.shrink_to(OUTPUT_LEN_KEPT_MAX);
+            *self = Self { front, ..Self::default() };
+        }
+    }
+}
+
+/// Whether a response with this status can have a body, and with it a length (RFC 9110, 8.6).
+fn may_have_body(status: u16) -> bool {
+    !matches!(status, 100..=199 | 204 | 304)
+}
+
+fn push_head(out: &mut Vec<u8>, response: &Response, persistent: bool) {
+    // The fixed part is below 192 bytes.
+    let fields = response.headers.iter().map(|(name, value)| name.len() + value.len() + 4);
+    out.reserve(192 + INLINE_BODY_LEN_MAX.min(response.body.len()) + fields.sum::<usize>());
+
+    let mut start = *b"HTTP/1.1 000 ";
+    for (digit, power) in start[9..12].iter_mut().zip([100, 10, 1]) {
+        *digit += (response.status / power % 10) as u8;
+    }
+    out.extend_from_slice(&start);
+    out.extend_from_slice(reason(response.status).as_bytes());
+    out.extend_from_slice(b"\r\n");
+    for (name, value) in &response.headers {
+        if !is_written_here(name) {
+            out.extend_from_slice(name.as_bytes());
+            out.extend_from_slice(b": ");
+            push_value(out, value);
+            out.extend_from_slice(b"\r\n");
+        }
+    }
+    if may_have_body(response.status) {
+        out.extend_from_slice(b"Content-Length: ");
+        push_decimal(out, response.body.len() as u64);
+        out.extend_from_slice(b"\r\n");
+    }
+    out.extend_from_slice(if persistent { &KEEP_ALIVE } else { b"Connection: close\r\n\r\n" });
+}
+
+/// What ends a head after which the connection stays. Named even to HTTP/1.1 clients, to whom it is
+/// the default: `Keep-Alive` is for this connection only, and `Connection` tells proxies so.
+const KEEP_ALIVE: [u8; 50] = {
+    assert!(KEEP_ALIVE_ANNOUNCED_S >= 10 && KEEP_ALIVE_ANNOUNCED_S < 100, "two digits are written");
+    let mut text = *b"Connection: keep-alive\r\nKeep-Alive: timeout=00\r\n\r\n";
+    text[44] += (KEEP_ALIVE_ANNOUNCED_S / 10) as u8;
+    text[45] += (KEEP_ALIVE_ANNOUNCED_S % 10) as u8;
+    text
+};
+
+/// Fields that say where a response ends; whoever composes a response cannot contradict them.
+fn is_written_here(name: &str) -> bool {
+    ["content-length", "connection", "keep-alive", "transfer-encoding"]
+        .iter()
+        .any(|own| name.eq_ignore_ascii_case(own))
+}
+
+/// Writes a value with a space for every control character, as RFC 9110, 5.5 suggests: a value that
+/// came from a request or an action cannot end the line it is on.
+fn push_value(out: &mut Vec<u8>, value: &str) {
+    let start = out.len();
+    out.extend_from_slice(value.as_bytes());
+    for byte in &mut out[start..] {
+        if byte.is_ascii_control() && *byte != b'\t' {
+            *byte = b' ';
+        }
+    }
+}
+
+fn push_decimal(out: &mut Vec<u8>, mut number: u64) {
+    let mut digits = [0; 20];
+    let mut start = digits.len();
+    loop {
+        start -= 1;
+        digits[start] = b'0' + (number % 10) as u8;
+        number /= 10;
+        if number == 0 {
+            break;
+        }
+    }
+    out.extend_from_slice(&digits[start..]);
+}
+
+/// The reason phrase of a status code; empty, which is allowed, for codes without a usual one.
+#[must_use]
+pub fn reason(status: u16) -> &'static str {
+    match status {
+        200 => "OK",
+        201 => "Created",
+        202 => "Accepted",
+        204 => "No Content",
+        301 => "Moved Permanently",
+        302 => "Found",
+        303 => "See Other",
+        304 => "Not Modified",
+        307 => "Temporary Redirect",
+        308 => "Permanent Redirect",
+        400 => "Bad Request",
+        401 => "Unauthorized",
+        403 => "Forbidden",
+        404 => "Not Found",
+        405 => "Method Not Allowed",
+        406 => "Not Acceptable",
+        408 => "Request Timeout",
+        409 => "Conflict",
+        410 => "Gone",
+        411 => "Length Required",
+        412 => "Precondition Failed",
+        413 => "Content Too Large",
+        414 => "URI Too Long",
+        415 => "Unsupported Media Type",
+        417 => "Expectation Failed",
+        422 => "Unprocessable Content",
+        428 => "Precondition Required",
+        429 => "Too Many Requests",
+        431 => "Request Header Fields Too Large",
+        500 => "Internal Server Error",
+        501 => "Not Implemented",
+        502 => "Bad Gateway",
+        503 => "Service Unavailable",
+        504 => "Gateway Timeout",
+        505 => "HTTP Version Not Supported",
+        507 => "Insufficient Storage",
+        _ => "",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+
+    use alloc::borrow::Cow;
+    use std::format;
+    use std::string::String;
+    use std::vec;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::memory::{PageBuffer, install_for_test};
+
+    fn drain(output: &mut Output) -> Vec<Vec<u8>> {
+        let mut pieces = Vec::new();
+        while !output.bytes().is_empty() {
+            pieces.push(output.bytes().to_vec());
+            output.advance(output.bytes().len());
+        }
+        pieces
+    }
+
+    fn sent(response: Response, persistent: bool, with_body: bool) -> Vec<Vec<u8>> {
+        let mut output = Output::default();
+        output.push_response(response, persistent, with_body);
+        drain(&mut output)
+    }
+
+    fn response(status: u16, body: Body) -> Response {
+        Response { status, headers: vec![("Content-Type", Cow::Borrowed("text/plain"))], body }
+    }
+
+    #[test]
+    fn heads_to_the_byte() {
+        let hello = || Body::Static(b"hello");
+        let one = |pieces: Vec<Vec<u8>>| String::from_utf8(pieces.concat()).expect("text");
+        assert_eq!(
+            one(sent(response(200, hello()), true, true)),
+            "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 5\r\n\
+             Connection: keep-alive\r\nKeep-Alive: timeout=55\r\n\r\nhello"
+        );
+        assert_eq!(
+            one(sent(response(404, Body::Empty), false, true)),
+            "HTTP/1.1 404 Not Found\r\nContent-Type: text/plain\r\nContent-Length: 0\r\n\
+             Connection: close\r\n\r\n"
+        );
+        assert!(
+            one(sent(response(200, hello()), false, false))
+                .ends_with("Content-Length: 5\r\nConnection: close\r\n\r\n")
+        );
+        for status in [204, 304] {
+            let text = one(sent(response(status, hello()), false, true));
+            assert!(!text.contains("Content-Length") && text.ends_with("close\r\n\r\n"), "{text}");
+        }
+        assert!(
+            one(sent(response(599, Body::Empty), false, true)).starts_with("HTTP/1.1 599 \r\n")
+        );
+    }
+
+    #[test]
+    fn a_small_body_leaves_with_the_head_and_a_large_one_is_not_copied() {
+        install_for_test();
+        let bytes = |len: usize| -> Vec<u8> { (0..len).map(|n| n as u8).collect() };
+        for len in [1, INLINE_BODY_LEN_MAX, INLINE_BODY_LEN_MAX + 1, 10_000] {
+            let pages = PageBuffer::from_bytes(&bytes(len)).expect("frames");
+            let page_start = pages.chunk_at(0).as_ptr();
+            let mut output = Output::default();
+            output.push_response(response(200, Body::Pages(pages)), true, true);
+            let inline = len <= INLINE_BODY_LEN_MAX;
+            if !inline {
+                output.advance(output.bytes().len());
+                assert_eq!(output.bytes().as_ptr(), page_start);
+            }
+            let pieces = drain(&mut output);
+            assert_eq!(pieces.len(), if inline { 1 } else { len.div_ceil(4096) });
+            assert!(pieces.concat().ends_with(&bytes(len)));
+            assert!(output.front.capacity() <= OUTPUT_LEN_KEPT_MAX && output.body.is_empty());
+        }
+    }
+
+    #[test]
+    fn any_number_of_bytes_can_be_taken_at_a_time() {
+        for body in [Body::Static(b"abc"), Body::Heap(vec![7; 3000])] {
+            let expected = body.chunk_at(0).to_vec();
+            let mut output = Output::default();
+            output.push_continue();
+            output.push_response(response(200, body), true, true);
+            let mut all = Vec::new();
+            while let [byte, ..] = output.bytes() {
+                all.push(*byte);
+                output.advance(0);
+                output.advance(1);
+            }
+            assert!(all.starts_with(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\n"));
+            assert!(all.ends_with(&expected));
+        }
+    }
+
+    #[test]
+    fn decimals() {
+        for number in [0, 9, 10, 12_345, u64::MAX] {
+            let mut out = Vec::new();
+            push_decimal(&mut out, number);
+            assert_eq!(out, format!("{number}").into_bytes());
+        }
+    }
+
+    proptest! {
+        /// Whatever the values hold, a client sees the same fields and the same body.
+        #[test]
+        fn values_cannot_leave_their_line(
+            values in
+                prop::collection::vec("(\\PC|[\r\n\t\0:\u{85}]|Content-Length: 9){0,12}", 0..4),
+            status in 200_u16..600,
+        ) {
+            let headers: Vec<_> = values
+                .iter()
+                .zip(["A", "B", "content-length", "Transfer-Encoding"])
+                .map(|(value, name)| (name, Cow::Owned(value.clone())))
+                .collect();
+            let kept = headers.len().min(2);
+            let body = Body::Static(b"body");
+            let bytes = sent(Response { status, headers, body }, false, true).concat();
+
+            let mut fields = [httparse::EMPTY_HEADER; 8];
+            let mut parsed = httparse::Response::new(&mut fields);
+            let head_len = parsed.parse(&bytes).expect("valid").unwrap();
+            prop_assert_eq!(parsed.code, Some(status));
+            let has_body = may_have_body(status);
+            prop_assert_eq!(parsed.headers.len(), kept + usize::from(has_body) + 1);
+            prop_assert_eq!(&bytes[head_len..], if has_body { &b"body"[..] } else { b"" });
+            let lengths = parsed.headers.iter().filter(|field| field.name == "Content-Length");
+            prop_assert!(lengths.map(|field| field.value).eq(has_body.then_some(&b"4"[..])));
+            for (field, value) in parsed.headers.iter().zip(&values).take(kept) {
+                let replaced = value.replace(|c: char| c.is_ascii_control() && c != '\t', " ");
+                let trimmed = replaced.trim_matches([' ', '\t']);
+                prop_assert_eq!(field.value, trimmed.as_bytes());
+            }
+        }
+    }
+}

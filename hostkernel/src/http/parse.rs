@@ -1,0 +1,408 @@
+//! One request head: from bytes to method, path, header fields and the framing of the body.
+//!
+//! Two passes. The `Scanner` sees each byte once, as it arrives: it finds the end of the head and
+//! refuses at the earliest byte what can be refused there (TLS, other protocols, other versions,
+//! what is too long). The complete head is then parsed once, by `httparse`, and checked against RFC
+//! 9112. So a head that drips in byte by byte costs no more than one that comes at once, and one
+//! that comes at once is never copied.
+//!
+//! Strict wherever two readers of the same bytes could disagree about where a request ends or whom
+//! it is for: such requests are refused, not repaired. Stricter than RFC 9112 asks in three places:
+//! a line must end in CR LF, not in a lone LF; repeated `Content-Length` is refused even if
+//! identical; header values must be UTF-8 (replacing bad bytes would make different values equal).
+
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::mem::MaybeUninit;
+use core::ops::Range;
+
+use super::{Headers, Method, Reject};
+use crate::config::{BLANK_LINES_MAX, HEAD_LEN_MAX, HEADERS_MAX, METHOD_LEN_MAX, TARGET_LEN_MAX};
+
+/// A request without its body, and how to read the body.
+#[derive(Debug)]
+pub struct Head {
+    /// The method.
+    pub method: Method,
+    /// As in [`super::Request::path`].
+    pub path: String,
+    /// As in [`super::Request::query`].
+    pub query: Option<String>,
+    /// Header fields in order of arrival.
+    pub headers: Headers,
+    /// What follows the head.
+    pub framing: Framing,
+    /// Whether the client wants the connection to stay open.
+    pub persistent: bool,
+    /// Whether the client waits for `100 Continue` before it sends the body.
+    pub expects_continue: bool,
+}
+
+/// How long a body is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Framing {
+    /// This many bytes; 0 if the head names no length.
+    Length(usize),
+    /// As many as the chunks say.
+    Chunked,
+}
+
+/// Collects the bytes of one head and turns them into a [`Head`].
+#[derive(Debug, Default)]
+pub struct HeadReader {
+    // Empty as long as all bytes of the head are in the caller's slice.
+    buffer: Vec<u8>,
+    scanner: Scanner,
+}
+
+impl HeadReader {
+    /// Whether no byte of a request has arrived; blank lines before it do not count.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        self.buffer.len() == self.scanner.head_start
+    }
+
+    /// Takes bytes up to the end of the head. Returns how many, and the head when it is complete;
+    /// the reader is then ready for the next one.
+    ///
+    /// # Errors
+    /// Why the bytes are no acceptable request.
+    pub fn receive(&mut self, bytes: &[u8]) -> Result<(usize, Option<Head>), Reject> {
+        let before = self.buffer.len();
+        if before > 0 {
+            self.keep(bytes)?;
+        }
+        let all = if before > 0 { &self.buffer } else { bytes };
+        let Some(range) = self.scanner.scan(all)? else {
+            if before == 0 {
+                self.keep(bytes)?;
+            }
+            return Ok((bytes.len(), None));
+        };
+        let consumed = range.end - before;
+        let head = parse(&all[range])?;
+        *self = Self::default();
+        Ok((consumed, Some(head)))
+    }
+
+    fn keep(&mut self, bytes: &[u8]) -> Result<(), Reject> {
+        let kept = &bytes[..bytes.len().min(HEAD_LEN_MAX - self.buffer.len())];
+        self.buffer.try_reserve(kept.len()).map_err(|_| Reject::NoMemory)?;
+        self.buffer.extend_from_slice(kept);
+        Ok(())
+    }
+}
+
+/// Finds the end of a head and what is wrong with its beginning. Every check looks at a prefix of
+/// the stream only, so the verdict does not depend on how the stream is cut.
+#[derive(Debug, Default)]
+struct Scanner {
+    /// Bytes that hold no unseen line end.
+    position: usize,
+    /// First byte of the line that is not complete.
+    line_start: usize,
+    /// First byte after the blank lines.
+    head_start: usize,
+    blank_lines: usize,
+    /// Lines seen: the request line and header fields.
+    lines: usize,
+    /// Offset of the target in the request line; 0 until the method is complete.
+    target_start: usize,
+}
+
+impl Scanner {
+    /// Looks at the bytes that are new in `bytes`, which begins where the connection or the
+    /// previous request ended. Returns where the head is once it is complete.
+    fn scan(&mut self, bytes: &[u8]) -> Result<Option<Range<usize>>, Reject> {
+        let bytes = &bytes[..bytes.len().min(HEAD_LEN_MAX)];
+        loop {
+            let newline = find_newline(&bytes[self.position..]).map(|at| self.position + at);
+            let line = &bytes[self.line_start..newline.unwrap_or(bytes.len())];
+            if self.lines == 0 {
+                self.check_request_line_start(line)?;
+            }
+            let Some(newline) = newline else {
+                self.position = bytes.len();
+                let full = bytes.len() == HEAD_LEN_MAX;
+                return if full { Err(Reject::HeadTooLarge) } else { Ok(None) };
+            };
+            let line =
+                line.strip_suffix(b"\r").ok_or(Reject::Malformed("a line ends without CR"))?;
+            self.position = newline + 1;
+            self.line_start = newline + 1;
+            if !line.is_empty() {
+                if self.lines == 0 {
+                    check_version(line)?;
+                }
+                self.lines += 1;
+                if self.lines > 1 + HEADERS_MAX {
+                    return Err(Reject::HeadTooLarge);
+                }
+            } else if self.lines > 0 {
+                return Ok(Some(self.head_start..newline + 1));
+            } else {
+                self.head_start = newline + 1;
+                self.blank_lines += 1;
+                if self.blank_lines > BLANK_LINES_MAX {
+                    return Err(Reject::Malformed("too many empty lines before a request"));
+                }
+            }
+        }
+    }
+
+    /// Judges the request line by as much of it as there is. `line` may end in the CR of its end.
+    fn check_request_line_start(&mut self, line: &[u8]) -> Result<(), Reject> {
+        if line.is_empty() || line == b"\r" {
+            return Ok(());
+        }
+        if self.target_start == 0 {
+            let method = &line[..line.len().min(METHOD_LEN_MAX)];
+            match method.iter().position(|byte| !is_token(*byte)) {
+                None if method.len() == METHOD_LEN_MAX => return Err(Reject::UnknownMethod),
+                None => return Ok(()),
+                Some(end) if end > 0 && method[end] == b' ' => self.target_start = end + 1,
+                Some(_) if method[0] == TLS_HANDSHAKE => {
+                    return Err(Reject::Malformed("this port speaks HTTP, not TLS"));
+                }
+                Some(_) => return Err(Reject::Malformed("not an HTTP request")),
+            }
+        }
+        if line.len() - self.target_start > TARGET_LEN_MAX + VERSION.len() + 1 {
+            return Err(Reject::TargetTooLong);
+        }
+        Ok(())
+    }
+}
+
+const VERSION: &[u8] = b" HTTP/1.1";
+/// First byte of a TLS client hello (RFC 8446, 5.1).
+const TLS_HANDSHAKE: u8 = 0x16;
+
+/// Refuses other versions as soon as the request line is there, because their clients may not send
+/// what ends a head: HTTP/0.9 has none, HTTP/2 goes on in binary.
+fn check_version(line: &[u8]) -> Result<(), Reject> {
+    if line.ends_with(VERSION) || line.ends_with(b" HTTP/1.0") {
+        return Ok(());
+    }
+    let mut words = line.split(|byte| *byte == b' ').skip(2);
+    match words.next() {
+        None => Err(Reject::UnknownVersion),
+        Some(version) if version.starts_with(b"HTTP/") && words.next().is_none() => {
+            Err(Reject::UnknownVersion)
+        }
+        Some(_) => Err(Reject::Malformed("the request line is malformed")),
+    }
+}
+
+/// Parses one complete head.
+fn parse(bytes: &[u8]) -> Result<Head, Reject> {
+    let mut fields = [const { MaybeUninit::uninit() }; HEADERS_MAX];
+    let mut request = httparse::Request::new(&mut []);
+    match request.parse_with_uninit_headers(bytes, &mut fields) {
+        Ok(httparse::Status::Complete(len)) if len == bytes.len() => {}
+        Ok(_) => return Err(Reject::Malformed("the head is malformed")),
+        Err(error) => return Err(reject_of(error)),
+    }
+    let method = request.method.and_then(Method::from_name).ok_or(Reject::UnknownMethod)?;
+    let (path, query) = split_target(method, request.path.unwrap_or_default())?;
+
+    // One copy and one check of the whole head instead of two for each field.
+    let text =
+        core::str::from_utf8(bytes).map_err(|_| Reject::Malformed("the head is not UTF-8"))?;
+    let mut headers = Headers::of_text(text, request.headers.len());
+    let mut connection = ConnectionFields::default();
+    for field in request.headers.iter() {
+        let value = part_of(bytes, field.value);
+        connection.note(field.name, &text[value.clone()])?;
+        headers.push_part(part_of(bytes, field.name.as_bytes()), value);
+    }
+    let version_1_1 = request.version == Some(1);
+    connection.check(version_1_1)?;
+    Ok(Head {
+        method,
+        path: String::from(path),
+        query: query.map(String::from),
+        headers,
+        framing: connection.framing(),
+        persistent: !connection.close && (version_1_1 || connection.keep_alive),
+        expects_continue: version_1_1 && connection.expectation == Some(Expectation::Continue),
+    })
+}
+
+/// Where `part`, a subslice of `whole`, lies in it.
+fn part_of(whole: &[u8], part: &[u8]) -> Range<usize> {
+    let start = part.as_ptr().addr() - whole.as_ptr().addr();
+    start..start + part.len()
+}
+
+fn reject_of(error: httparse::Error) -> Reject {
+    use httparse::Error;
+    match error {
+        Error::TooManyHeaders => Reject::HeadTooLarge,
+        Error::HeaderName => Reject::Malformed("a header name is malformed"),
+        Error::HeaderValue => Reject::Malformed("a header value has a control character"),
+        // The scanner has seen a version at the end of the line; this is one too early.
+        Error::Token | Error::Version => Reject::Malformed("the request line is malformed"),
+        Error::NewLine | Error::Status => Reject::Malformed("the head is malformed"),
+    }
+}
+
+/// Splits a target into path and query. RFC 9112, 3.2: origin-form, absolute-form (of which the
+/// host is dropped: a node has one), and asterisk-form for `OPTIONS`.
+fn split_target(method: Method, target: &str) -> Result<(&str, Option<&str>), Reject> {
+    const MALFORMED: Reject = Reject::Malformed("the request target is malformed");
+    const SCHEME: &str = "http://";
+    if target == "*" && method == Method::Options {
+        return Ok((target, None));
+    }
+    // Neither is in the grammar; a fragment is dropped by some readers and kept by others.
+    if target.bytes().any(|byte| !byte.is_ascii() || byte == b'#') {
+        return Err(MALFORMED);
+    }
+    let local = if target.starts_with('/') {
+        target
+    } else {
+        let (scheme, rest) = target.split_at_checked(SCHEME.len()).ok_or(MALFORMED)?;
+        let host_len = rest.find(['/', '?']).unwrap_or(rest.len());
+        if !scheme.eq_ignore_ascii_case(SCHEME) || host_len == 0 || !is_host(&rest[..host_len]) {
+            return Err(MALFORMED);
+        }
+        &rest[host_len..]
+    };
+    let (path, query) = match local.bytes().position(|byte| byte == b'?') {
+        Some(at) => (&local[..at], Some(&local[at + 1..])),
+        None => (local, None),
+    };
+    Ok((if path.is_empty() { "/" } else { path }, query))
+}
+
+/// What the fields that concern the connection say.
+#[derive(Default)]
+struct ConnectionFields {
+    hosts: usize,
+    content_length: Option<usize>,
+    chunked: bool,
+    close: bool,
+    keep_alive: bool,
+    expectation: Option<Expectation>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Expectation {
+    Continue,
+    Unknown,
+}
+
+impl ConnectionFields {
+    fn note(&mut self, name: &str, value: &str) -> Result<(), Reject> {
+        if name.eq_ignore_ascii_case("host") {
+            self.hosts += 1;
+            if !is_host(value) {
+                return Err(Reject::Malformed("Host is malformed"));
+            }
+        } else if name.eq_ignore_ascii_case("content-length") {
+            let len = parse_content_length(value)?;
+            if self.content_length.replace(len).is_some() {
+                return Err(Reject::Malformed("more than one Content-Length"));
+            }
+        } else if name.eq_ignore_ascii_case("transfer-encoding") {
+            if self.chunked {
+                return Err(Reject::Malformed("more than one Transfer-Encoding"));
+            }
+            if !value.eq_ignore_ascii_case("chunked") {
+                return Err(Reject::UnknownCoding);
+            }
+            self.chunked = true;
+        } else if name.eq_ignore_ascii_case("connection") {
+            for option in value.split(',').map(str::trim_ascii) {
+                self.close |= option.eq_ignore_ascii_case("close");
+                self.keep_alive |= option.eq_ignore_ascii_case("keep-alive");
+            }
+        } else if name.eq_ignore_ascii_case("expect") {
+            let known = value.eq_ignore_ascii_case("100-continue")
+                && self.expectation != Some(Expectation::Unknown);
+            self.expectation =
+                Some(if known { Expectation::Continue } else { Expectation::Unknown });
+        }
+        Ok(())
+    }
+
+    fn check(&self, version_1_1: bool) -> Result<(), Reject> {
+        if self.hosts > 1 || (version_1_1 && self.hosts == 0) {
+            return Err(Reject::Malformed("exactly one Host is needed"));
+        }
+        if self.chunked && self.content_length.is_some() {
+            return Err(Reject::Malformed("both Content-Length and Transfer-Encoding"));
+        }
+        if self.chunked && !version_1_1 {
+            return Err(Reject::Malformed("Transfer-Encoding in HTTP/1.0"));
+        }
+        if version_1_1 && self.expectation == Some(Expectation::Unknown) {
+            return Err(Reject::UnknownExpectation);
+        }
+        Ok(())
+    }
+
+    fn framing(&self) -> Framing {
+        if self.chunked {
+            Framing::Chunked
+        } else {
+            Framing::Length(self.content_length.unwrap_or(0))
+        }
+    }
+}
+
+/// Digits only: no sign, no list, no space.
+fn parse_content_length(value: &str) -> Result<usize, Reject> {
+    if value.is_empty() || !value.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(Reject::Malformed("Content-Length is not a number"));
+    }
+    value.parse().map_err(|_| Reject::BodyTooLarge)
+}
+
+/// The characters of `uri-host [":" port]` (RFC 3986, 3.2.2); notably no space, `/`, `@` or `,`,
+/// with which one field could name two hosts.
+fn is_host(value: &str) -> bool {
+    static HOST: [bool; 256] = alphanumeric_or(b"-._~%!$&'()*+;=:[]");
+    value.bytes().all(|byte| HOST[usize::from(byte)])
+}
+
+/// RFC 9110, 5.6.2.
+pub(super) fn is_token(byte: u8) -> bool {
+    static TOKEN: [bool; 256] = alphanumeric_or(b"!#$%&'*+-.^_`|~");
+    TOKEN[usize::from(byte)]
+}
+
+const fn alphanumeric_or(others: &[u8]) -> [bool; 256] {
+    let mut class = [false; 256];
+    let mut byte = 0;
+    while byte < 128 {
+        class[byte] = (byte as u8).is_ascii_alphanumeric();
+        byte += 1;
+    }
+    let mut index = 0;
+    while index < others.len() {
+        class[others[index] as usize] = true;
+        index += 1;
+    }
+    class
+}
+
+/// Position of the first LF, eight bytes at a time: this runs over every request head.
+fn find_newline(bytes: &[u8]) -> Option<usize> {
+    const ONES: u64 = u64::from_le_bytes([0x01; 8]);
+    const HIGH_BITS: u64 = u64::from_le_bytes([0x80; 8]);
+    let (words, rest) = bytes.as_chunks::<8>();
+    for (index, word) in words.iter().enumerate() {
+        let difference = u64::from_le_bytes(*word) ^ (ONES * b'\n' as u64);
+        // The lowest bit set marks the lowest byte that is zero; higher ones may be wrong.
+        let zero = difference.wrapping_sub(ONES) & !difference & HIGH_BITS;
+        if zero != 0 {
+            return Some(index * 8 + zero.trailing_zeros() as usize / 8);
+        }
+    }
+    rest.iter().position(|byte| *byte == b'\n').map(|at| words.len() * 8 + at)
+}
+
+#[cfg(test)]
+mod tests;

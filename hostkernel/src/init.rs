@@ -1,0 +1,105 @@
+//! The boot order, on one page.
+
+use alloc::vec;
+use alloc::vec::Vec;
+
+use spin::Once;
+
+use crate::arch::cpu::{self, Features};
+use crate::arch::{self, apic, clock, interrupt};
+use crate::boot::{BootInfo, acpi, smp};
+use crate::device::{power, probe, rtc, serial};
+use crate::dispatch::Dispatcher;
+use crate::front::Front;
+use crate::memory::{frames, heap, kernel_map};
+use crate::observe;
+use crate::settings::Settings;
+use crate::worker::Worker;
+
+static BOOT: Once<(&BootInfo, Features)> = Once::new();
+static SETTINGS: Once<Settings> = Once::new();
+static DISPATCHER: Once<Dispatcher> = Once::new();
+
+fn boot() -> (&'static BootInfo, &'static Features) {
+    let (info, features) = BOOT.get().expect("core 0 sets this before anything else");
+    (info, features)
+}
+
+/// Core 0, on the boot stack and the first page tables.
+pub(crate) fn start(info: &'static BootInfo) -> ! {
+    clock::start();
+    serial::initialise();
+    observe::log::initialise();
+    log::info!("hostkernel {}", env!("CARGO_PKG_VERSION"));
+    let features = Features::detect();
+    BOOT.call_once(|| (info, features));
+    kernel_map::build(info, features.huge_pages).expect("a machine has memory for page tables");
+    let tables = kernel_map::new_core(0).expect("a machine has memory for its first core");
+    // SAFETY: the tables were just built for core 0, and `start_on_own_tables` takes nothing along.
+    unsafe { arch::switch_to_own_tables(tables.root, start_on_own_tables) }
+}
+
+/// Core 0, on its own tables and stack.
+extern "C" fn start_on_own_tables() -> ! {
+    let (info, features) = boot();
+    // SAFETY: once, on core 0, interrupts off since the first instruction.
+    unsafe { arch::initialise_core(features) };
+    kernel_map::add_high_memory(info);
+    heap::initialise().expect("a machine has memory for the heap");
+    log::info!("memory: {} MiB, heap {} MiB", frames::installed() >> 8, heap::len() >> 20);
+    log::info!("processor: {features}");
+    let platform = acpi::read(info.rsdp);
+    // SAFETY: as above.
+    unsafe { arch::initialise_interrupts(features) };
+    match clock::calibrate(features, platform.timer_port) {
+        Ok((hz, source)) => log::info!("clock: {} MHz, {source}", hz / 1_000_000),
+        Err(error) => panic!("{error}"),
+    }
+    match rtc::unix_seconds() {
+        Some(seconds) => clock::set_wall(seconds),
+        None => log::warn!("no battery-backed clock: activations carry no wall-clock time"),
+    }
+    if !cpu::has_random() {
+        log::warn!("no RDRAND: ids and keys come from the jitter of the clock, which is weak");
+    }
+    power::initialise(&platform);
+    let nic = probe::network_card(&platform).expect("this machine has no supported network card");
+    let settings = SETTINGS.call_once(|| read_settings(info));
+    // The front's core first; the others wait for the dispatcher before they serve it.
+    let cores = smp::start_others(&platform.processors, settings.cores_max);
+    log::info!("cores: {cores} of {}", platform.processors.len().max(1));
+    frames::hold_back_for(cores);
+    let workers: Vec<usize> = if cores == 1 { vec![0] } else { (1..cores).collect() };
+    let dispatcher = DISPATCHER
+        .call_once(|| Dispatcher::new(&workers, 0, settings.queue_len, |core| {
+            apic::send(smp::apic_id(core), interrupt::WAKE);
+        }));
+    (1..cores).for_each(|core| apic::send(smp::apic_id(core), interrupt::WAKE));
+    Front::new(nic, settings, dispatcher, cores == 1).serve()
+}
+
+fn read_settings(info: &BootInfo) -> Settings {
+    let (settings, ignored) = Settings::parse(info.command_line());
+    log::set_max_level(settings.log_level);
+    ignored.iter().for_each(|word| log::warn!("{word}"));
+    observe::crash::halt_after_crash(settings.halt_after_crash);
+    settings
+}
+
+/// A further core, on its own tables and stack.
+pub(crate) fn start_core(report: impl FnOnce()) -> ! {
+    let (_, features) = boot();
+    // SAFETY: once per core, interrupts off since it started.
+    unsafe {
+        arch::initialise_core(features);
+        arch::initialise_interrupts(features);
+    }
+    report();
+    let dispatcher = loop {
+        match DISPATCHER.get() {
+            Some(dispatcher) => break dispatcher,
+            None => interrupt::halt(),
+        }
+    };
+    Worker::new().serve(dispatcher)
+}

@@ -1,0 +1,415 @@
+//! Physical frames: who owns which, and how many may still be promised.
+//!
+//! A [`Frame`] is an owned page of physical memory, zeroed when handed out and given back on drop.
+//! Free frames rest in three places, cheapest first: two lists per core (Bonwick's magazines, no
+//! lock), a depot of full batches (one lock per [`FRAME_BATCH`] frames), and ranges never used yet.
+//!
+//! Two books are kept apart. *Lists* say where free frames are. *`available`* says how many frames
+//! nobody owns and nobody was promised. A [`Reservation`] takes from `available` first and frames
+//! later, which then cannot fail: the pool holds back what other cores' lists can strand.
+//!
+//! ```text
+//! available + remaining of all reservations + live frames = installed frames - held back
+//! ```
+
+use core::num::NonZeroU32;
+use core::ptr::NonNull;
+use core::sync::atomic::{AtomicUsize, Ordering};
+
+use spin::Mutex;
+
+use super::per_core::{Initial, PerCore};
+use super::physical::frame_pointer;
+use crate::config::{FRAME_BATCH, FRAMES_STRANDED_PER_CORE, MEMORY_RANGES_MAX, PAGE_LEN};
+
+/// Number of a 4 KiB frame: physical address / 4096. Frame 0 is never used, so `Option` is free.
+pub type FrameNumber = NonZeroU32;
+
+/// There is no frame left that is not promised to somebody.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OutOfFrames;
+
+/// An owned, exclusively held frame.
+#[derive(Debug)]
+pub struct Frame {
+    number: FrameNumber,
+}
+
+impl Frame {
+    /// Takes a zeroed frame that nobody was promised.
+    ///
+    /// # Errors
+    /// [`OutOfFrames`] if all are in use or reserved.
+    pub fn allocate() -> Result<Self, OutOfFrames> {
+        POOL.promise(1)?;
+        Ok(Self::take_promised())
+    }
+
+    /// Takes a zeroed frame out of what `available` no longer counts.
+    fn take_promised() -> Self {
+        let number = POOL.pop().expect("a promised frame is in the depot or this core's lists");
+        let frame = Self { number };
+        // SAFETY: the frame just left the free lists, so nothing else refers to it; it is one page.
+        unsafe { frame_pointer(number).write_bytes(0, PAGE_LEN) };
+        frame
+    }
+
+    /// The frame's number.
+    #[must_use]
+    pub fn number(&self) -> FrameNumber {
+        self.number
+    }
+
+    /// The frame's physical address.
+    #[must_use]
+    pub fn physical(&self) -> u64 {
+        u64::from(self.number.get()) * PAGE_LEN as u64
+    }
+
+    /// The frame's bytes.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8; PAGE_LEN] {
+        // SAFETY: `self` owns the frame; who writes to it needs `&mut self`, or is an action, which
+        // does not run while the kernel of its core holds this reference.
+        unsafe { &*frame_pointer(self.number).cast() }
+    }
+
+    /// The frame's bytes.
+    #[must_use]
+    pub fn bytes_mut(&mut self) -> &mut [u8; PAGE_LEN] {
+        // SAFETY: as in `bytes`, and `&mut self` makes it exclusive.
+        unsafe { &mut *frame_pointer(self.number).cast() }
+    }
+
+    /// Gives up ownership, for frames that page tables or devices refer to by number.
+    #[must_use]
+    pub(super) fn into_raw(self) -> FrameNumber {
+        core::mem::ManuallyDrop::new(self).number
+    }
+
+    /// Looks at a frame without owning it.
+    ///
+    /// # Safety
+    /// The frame's owner keeps it, and nobody writes to it, for as long as the result is used.
+    #[must_use]
+    pub(super) unsafe fn borrow(number: FrameNumber) -> BorrowedFrame {
+        BorrowedFrame(core::mem::ManuallyDrop::new(Self { number }))
+    }
+
+    /// Takes ownership back.
+    ///
+    /// # Safety
+    /// `number` came from [`Frame::into_raw`], and nothing else will take it back or refer to it.
+    #[must_use]
+    pub(super) unsafe fn from_raw(number: FrameNumber) -> Self {
+        Self { number }
+    }
+}
+
+/// A frame somebody else owns, for reading.
+#[derive(Debug)]
+pub(super) struct BorrowedFrame(core::mem::ManuallyDrop<Frame>);
+
+impl BorrowedFrame {
+    pub fn bytes(&self) -> &[u8; PAGE_LEN] {
+        self.0.bytes()
+    }
+}
+
+impl Drop for Frame {
+    fn drop(&mut self) {
+        POOL.push(self.number);
+        POOL.available.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// A promise of frames that was paid for in advance.
+#[derive(Debug)]
+pub struct Reservation {
+    remaining: usize,
+}
+
+impl Reservation {
+    /// Sets `frames` aside.
+    ///
+    /// # Errors
+    /// [`OutOfFrames`] if fewer are available; then nothing changes.
+    pub fn new(frames: usize) -> Result<Self, OutOfFrames> {
+        POOL.promise(frames)?;
+        Ok(Self { remaining: frames })
+    }
+
+    /// Takes one zeroed frame of the promise.
+    ///
+    /// # Errors
+    /// [`OutOfFrames`] if the promise is used up.
+    pub fn take(&mut self) -> Result<Frame, OutOfFrames> {
+        self.remaining = self.remaining.checked_sub(1).ok_or(OutOfFrames)?;
+        Ok(Frame::take_promised())
+    }
+
+    /// Gives a frame back to the promise, so that it can be taken again.
+    pub fn put(&mut self, frame: Frame) {
+        POOL.push(frame.into_raw());
+        self.remaining += 1;
+    }
+
+    /// Frames that can still be taken.
+    #[must_use]
+    pub fn remaining(&self) -> usize {
+        self.remaining
+    }
+}
+
+impl Drop for Reservation {
+    fn drop(&mut self) {
+        POOL.available.fetch_add(self.remaining, Ordering::Release);
+    }
+}
+
+/// Frames nobody owns or was promised.
+#[must_use]
+pub fn available() -> usize {
+    POOL.available.load(Ordering::Acquire)
+}
+
+/// All frames the pool manages, held-back ones included.
+#[must_use]
+pub fn installed() -> usize {
+    POOL.installed.load(Ordering::Relaxed)
+}
+
+/// Keeps back what `cores` cores can strand in their lists; called once, before any reservation.
+pub fn hold_back_for(cores: usize) {
+    let frames = cores * FRAMES_STRANDED_PER_CORE;
+    let result = POOL.promise(frames);
+    assert!(result.is_ok(), "not enough memory for the free lists of {cores} cores");
+}
+
+/// Takes `count` neighbouring frames, content undefined. Boot time only: once the fresh ranges are
+/// broken up, runs are no longer found.
+///
+/// # Errors
+/// [`OutOfFrames`] if no fresh range is long enough.
+#[cfg(target_os = "none")]
+pub(super) fn allocate_contiguous(count: usize) -> Result<FrameNumber, OutOfFrames> {
+    POOL.promise(count)?;
+    let run = POOL.depot.lock().take_fresh_run(count);
+    run.ok_or_else(|| {
+        POOL.available.fetch_add(count, Ordering::Relaxed);
+        OutOfFrames
+    })
+}
+
+pub(super) static POOL: Pool = Pool {
+    lists: PerCore::new(),
+    depot: Mutex::new(Depot { batches: None, fresh: [(1, 1); MEMORY_RANGES_MAX], fresh_len: 0 }),
+    available: AtomicUsize::new(0),
+    installed: AtomicUsize::new(0),
+};
+
+pub(super) struct Pool {
+    lists: PerCore<CoreLists>,
+    depot: Mutex<Depot>,
+    available: AtomicUsize,
+    installed: AtomicUsize,
+}
+
+impl Pool {
+    /// Hands the frames `start..end` to the pool.
+    pub(super) fn add_fresh(&self, start: FrameNumber, end: FrameNumber) {
+        let count = (end.get() - start.get()) as usize;
+        if self.depot.lock().add_fresh(start, end) {
+            self.installed.fetch_add(count, Ordering::Relaxed);
+            self.available.fetch_add(count, Ordering::Relaxed);
+        } else {
+            log::warn!("memory map too fragmented: {count} frames ignored");
+        }
+    }
+
+    fn promise(&self, frames: usize) -> Result<(), OutOfFrames> {
+        self.available
+            .try_update(Ordering::Acquire, Ordering::Relaxed, |available| {
+                available.checked_sub(frames)
+            })
+            .map(|_| ())
+            .map_err(|_| OutOfFrames)
+    }
+
+    fn pop(&self) -> Option<FrameNumber> {
+        self.lists.with(|lists| {
+            if lists.loaded.head.is_none() {
+                core::mem::swap(&mut lists.loaded, &mut lists.previous);
+            }
+            if lists.loaded.head.is_none() {
+                lists.loaded = self.depot.lock().take_batch();
+            }
+            lists.loaded.pop()
+        })
+    }
+
+    fn push(&self, frame: FrameNumber) {
+        self.lists.with(|lists| {
+            if lists.loaded.len == FRAME_BATCH {
+                let full = core::mem::replace(&mut lists.previous, List::EMPTY);
+                if let Some(head) = full.head {
+                    self.depot.lock().put_batch(head, full.len);
+                }
+                core::mem::swap(&mut lists.loaded, &mut lists.previous);
+            }
+            lists.loaded.push(frame);
+        });
+    }
+}
+
+/// What a free frame holds: links, in the frame itself.
+#[repr(C)]
+struct FreeFrame {
+    next: Option<FrameNumber>,
+    // Only in the first frame of a batch in the depot.
+    next_batch: Option<FrameNumber>,
+    batch_len: u32,
+}
+
+/// # Safety
+/// `frame` is free and owned by the list that asks.
+unsafe fn free_frame(frame: FrameNumber) -> NonNull<FreeFrame> {
+    // SAFETY: the direct map is never at address 0, and a page is aligned for any structure.
+    unsafe { NonNull::new_unchecked(frame_pointer(frame).cast()) }
+}
+
+/// A list of free frames, linked through the frames.
+struct List {
+    head: Option<FrameNumber>,
+    len: usize,
+}
+
+impl List {
+    const EMPTY: Self = Self { head: None, len: 0 };
+
+    fn push(&mut self, frame: FrameNumber) {
+        let link = FreeFrame { next: self.head, next_batch: None, batch_len: 0 };
+        // SAFETY: the caller gave up the frame, so this list owns it.
+        unsafe { free_frame(frame).write(link) };
+        self.head = Some(frame);
+        self.len += 1;
+    }
+
+    fn pop(&mut self) -> Option<FrameNumber> {
+        let frame = self.head?;
+        // SAFETY: the list owns the frame and wrote its link.
+        self.head = unsafe { free_frame(frame).as_ref() }.next;
+        self.len -= 1;
+        Some(frame)
+    }
+}
+
+struct CoreLists {
+    loaded: List,
+    previous: List,
+}
+
+impl Initial for CoreLists {
+    const INITIAL: Self = Self { loaded: List::EMPTY, previous: List::EMPTY };
+}
+
+/// Free frames that belong to no core.
+struct Depot {
+    batches: Option<FrameNumber>,
+    // Half-open ranges of frame numbers never handed out.
+    fresh: [(u32, u32); MEMORY_RANGES_MAX],
+    fresh_len: usize,
+}
+
+impl Depot {
+    fn add_fresh(&mut self, start: FrameNumber, end: FrameNumber) -> bool {
+        let room = self.fresh_len < MEMORY_RANGES_MAX;
+        if room {
+            self.fresh[self.fresh_len] = (start.get(), end.get());
+            self.fresh_len += 1;
+        }
+        room
+    }
+
+    fn put_batch(&mut self, head: FrameNumber, len: usize) {
+        // SAFETY: a batch in the depot belongs to the depot, its first frame included.
+        let first = unsafe { free_frame(head).as_mut() };
+        first.next_batch = self.batches;
+        first.batch_len = u32::try_from(len).expect("a batch is short");
+        self.batches = Some(head);
+    }
+
+    fn take_batch(&mut self) -> List {
+        if let Some(head) = self.batches {
+            // SAFETY: as in `put_batch`.
+            let first = unsafe { free_frame(head).as_ref() };
+            self.batches = first.next_batch;
+            return List { head: Some(head), len: first.batch_len as usize };
+        }
+        let mut list = List::EMPTY;
+        while list.len < FRAME_BATCH
+            && let Some(frame) = self.take_fresh_run(1)
+        {
+            list.push(frame);
+        }
+        list
+    }
+
+    fn take_fresh_run(&mut self, count: usize) -> Option<FrameNumber> {
+        let count = u32::try_from(count).ok()?;
+        let fits = |(start, end): &(u32, u32)| end - start >= count;
+        let at = self.fresh[..self.fresh_len].iter().rposition(fits)?;
+        let (start, end) = self.fresh[at];
+        let first = end - count;
+        if first == start {
+            self.fresh[at] = self.fresh[self.fresh_len - 1];
+            self.fresh_len -= 1;
+        } else {
+            self.fresh[at].1 = first;
+        }
+        FrameNumber::new(first)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::physical::host;
+    use super::*;
+    use alloc::vec::Vec;
+
+    #[test]
+    fn frames_are_zeroed_and_distinct() {
+        host::install();
+        let mut frames: Vec<Frame> =
+            (0..3 * FRAME_BATCH).map(|_| Frame::allocate().expect("the arena is large")).collect();
+        for (index, frame) in frames.iter_mut().enumerate() {
+            assert!(frame.bytes().iter().all(|byte| *byte == 0));
+            frame.bytes_mut().fill(index as u8 + 1);
+        }
+        for (index, frame) in frames.iter().enumerate() {
+            assert!(frame.bytes().iter().all(|byte| *byte == index as u8 + 1));
+        }
+        drop(frames);
+        let again = Frame::allocate().expect("they were given back");
+        assert!(again.bytes().iter().all(|byte| *byte == 0));
+    }
+
+    #[test]
+    fn a_reservation_bounds_what_is_taken_and_takes_frames_back() {
+        host::install();
+        let mut reservation = Reservation::new(2).expect("the arena is large");
+        let first = reservation.take().expect("promised");
+        let _second = reservation.take().expect("promised");
+        assert_eq!(reservation.take().err(), Some(OutOfFrames));
+        reservation.put(first);
+        assert_eq!(reservation.remaining(), 1);
+        assert!(reservation.take().is_ok());
+    }
+
+    #[test]
+    fn more_than_everything_is_refused() {
+        host::install();
+        assert_eq!(Reservation::new(installed() + 1).err(), Some(OutOfFrames));
+        assert!(Reservation::new(usize::MAX).is_err());
+    }
+}

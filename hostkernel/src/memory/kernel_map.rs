@@ -1,0 +1,339 @@
+//! The kernel's own page tables, W^X, and each core's two views of them.
+//!
+//! ```text
+//! 0xffff_8000_0000_0000 + p   physical address p: memory (read-write), devices (uncached)   shared
+//! 0xffff_ffff_8000_0000       kernel image: text, constants, data with their own rights     shared
+//! 0xffff_ffff_c000_0000       this core's entry space and private space                     per core
+//! ```
+//!
+//! The image's frames are left out of the direct map, so that text has no writable alias. What stays
+//! mapped while an action runs is a second, tiny tree per core: the pages of the `.entry` section and
+//! the core's entry space.
+
+use spin::{Mutex, Once};
+
+use super::frames::{self, Frame, FrameNumber, OutOfFrames, POOL};
+use super::physical::{DIRECT_MAP_START, PhysicalAddress, direct_pointer};
+use super::space::KernelEntry;
+use super::table::{Entry, Table, index};
+use crate::arch::area::{self, CorePage, EntryArea};
+use crate::boot::BootInfo;
+use crate::config::{KERNEL_STACK_LEN, PAGE_LEN};
+
+const PAGE: u64 = PAGE_LEN as u64;
+const LARGE: u64 = 2 << 20;
+const HUGE: u64 = 1 << 30;
+/// Memory the first page tables reach.
+const BOOT_MAP_END: u64 = 4 << 30;
+/// Below this lie firmware data, boot information and the start code of further cores.
+const LOW_MEMORY_END: u64 = 1 << 20;
+const KERNEL_OFFSET: u64 = 0xffff_ffff_8000_0000;
+const DIRECT_MAP_SLOT: usize = 256;
+const KERNEL_SLOT: usize = 511;
+const IMAGE_SLOT: usize = 510;
+const CORE_SLOT: usize = 511;
+/// Physical addresses the direct map can show: four level-4 slots, made in advance so that all cores
+/// share what is mapped later. Devices of 64-bit machines lie below this.
+const DIRECT_MAP_SLOTS: usize = 64;
+
+const WRITABLE: u64 = 1 << 1;
+const UNCACHED: u64 = 1 << 3 | 1 << 4;
+const LARGE_PAGE: u64 = 1 << 7;
+const NO_EXECUTE: u64 = 1 << 63;
+const DATA: u64 = WRITABLE | NO_EXECUTE;
+const PRESENT_SET: u64 = 1 << 0 | 1 << 5 | 1 << 6;
+
+unsafe extern "C" {
+    static __kernel_start: u8;
+    static __entry_start: u8;
+    static __entry_end: u8;
+    static __text_end: u8;
+    static __rodata_end: u8;
+    static __kernel_end: u8;
+}
+
+fn symbol(symbol: *const u8) -> u64 {
+    symbol.addr() as u64
+}
+
+/// Physical range of the image and of the boot code in front of it.
+fn image_physical() -> (u64, u64) {
+    (LARGE, symbol(&raw const __kernel_end) - KERNEL_OFFSET)
+}
+
+/// The parts of the trees that all cores share.
+struct Shared {
+    root: FrameNumber,
+    image: FrameNumber,
+    entry_image: FrameNumber,
+}
+
+static SHARED: Once<Shared> = Once::new();
+/// Serialises changes of the direct map.
+static CHANGES: Mutex<()> = Mutex::new(());
+
+/// What a core needs to run on its own tables.
+pub struct CoreTables {
+    /// Physical address of its root table.
+    pub root: u64,
+}
+
+/// Takes over the memory map, and builds the tables all cores share. Core 0, once, on the first page
+/// tables; ends with memory above 4 GiB not yet in use.
+///
+/// # Errors
+/// [`OutOfFrames`] on a machine with next to no memory.
+pub fn build(info: &BootInfo, huge_pages: bool) -> Result<(), OutOfFrames> {
+    add_memory(info, LOW_MEMORY_END, BOOT_MAP_END);
+    let root = new_table()?;
+    for slot in DIRECT_MAP_SLOT..DIRECT_MAP_SLOT + DIRECT_MAP_SLOTS {
+        set(root, slot, table_entry(new_table()?));
+    }
+    let (image_start, image_end) = image_physical();
+    for range in info.memory().iter().filter(|range| range.usable) {
+        let (start, end) = (range.start.next_multiple_of(PAGE), range.end / PAGE * PAGE);
+        map_direct(root, start, end.min(image_start), huge_pages)?;
+        map_direct(root, start.max(image_end), end, huge_pages)?;
+    }
+    let image = new_table()?;
+    let level_3 = new_table()?;
+    set(level_3, IMAGE_SLOT, table_entry(image));
+    set(root, KERNEL_SLOT, table_entry(level_3));
+    let text_end = symbol(&raw const __text_end);
+    let rodata_end = symbol(&raw const __rodata_end);
+    map_image(root, symbol(&raw const __kernel_start), text_end, 0)?;
+    map_image(root, text_end, rodata_end, NO_EXECUTE)?;
+    map_image(root, rodata_end, symbol(&raw const __kernel_end), DATA)?;
+
+    // The same tree shape again, with the entry pages alone; only its level-2 table is kept.
+    let scratch_root = new_table()?;
+    let scratch_level_3 = new_table()?;
+    let entry_image = new_table()?;
+    set(scratch_root, KERNEL_SLOT, table_entry(scratch_level_3));
+    set(scratch_level_3, IMAGE_SLOT, table_entry(entry_image));
+    let entry_end = symbol(&raw const __entry_end);
+    map_image(scratch_root, symbol(&raw const __entry_start), entry_end, 0)?;
+    SHARED.call_once(|| Shared { root, image, entry_image });
+    Ok(())
+}
+
+/// Puts the memory above what the first page tables reach to use. After the switch to new tables.
+pub fn add_high_memory(info: &BootInfo) {
+    add_memory(info, BOOT_MAP_END, u64::MAX);
+}
+
+fn add_memory(info: &BootInfo, from: u64, to: u64) {
+    let (image_start, image_end) = image_physical();
+    let add = |start: u64, end: u64| {
+        let first = u32::try_from(start / PAGE).ok().and_then(FrameNumber::new);
+        let last = u32::try_from(end / PAGE).ok().and_then(FrameNumber::new);
+        if let (Some(first), Some(last)) = (first, last)
+            && first < last
+        {
+            POOL.add_fresh(first, last);
+        }
+    };
+    for range in info.memory().iter().filter(|range| range.usable) {
+        let start = range.start.max(from).next_multiple_of(PAGE);
+        let end = range.end.min(to) / PAGE * PAGE;
+        add(start, end.min(image_start));
+        add(start.max(image_end), end);
+    }
+}
+
+/// Builds the calling or a further core's tables, area and stacks.
+///
+/// # Errors
+/// [`OutOfFrames`] if memory runs out; the core is then not started.
+pub fn new_core(id: usize) -> Result<CoreTables, OutOfFrames> {
+    let shared = SHARED.get().expect("the shared tables are built first");
+    let root = new_table()?;
+    for slot in 256..KERNEL_SLOT {
+        set(root, slot, get(shared.root, slot));
+    }
+    let level_3 = new_table()?;
+    let action_level_3 = new_table()?;
+    set(root, KERNEL_SLOT, table_entry(level_3));
+    set(level_3, IMAGE_SLOT, table_entry(shared.image));
+    set(action_level_3, IMAGE_SLOT, table_entry(shared.entry_image));
+
+    let entry_space = new_table()?;
+    let private_space = new_table()?;
+    let kernel_half = new_table()?;
+    let action_half = new_table()?;
+    set(level_3, CORE_SLOT, table_entry(kernel_half));
+    set(action_level_3, CORE_SLOT, table_entry(action_half));
+    set(kernel_half, 0, table_entry(entry_space));
+    set(action_half, 0, table_entry(entry_space));
+    set(kernel_half, 1, table_entry(private_space));
+
+    let page = |table: FrameNumber, slot: u64| -> Result<FrameNumber, OutOfFrames> {
+        let frame = Frame::allocate()?.into_raw();
+        set(table, slot as usize, page_entry(physical(frame), DATA));
+        Ok(frame)
+    };
+    for slot in area::ENTRY_STACK_PAGES.0..area::ENTRY_STACK_PAGES.1 {
+        page(entry_space, slot)?;
+    }
+    let entry_area = page(entry_space, (area::ENTRY_AREA - area::ENTRY_SPACE) / PAGE)?;
+    page(entry_space, (area::IDT - area::ENTRY_SPACE) / PAGE)?;
+    for slot in area::EMERGENCY_STACK_PAGES {
+        page(entry_space, slot)?;
+        page(entry_space, slot + 1)?;
+    }
+    let core_page = page(private_space, 0)?;
+    for slot in 0..(KERNEL_STACK_LEN / PAGE_LEN) as u64 {
+        page(private_space, area::KERNEL_STACK_PAGE + slot)?;
+    }
+
+    let entry_area = direct_pointer(PhysicalAddress(physical(entry_area))).cast::<EntryArea>();
+    let core_page = direct_pointer(PhysicalAddress(physical(core_page))).cast::<CorePage>();
+    let action_entry = KernelEntry::new(action_level_3).raw();
+    // SAFETY: both are fresh frames of this core, which does not run on these tables yet.
+    unsafe {
+        (&raw mut (*entry_area).kernel_root).write(physical(root));
+        core_page.write(CorePage { id: id as u64, action_entry });
+    }
+    Ok(CoreTables { root: physical(root) })
+}
+
+/// Shows the registers of a device at its place in the direct map, uncached.
+///
+/// # Panics
+/// If memory for tables runs out or the address is beyond the direct map; both only while booting.
+#[must_use]
+pub fn device(address: PhysicalAddress, len: usize) -> *mut u8 {
+    map_extra(address, len, DATA | UNCACHED);
+    direct_pointer(address)
+}
+
+/// Shows tables of the firmware at their place in the direct map.
+///
+/// # Panics
+/// As [`device`].
+#[must_use]
+pub fn firmware(address: PhysicalAddress, len: usize) -> *mut u8 {
+    map_extra(address, len, NO_EXECUTE);
+    direct_pointer(address)
+}
+
+fn map_extra(address: PhysicalAddress, len: usize, flags: u64) {
+    let _changes = CHANGES.lock();
+    let root = SHARED.get().expect("the shared tables are built first").root;
+    let mut page = address.0 / PAGE * PAGE;
+    let end = address.0.checked_add(len as u64).expect("devices do not wrap around");
+    assert!(end <= (DIRECT_MAP_SLOTS as u64) << 39, "a device beyond the direct map");
+    while page < end {
+        if !is_mapped(root, DIRECT_MAP_START + page) {
+            map(root, DIRECT_MAP_START + page, page, PAGE, flags)
+                .expect("there is memory for the tables of a device");
+        }
+        page += PAGE;
+    }
+}
+
+fn map_image(root: FrameNumber, start: u64, end: u64, flags: u64) -> Result<(), OutOfFrames> {
+    for page in (start..end).step_by(PAGE_LEN) {
+        map(root, page, page - KERNEL_OFFSET, PAGE, flags)?;
+    }
+    Ok(())
+}
+
+fn map_direct(root: FrameNumber, start: u64, end: u64, huge: bool) -> Result<(), OutOfFrames> {
+    let mut next = start;
+    while next < end {
+        let fits = |size: u64| next.is_multiple_of(size) && end - next >= size;
+        let size = match () {
+            () if huge && fits(HUGE) => HUGE,
+            () if fits(LARGE) => LARGE,
+            () => PAGE,
+        };
+        map(root, DIRECT_MAP_START + next, next, size, DATA)?;
+        next += size;
+    }
+    Ok(())
+}
+
+/// Enters one page of `size` bytes, making tables on the way.
+fn map(root: FrameNumber, at: u64, target: u64, size: u64, flags: u64) -> Result<(), OutOfFrames> {
+    let leaf_level = match size {
+        HUGE => 3,
+        LARGE => 2,
+        _ => 1,
+    };
+    let mut table = root;
+    for level in (leaf_level + 1..=4).rev() {
+        let slot = index(at, level);
+        table = match get(table, slot).frame() {
+            Some(next) => next,
+            None => {
+                let next = new_table()?;
+                set(table, slot, table_entry(next));
+                next
+            }
+        };
+    }
+    let large = if leaf_level > 1 { LARGE_PAGE } else { 0 };
+    set(table, index(at, leaf_level), page_entry(target, flags | large));
+    Ok(())
+}
+
+fn is_mapped(root: FrameNumber, at: u64) -> bool {
+    let mut table = root;
+    for level in (1..=4).rev() {
+        let entry = get(table, index(at, level));
+        match entry.frame() {
+            None => return false,
+            Some(_) if entry.0 & LARGE_PAGE != 0 => return true,
+            Some(next) => table = next,
+        }
+    }
+    true
+}
+
+fn new_table() -> Result<FrameNumber, OutOfFrames> {
+    Ok(Frame::allocate()?.into_raw())
+}
+
+fn physical(frame: FrameNumber) -> u64 {
+    u64::from(frame.get()) * PAGE
+}
+
+fn table_entry(table: FrameNumber) -> Entry {
+    Entry(physical(table) | PRESENT_SET | WRITABLE)
+}
+
+fn page_entry(target: u64, flags: u64) -> Entry {
+    Entry(target | PRESENT_SET | flags)
+}
+
+fn get(table: FrameNumber, slot: usize) -> Entry {
+    // SAFETY: tables of the kernel are made by `new_table` and never freed.
+    unsafe { Table::at(table) }.get(slot)
+}
+
+fn set(table: FrameNumber, slot: usize, entry: Entry) {
+    // SAFETY: as in `get`.
+    unsafe { Table::at(table) }.set(slot, entry);
+}
+
+/// Takes `count` neighbouring frames for good and returns their address in the direct map. Their
+/// content is undefined.
+///
+/// # Errors
+/// [`OutOfFrames`] if there is no such run.
+pub fn permanent(count: usize) -> Result<*mut u8, OutOfFrames> {
+    let first = frames::allocate_contiguous(count)?;
+    Ok(direct_pointer(PhysicalAddress(physical(first))))
+}
+
+/// The physical address behind a pointer into the direct map.
+#[must_use]
+pub fn physical_of(pointer: *const u8) -> u64 {
+    let address = pointer.addr() as u64;
+    assert!(
+        (DIRECT_MAP_START..DIRECT_MAP_START + ((DIRECT_MAP_SLOTS as u64) << 39)).contains(&address),
+        "only memory in the direct map can be shown to a device"
+    );
+    address - DIRECT_MAP_START
+}

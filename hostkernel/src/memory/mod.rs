@@ -1,0 +1,57 @@
+//! Memory: frames and who owns them, buffers made of frames, address spaces of actions.
+//!
+//! One of the modules that may contain `unsafe`; `docs/soundness.md` has the argument. What leaves
+//! this module is safe: an owned [`Frame`], a [`PageBuffer`], a [`Template`] of a deployed image, an
+//! [`AddressSpace`] of one invocation.
+
+pub mod buffer;
+pub mod frames;
+#[cfg(target_os = "none")]
+pub mod heap;
+#[cfg(target_os = "none")]
+pub mod kernel_map;
+pub mod per_core;
+pub mod physical;
+mod regions;
+pub mod space;
+mod table;
+mod template;
+
+pub use buffer::PageBuffer;
+pub use frames::{Frame, OutOfFrames, Reservation};
+pub use space::{AddressSpace, KernelEntry, Refusal};
+pub use template::Template;
+
+/// Index of the calling core, below [`crate::config::CORES_MAX`].
+#[cfg(target_os = "none")]
+#[must_use]
+pub fn core_id() -> usize {
+    crate::arch::core_id()
+}
+
+/// Index of the calling core: on the host, every thread is one.
+#[cfg(not(target_os = "none"))]
+#[must_use]
+pub fn core_id() -> usize {
+    physical::host::core_id()
+}
+
+/// Bytes the kernel heap could still give.
+#[cfg(target_os = "none")]
+#[must_use]
+pub fn heap_free() -> usize {
+    heap::len().saturating_sub(heap::used())
+}
+
+/// Bytes the kernel heap could still give: on the host, as many as you like.
+#[cfg(not(target_os = "none"))]
+#[must_use]
+pub fn heap_free() -> usize {
+    usize::MAX
+}
+
+/// Gives host tests their frames.
+#[cfg(test)]
+pub fn install_for_test() {
+    physical::host::install();
+}

@@ -1,0 +1,93 @@
+//! How the kernel reaches physical memory: one linear window, the direct map.
+//!
+//! On bare metal it is the upper-half mapping that [`super::kernel_map`] builds; on the host it is
+//! an arena the tests install, so that everything above this file runs and is tested there too.
+
+use super::frames::FrameNumber;
+use crate::config::PAGE_LEN;
+
+/// A physical address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct PhysicalAddress(pub u64);
+
+/// Where the direct map begins on bare metal: the first address of the upper half.
+pub const DIRECT_MAP_START: u64 = 0xffff_8000_0000_0000;
+
+#[cfg(target_os = "none")]
+fn window_start() -> *mut u8 {
+    core::ptr::with_exposed_provenance_mut(DIRECT_MAP_START as usize)
+}
+
+#[cfg(not(target_os = "none"))]
+fn window_start() -> *mut u8 {
+    host::arena().cast()
+}
+
+/// The address at which the kernel sees `frame`. Valid for reads and writes of one page while the
+/// caller owns the frame or knows who does.
+pub(super) fn frame_pointer(frame: FrameNumber) -> *mut u8 {
+    window_start().wrapping_add(frame.get() as usize * PAGE_LEN)
+}
+
+/// The address at which the kernel sees physical memory or a mapped device register.
+#[cfg(target_os = "none")]
+#[must_use]
+pub fn direct_pointer(address: PhysicalAddress) -> *mut u8 {
+    window_start().wrapping_add(address.0 as usize)
+}
+
+/// The arena that stands for physical memory in host builds.
+#[cfg(not(target_os = "none"))]
+pub(super) mod host {
+    extern crate std;
+    use core::sync::atomic::{AtomicUsize, Ordering};
+    use std::alloc::{Layout, alloc_zeroed};
+    use std::sync::OnceLock;
+
+    use super::super::frames::{FrameNumber, POOL};
+    use crate::config::{CORES_MAX, PAGE_LEN};
+
+    /// Frames of the arena: enough for all tests of the crate at once.
+    const ARENA_FRAMES: usize = if cfg!(miri) { 2048 } else { 65_536 };
+
+    struct Arena(*mut u8);
+    // SAFETY: the pointer is only handed out; who may use which frame is the frame pool's business.
+    unsafe impl Send for Arena {}
+    // SAFETY: as above.
+    unsafe impl Sync for Arena {}
+
+    pub fn arena() -> *mut u8 {
+        static ARENA: OnceLock<Arena> = OnceLock::new();
+        ARENA
+            .get_or_init(|| {
+                let layout = Layout::from_size_align(ARENA_FRAMES * PAGE_LEN, PAGE_LEN)
+                    .expect("the arena's size is a small constant");
+                // SAFETY: the layout has a non-zero size.
+                let start = unsafe { alloc_zeroed(layout) };
+                assert!(!start.is_null(), "the host has no memory for the test arena");
+                Arena(start)
+            })
+            .0
+    }
+
+    /// Makes the arena's frames available; every host test that needs frames calls this first.
+    pub fn install() {
+        static INSTALLED: OnceLock<()> = OnceLock::new();
+        INSTALLED.get_or_init(|| {
+            arena();
+            let frame = |number| FrameNumber::new(number).expect("frame 0 is never used");
+            POOL.add_fresh(frame(1), frame(ARENA_FRAMES as u32));
+        });
+    }
+
+    /// Every thread of a test process is a core of its own.
+    pub fn core_id() -> usize {
+        static NEXT: AtomicUsize = AtomicUsize::new(0);
+        std::thread_local! {
+            static ID: usize = NEXT.fetch_add(1, Ordering::Relaxed);
+        }
+        let id = ID.with(|id| *id);
+        assert!(id < CORES_MAX, "more test threads than cores");
+        id
+    }
+}

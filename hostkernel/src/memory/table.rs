@@ -1,0 +1,154 @@
+//! Page tables of actions: entries, walks, and the two ways an entry can refer to a frame.
+//!
+//! An entry either *owns* its target (the frame belongs to this address space) or *borrows* it (the
+//! frame belongs to a template, an input buffer or the kernel, and outlives the address space). A
+//! borrowed table is never written; the first change below it copies it. Entries are atomics because
+//! processors on several cores read borrowed tables while they walk; the accessed and dirty bits are
+//! set in advance, so that they never write them.
+
+use core::sync::atomic::{AtomicU64, Ordering};
+
+use super::frames::FrameNumber;
+use super::physical::frame_pointer;
+use crate::config::PAGE_LEN;
+use crate::image::Protection;
+
+/// One entry of a page table of any level (Intel SDM vol. 3A, 4.5.4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Entry(pub u64);
+
+impl Entry {
+    const PRESENT: u64 = 1 << 0;
+    const WRITABLE: u64 = 1 << 1;
+    const USER: u64 = 1 << 2;
+    const ACCESSED: u64 = 1 << 5;
+    const DIRTY: u64 = 1 << 6;
+    /// Ignored by the processor (bits 9..=11 are ours): the target belongs to someone else.
+    const BORROWED: u64 = 1 << 9;
+    const NO_EXECUTE: u64 = 1 << 63;
+    const ADDRESS: u64 = 0x000f_ffff_ffff_f000;
+
+    pub const EMPTY: Self = Self(0);
+
+    fn target(frame: FrameNumber) -> u64 {
+        u64::from(frame.get()) * PAGE_LEN as u64 | Self::PRESENT | Self::USER | Self::ACCESSED
+    }
+
+    /// Refers to a table this address space owns. Permissions are the leaves' business.
+    pub fn owned_table(frame: FrameNumber) -> Self {
+        Self(Self::target(frame) | Self::WRITABLE)
+    }
+
+    /// Refers to a table somebody else owns; nothing below it is ever writable.
+    pub fn borrowed_table(frame: FrameNumber) -> Self {
+        Self(Self::target(frame) | Self::WRITABLE | Self::BORROWED)
+    }
+
+    /// Refers to a table of the kernel that user mode must not reach.
+    #[cfg(target_os = "none")]
+    pub fn supervisor_table(frame: FrameNumber) -> Self {
+        Self((Self::target(frame) | Self::WRITABLE | Self::BORROWED) & !Self::USER)
+    }
+
+    /// Maps a page this address space owns.
+    pub fn owned_page(frame: FrameNumber, protection: Protection) -> Self {
+        let rights = match protection {
+            Protection::Read => Self::NO_EXECUTE,
+            Protection::ReadWrite => Self::NO_EXECUTE | Self::WRITABLE,
+            Protection::ReadExecute => 0,
+        };
+        Self(Self::target(frame) | Self::DIRTY | rights)
+    }
+
+    /// Maps a page somebody else owns. Never writable, whatever the region allows: a write copies.
+    pub fn borrowed_page(frame: FrameNumber, protection: Protection) -> Self {
+        let rights =
+            if protection == Protection::ReadExecute { 0 } else { Self::NO_EXECUTE };
+        Self(Self::target(frame) | Self::DIRTY | Self::BORROWED | rights)
+    }
+
+    /// The same target with the rights of `protection`; borrowed pages stay read-only.
+    pub fn with_protection(self, protection: Protection) -> Self {
+        let Some(frame) = self.frame() else { return self };
+        if self.is_borrowed() {
+            Self::borrowed_page(frame, protection)
+        } else {
+            Self::owned_page(frame, protection)
+        }
+    }
+
+    pub fn is_present(self) -> bool {
+        self.0 & Self::PRESENT != 0
+    }
+
+    pub fn is_borrowed(self) -> bool {
+        self.0 & Self::BORROWED != 0
+    }
+
+    pub fn is_writable(self) -> bool {
+        self.0 & Self::WRITABLE != 0
+    }
+
+    pub fn frame(self) -> Option<FrameNumber> {
+        if !self.is_present() {
+            return None;
+        }
+        let number = (self.0 & Self::ADDRESS) / PAGE_LEN as u64;
+        FrameNumber::new(u32::try_from(number).ok()?)
+    }
+}
+
+/// Entries in one table.
+pub(super) const ENTRIES: usize = 512;
+
+/// A page table in a frame.
+pub(super) struct Table([AtomicU64; ENTRIES]);
+
+impl Table {
+    /// # Safety
+    /// `frame` is a page table, alive for as long as the result is used.
+    pub unsafe fn at<'a>(frame: FrameNumber) -> &'a Self {
+        // SAFETY: the caller vouches for the frame; a page is aligned and every bit pattern is valid.
+        unsafe { &*frame_pointer(frame).cast() }
+    }
+
+    pub fn get(&self, index: usize) -> Entry {
+        Entry(self.0[index].load(Ordering::Relaxed))
+    }
+
+    pub fn set(&self, index: usize, entry: Entry) {
+        self.0[index].store(entry.0, Ordering::Relaxed);
+    }
+
+    pub fn copy_from(&self, other: &Self) {
+        for index in 0..ENTRIES {
+            let entry = other.get(index);
+            if entry != Entry::EMPTY {
+                self.set(index, entry);
+            }
+        }
+    }
+}
+
+/// Index into the table of `level` (4 = root) for an address.
+pub(super) fn index(address: u64, level: u32) -> usize {
+    (address >> (12 + 9 * (level - 1))) as usize % ENTRIES
+}
+
+/// The leaf entry that maps `address`, following owned and borrowed tables alike.
+///
+/// # Safety
+/// `root` is the root of a page table whose tables are all alive.
+pub(super) unsafe fn leaf(root: FrameNumber, address: u64) -> Entry {
+    let mut frame = root;
+    for level in (2..=4).rev() {
+        // SAFETY: the caller vouches for the root; tables refer to live tables.
+        let entry = unsafe { Table::at(frame) }.get(index(address, level));
+        match entry.frame() {
+            Some(next) => frame = next,
+            None => return Entry::EMPTY,
+        }
+    }
+    // SAFETY: as above.
+    unsafe { Table::at(frame) }.get(index(address, 1))
+}

@@ -1,0 +1,150 @@
+//! What deploying makes of an image: its pages and finished page tables, shared by all instances.
+//!
+//! The file's own pages are mapped where they lie, since a segment's offset is congruent to its
+//! address; only the page in which file bytes end and zeroed memory begins is a copy. All leaves are
+//! read-only and marked borrowed: an instance that writes gets its own page then. The whole tree hangs
+//! off one level-3 table, so an instance takes an image of any size into its address space with one
+//! entry.
+
+use alloc::vec::Vec;
+
+use super::buffer::PageBuffer;
+use super::frames::{Frame, FrameNumber, OutOfFrames};
+use super::table::{Entry, Table, index};
+use crate::config::PAGE_LEN;
+use crate::image::{LoadPlan, Protection};
+
+/// A range of whole pages of an address space.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PageRange {
+    /// First address; a multiple of the page length.
+    pub start: u64,
+    /// Address after the last byte; a multiple of the page length.
+    pub end: u64,
+}
+
+/// One segment as instances see it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct TemplateSegment {
+    pub range: PageRange,
+    pub protection: Protection,
+}
+
+/// A deployed image, ready to be mapped. Immutable.
+#[derive(Debug)]
+pub struct Template {
+    code: PageBuffer,
+    entry: u64,
+    segments: Vec<TemplateSegment>,
+    // The level-3 table comes first; the rest are below it. Their entries refer to each other, to
+    // `code` and to `copies`.
+    tables: Vec<Frame>,
+    copies: Vec<Frame>,
+}
+
+// Images live below IMAGE_END, which one level-3 table covers.
+const _: () = assert!(action_abi::IMAGE_END <= 1 << 39);
+
+impl Template {
+    /// Builds the pages and tables for `plan`, which was made from the bytes of `code`.
+    ///
+    /// # Errors
+    /// [`OutOfFrames`] if memory runs out; everything taken is given back.
+    ///
+    /// # Panics
+    /// If `plan` does not lie within `code` and the image range; [`crate::image`] never makes such.
+    pub fn build(plan: &LoadPlan, code: PageBuffer) -> Result<Self, OutOfFrames> {
+        let mut template = Self {
+            code,
+            entry: plan.entry,
+            segments: Vec::new(),
+            tables: Vec::new(),
+            copies: Vec::new(),
+        };
+        template.tables.push(Frame::allocate()?);
+        for segment in &plan.segments {
+            let page = PAGE_LEN as u64;
+            let start = segment.address / page * page;
+            let end = (segment.address + segment.memory_len).next_multiple_of(page);
+            assert!(
+                start >= action_abi::IMAGE_START && end <= action_abi::IMAGE_END,
+                "the load plan is inside the image range"
+            );
+            let range = PageRange { start, end };
+            template.segments.push(TemplateSegment { range, protection: segment.protection });
+            let file_end = segment.address + segment.file_len;
+            let mut file_page = (segment.file_offset / page) as usize;
+            let mut address = start;
+            while address < file_end && segment.file_len > 0 {
+                let partial = file_end - address < page && segment.memory_len > segment.file_len;
+                let frame = if partial {
+                    template.copy_page(file_page, (file_end - address) as usize)?
+                } else {
+                    template.code.pages()[file_page].number()
+                };
+                template.map(address, Entry::borrowed_page(frame, segment.protection))?;
+                file_page += 1;
+                address += page;
+            }
+        }
+        Ok(template)
+    }
+
+    /// A copy of the first `len` bytes of a page of the file, zero behind them.
+    fn copy_page(&mut self, file_page: usize, len: usize) -> Result<FrameNumber, OutOfFrames> {
+        let mut copy = Frame::allocate()?;
+        copy.bytes_mut()[..len].copy_from_slice(&self.code.pages()[file_page].bytes()[..len]);
+        let number = copy.number();
+        self.copies.push(copy);
+        Ok(number)
+    }
+
+    fn map(&mut self, address: u64, entry: Entry) -> Result<(), OutOfFrames> {
+        let mut frame = self.tables[0].number();
+        for level in (2..=3).rev() {
+            // SAFETY: `frame` is one of `self.tables`, which live as long as the template.
+            let table = unsafe { Table::at(frame) };
+            let slot = index(address, level);
+            frame = match table.get(slot).frame() {
+                Some(next) => next,
+                None => {
+                    let next = Frame::allocate()?;
+                    let number = next.number();
+                    self.tables.push(next);
+                    table.set(slot, Entry::borrowed_table(number));
+                    number
+                }
+            };
+        }
+        // SAFETY: as above.
+        unsafe { Table::at(frame) }.set(index(address, 1), entry);
+        Ok(())
+    }
+
+    /// The image file.
+    #[must_use]
+    pub fn code(&self) -> &PageBuffer {
+        &self.code
+    }
+
+    /// Address of the first instruction.
+    #[must_use]
+    pub fn entry(&self) -> u64 {
+        self.entry
+    }
+
+    /// Frames the template holds: the file, copies and tables.
+    #[must_use]
+    pub fn frames(&self) -> usize {
+        self.code.pages().len() + self.copies.len() + self.tables.len()
+    }
+
+    pub(super) fn segments(&self) -> &[TemplateSegment] {
+        &self.segments
+    }
+
+    /// The level-3 table that covers the whole image range.
+    pub(super) fn table(&self) -> FrameNumber {
+        self.tables[0].number()
+    }
+}

@@ -1,0 +1,344 @@
+//! The HTTP connections: which socket carries which request, who waits for which completion.
+//!
+//! Every slot has a socket for good. A slot is closed, listening or open; enough of them are kept
+//! listening that a burst of connects finds one each, because a smoltcp socket takes one.
+
+use alloc::boxed::Box;
+use alloc::vec;
+use alloc::vec::Vec;
+
+use smoltcp::iface::{SocketHandle, SocketSet};
+use smoltcp::socket::tcp::{self, State};
+
+use crate::api::{self, Node, Now, Pending, Readiness, Reject, Reply};
+use crate::config::{
+    HEAP_RESERVE_LEN, IDLE_TIMEOUT_MS, LISTENING_MIN, PROGRESS_TIMEOUT_MS, RECEIVE_BUFFER_LEN,
+    REQUEST_TIMEOUT_MS, SEND_BUFFER_LEN,
+};
+use crate::dispatch::{Dispatcher, QueueFull, Ticket};
+use crate::http::connection::{Connection, Phase, Step};
+use crate::http::{self, Request};
+use crate::memory;
+use crate::observe::trace::{self, Event};
+use crate::random::Random;
+
+const NS_PER_MS: u64 = 1_000_000;
+/// How often time-outs are looked for while connections are open.
+const CHECK_INTERVAL_NS: u64 = 1_000 * NS_PER_MS;
+
+/// All connections, and the node they talk to.
+pub struct Connections<'a> {
+    port: u16,
+    slots_max: usize,
+    slots: Vec<Slot>,
+    listening: usize,
+    open: usize,
+    node: Node,
+    dispatcher: &'a Dispatcher,
+    random: Random,
+    next_check_ns: u64,
+}
+
+struct Slot {
+    socket: SocketHandle,
+    state: SlotState,
+    connection: Connection,
+    /// Counts requests, so that the completion of one cannot answer another.
+    generation: u32,
+    pending: Option<Pending>,
+    /// When bytes last moved.
+    progress_ns: u64,
+    /// When the current request began.
+    request_ns: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum SlotState {
+    Closed,
+    Listening,
+    Open,
+}
+
+impl<'a> Connections<'a> {
+    pub fn new(
+        port: u16,
+        slots_max: usize,
+        node: Node,
+        dispatcher: &'a Dispatcher,
+        random: Random,
+    ) -> Self {
+        Self {
+            port,
+            slots_max,
+            slots: Vec::with_capacity(slots_max),
+            listening: 0,
+            open: 0,
+            node,
+            dispatcher,
+            random,
+            next_check_ns: 0,
+        }
+    }
+
+    pub fn node(&self) -> &Node {
+        &self.node
+    }
+
+    pub fn node_mut(&mut self) -> &mut Node {
+        &mut self.node
+    }
+
+    /// Whether a further connection finds no socket.
+    pub fn is_full(&self) -> bool {
+        self.listening == 0
+    }
+
+    /// When time-outs must be looked for again.
+    pub fn next_check_ns(&self) -> Option<u64> {
+        (self.open > 0).then_some(self.next_check_ns)
+    }
+
+    /// Turns listening sockets that became connections into open slots, and makes new ones listen.
+    pub fn keep_listening(&mut self, sockets: &mut SocketSet<'static>) {
+        for (index, slot) in self.slots.iter_mut().enumerate() {
+            if slot.state == SlotState::Listening
+                && sockets.get::<tcp::Socket>(slot.socket).state() != State::Listen
+            {
+                slot.state = SlotState::Open;
+                self.listening -= 1;
+                self.open += 1;
+                trace::record(Event::Open, index as u64);
+            }
+        }
+        while self.listening < LISTENING_MIN && self.listen_on_one(sockets) {}
+    }
+
+    fn listen_on_one(&mut self, sockets: &mut SocketSet<'static>) -> bool {
+        let closed = self.slots.iter().position(|slot| slot.state == SlotState::Closed);
+        let index = match closed {
+            Some(index) => index,
+            None if self.slots.len() < self.slots_max => {
+                self.slots.push(Slot::new(sockets));
+                self.slots.len() - 1
+            }
+            None => return false,
+        };
+        let slot = &mut self.slots[index];
+        // A closed socket and a port that is not 0 are all `listen` asks for.
+        let listening = sockets.get_mut::<tcp::Socket>(slot.socket).listen(self.port).is_ok();
+        if listening {
+            slot.state = SlotState::Listening;
+            self.listening += 1;
+        }
+        listening
+    }
+
+    /// Hands out completions, serves every open connection, and enforces time-outs.
+    pub fn poll(&mut self, sockets: &mut SocketSet<'static>, now: Now) {
+        while let Some(completion) = self.dispatcher.completed() {
+            let Ticket { slot: index, generation } = completion.ticket;
+            let Some(slot) = self.slots.get_mut(index as usize) else { continue };
+            if slot.generation == generation
+                && let Some(pending) = slot.pending.take()
+            {
+                slot.connection.respond(api::complete(&pending, *completion, now));
+                slot.progress_ns = now.monotonic_ns;
+                trace::record(Event::Respond, u64::from(index));
+            }
+        }
+        let check = now.monotonic_ns >= self.next_check_ns;
+        for index in 0..self.slots.len() {
+            if self.slots[index].state == SlotState::Open {
+                self.serve(index, sockets, now);
+                if check {
+                    self.check_time(index, sockets, now);
+                }
+                self.close_if_done(index, sockets);
+            }
+        }
+        if check {
+            self.next_check_ns = now.monotonic_ns + CHECK_INTERVAL_NS;
+        }
+    }
+
+    /// Moves bytes and answers requests on one connection until nothing moves any more.
+    fn serve(&mut self, index: usize, sockets: &mut SocketSet<'static>, now: Now) {
+        let socket = sockets.get_mut::<tcp::Socket>(self.slots[index].socket);
+        loop {
+            let slot = &mut self.slots[index];
+            let sent = slot.send(socket);
+            let received = match slot.connection.phase() {
+                Phase::Idle | Phase::Receiving | Phase::Closing => slot.receive(socket),
+                Phase::Answering | Phase::Sending => None,
+            };
+            if sent || received.is_some() {
+                slot.progress_ns = now.monotonic_ns;
+            }
+            match received {
+                Some((Step::Request(request), _)) => self.answer(index, request, now),
+                Some((Step::Reject(reject), _)) => {
+                    let id = self.random.id();
+                    self.slots[index].connection.respond(api::malformed(reject, id));
+                }
+                Some((Step::More | Step::Continue, began)) => {
+                    if began {
+                        self.slots[index].request_ns = now.monotonic_ns;
+                    }
+                }
+                None if sent => {}
+                None => break,
+            }
+        }
+    }
+
+    fn answer(&mut self, index: usize, request: Request, now: Now) {
+        trace::record(Event::Request, index as u64);
+        let id = self.random.id();
+        let slot = &mut self.slots[index];
+        if memory::heap_free() < HEAP_RESERVE_LEN {
+            slot.connection.respond(api::overloaded(id));
+            return;
+        }
+        match api::handle(&mut self.node, request, now, id) {
+            Reply::Respond(response) => slot.connection.respond(response),
+            Reply::Invoke(admission) => {
+                slot.generation = slot.generation.wrapping_add(1);
+                let ticket = Ticket { slot: index as u32, generation: slot.generation };
+                let (invocation, pending) = admission.split(ticket);
+                match self.dispatcher.submit(Box::new(invocation)) {
+                    Ok(()) => slot.pending = Some(pending),
+                    Err(QueueFull(_)) => {
+                        slot.connection.respond(api::refuse(&pending, &Reject::QueueFull));
+                    }
+                }
+            }
+        }
+    }
+
+    fn check_time(&mut self, index: usize, sockets: &mut SocketSet<'static>, now: Now) {
+        let slot = &mut self.slots[index];
+        let socket = sockets.get_mut::<tcp::Socket>(slot.socket);
+        let still_ms = now.monotonic_ns.saturating_sub(slot.progress_ns) / NS_PER_MS;
+        let request_ms = now.monotonic_ns.saturating_sub(slot.request_ns) / NS_PER_MS;
+        match slot.connection.phase() {
+            // The action has its own deadline.
+            Phase::Answering => {}
+            Phase::Idle if still_ms >= IDLE_TIMEOUT_MS => socket.close(),
+            Phase::Receiving
+                if still_ms >= PROGRESS_TIMEOUT_MS || request_ms >= REQUEST_TIMEOUT_MS =>
+            {
+                let id = self.random.id();
+                slot.connection.respond(api::malformed(http::Reject::TooSlow, id));
+                slot.progress_ns = now.monotonic_ns;
+            }
+            Phase::Sending | Phase::Closing if still_ms >= IDLE_TIMEOUT_MS => socket.abort(),
+            _ => {}
+        }
+        let lingering = !matches!(socket.state(), State::Established | State::CloseWait);
+        if lingering && still_ms >= PROGRESS_TIMEOUT_MS {
+            socket.abort();
+        }
+    }
+
+    /// Closes what is answered or abandoned, and frees the slot of what is closed.
+    fn close_if_done(&mut self, index: usize, sockets: &mut SocketSet<'static>) {
+        let slot = &mut self.slots[index];
+        let socket = sockets.get_mut::<tcp::Socket>(slot.socket);
+        let finished = slot.connection.output().is_empty()
+            && match slot.connection.phase() {
+                Phase::Closing => true,
+                // The client said that nothing more will come.
+                Phase::Idle | Phase::Receiving => socket.state() == State::CloseWait,
+                Phase::Answering | Phase::Sending => false,
+            };
+        if finished {
+            socket.close();
+        }
+        // Waiting out a closed connection would hold its buffers for ten seconds; with every socket in
+        // use they are worth more to somebody else.
+        if socket.state() == State::TimeWait && self.listening < LISTENING_MIN {
+            socket.abort();
+        }
+        if socket.state() == State::Closed {
+            slot.reset();
+            self.open -= 1;
+            trace::record(Event::Close, index as u64);
+        }
+    }
+
+    /// Every answer from now on is its connection's last.
+    pub fn drain(&mut self) {
+        self.node.readiness = Readiness::Draining;
+        for slot in &mut self.slots {
+            slot.connection.close_after_response();
+        }
+    }
+
+    /// Whether nothing is being answered or sent any more.
+    pub fn is_drained(&self, sockets: &SocketSet<'static>) -> bool {
+        let busy = |slot: &Slot| {
+            slot.state == SlotState::Open
+                && (!matches!(slot.connection.phase(), Phase::Idle | Phase::Closing)
+                    || !slot.connection.output().is_empty()
+                    || sockets.get::<tcp::Socket>(slot.socket).send_queue() > 0)
+        };
+        self.dispatcher.outstanding() == 0 && !self.slots.iter().any(busy)
+    }
+}
+
+impl Slot {
+    fn new(sockets: &mut SocketSet<'static>) -> Self {
+        let buffer = |len: usize| tcp::SocketBuffer::new(vec![0; len]);
+        let mut socket =
+            tcp::Socket::new(buffer(RECEIVE_BUFFER_LEN), buffer(SEND_BUFFER_LEN));
+        // An answer leaves when it is complete; there is nothing to wait for.
+        socket.set_nagle_enabled(false);
+        let timeout = smoltcp::time::Duration::from_millis(IDLE_TIMEOUT_MS);
+        socket.set_timeout(Some(timeout));
+        Self {
+            socket: sockets.add(socket),
+            state: SlotState::Closed,
+            connection: Connection::new(),
+            generation: 0,
+            pending: None,
+            progress_ns: 0,
+            request_ns: 0,
+        }
+    }
+
+    /// Forgets the connection; a completion that still comes finds another generation.
+    fn reset(&mut self) {
+        self.state = SlotState::Closed;
+        self.connection = Connection::new();
+        self.generation = self.generation.wrapping_add(1);
+        self.pending = None;
+    }
+
+    /// Moves output into the socket. Returns whether anything moved.
+    fn send(&mut self, socket: &mut tcp::Socket<'static>) -> bool {
+        let mut moved = false;
+        while !self.connection.output().is_empty() && socket.can_send() {
+            match socket.send_slice(self.connection.output()) {
+                Ok(count) if count > 0 => self.connection.advance(count),
+                _ => break,
+            }
+            moved = true;
+        }
+        moved
+    }
+
+    /// Moves received bytes into the connection. Returns what they led to, and whether they began a
+    /// request; `None` if nothing moved.
+    fn receive(&mut self, socket: &mut tcp::Socket<'static>) -> Option<(Step, bool)> {
+        let was_idle = self.connection.phase() == Phase::Idle;
+        let connection = &mut self.connection;
+        let (count, step) = socket
+            .recv(|bytes| {
+                let (count, step) = connection.receive(bytes, api::body_len_max);
+                (count, (count, step))
+            })
+            .ok()?;
+        let began = was_idle && self.connection.phase() != Phase::Idle;
+        (count > 0 || !matches!(step, Step::More)).then_some((step, began))
+    }
+}

@@ -1,0 +1,157 @@
+//! Bound parameters and annotations: names with JSON values, kept as the text they are sent as.
+//!
+//! A parsed tree of a megabyte of JSON can take twenty; the text takes a megabyte. It is stored
+//! ready to be sent, with a small index beside it that finds a name in logarithmic time, so that
+//! merging parameters into a request costs time proportional to the request.
+
+use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use crate::memory::OutOfFrames;
+
+/// An ordered list of distinct names, each with a value. Names and values are JSON text; names are
+/// in one canonical spelling, so that equal names are equal text.
+#[derive(Debug, Default)]
+pub struct KeyValues {
+    // `{"key":NAME,"value":VALUE}` objects with commas between, in the order they were given.
+    items: Box<str>,
+    // Sorted by name.
+    index: Box<[Item]>,
+}
+
+/// Where a name and its value are in `items`.
+#[derive(Clone, Copy, Debug)]
+struct Item {
+    key: Span,
+    value: Span,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Span {
+    start: u32,
+    end: u32,
+}
+
+impl Span {
+    fn of(self, text: &str) -> &str {
+        text.get(self.start as usize..self.end as usize).unwrap_or_default()
+    }
+}
+
+impl KeyValues {
+    /// Nothing.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Stores names and values, both JSON text. Of equal names the last one counts.
+    ///
+    /// # Errors
+    /// [`OutOfFrames`] if the heap has no room.
+    ///
+    /// # Panics
+    /// If the text is longer than 4 GiB; requests are bounded far below.
+    pub fn from_items<K: AsRef<str>>(items: &[(K, &str)]) -> Result<Self, OutOfFrames> {
+        let last: BTreeMap<&str, usize> =
+            items.iter().enumerate().map(|(position, (key, _))| (key.as_ref(), position)).collect();
+        let kept = || {
+            let counts = |position, key| last.get(key).is_some_and(|kept| *kept == position);
+            let items = items.iter().map(|(key, value)| (key.as_ref(), *value)).enumerate();
+            items.filter(move |(position, (key, _))| counts(*position, *key)).map(|(_, item)| item)
+        };
+        let punctuation = r#"{"key":,"value":},"#.len();
+        let len: usize = kept().map(|(key, value)| key.len() + value.len() + punctuation).sum();
+        let mut text = String::new();
+        text.try_reserve_exact(len.saturating_sub(1)).map_err(|_| OutOfFrames)?;
+        let mut index = Vec::new();
+        index.try_reserve_exact(last.len()).map_err(|_| OutOfFrames)?;
+        for (key, value) in kept() {
+            if !text.is_empty() {
+                text.push(',');
+            }
+            text.push_str(r#"{"key":"#);
+            let key = push(&mut text, key);
+            text.push_str(r#","value":"#);
+            let value = push(&mut text, value);
+            text.push('}');
+            index.push(Item { key, value });
+        }
+        index.sort_unstable_by(|a, b| a.key.of(&text).cmp(b.key.of(&text)));
+        Ok(Self { items: text.into_boxed_str(), index: index.into_boxed_slice() })
+    }
+
+    /// The JSON objects with commas between, without the brackets of the array.
+    #[must_use]
+    pub fn items(&self) -> &str {
+        &self.items
+    }
+
+    /// How many names there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.index.len()
+    }
+
+    /// Whether there is no name.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.index.is_empty()
+    }
+
+    /// Position of a name, in the canonical JSON spelling, in the order of [`KeyValues::iter`].
+    #[must_use]
+    pub fn position(&self, key: &str) -> Option<usize> {
+        self.index.binary_search_by(|item| item.key.of(&self.items).cmp(key)).ok()
+    }
+
+    /// Names and values as JSON text, sorted by name.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.index.iter().map(|item| (item.key.of(&self.items), item.value.of(&self.items)))
+    }
+}
+
+/// Appends `piece` and says where it is.
+fn push(text: &mut String, piece: &str) -> Span {
+    let narrow = |offset: usize| u32::try_from(offset).expect("key-value text is below 4 GiB");
+    let start = narrow(text.len());
+    text.push_str(piece);
+    Span { start, end: narrow(text.len()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(items: &[(&str, &str)]) -> KeyValues {
+        KeyValues::from_items(items).expect("the heap has room")
+    }
+
+    #[test]
+    fn the_order_of_the_items_is_kept_and_the_last_of_equal_names_counts() {
+        let values = of(&[(r#""b""#, "1"), (r#""a""#, "2"), (r#""b""#, "[3]")]);
+        assert_eq!(values.items(), r#"{"key":"a","value":2},{"key":"b","value":[3]}"#);
+        assert_eq!(values.len(), 2);
+        let sorted: Vec<_> = values.iter().collect();
+        assert_eq!(sorted, [(r#""a""#, "2"), (r#""b""#, "[3]")]);
+        assert_eq!(values.position(r#""b""#), Some(1));
+        assert_eq!(values.position(r#""c""#), None);
+    }
+
+    #[test]
+    fn nothing_is_nothing() {
+        let values = of(&[]);
+        assert!(values.is_empty() && values.items().is_empty());
+        assert_eq!(values.position(r#""a""#), None);
+        assert!(KeyValues::new().is_empty());
+    }
+
+    #[test]
+    fn the_text_is_not_reallocated() {
+        let values = of(&[(r#""key""#, r#"{"x":"y"}"#)]);
+        assert_eq!(values.items(), r#"{"key":"key","value":{"x":"y"}}"#);
+        assert_eq!(values.position(r#""key""#), Some(0));
+    }
+}

@@ -1,0 +1,202 @@
+//! A core that runs invocations: take one, run it to completion, hand in its end, sleep.
+//!
+//! [`Worker::run`] is one invocation from its reservation to its outcome, on one page. The kernel gets
+//! the core back in between only when the action asks for something, breaks a rule or is interrupted;
+//! it then goes on with the same action or ends it, never with another.
+#![forbid(unsafe_code)]
+
+use alloc::boxed::Box;
+
+use crate::arch::interrupt::{self, Arrived};
+use crate::arch::user::{Stop, UserContext};
+use crate::arch::{area, clock};
+use crate::call::{self, After, Instance};
+use crate::config::{OVERHEAD_PAGES, PAGE_LEN};
+use crate::dispatch::{
+    Completion, Dispatcher, End, Exception, Fault, Invocation, Log, Timing,
+};
+use crate::memory::{AddressSpace, PageBuffer, Refusal, Reservation};
+use crate::observe::crash;
+use crate::observe::trace::{self, Event};
+use crate::random::Random;
+
+const PAGES_PER_MB: u64 = (1 << 20) / PAGE_LEN as u64;
+
+/// What a worker does when its action was interrupted: on a core that also serves the network, that.
+/// Returns when it wants to be called again at the latest, on the scale of [`clock::now_ns`].
+pub type OnInterrupt<'a> = &'a mut dyn FnMut(Arrived) -> Option<u64>;
+
+/// The worker of one core.
+pub struct Worker {
+    core: usize,
+    random: Random,
+}
+
+impl Worker {
+    /// The worker of the calling core.
+    #[must_use]
+    pub fn new() -> Self {
+        Self { core: area::core_id(), random: Random::from_hardware() }
+    }
+
+    /// Takes and runs invocations forever.
+    pub fn serve(&mut self, dispatcher: &Dispatcher) -> ! {
+        loop {
+            while self.step(dispatcher, &mut |_| None) {}
+            dispatcher.sleep_worker(self.core, interrupt::halt);
+            let _woken = Arrived::take();
+        }
+    }
+
+    /// Runs one invocation, if there is one. Returns whether there was.
+    pub fn step(&mut self, dispatcher: &Dispatcher, on_interrupt: OnInterrupt) -> bool {
+        let Some(invocation) = dispatcher.take(self.core) else { return false };
+        let completion = self.run(*invocation, on_interrupt);
+        dispatcher.complete(self.core, Box::new(completion));
+        true
+    }
+
+    /// Runs one invocation.
+    pub fn run(&mut self, invocation: Invocation, on_interrupt: OnInterrupt) -> Completion {
+        trace::record(Event::Start, invocation.id.0 as u64);
+        let taken_ns = clock::now_ns();
+        let mut completion = Completion {
+            id: invocation.id,
+            ticket: invocation.ticket,
+            end: End::NotStarted,
+            output: PageBuffer::new(),
+            log: Log::default(),
+            timing: Timing {
+                queue_ns: taken_ns.saturating_sub(invocation.admitted_ns),
+                ..Timing::default()
+            },
+            core: self.core as u32,
+        };
+        let pages = (invocation.limits.memory_mb * PAGES_PER_MB) as usize + OVERHEAD_PAGES;
+        let Ok(reservation) = Reservation::new(pages) else { return completion };
+        crash::set_running(invocation.id.0);
+        match self.load(invocation, reservation) {
+            Ok((mut instance, mut user, deadline_ns)) => {
+                completion.timing.started_ns = clock::now_ns();
+                completion.timing.load_ns = completion.timing.started_ns - taken_ns;
+                completion.end = execute(&mut instance, &mut user, deadline_ns, on_interrupt);
+                completion.timing.run_ns = clock::now_ns() - completion.timing.started_ns;
+                completion.output = instance.output;
+                completion.log = instance.log;
+            }
+            Err(fault) => completion.end = End::Fault(fault),
+        }
+        crash::set_running(0);
+        completion
+    }
+
+    /// Makes the address space and the register state. Returns also when the invocation must end.
+    fn load(
+        &mut self,
+        invocation: Invocation,
+        reservation: Reservation,
+    ) -> Result<(Instance, UserContext, u64), Fault> {
+        let Invocation { template, limits, input, environment, .. } = invocation;
+        let out_of_memory = |_: Refusal| Fault::Memory { memory_mb: limits.memory_mb, address: 0 };
+        let heap_len = limits.memory_mb << 20;
+        let entry = template.entry();
+        let mut space =
+            AddressSpace::new(template, input, heap_len, reservation).map_err(out_of_memory)?;
+        space.set_kernel_entry(area::kernel_entry());
+        let start_cycles = clock::cycles();
+        let start_ns = clock::to_ns(start_cycles);
+        let deadline_ns = start_ns + limits.timeout_ms * 1_000_000;
+        let mut context = action_abi::Context {
+            version: action_abi::ABI_VERSION,
+            len: size_of::<action_abi::Context>() as u32,
+            input: space.input_range(),
+            output: space.output_range(),
+            environment: action_abi::Range::default(),
+            heap: space.heap_range(heap_len),
+            stack: space.stack_range(),
+            memory_limit: heap_len,
+            deadline_ns,
+            clock: action_abi::Clock {
+                start_cycles,
+                start_ns,
+                scale: clock::scale(),
+                start_wall_ns: clock::wall_ns().unwrap_or(0),
+            },
+            random_seed: self.random.seed(),
+        };
+        let argument = space.context_address();
+        context.environment = action_abi::Range {
+            address: argument + size_of::<action_abi::Context>() as u64,
+            len: environment.len() as u64,
+        };
+        space.place_context(&context.to_bytes(), environment.as_bytes()).map_err(out_of_memory)?;
+        let stack = space.stack_range();
+        let user = UserContext::new(entry, stack.address + stack.len, argument);
+        trace::record(Event::Enter, entry);
+        let instance = Instance {
+            space,
+            log: Log::default(),
+            limits,
+            written: 0,
+            output: PageBuffer::new(),
+        };
+        Ok((instance, user, deadline_ns))
+    }
+}
+
+impl Default for Worker {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Runs the action until it ends, in whatever way.
+fn execute(
+    instance: &mut Instance,
+    user: &mut UserContext,
+    deadline_ns: u64,
+    on_interrupt: OnInterrupt,
+) -> End {
+    clock::set_alarm(deadline_ns);
+    let end = loop {
+        match user.run(&instance.space) {
+            Stop::Call { number, arguments } => {
+                trace::record(Event::Call, number);
+                match call::serve(instance, number, arguments) {
+                    After::Resume(result) => user.set_result(result),
+                    After::End(end) => break end,
+                }
+            }
+            Stop::PageFault { address, access } => {
+                trace::record(Event::Page, address);
+                let Err(refusal) = instance.space.resolve(address, access) else { continue };
+                let instruction = user.instruction();
+                break End::Fault(match refusal {
+                    Refusal::OutOfMemory => {
+                        Fault::Memory { memory_mb: instance.limits.memory_mb, address }
+                    }
+                    Refusal::StackOverflow => Fault::StackOverflow { address, instruction },
+                    _ => Fault::Page { access, address, instruction },
+                });
+            }
+            Stop::Exception { vector } => {
+                let exception =
+                    Exception::from_vector(vector).unwrap_or(Exception::GeneralProtection);
+                break End::Fault(Fault::Exception { exception, instruction: user.instruction() });
+            }
+            Stop::Interrupt => {
+                let again_ns = on_interrupt(Arrived::take());
+                if clock::now_ns() >= deadline_ns {
+                    let timeout_ms = instance.limits.timeout_ms;
+                    break End::Fault(Fault::Deadline { timeout_ms });
+                }
+                clock::set_alarm(again_ns.map_or(deadline_ns, |again_ns| again_ns.min(deadline_ns)));
+            }
+        }
+    };
+    clock::clear_alarm();
+    if let End::Fault(_) = end {
+        trace::record(Event::Fault, user.instruction());
+    }
+    end
+}
