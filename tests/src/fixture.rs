@@ -1,0 +1,218 @@
+//! Nodes for tests.
+
+use std::fs;
+use std::ops::Deref;
+use std::sync::LazyLock;
+use std::thread;
+use std::time::Duration;
+
+use hk::{Client, DeployOptions};
+use xtask::qemu::{Machine, Node};
+use xtask::workspace;
+
+use crate::{Connection, Response};
+
+/// How long a node may take to boot: emulated, with several others, on a busy computer.
+pub const BOOT_TIMEOUT: Duration = Duration::from_secs(180);
+
+/// A small machine with the built kernel: q35, 2 cores, 256 MiB, a free port.
+#[must_use]
+pub fn machine() -> Machine {
+    Machine::new(workspace::kernel()).memory_mib(256)
+}
+
+/// Boots a machine and waits until it is ready.
+///
+/// # Panics
+/// If that does not work, with the QEMU command and the end of the serial log.
+#[must_use]
+pub fn boot(machine: Machine) -> TestNode {
+    let ready = machine.boot().and_then(|node| {
+        node.wait_ready(BOOT_TIMEOUT)?;
+        Ok(node)
+    });
+    match ready {
+        Ok(node) => TestNode {
+            client: node.client(),
+            node,
+        },
+        Err(error) => panic!("{error}"),
+    }
+}
+
+/// The ELF file of a sample action.
+///
+/// # Panics
+/// If it was not built.
+#[must_use]
+pub fn sample(name: &str) -> Vec<u8> {
+    let file = workspace::actions().join(format!("{name}.elf"));
+    fs::read(&file).unwrap_or_else(|error| {
+        panic!(
+            "{}: {error}; build it with `cargo xtask build`",
+            file.display()
+        )
+    })
+}
+
+/// A running node. It is also a [`Node`], with serial log, power button and processor time.
+///
+/// Dropping it ends QEMU; dropping it in a panicking test first prints what is known.
+#[derive(Debug)]
+pub struct TestNode {
+    node: Node,
+    client: Client,
+}
+
+impl TestNode {
+    /// The client library, with the key of development nodes.
+    #[must_use]
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// Deploys a sample action under its own name.
+    ///
+    /// # Panics
+    /// If the node refuses it.
+    pub fn deploy(&self, name: &str) {
+        self.client
+            .deploy(name, &sample(name), &DeployOptions::default())
+            .unwrap_or_else(|error| panic!("deploying {name}: {error}"));
+    }
+
+    /// Deploys every sample action that was built.
+    ///
+    /// # Panics
+    /// If there are none, or the node refuses one.
+    #[must_use]
+    pub fn with_samples(self) -> Self {
+        let folder = workspace::actions();
+        let files = fs::read_dir(&folder).unwrap_or_else(|error| {
+            panic!(
+                "{}: {error}; build them with `cargo xtask build`",
+                folder.display()
+            )
+        });
+        for file in files {
+            let path = file.expect("the folder of actions can be listed").path();
+            if path.extension().is_some_and(|kind| kind == "elf") {
+                let name = path.file_stem().unwrap_or_default().to_string_lossy();
+                self.deploy(&name);
+            }
+        }
+        self
+    }
+
+    /// A connection for hand-made bytes.
+    ///
+    /// # Panics
+    /// If the node does not accept it.
+    #[must_use]
+    pub fn connect(&self) -> Connection {
+        Connection::open(self.node.address()).expect("the node accepts connections")
+    }
+
+    /// Sends one request on a connection of its own and returns the answer, whatever it is.
+    ///
+    /// `headers` are whole lines without their ends. `Host`, `Content-Length` for a body, and
+    /// `Connection: close` are added.
+    ///
+    /// # Panics
+    /// If there is no answer.
+    #[must_use]
+    pub fn request(&self, method: &str, target: &str, headers: &[&str], body: &[u8]) -> Response {
+        let mut request = format!("{method} {target} HTTP/1.1\r\nHost: node\r\n").into_bytes();
+        request.extend_from_slice(b"Connection: close\r\n");
+        for header in headers {
+            request.extend_from_slice(format!("{header}\r\n").as_bytes());
+        }
+        if !body.is_empty() {
+            request.extend_from_slice(format!("Content-Length: {}\r\n", body.len()).as_bytes());
+        }
+        request.extend_from_slice(b"\r\n");
+        request.extend_from_slice(body);
+        let mut connection = self.connect();
+        // A node that refuses early may close before it has read everything; the answer counts.
+        let _ = connection.send(&request);
+        connection
+            .receive_for(method)
+            .unwrap_or_else(|error| panic!("no answer to {method} {target}: {error}"))
+    }
+
+    /// `GET`, without key.
+    ///
+    /// # Panics
+    /// If there is no answer.
+    #[must_use]
+    pub fn get(&self, target: &str) -> Response {
+        self.request("GET", target, &[], &[])
+    }
+}
+
+impl Deref for TestNode {
+    type Target = Node;
+
+    fn deref(&self) -> &Node {
+        &self.node
+    }
+}
+
+impl Drop for TestNode {
+    fn drop(&mut self) {
+        report_if_panicking(&self.node);
+    }
+}
+
+/// A node that all tests of a file share; the first one that asks boots it.
+///
+/// Nothing drops a static, so QEMU ends with the test program, see [`xtask::lifeline`].
+#[derive(Debug)]
+pub struct SharedNode {
+    node: LazyLock<TestNode>,
+}
+
+impl SharedNode {
+    /// Describes how to boot the node.
+    #[must_use]
+    pub const fn new(boot: fn() -> TestNode) -> Self {
+        Self {
+            node: LazyLock::new(boot),
+        }
+    }
+
+    /// The running node.
+    ///
+    /// # Panics
+    /// If it does not boot, or did not when an earlier test asked.
+    #[must_use]
+    pub fn get(&'static self) -> Lease {
+        Lease { node: &self.node }
+    }
+}
+
+/// A test's use of a shared node. A test that panics while it holds one prints what is known.
+#[derive(Debug)]
+pub struct Lease {
+    node: &'static TestNode,
+}
+
+impl Deref for Lease {
+    type Target = TestNode;
+
+    fn deref(&self) -> &TestNode {
+        self.node
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        report_if_panicking(&self.node.node);
+    }
+}
+
+fn report_if_panicking(node: &Node) {
+    if thread::panicking() {
+        eprintln!("{}", node.report());
+    }
+}

@@ -1,0 +1,30 @@
+//! What system tests share: booting a node, and talking to it, politely and otherwise.
+//!
+//! A test that may share its node with others:
+//!
+//! ```no_run
+//! use system_tests::{SharedNode, boot, machine};
+//!
+//! static NODE: SharedNode = SharedNode::new(|| boot(machine()).with_samples());
+//!
+//! // #[test]
+//! fn hello_greets() {
+//!     let node = NODE.get();
+//!     let reply = node.client().call("hello", br#"{"name":"A"}"#).expect("an answer");
+//!     assert_eq!(reply.text(), r#"{"greeting":"Hello, A!"}"#);
+//! }
+//! ```
+//!
+//! A test that needs a machine of its own calls `boot(machine().cores(4))`. Either way a failing
+//! test prints the QEMU command and the end of the serial log, and no QEMU outlives the test
+//! program. [`Connection`] sends bytes no HTTP library would send.
+//!
+//! Kernel and actions are taken from the target folder: `cargo xtask test system` builds them.
+
+#![forbid(unsafe_code)]
+
+mod fixture;
+
+pub use fixture::{BOOT_TIMEOUT, Lease, SharedNode, TestNode, boot, machine, sample};
+pub use xtask::connection::{Connection, Response};
+pub use xtask::qemu::{Machine, MachineKind, Network, PowerOff};

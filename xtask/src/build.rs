@@ -1,0 +1,321 @@
+//! How the kernel and the actions are compiled.
+//!
+//! Cargo does the work; this module knows the flags and copies the results to the two places people
+//! and tests expect: `target/hostkernel.elf` and `target/actions/NAME.elf`.
+
+use std::env;
+use std::ffi::OsString;
+use std::fs;
+use std::io::{self, BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use serde_json::Value;
+
+use crate::lifeline;
+use crate::prerequisites::{ACTION_TARGET, KERNEL_TARGET};
+use crate::workspace;
+
+/// Cargo profile of actions.
+pub const ACTION_PROFILE: &str = "action";
+const ACTION_FLAGS_VARIABLE: &str = "CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUSTFLAGS";
+
+/// Why a build gave no result.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    /// Cargo did not start.
+    #[error("Cargo could not be started: {0}")]
+    NoCargo(io::Error),
+    /// Cargo failed; it has said why.
+    #[error("{what} did not build; the compiler's messages are above")]
+    Failed {
+        /// What was to be built.
+        what: String,
+    },
+    /// Cargo succeeded without producing a program.
+    #[error("{what} built, but it contains no program; an action needs a `src/main.rs`")]
+    NoProgram {
+        /// What was built.
+        what: String,
+    },
+    /// A result could not be put in its place, or a folder not be read.
+    #[error("{}: {cause}", .path.display())]
+    File {
+        /// The file or folder.
+        path: PathBuf,
+        /// What the operating system says.
+        cause: io::Error,
+    },
+}
+
+impl BuildError {
+    fn file(path: &Path) -> impl FnOnce(io::Error) -> Self {
+        move |cause| Self::File {
+            path: path.to_path_buf(),
+            cause,
+        }
+    }
+}
+
+/// A built program.
+#[derive(Clone, Debug)]
+pub struct Program {
+    /// Its name: that of the Cargo target.
+    pub name: String,
+    /// The ELF file.
+    pub file: PathBuf,
+}
+
+/// The Cargo that runs us, in the workspace root.
+#[must_use]
+pub fn cargo() -> Command {
+    let program = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut cargo = lifeline::command(program);
+    cargo.current_dir(workspace::root());
+    cargo
+}
+
+/// Compiler flags for actions: static programs at a fixed address, without a C library, linked by
+/// the linker that comes with Rust.
+#[must_use]
+pub fn action_flags() -> String {
+    [
+        "-Crelocation-model=static",
+        // Nothing is relocated at run time, so no page would be worth making read-only after it.
+        "-Crelro-level=off",
+        "-Clinker=rust-lld",
+        "-Clinker-flavor=ld.lld",
+        "-Clink-arg=--image-base=0x400000",
+        "-Clink-arg=-zseparate-loadable-segments",
+    ]
+    .join(" ")
+}
+
+/// Builds the kernel into `target/hostkernel.elf`.
+///
+/// # Errors
+/// [`BuildError`]
+pub fn kernel() -> Result<PathBuf, BuildError> {
+    kernel_with(&[], &workspace::target(), workspace::kernel())
+}
+
+/// Builds the kernel with its tests into `target/hostkernel-selftest.elf`.
+///
+/// # Errors
+/// [`BuildError`]
+pub fn test_kernel() -> Result<PathBuf, BuildError> {
+    // A target folder of its own: switching features back and forth would rebuild each time.
+    let target = workspace::target().join("selftest");
+    kernel_with(
+        &["--features", "selftest"],
+        &target,
+        workspace::test_kernel(),
+    )
+}
+
+fn kernel_with(options: &[&str], target: &Path, result: PathBuf) -> Result<PathBuf, BuildError> {
+    let mut command = cargo();
+    command
+        .args([
+            "build",
+            "--package",
+            "hostkernel",
+            "--bin",
+            "hostkernel",
+            "--release",
+        ])
+        .args(["--target", KERNEL_TARGET])
+        .args(options)
+        .arg("--target-dir")
+        .arg(target);
+    let built = programs(command, "The kernel")?;
+    let Some(program) = built.first() else {
+        return Err(BuildError::NoProgram {
+            what: "The kernel".to_owned(),
+        });
+    };
+    copy(&program.file, &result)?;
+    Ok(result)
+}
+
+/// Builds all sample actions into `target/actions/NAME.elf`, sorted by name.
+///
+/// # Errors
+/// [`BuildError`]
+pub fn actions() -> Result<Vec<Program>, BuildError> {
+    let packages = action_packages()?;
+    if packages.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut command = action_cargo("build", &workspace::target().join("action-build"));
+    for package in &packages {
+        command.arg("--package").arg(package);
+    }
+    let mut built = programs(command, "The sample actions")?;
+    for program in &mut built {
+        let result = workspace::actions().join(format!("{}.elf", program.name));
+        copy(&program.file, &result)?;
+        program.file = result;
+    }
+    built.sort_by(|one, other| one.name.cmp(&other.name));
+    Ok(built)
+}
+
+/// Builds the action crate in `folder`, which may lie anywhere.
+///
+/// # Errors
+/// [`BuildError`]
+pub fn action_crate(folder: &Path) -> Result<Program, BuildError> {
+    let folder = std::path::absolute(folder).map_err(BuildError::file(folder))?;
+    let inside = folder.starts_with(workspace::root().join("images"));
+    let target = if inside {
+        workspace::target().join("action-build")
+    } else {
+        folder.join("target")
+    };
+    let mut command = action_cargo("build", &target);
+    command
+        .arg("--manifest-path")
+        .arg(folder.join("Cargo.toml"));
+    let what = format!("The action in {}", workspace::display(&folder));
+    programs(command, &what)?
+        .into_iter()
+        .next()
+        .ok_or(BuildError::NoProgram { what })
+}
+
+/// Builds the QEMU plugin that counts instructions.
+///
+/// # Errors
+/// [`BuildError`]
+pub fn instruction_counter() -> Result<PathBuf, BuildError> {
+    let what = "The instruction counter";
+    let mut command = cargo();
+    command.args(["build", "--release", "--package", "instruction-counter"]);
+    let library = |message: &Value| {
+        if message["reason"] != "compiler-artifact" {
+            return None;
+        }
+        let files = message["filenames"]
+            .as_array()?
+            .iter()
+            .filter_map(Value::as_str);
+        let mut libraries = files.filter(|file| file.ends_with("libinstruction_counter.so"));
+        libraries.next().map(PathBuf::from)
+    };
+    let built = artifacts(command, what, library)?;
+    built
+        .into_iter()
+        .next()
+        .ok_or_else(|| BuildError::NoProgram {
+            what: what.to_owned(),
+        })
+}
+
+/// A Cargo command with everything an action's code needs.
+#[must_use]
+pub fn action_cargo(subcommand: &str, target: &Path) -> Command {
+    let mut command = cargo();
+    command
+        // By the environment, and with an explicit target: so the flags reach the action and not
+        // the build scripts and macros of its dependencies, which run on this computer.
+        .env(ACTION_FLAGS_VARIABLE, action_flags())
+        .env_remove("RUSTFLAGS")
+        .env_remove("CARGO_ENCODED_RUSTFLAGS")
+        .args([
+            subcommand,
+            "--profile",
+            ACTION_PROFILE,
+            "--target",
+            ACTION_TARGET,
+        ])
+        .arg("--target-dir")
+        .arg(target);
+    command
+}
+
+/// The packages under `images/`, by the name of their folder.
+///
+/// # Errors
+/// [`BuildError::File`] if the folder cannot be read.
+pub fn action_packages() -> Result<Vec<OsString>, BuildError> {
+    let images = workspace::root().join("images");
+    let mut packages = Vec::new();
+    for entry in fs::read_dir(&images).map_err(BuildError::file(&images))? {
+        let entry = entry.map_err(BuildError::file(&images))?;
+        if entry.path().join("Cargo.toml").is_file() {
+            packages.push(entry.file_name());
+        }
+    }
+    packages.sort();
+    Ok(packages)
+}
+
+/// Runs Cargo and collects the programs it produced.
+fn programs(command: Command, what: &str) -> Result<Vec<Program>, BuildError> {
+    artifacts(command, what, program)
+}
+
+/// Runs Cargo and collects what `pick` finds in its messages.
+fn artifacts<T>(
+    mut command: Command,
+    what: &str,
+    pick: impl Fn(&Value) -> Option<T>,
+) -> Result<Vec<T>, BuildError> {
+    command
+        .args(["--message-format", "json-render-diagnostics"])
+        .stdout(Stdio::piped());
+    let mut child = lifeline::spawn(command).map_err(BuildError::NoCargo)?;
+    let mut artifacts = Vec::new();
+    if let Some(messages) = child.pipes().stdout.take() {
+        // A line that is not UTF-8 or not JSON is not Cargo's.
+        for line in BufReader::new(messages).lines().map_while(Result::ok) {
+            artifacts.extend(serde_json::from_str(&line).ok().as_ref().and_then(&pick));
+        }
+    }
+    if child.wait().is_ok_and(|status| status.success()) {
+        Ok(artifacts)
+    } else {
+        Err(BuildError::Failed {
+            what: what.to_owned(),
+        })
+    }
+}
+
+/// The program a message of Cargo announces, if it announces one.
+fn program(message: &Value) -> Option<Program> {
+    if message["reason"] != "compiler-artifact" {
+        return None;
+    }
+    Some(Program {
+        name: message["target"]["name"].as_str()?.to_owned(),
+        file: message["executable"].as_str()?.into(),
+    })
+}
+
+/// Copies by way of a temporary name, so that nobody ever sees half a file.
+fn copy(from: &Path, to: &Path) -> Result<(), BuildError> {
+    if let Some(folder) = to.parent() {
+        fs::create_dir_all(folder).map_err(BuildError::file(folder))?;
+    }
+    let half = to.with_extension(format!("{}.tmp", std::process::id()));
+    fs::copy(from, &half).map_err(BuildError::file(&half))?;
+    fs::rename(&half, to).map_err(BuildError::file(to))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn only_artifacts_with_a_program_count() {
+        let library = json!({"reason": "compiler-artifact", "target": {"name": "serde"},
+            "executable": null});
+        assert!(program(&library).is_none());
+        let action = json!({"reason": "compiler-artifact", "target": {"name": "hello"},
+            "executable": "/t/hello"});
+        assert_eq!(program(&action).expect("a program").name, "hello");
+        assert!(program(&json!({"reason": "build-finished"})).is_none());
+    }
+}

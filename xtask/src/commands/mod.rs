@@ -1,0 +1,44 @@
+//! One file a command.
+
+pub mod bench;
+pub mod build;
+pub mod check;
+pub mod deploy;
+pub mod invoke;
+pub mod new;
+pub mod run;
+pub mod test;
+
+use clap::Args;
+
+/// Where the node is that a command talks to.
+#[derive(Args, Debug)]
+pub struct NodeArguments {
+    /// Address of the node.
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "HOSTKERNEL_URL",
+        default_value = "http://127.0.0.1:3233"
+    )]
+    url: String,
+    /// Key for the node, USER:PASSWORD; the public development key if absent.
+    #[arg(
+        long,
+        value_name = "KEY",
+        env = "HOSTKERNEL_KEY",
+        hide_env_values = true
+    )]
+    key: Option<String>,
+}
+
+impl NodeArguments {
+    /// A client for that node.
+    pub fn client(&self) -> hk::Client {
+        let client = hk::Client::new(&self.url);
+        match &self.key {
+            Some(key) => client.with_key(key),
+            None => client,
+        }
+    }
+}

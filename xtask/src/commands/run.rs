@@ -1,0 +1,219 @@
+//! `cargo xtask run`: from a fresh clone to a running node that has answered.
+
+use std::fs;
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use clap::Args;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use xtask::build::Program;
+use xtask::prerequisites::ensure_qemu;
+use xtask::qemu::{Accelerator, Machine, MachineKind, Node, PowerOff};
+use xtask::workspace;
+
+use super::build;
+use crate::interrupt::Interrupt;
+use crate::progress::{Spinner, say};
+
+/// How long to wait for news before looking at other things.
+const GLANCE: Duration = Duration::from_millis(200);
+/// How long an answer may take while the node is introduced.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
+/// The action that is called once, and its input.
+const FIRST_ACTION: &str = "hello";
+const FIRST_INPUT: &str = r#"{"name":"you"}"#;
+
+/// Build everything, boot a node in QEMU, deploy the sample actions, call one, and stay.
+///
+/// Installs what is missing: the Rust targets with rustup, QEMU with apt-get on Debian and Ubuntu.
+/// Ctrl-C powers the node off cleanly; a second one cuts its power.
+#[derive(Args, Debug)]
+pub struct Arguments {
+    /// Number of processor cores. Core 0 serves the network, the others run actions.
+    #[arg(long, value_name = "N", default_value_t = 2,
+        value_parser = clap::value_parser!(u32).range(1..=255))]
+    cores: u32,
+    /// Memory of the machine in MiB.
+    #[arg(long, value_name = "MIB", default_value_t = 512,
+        value_parser = clap::value_parser!(u32).range(16..))]
+    memory: u32,
+    /// Port of 127.0.0.1 at which the node is reached; 0 chooses a free one.
+    #[arg(long, default_value_t = xtask::qemu::NODE_PORT)]
+    port: u16,
+    /// Machine type: PCI Express, conventional PCI, or virtio over MMIO.
+    #[arg(long, default_value = "q35",
+        value_parser = PossibleValuesParser::new(["q35", "pc", "microvm"])
+            .try_map(|name| name.parse::<MachineKind>()))]
+    machine: MachineKind,
+    /// What runs the guest's instructions: KVM where it works, QEMU's emulator (tcg), or KVM.
+    #[arg(long, default_value = "auto",
+        value_parser = PossibleValuesParser::new(["auto", "tcg", "kvm"])
+            .try_map(|name| name.parse::<Accelerator>()))]
+    accel: Accelerator,
+    /// Words for the kernel's command line, for instance "ip=dhcp loglevel=debug".
+    #[arg(long, value_name = "WORDS", allow_hyphen_values = true)]
+    cmdline: Option<String>,
+    /// Wait before the first instruction for a debugger on this port of 127.0.0.1.
+    #[arg(long, value_name = "PORT", num_args = 0..=1, require_equals = true,
+        default_missing_value = "1234")]
+    gdb: Option<u16>,
+    /// Record every network frame in this file, for Wireshark or tcpdump.
+    #[arg(long, value_name = "FILE")]
+    pcap: Option<PathBuf>,
+    /// End after the first answer, with status 0.
+    #[arg(long)]
+    once: bool,
+    /// How long the node may take to become ready, in seconds.
+    #[arg(long, value_name = "SECONDS", default_value_t = 120)]
+    boot_timeout: u64,
+}
+
+/// Runs the command.
+pub fn run(arguments: &Arguments) -> Result<()> {
+    // What can be refused is refused before minutes of building.
+    machine(arguments).check()?;
+    ensure_qemu(say)?;
+    let actions = build::everything()?;
+
+    let interrupt = Interrupt::listen().context("signals cannot be received")?;
+    let node = machine(arguments).boot()?;
+    if let Some(port) = arguments.gdb {
+        say(&format!(
+            "The machine waits for a debugger: gdb {} -ex 'target remote 127.0.0.1:{port}'",
+            workspace::display(&workspace::kernel())
+        ));
+    }
+    wait_ready(&node, arguments, &interrupt)?;
+    let mut log = LogPrinter::default();
+    let result = introduce(&node, &actions).and_then(|()| {
+        if arguments.once {
+            return Ok(());
+        }
+        say("The node runs; its log follows. Ctrl-C powers it off.");
+        follow(&node, &mut log, &interrupt)
+    });
+    if let Err(error) = result {
+        bail!("{error:#}\n{}", node.report());
+    }
+    power_off(&node);
+    if arguments.once {
+        Ok(())
+    } else {
+        log.print(&node, Duration::ZERO)
+    }
+}
+
+fn machine(arguments: &Arguments) -> Machine {
+    let mut machine = Machine::new(workspace::kernel())
+        .kind(arguments.machine)
+        .cores(arguments.cores)
+        .memory_mib(arguments.memory)
+        .accelerator(arguments.accel)
+        .port(arguments.port);
+    if let Some(words) = &arguments.cmdline {
+        machine = machine.kernel_words(words);
+    }
+    if let Some(port) = arguments.gdb {
+        machine = machine.gdb(port);
+    }
+    if let Some(file) = &arguments.pcap {
+        machine = machine.capture(file);
+    }
+    machine
+}
+
+fn wait_ready(node: &Node, arguments: &Arguments, interrupt: &Interrupt) -> Result<()> {
+    let spinner = Spinner::new("Booting the node");
+    let timeout = match arguments.gdb {
+        // Whoever steps through the boot takes the time it takes.
+        Some(_) => Duration::from_secs(u64::from(u32::MAX)),
+        None => Duration::from_secs(arguments.boot_timeout),
+    };
+    node.wait_ready_unless(timeout, || {
+        spinner.detail(&node.serial_tail(1));
+        interrupt.raised()
+    })?;
+    Ok(())
+}
+
+/// Deploys the sample actions, calls the first one and shows how to go on.
+fn introduce(node: &Node, actions: &[Program]) -> Result<()> {
+    let client = node.client().with_timeout(ANSWER_TIMEOUT);
+    for action in actions {
+        let elf = fs::read(&action.file)
+            .with_context(|| format!("reading {}", workspace::display(&action.file)))?;
+        client
+            .deploy(&action.name, &elf, &hk::DeployOptions::default())
+            .with_context(|| format!("deploying {}", action.name))?;
+    }
+    let names: Vec<_> = actions.iter().map(|action| action.name.as_str()).collect();
+    say(&format!("Deployed {}", names.join(", ")));
+
+    let begin = Instant::now();
+    let reply = client.call(FIRST_ACTION, FIRST_INPUT.as_bytes())?;
+    let round_trip = begin.elapsed().as_secs_f64() * 1e3;
+    if reply.status != 200 {
+        bail!(
+            "{FIRST_ACTION} answered with status {}: {}",
+            reply.status,
+            reply.text().trim_end()
+        );
+    }
+    let mut out = io::stdout().lock();
+    writeln!(out, "\n  {FIRST_ACTION} → {}", reply.text().trim_end())?;
+    writeln!(out, "  {} (round trip {round_trip:.1} ms)\n", reply.timing)?;
+    writeln!(
+        out,
+        "  curl -d '{FIRST_INPUT}' {}/function/{FIRST_ACTION}\n",
+        node.base_url()
+    )?;
+    Ok(())
+}
+
+/// Prints the node's log until somebody or something ends it.
+fn follow(node: &Node, log: &mut LogPrinter, interrupt: &Interrupt) -> Result<()> {
+    loop {
+        log.print(node, GLANCE)?;
+        if interrupt.raised() {
+            return Ok(());
+        }
+        match node.exit_status() {
+            Some(status) if status.success() => return Ok(()),
+            Some(status) => bail!("QEMU ended by itself ({status})"),
+            None => {}
+        }
+    }
+}
+
+/// Remembers how much of the node's log was printed.
+#[derive(Default)]
+struct LogPrinter {
+    position: usize,
+}
+
+impl LogPrinter {
+    /// Prints what is new; waits for it up to `timeout`.
+    fn print(&mut self, node: &Node, timeout: Duration) -> Result<()> {
+        let chunk = node.serial_log().after(self.position, timeout);
+        self.position = chunk.next;
+        let mut out = io::stdout().lock();
+        out.write_all(chunk.text.as_bytes())
+            .and_then(|()| out.flush())
+            .context("printing the log")
+    }
+}
+
+fn power_off(node: &Node) {
+    let spinner = Spinner::new("Powering the node off");
+    let end = node.power_off();
+    drop(spinner);
+    match end {
+        PowerOff::Clean => say("The node has switched itself off."),
+        PowerOff::AlreadyOff => say("The node had switched itself off."),
+        PowerOff::Quit | PowerOff::Killed => {
+            say("The node did not react to its power button; its power was cut.");
+        }
+    }
+}

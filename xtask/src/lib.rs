@@ -1,0 +1,24 @@
+//! Everything around the kernel: building it, running it in QEMU, testing it, checking it.
+//!
+//! | module | what it knows |
+//! |---|---|
+//! | [`workspace`] | where sources and results lie |
+//! | [`prerequisites`] | what must be installed, and how to install it |
+//! | [`build`] | how the kernel and the actions are compiled |
+//! | [`qemu`] | a typed QEMU runner: [`qemu::Machine`] boots, [`qemu::Node`] runs |
+//! | [`connection`] | HTTP by hand, for requests no library would send |
+//! | [`lifeline`] | child processes that cannot outlive this one |
+//! | [`tidy`] | the rules of size and unsafe zones |
+//!
+//! The binary beside this library holds one file per command. The library is what the system tests
+//! build on: they boot nodes through the same code as `cargo xtask run`.
+
+#![forbid(unsafe_code)]
+
+pub mod build;
+pub mod connection;
+pub mod lifeline;
+pub mod prerequisites;
+pub mod qemu;
+pub mod tidy;
+pub mod workspace;

@@ -1,0 +1,51 @@
+//! `cargo xtask`: build, run, test and check hostkernel, and talk to a running node.
+
+#![forbid(unsafe_code)]
+
+mod commands;
+mod interrupt;
+mod progress;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Build, run, test and check hostkernel; deploy and invoke actions.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", max_term_width = 100)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Run(commands::run::Arguments),
+    Build(commands::build::Arguments),
+    Test(commands::test::Arguments),
+    Check(commands::check::Arguments),
+    Deploy(commands::deploy::Arguments),
+    Invoke(commands::invoke::Arguments),
+    New(commands::new::Arguments),
+    Bench(commands::bench::Arguments),
+}
+
+fn main() -> ExitCode {
+    let result = match Arguments::parse().command {
+        Command::Run(arguments) => commands::run::run(&arguments),
+        Command::Build(arguments) => commands::build::run(&arguments),
+        Command::Test(arguments) => commands::test::run(&arguments),
+        Command::Check(arguments) => commands::check::run(&arguments),
+        Command::Deploy(arguments) => commands::deploy::run(&arguments),
+        Command::Invoke(arguments) => commands::invoke::run(&arguments),
+        Command::New(arguments) => commands::new::run(&arguments),
+        Command::Bench(arguments) => commands::bench::run(&arguments),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

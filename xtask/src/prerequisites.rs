@@ -1,0 +1,216 @@
+//! What must be installed, and how to install it.
+//!
+//! Two things may be missing on a fresh machine: compiler targets, which rustup adds, and QEMU,
+//! which apt installs on Debian and Ubuntu. Everywhere else the error names the package.
+
+use std::env;
+use std::ffi::OsStr;
+use std::fs;
+use std::io;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::lifeline;
+use crate::qemu::QEMU_VARIABLE;
+
+/// QEMU's program.
+pub const QEMU: &str = "qemu-system-x86_64";
+/// Target of the kernel.
+pub const KERNEL_TARGET: &str = "x86_64-unknown-none";
+/// Target of the actions: hard-float, which the kernel's target is not.
+pub const ACTION_TARGET: &str = "x86_64-unknown-linux-gnu";
+
+/// How other package managers call QEMU: program to look for, and the command to install.
+const QEMU_ELSEWHERE: [(&str, &str); 4] = [
+    ("dnf", "sudo dnf install qemu-system-x86-core"),
+    ("pacman", "sudo pacman -S qemu-system-x86"),
+    ("zypper", "sudo zypper install qemu-x86"),
+    ("apk", "doas apk add qemu-system-x86_64"),
+];
+
+/// Why something is still missing.
+#[derive(Debug, thiserror::Error)]
+pub enum PrerequisiteError {
+    /// It can be installed, but only by hand.
+    #[error("{what} is missing; install it with `{install}` and try again")]
+    Install {
+        /// What is missing.
+        what: String,
+        /// The command to type.
+        install: String,
+    },
+    /// An installation command failed.
+    #[error("`{command}` failed{}; run it by hand to see why, then try again", 
+            .cause.as_ref().map(|error| format!(" ({error})")).unwrap_or_default())]
+    Failed {
+        /// The command.
+        command: String,
+        /// Why it could not even start.
+        cause: Option<io::Error>,
+    },
+}
+
+/// The first executable file of this name on the path. A name with a slash is a path already.
+#[must_use]
+pub fn find_program(name: impl AsRef<OsStr>) -> Option<PathBuf> {
+    let name = Path::new(name.as_ref());
+    if name.components().count() > 1 {
+        return is_executable(name).then(|| name.to_path_buf());
+    }
+    let path = env::var_os("PATH")?;
+    env::split_paths(&path)
+        .map(|folder| folder.join(name))
+        .find(|file| is_executable(file))
+}
+
+fn is_executable(file: &Path) -> bool {
+    fs::metadata(file).is_ok_and(|file| file.is_file() && file.permissions().mode() & 0o111 != 0)
+}
+
+/// Makes sure the compiler can build for all of `targets`. `say` hears what is about to be done.
+///
+/// # Errors
+/// [`PrerequisiteError`] if a target is missing and rustup cannot add it.
+pub fn ensure_targets(targets: &[&str], say: impl Fn(&str)) -> Result<(), PrerequisiteError> {
+    let libraries = compiler_libraries();
+    for target in targets {
+        if libraries
+            .as_ref()
+            .is_some_and(|folder| folder.join(target).join("lib").is_dir())
+        {
+            continue;
+        }
+        if find_program("rustup").is_none() {
+            return Err(PrerequisiteError::Install {
+                what: format!("the Rust standard library for {target}"),
+                install: format!("rustup target add {target}"),
+            });
+        }
+        say(&format!("Adding the Rust target {target} with rustup"));
+        run(&["rustup", "target", "add", target])?;
+    }
+    Ok(())
+}
+
+/// Where the compiler keeps its libraries, one folder a target.
+fn compiler_libraries() -> Option<PathBuf> {
+    let output = Command::new("rustc")
+        .args(["--print", "sysroot"])
+        .output()
+        .ok()?;
+    let sysroot = String::from_utf8(output.stdout).ok()?;
+    Some(Path::new(sysroot.trim()).join("lib/rustlib"))
+}
+
+/// Makes sure QEMU is installed. `say` hears what is about to be done.
+///
+/// # Errors
+/// [`PrerequisiteError`] if it is missing and cannot be installed from here.
+pub fn ensure_qemu(say: impl Fn(&str)) -> Result<(), PrerequisiteError> {
+    let chosen = env::var_os(QEMU_VARIABLE);
+    if find_program(chosen.as_deref().unwrap_or(OsStr::new(QEMU))).is_some() {
+        return Ok(());
+    }
+    if let Some(chosen) = chosen {
+        return Err(PrerequisiteError::Install {
+            what: format!("{} (named by {QEMU_VARIABLE})", chosen.display()),
+            install: format!("unset {QEMU_VARIABLE}"),
+        });
+    }
+    if find_program("apt-get").is_none() {
+        return Err(PrerequisiteError::Install {
+            what: QEMU.to_owned(),
+            install: install_elsewhere(|name| find_program(name).is_some()).to_owned(),
+        });
+    }
+    let install = [
+        "apt-get",
+        "install",
+        "-y",
+        "--no-install-recommends",
+        "qemu-system-x86",
+    ];
+    let root = become_root(&install)?;
+    let sudo = if root.contains(&"sudo") { "sudo " } else { "" };
+    say(&format!(
+        "QEMU is not installed; installing it with `{sudo}apt-get update && {sudo}{}`",
+        install.join(" ")
+    ));
+    let as_root = |words: &[&'static str]| run(&[root, words].concat());
+    as_root(&["apt-get", "update"])?;
+    as_root(&install)
+}
+
+fn install_elsewhere(exists: impl Fn(&str) -> bool) -> &'static str {
+    QEMU_ELSEWHERE
+        .iter()
+        .find(|(manager, _)| exists(manager))
+        .map_or(
+            "your package manager (look for qemu-system-x86)",
+            |(_, install)| install,
+        )
+}
+
+/// The words to put before a command that must run as root.
+fn become_root(command: &[&str]) -> Result<&'static [&'static str], PrerequisiteError> {
+    // Debian would otherwise stop to ask about keyboards and time zones.
+    const AS_ROOT: &[&str] = &["sudo", "env", "DEBIAN_FRONTEND=noninteractive"];
+    let own = fs::metadata("/proc/self").map(|process| process.uid());
+    if own.is_ok_and(|user| user == 0) {
+        return Ok(&AS_ROOT[1..]);
+    }
+    if find_program("sudo").is_some() {
+        return Ok(AS_ROOT);
+    }
+    Err(PrerequisiteError::Install {
+        what: QEMU.to_owned(),
+        install: format!("apt-get update && {} (as root)", command.join(" ")),
+    })
+}
+
+fn run(words: &[&str]) -> Result<(), PrerequisiteError> {
+    let failed = |cause| PrerequisiteError::Failed {
+        command: words.join(" "),
+        cause,
+    };
+    let [program, arguments @ ..] = words else {
+        return Err(failed(None));
+    };
+    let mut command = lifeline::command(program);
+    command.args(arguments);
+    // What an installer prints is for people; our own output stays clean for pipes.
+    command.stdout(io::stderr());
+    match lifeline::status(command) {
+        Ok(status) if status.success() => Ok(()),
+        Ok(_) => Err(failed(None)),
+        Err(error) => Err(failed(Some(error))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn programs_are_found_on_the_path_only() {
+        assert!(find_program("sh").is_some());
+        assert!(find_program("/bin/sh").is_some());
+        assert!(find_program("no-such-program-anywhere").is_none());
+        assert!(find_program("/").is_none());
+    }
+
+    #[test]
+    fn other_distributions_get_the_exact_package() {
+        assert!(install_elsewhere(|name| name == "dnf").contains("qemu-system-x86-core"));
+        assert!(install_elsewhere(|name| name == "apk").contains("apk add"));
+        assert!(install_elsewhere(|_| false).contains("package manager"));
+    }
+
+    #[test]
+    fn a_failing_command_is_named() {
+        let error = run(&["false"]).expect_err("false fails");
+        assert!(error.to_string().contains("`false` failed"), "{error}");
+        assert!(run(&["true"]).is_ok());
+    }
+}

@@ -1,0 +1,50 @@
+//! What people see while they wait: one line a step, and a spinner where something moves.
+//!
+//! All of it goes to stderr, so that stdout carries results only. Where stderr is not a terminal
+//! the spinner disappears and the lines remain.
+
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+const TICK: Duration = Duration::from_millis(100);
+
+/// Announces a step.
+pub fn say(message: &str) {
+    eprintln!("» {message}");
+}
+
+/// A spinner with the time a step takes. It disappears when dropped.
+pub struct Spinner {
+    bar: ProgressBar,
+}
+
+impl Spinner {
+    /// Starts turning.
+    pub fn new(message: &str) -> Self {
+        let bar = ProgressBar::new_spinner();
+        if bar.is_hidden() {
+            say(message);
+        }
+        // A template that does not parse leaves the default style, which serves as well.
+        if let Ok(style) =
+            ProgressStyle::with_template("{spinner} {prefix} ({elapsed}) {wide_msg:.dim}")
+        {
+            bar.set_style(style);
+        }
+        bar.set_prefix(message.to_owned());
+        bar.enable_steady_tick(TICK);
+        Self { bar }
+    }
+
+    /// Shows what is going on at the moment, next to the step's name.
+    pub fn detail(&self, detail: &str) {
+        self.bar.set_message(detail.to_owned());
+    }
+}
+
+impl Drop for Spinner {
+    fn drop(&mut self) {
+        self.bar.finish_and_clear();
+    }
+}

@@ -1,0 +1,416 @@
+//! The description of a virtual machine, and how it becomes a QEMU command line.
+
+use std::ffi::OsString;
+use std::net::TcpListener;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use super::{Accelerator, Engine, NODE_PORT, Node, QemuError};
+
+/// How often another free port is tried when somebody else was quicker.
+const FREE_PORT_ATTEMPTS: u32 = 8;
+
+/// QEMU's machine types that the kernel supports.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum MachineKind {
+    /// PCI Express, the default.
+    #[default]
+    Q35,
+    /// Conventional PCI, as old clouds show it.
+    Pc,
+    /// No PCI: virtio over MMIO, found through ACPI.
+    Microvm,
+}
+
+impl MachineKind {
+    /// The name QEMU and people use.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Q35 => "q35",
+            Self::Pc => "pc",
+            Self::Microvm => "microvm",
+        }
+    }
+
+    // Without option ROM: nobody boots from this network, and the ROM is a package of its own.
+    const fn default_nic(self) -> &'static str {
+        match self {
+            Self::Q35 | Self::Pc => "virtio-net-pci,romfile=",
+            Self::Microvm => "virtio-net-device",
+        }
+    }
+}
+
+impl FromStr for MachineKind {
+    type Err = String;
+
+    fn from_str(word: &str) -> Result<Self, String> {
+        match word {
+            "q35" => Ok(Self::Q35),
+            "pc" => Ok(Self::Pc),
+            "microvm" => Ok(Self::Microvm),
+            _ => Err("expected q35, pc or microvm".to_owned()),
+        }
+    }
+}
+
+/// How the machine reaches the network.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Network {
+    /// Without a network card.
+    None,
+    /// QEMU's user-mode network and the card that fits the machine type.
+    #[default]
+    User,
+    /// QEMU's user-mode network and this card: a QEMU device with its properties, without `netdev`.
+    UserWith(String),
+}
+
+/// A virtual machine that is not running yet. The setters return the machine, so that a
+/// description reads as one expression.
+#[derive(Clone, Debug)]
+pub struct Machine {
+    kernel: PathBuf,
+    kind: MachineKind,
+    cores: u32,
+    memory_mib: u32,
+    accelerator: Accelerator,
+    cpu: Option<String>,
+    words: Vec<String>,
+    network: Network,
+    port: u16,
+    forwards: Vec<(u16, u16)>,
+    gdb_port: Option<u16>,
+    capture: Option<PathBuf>,
+    debug_exit: bool,
+    reboots: bool,
+    arguments: Vec<OsString>,
+}
+
+impl Machine {
+    /// A q35 machine with 2 cores and 512 MiB, reachable at a free port of 127.0.0.1.
+    pub fn new(kernel: impl Into<PathBuf>) -> Self {
+        Self {
+            kernel: kernel.into(),
+            kind: MachineKind::default(),
+            cores: 2,
+            memory_mib: 512,
+            accelerator: Accelerator::default(),
+            cpu: None,
+            words: Vec::new(),
+            network: Network::default(),
+            port: 0,
+            forwards: Vec::new(),
+            gdb_port: None,
+            capture: None,
+            debug_exit: false,
+            reboots: false,
+            arguments: Vec::new(),
+        }
+    }
+
+    /// Machine type.
+    #[must_use]
+    pub fn kind(mut self, kind: MachineKind) -> Self {
+        self.kind = kind;
+        self
+    }
+
+    /// Number of processor cores.
+    #[must_use]
+    pub fn cores(mut self, cores: u32) -> Self {
+        self.cores = cores;
+        self
+    }
+
+    /// Amount of memory in MiB.
+    #[must_use]
+    pub fn memory_mib(mut self, memory_mib: u32) -> Self {
+        self.memory_mib = memory_mib;
+        self
+    }
+
+    /// Which engine runs the instructions.
+    #[must_use]
+    pub fn accelerator(mut self, accelerator: Accelerator) -> Self {
+        self.accelerator = accelerator;
+        self
+    }
+
+    /// QEMU's processor model with flags. The default shows all the engine can do.
+    #[must_use]
+    pub fn cpu(mut self, model: impl Into<String>) -> Self {
+        self.cpu = Some(model.into());
+        self
+    }
+
+    /// Appends words to the kernel's command line.
+    #[must_use]
+    pub fn kernel_words(mut self, words: impl Into<String>) -> Self {
+        self.words.push(words.into());
+        self
+    }
+
+    /// Network card.
+    #[must_use]
+    pub fn network(mut self, network: Network) -> Self {
+        self.network = network;
+        self
+    }
+
+    /// The port of 127.0.0.1 at which the node's HTTP port appears. 0 chooses a free one.
+    #[must_use]
+    pub fn port(mut self, port: u16) -> Self {
+        self.port = port;
+        self
+    }
+
+    /// Forwards another port of 127.0.0.1 to a port of the node.
+    #[must_use]
+    pub fn forward(mut self, host_port: u16, node_port: u16) -> Self {
+        self.forwards.push((host_port, node_port));
+        self
+    }
+
+    /// Waits before the first instruction for a debugger on this port of 127.0.0.1.
+    #[must_use]
+    pub fn gdb(mut self, port: u16) -> Self {
+        self.gdb_port = Some(port);
+        self
+    }
+
+    /// Records every frame the card sends and receives in a pcap file.
+    #[must_use]
+    pub fn capture(mut self, file: impl Into<PathBuf>) -> Self {
+        self.capture = Some(file.into());
+        self
+    }
+
+    /// Lets the kernel end QEMU with a status of its choice, as the in-kernel tests do.
+    #[must_use]
+    pub fn debug_exit(mut self) -> Self {
+        self.debug_exit = true;
+        self
+    }
+
+    /// Lets a reset start the kernel again. Without this a reset, also one by triple fault, ends
+    /// QEMU, so that a boot loop cannot look like a slow boot.
+    #[must_use]
+    pub fn reboots(mut self) -> Self {
+        self.reboots = true;
+        self
+    }
+
+    /// Appends an argument to QEMU's command line as it is.
+    #[must_use]
+    pub fn argument(mut self, argument: impl Into<OsString>) -> Self {
+        self.arguments.push(argument.into());
+        self
+    }
+
+    /// Whether this computer could boot the machine at this moment: for those who want to know
+    /// before they spend time on building a kernel.
+    ///
+    /// # Errors
+    /// [`QemuError::NoKvm`] or [`QemuError::PortTaken`].
+    pub fn check(&self) -> Result<(), QemuError> {
+        self.accelerator.resolve()?;
+        if self.port != 0 && TcpListener::bind(("127.0.0.1", self.port)).is_err() {
+            return Err(QemuError::PortTaken { port: self.port });
+        }
+        Ok(())
+    }
+
+    /// Starts QEMU. Returns as soon as the machine runs, long before the node is ready.
+    ///
+    /// # Errors
+    /// See [`QemuError`]; among them a missing QEMU or kernel, a taken port, and QEMU refusing the
+    /// machine.
+    pub fn boot(self) -> Result<Node, QemuError> {
+        self.check()?;
+        if !self.kernel.is_file() {
+            return Err(QemuError::NoKernel(self.kernel));
+        }
+        let engine = self.accelerator.resolve()?;
+        if self.network == Network::None {
+            return Node::start(&self.plan(engine, 0), None);
+        }
+        if self.port != 0 {
+            return Node::start(&self.plan(engine, self.port), Some(self.port));
+        }
+        // Between choosing a free port and QEMU's taking it, another process may be quicker.
+        let mut attempts = 0;
+        loop {
+            attempts += 1;
+            let port = free_port().map_err(|cause| QemuError::Spawn { cause })?;
+            match Node::start(&self.plan(engine, port), Some(port)) {
+                Err(QemuError::PortTaken { .. }) if attempts < FREE_PORT_ATTEMPTS => {}
+                result => return result,
+            }
+        }
+    }
+
+    /// QEMU's arguments, without those that connect its streams to us.
+    fn plan(&self, engine: Engine, port: u16) -> Plan {
+        let mut plan = Plan::default();
+        let machine = match self.kind {
+            // Without ACPI there would be no power button and no list of cores.
+            MachineKind::Microvm => "microvm,acpi=on",
+            kind => kind.name(),
+        };
+        plan.option("-machine", machine);
+        plan.option("-accel", engine.name());
+        plan.option("-cpu", self.cpu.as_deref().unwrap_or(engine.default_cpu()));
+        plan.option("-smp", self.cores.to_string());
+        plan.option("-m", format!("{}M", self.memory_mib));
+        plan.flag("-nodefaults");
+        plan.flag("-no-user-config");
+        plan.option("-display", "none");
+        if !self.reboots {
+            plan.flag("-no-reboot");
+        }
+        plan.option("-kernel", &self.kernel);
+        if !self.words.is_empty() {
+            plan.option("-append", self.words.join(" "));
+        }
+        self.plan_network(&mut plan, port);
+        if self.debug_exit {
+            plan.option("-device", "isa-debug-exit,iobase=0xf4,iosize=4");
+        }
+        if let Some(port) = self.gdb_port {
+            plan.option("-gdb", format!("tcp:127.0.0.1:{port}"));
+            plan.flag("-S");
+        }
+        plan.arguments.extend(self.arguments.iter().cloned());
+        plan
+    }
+
+    fn plan_network(&self, plan: &mut Plan, port: u16) {
+        let device = match &self.network {
+            Network::None => return,
+            Network::User => self.kind.default_nic(),
+            Network::UserWith(device) => device,
+        };
+        let mut user = "user,id=net0".to_owned();
+        for (host_port, node_port) in [(port, NODE_PORT)].iter().chain(&self.forwards) {
+            user.push_str(&format!(",hostfwd=tcp:127.0.0.1:{host_port}-:{node_port}"));
+        }
+        plan.option("-netdev", user);
+        plan.option("-device", format!("{device},netdev=net0"));
+        if let Some(file) = &self.capture {
+            let mut object = OsString::from("filter-dump,id=pcap,netdev=net0,file=");
+            // A comma separates QEMU's options; doubled it stands for itself.
+            object.push(file.to_string_lossy().replace(',', ",,"));
+            plan.option("-object", object);
+        }
+    }
+}
+
+/// The arguments QEMU gets.
+#[derive(Debug, Default)]
+pub(super) struct Plan {
+    pub(super) arguments: Vec<OsString>,
+}
+
+impl Plan {
+    fn flag(&mut self, name: &str) {
+        self.arguments.push(name.into());
+    }
+
+    fn option(&mut self, name: &str, value: impl Into<OsString>) {
+        self.arguments.push(name.into());
+        self.arguments.push(value.into());
+    }
+}
+
+/// A port of 127.0.0.1 that nobody listens on at this moment.
+fn free_port() -> std::io::Result<u16> {
+    Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(machine: &Machine, port: u16) -> String {
+        let plan = machine.plan(Engine::Tcg, port);
+        let words: Vec<_> = plan
+            .arguments
+            .iter()
+            .map(|word| word.to_string_lossy())
+            .collect();
+        words.join(" ")
+    }
+
+    #[test]
+    fn the_default_is_a_q35_with_one_forwarded_port() {
+        let words = words(&Machine::new("k.elf"), 4000);
+        assert!(
+            words.contains("-machine q35 -accel tcg -cpu max -smp 2 -m 512M"),
+            "{words}"
+        );
+        assert!(
+            words.contains("user,id=net0,hostfwd=tcp:127.0.0.1:4000-:3233 "),
+            "{words}"
+        );
+        assert!(
+            words.contains("-device virtio-net-pci,romfile=,netdev=net0"),
+            "{words}"
+        );
+        assert!(!words.contains("-append"), "{words}");
+    }
+
+    #[test]
+    fn microvm_keeps_acpi_and_has_its_own_card() {
+        let words = words(&Machine::new("k.elf").kind(MachineKind::Microvm), 1);
+        assert!(words.contains("-machine microvm,acpi=on"), "{words}");
+        assert!(
+            words.contains("-device virtio-net-device,netdev=net0"),
+            "{words}"
+        );
+    }
+
+    #[test]
+    fn every_option_reaches_qemu() {
+        let machine = Machine::new("k.elf")
+            .cpu("qemu64,+smep")
+            .kernel_words("ip=dhcp")
+            .kernel_words("log=json")
+            .forward(99, 98)
+            .gdb(1234)
+            .capture("a,b.pcap")
+            .debug_exit()
+            .argument("-icount")
+            .argument("shift=0");
+        let words = words(&machine, 1);
+        for expected in [
+            "-cpu qemu64,+smep",
+            "-append ip=dhcp log=json",
+            "hostfwd=tcp:127.0.0.1:99-:98",
+            "-gdb tcp:127.0.0.1:1234 -S",
+            "-object filter-dump,id=pcap,netdev=net0,file=a,,b.pcap",
+            "-device isa-debug-exit,iobase=0xf4,iosize=4",
+            "-no-reboot",
+            "-icount shift=0",
+        ] {
+            assert!(words.contains(expected), "{expected} not in {words}");
+        }
+    }
+
+    #[test]
+    fn a_machine_without_network_has_no_card() {
+        assert!(!words(&Machine::new("k.elf").network(Network::None), 0).contains("net0"));
+    }
+
+    #[test]
+    fn a_taken_port_is_named() {
+        let holder = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
+        let port = holder.local_addr().expect("an address").port();
+        let error = Machine::new("/proc/self/exe")
+            .port(port)
+            .boot()
+            .expect_err("taken");
+        assert!(matches!(error, QemuError::PortTaken { port: named } if named == port));
+    }
+}

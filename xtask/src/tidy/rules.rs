@@ -1,0 +1,277 @@
+//! The rules, one function each.
+
+use std::path::Path;
+
+use super::Findings;
+use super::source::{self, Line, has_word};
+
+/// Longest file, tests not counted; and the length at which to think about splitting it.
+const FILE_LINES_MAX: usize = 800;
+const FILE_LINES_WARNED: usize = 500;
+/// Longest line of code, in characters.
+const COLUMNS_MAX: usize = 100;
+/// Longest README.
+const README_LINES_MAX: usize = 150;
+
+/// Where `unsafe` may stand: folders, or single files with the reason beside them.
+const UNSAFE_ZONES: [&str; 7] = [
+    "hostkernel/src/boot",
+    "hostkernel/src/arch",
+    "hostkernel/src/memory",
+    "hostkernel/src/device",
+    "action-abi/src/runtime",
+    // An action whose purpose is to misbehave.
+    "images/faults",
+    // A QEMU plugin is called from C.
+    "tests/instruction-counter",
+];
+
+/// The kernel's modules that decide and compute, and must say that they cannot do more.
+const SAFE_MODULES: [&str; 9] = [
+    "net", "http", "api", "registry", "image", "dispatch", "worker", "call", "observe",
+];
+const FORBID_UNSAFE: &str = "#![forbid(unsafe_code)]";
+
+/// What must not stay in code.
+const LEFT_BEHIND: [&str; 4] = ["todo!", "unimplemented!", "dbg!", "#[ignore"];
+/// What must not stay in code or comments. Split, so that this file does not contain them.
+const MARKS: [&str; 2] = [concat!("FIX", "ME"), concat!("X", "XX")];
+
+/// Whether any rule is about this file.
+pub fn has_rules(file: &Path) -> bool {
+    let kind = file.extension().and_then(|kind| kind.to_str());
+    matches!(kind, Some("rs" | "sh" | "ld" | "S")) || file.ends_with("README.md")
+}
+
+/// Applies the rules for one file.
+pub fn file(file: &Path, text: &str, findings: &mut Findings) {
+    if file.ends_with("README.md") {
+        readme(file, text, findings);
+        return;
+    }
+    columns(file, text, findings);
+    if file.extension().is_some_and(|kind| kind == "rs") {
+        let lines = source::lines(text);
+        header(file, text, findings);
+        size(file, &lines, findings);
+        unsafe_zone(file, &lines, findings);
+        left_behind(file, &lines, findings);
+    }
+}
+
+fn readme(file: &Path, text: &str, findings: &mut Findings) {
+    let lines = text.lines().count();
+    if lines > README_LINES_MAX {
+        let message = format!("{lines} lines, at most {README_LINES_MAX}; move detail to docs/");
+        findings.violation(file, 0, message);
+    }
+}
+
+fn columns(file: &Path, text: &str, findings: &mut Findings) {
+    for (index, line) in text.lines().enumerate() {
+        let columns = line.chars().count();
+        // An address cannot be broken.
+        if columns > COLUMNS_MAX && !line.contains("://") {
+            let message = format!("{columns} columns, at most {COLUMNS_MAX}");
+            findings.violation(file, index + 1, message);
+        }
+    }
+}
+
+fn header(file: &Path, text: &str, findings: &mut Findings) {
+    if !text.starts_with("//! ") {
+        findings.violation(
+            file,
+            1,
+            "opens without `//!` and a line that says what the file is",
+        );
+    }
+}
+
+fn size(file: &Path, lines: &[Line], findings: &mut Findings) {
+    if file.ends_with("tests.rs") {
+        return;
+    }
+    let lines = source::lines_without_tests(lines);
+    if lines > FILE_LINES_MAX {
+        let message = format!("{lines} lines without tests, at most {FILE_LINES_MAX}; split it");
+        findings.violation(file, 0, message);
+    } else if lines > FILE_LINES_WARNED {
+        findings.warning(
+            file,
+            format!("{lines} lines without tests; think about splitting it"),
+        );
+    }
+}
+
+fn unsafe_zone(file: &Path, lines: &[Line], findings: &mut Findings) {
+    if UNSAFE_ZONES.iter().any(|zone| file.starts_with(zone)) {
+        return;
+    }
+    for (index, line) in lines.iter().enumerate() {
+        if has_word(&line.code, "unsafe") {
+            let message = "`unsafe` outside the zones of xtask/src/tidy/rules.rs";
+            findings.violation(file, index + 1, message);
+        }
+    }
+}
+
+fn left_behind(file: &Path, lines: &[Line], findings: &mut Findings) {
+    for (index, line) in lines.iter().enumerate() {
+        for word in LEFT_BEHIND {
+            let macro_of_another_name = |at: usize| {
+                line.code[..at].ends_with(|letter: char| letter.is_alphanumeric() || letter == '_')
+            };
+            if line
+                .code
+                .find(word)
+                .is_some_and(|at| !macro_of_another_name(at))
+            {
+                findings.violation(file, index + 1, format!("`{word}` must not stay"));
+            }
+        }
+        for mark in MARKS {
+            if has_word(&line.code, mark) || has_word(&line.comment, mark) {
+                findings.violation(file, index + 1, format!("`{mark}` must not stay"));
+            }
+        }
+    }
+}
+
+/// Every module of [`SAFE_MODULES`] exists and forbids unsafe code.
+pub fn safe_modules(read: impl Fn(&Path) -> Option<String>, findings: &mut Findings) {
+    for module in SAFE_MODULES {
+        let paths = [
+            format!("hostkernel/src/{module}/mod.rs"),
+            format!("hostkernel/src/{module}.rs"),
+        ];
+        match paths
+            .iter()
+            .find_map(|path| Some((path, read(Path::new(path))?)))
+        {
+            None => {
+                let message = "a module on the list of safe modules does not exist";
+                findings.violation(Path::new(&paths[0]), 0, message);
+            }
+            Some((path, text)) if !text.lines().any(|line| line == FORBID_UNSAFE) => {
+                findings.violation(Path::new(path), 1, format!("lacks `{FORBID_UNSAFE}`"));
+            }
+            Some(_) => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn violations(path: &str, text: &str) -> Vec<String> {
+        let mut findings = Findings::default();
+        file(Path::new(path), text, &mut findings);
+        findings
+            .violations
+            .iter()
+            .map(ToString::to_string)
+            .collect()
+    }
+
+    #[track_caller]
+    fn one(path: &str, text: &str, expected: &str) {
+        let found = violations(path, text);
+        assert!(found.len() == 1 && found[0].contains(expected), "{found:?}");
+    }
+
+    #[test]
+    fn a_good_file_has_no_findings() {
+        let text = "//! Says \"unsafe\", not `unsafe`.\n\nfn f() {} // unsafe\n";
+        assert!(violations("client/src/lib.rs", text).is_empty());
+    }
+
+    #[test]
+    fn a_file_without_header_is_found() {
+        one("a/src/b.rs", "fn f() {}\n", "opens without");
+    }
+
+    #[test]
+    fn unsafe_is_found_outside_its_zones_only() {
+        let text = "//! a\nunsafe fn f() {}\n";
+        one(
+            "hostkernel/src/http/mod.rs",
+            text,
+            "http/mod.rs:2: `unsafe` outside",
+        );
+        one("hostkernel/src/memory_of_mine.rs", text, "outside");
+        assert!(violations("hostkernel/src/memory/frames.rs", text).is_empty());
+        assert!(violations("images/faults/src/main.rs", text).is_empty());
+    }
+
+    #[test]
+    fn a_long_file_is_found_and_its_tests_do_not_count() {
+        let code = "fn f() {}\n".repeat(FILE_LINES_MAX);
+        one("a.rs", &format!("//! a\n{code}"), "split it");
+        let tests = format!(
+            "//! a\n#[cfg(test)]\nmod tests {{\n{}}}\n",
+            code.replace("fn", "    fn")
+        );
+        assert!(violations("a.rs", &tests).is_empty());
+        let mut findings = Findings::default();
+        let warned = "fn f() {}\n".repeat(FILE_LINES_WARNED);
+        file(
+            Path::new("a.rs"),
+            &format!("//! a\n{warned}"),
+            &mut findings,
+        );
+        assert_eq!((findings.violations.len(), findings.warnings.len()), (0, 1));
+    }
+
+    #[test]
+    fn a_long_line_is_found() {
+        one("a.sh", &"x".repeat(COLUMNS_MAX + 1), "columns");
+        assert!(violations("a.sh", &"ä".repeat(COLUMNS_MAX)).is_empty());
+    }
+
+    #[test]
+    fn what_must_not_stay_is_found() {
+        for left in LEFT_BEHIND {
+            one(
+                "a.rs",
+                &format!("//! a\nfn f() {{ {left}() }}\n"),
+                "must not stay",
+            );
+            assert!(violations("a.rs", &format!("//! {left}\n")).is_empty());
+        }
+        for mark in MARKS {
+            one(
+                "a.rs",
+                &format!("//! a\n// {mark}: later\n"),
+                "must not stay",
+            );
+        }
+        assert!(violations("a.rs", "//! a\nfn f() { my_todo!() }\n").is_empty());
+    }
+
+    #[test]
+    fn a_long_readme_is_found() {
+        one(
+            "README.md",
+            &"x\n".repeat(README_LINES_MAX + 1),
+            "move detail",
+        );
+        assert!(violations("README.md", &"x\n".repeat(README_LINES_MAX)).is_empty());
+    }
+
+    #[test]
+    fn safe_modules_must_exist_and_forbid_unsafe() {
+        let found = |text: Option<&str>| {
+            let mut findings = Findings::default();
+            safe_modules(|_| text.map(str::to_owned), &mut findings);
+            findings.violations.len()
+        };
+        assert_eq!(found(Some("//! a\n\n#![forbid(unsafe_code)]\n")), 0);
+        assert_eq!(
+            found(Some("//! a\n// #![forbid(unsafe_code)]\n")),
+            SAFE_MODULES.len()
+        );
+        assert_eq!(found(None), SAFE_MODULES.len());
+    }
+}
