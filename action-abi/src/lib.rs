@@ -10,8 +10,8 @@
 //!
 //! and ends with one [`Call::Exit`]. A call is the `syscall` instruction with the number in `rax`
 //! and up to three arguments in `rdi`, `rsi`, `rdx`. On return `rax` holds the result, or minus a
-//! [`CallError`]; `rcx` and `r11` are overwritten by the instruction itself and every other register
-//! is preserved.
+//! [`CallError`]; `rcx` and `r11` are overwritten by the instruction itself and every other
+//! register is preserved.
 //!
 //! The smallest action reads its input where [`Context::input`] says, writes its result to where
 //! [`Context::output`] says, and makes a single call.
@@ -34,18 +34,20 @@ pub const NOTE_TYPE: u32 = 1;
 pub const PAGE_LEN: usize = 4096;
 /// Image segments must lie inside `IMAGE_START..IMAGE_END`; the pages below catch null pointers.
 pub const IMAGE_START: u64 = 0x1_0000;
-/// End of the range an image may occupy; everything above belongs to the kernel's choice of windows.
+/// End of the range an image may occupy; everything above belongs to the kernel's choice of
+/// windows.
 pub const IMAGE_END: u64 = 0x80_0000_0000;
 
 /// The calls an action can make. The numbers are part of the contract and never reused.
 #[repr(u64)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Call {
-    /// `exit(status, output_len)`: ends the invocation. The result is what [`Call::Write`] appended;
-    /// if nothing was appended it is the first `output_len` bytes of the output window.
+    /// `exit(status, output_len)`: ends the invocation. The result is what [`Call::Write`]
+    /// appended; if nothing was appended it is the first `output_len` bytes of the output window.
     Exit = 0,
-    /// `log(address, len, stream)`: appends bytes to the invocation's log. `stream` is a [`Stream`].
-    /// Returns how many were kept; the log is bounded, and what is over the bound is dropped.
+    /// `log(address, len, stream)`: appends bytes to the invocation's log. `stream` is a
+    /// [`Stream`]. Returns how many were kept; the log is bounded, and what is over the bound is
+    /// dropped.
     Log = 1,
     /// `write(address, len)`: appends bytes to the result, for those who do not fill the window
     /// themselves. Returns `len`.

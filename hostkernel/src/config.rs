@@ -1,7 +1,9 @@
-//! Every limit and size of the node, with compile-time checks between those that depend on each other.
+//! Every limit and size of the node, with compile-time checks between those that depend on each
+//! other.
 //!
-//! Units are last in the name: `_LEN` bytes, `_PAGES` pages of 4 KiB, `_NS` / `_MS` time, `_MAX` and
-//! `_MIN` inclusive bounds. A loop, queue or table over anything from outside refers to one of these.
+//! Units are last in the name: `_LEN` bytes, `_PAGES` pages of 4 KiB, `_NS` / `_MS` time, `_MAX`
+//! and `_MIN` inclusive bounds. A loop, queue or table over anything from outside refers to one of
+//! these.
 
 /// Smallest unit of mapping, in bytes.
 pub const PAGE_LEN: usize = action_abi::PAGE_LEN;
@@ -142,7 +144,8 @@ pub const TIMEOUT_MS_DEFAULT: u64 = 60_000;
 pub const MEMORY_MB_MIN: u64 = 1;
 /// See [`MEMORY_MB_MIN`].
 pub const MEMORY_MB_MAX: u64 = 512;
-/// Memory limit of an action that names none; less on a node where this is more than a worker's share.
+/// Memory limit of an action that names none; less on a node where this is more than a worker's
+/// share.
 pub const MEMORY_MB_DEFAULT: u64 = 256;
 /// Limit range and default for an action's log, in MB, as clients state it. The node keeps at most
 /// [`LOG_LEN_MAX`] whatever is stated.

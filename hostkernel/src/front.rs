@@ -5,9 +5,9 @@ use alloc::boxed::Box;
 use alloc::format;
 
 use crate::api::{ApiConfig, Node, Now, Readiness, Tenants};
-use crate::arch::interrupt::{self, ACPI, Arrived};
 use crate::arch::clock;
-use crate::config::{CONNECTIONS_HEAP_DIVISOR, CONNECTIONS_MAX, CONNECTION_LEN, PAGE_LEN};
+use crate::arch::interrupt::{self, ACPI, Arrived};
+use crate::config::{CONNECTION_LEN, CONNECTIONS_HEAP_DIVISOR, CONNECTIONS_MAX, PAGE_LEN};
 use crate::device::nic::Nic;
 use crate::device::power;
 use crate::dispatch::Dispatcher;
@@ -127,9 +127,12 @@ impl Front {
 }
 
 fn api_config(settings: &Settings, workers: usize) -> ApiConfig {
-    // What one invocation can have when every worker runs one.
-    let share = frames::available() / workers.max(1) * PAGE_LEN / (1 << 20);
-    let mut config = ApiConfig::development((share as u64).max(1));
+    let available_mb = (frames::available() * PAGE_LEN >> 20) as u64;
+    // One invocation may have most of the memory; those that name no limit fit on all workers at
+    // once and leave as much again for images and requests.
+    let mut config = ApiConfig::development((available_mb / 4 * 3).max(1));
+    let default_mb = (available_mb / 2 / workers.max(1) as u64).max(1);
+    config.limits_default.memory_mb = config.limits_default.memory_mb.min(default_mb);
     match &settings.auth {
         None => log::warn!("the public development key is in use; set hostkernel.auth=uuid:key"),
         Some(key) => {
@@ -142,8 +145,5 @@ fn api_config(settings: &Settings, workers: usize) -> ApiConfig {
 }
 
 fn now() -> Now {
-    Now {
-        monotonic_ns: clock::now_ns(),
-        wall_ms: clock::wall_ns().map_or(0, |ns| ns / 1_000_000),
-    }
+    Now { monotonic_ns: clock::now_ns(), wall_ms: clock::wall_ns().map_or(0, |ns| ns / 1_000_000) }
 }

@@ -70,10 +70,11 @@ extern "C" fn start_on_own_tables() -> ! {
     log::info!("cores: {cores} of {}", platform.processors.len().max(1));
     frames::hold_back_for(cores);
     let workers: Vec<usize> = if cores == 1 { vec![0] } else { (1..cores).collect() };
-    let dispatcher = DISPATCHER
-        .call_once(|| Dispatcher::new(&workers, 0, settings.queue_len, |core| {
+    let dispatcher = DISPATCHER.call_once(|| {
+        Dispatcher::new(&workers, 0, settings.queue_len, |core| {
             apic::send(smp::apic_id(core), interrupt::WAKE);
-        }));
+        })
+    });
     (1..cores).for_each(|core| apic::send(smp::apic_id(core), interrupt::WAKE));
     Front::new(nic, settings, dispatcher, cores == 1).serve()
 }

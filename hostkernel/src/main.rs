@@ -1,5 +1,5 @@
-//! The bare-metal binary: it links the library and gives Rust its panic handler. The first instruction
-//! is in [`hostkernel::boot`], the boot order in `init.rs`.
+//! The bare-metal binary: it links the library and gives Rust its panic handler. The first
+//! instruction is in [`hostkernel::boot`], the boot order in `init.rs`.
 #![cfg_attr(target_os = "none", no_std, no_main)]
 
 #[cfg(target_os = "none")]

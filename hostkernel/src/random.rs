@@ -1,6 +1,7 @@
 //! Random bytes: ChaCha20, seeded from what the processor has.
 //!
-//! Activation ids and the seeds of actions come from here, so they cannot be guessed from one another.
+//! Activation ids and the seeds of actions come from here, so they cannot be guessed from one
+//! another.
 #![forbid(unsafe_code)]
 
 use rand_chacha::ChaCha20Rng;

@@ -107,9 +107,9 @@ impl Settings {
                 self.port = port.ok_or("the port is a number from 1 to 65535")?;
             }
             "hostkernel.auth" => {
-                let valid = value.split_once(':').is_some_and(|(id, key)| {
-                    !id.is_empty() && !key.is_empty()
-                });
+                let valid = value
+                    .split_once(':')
+                    .is_some_and(|(id, key)| !id.is_empty() && !key.is_empty());
                 self.auth = Some(valid.then(|| value.to_string()).ok_or("the key is uuid:key")?);
             }
             "hostkernel.queue_len" => {

@@ -7,10 +7,18 @@ use std::thread;
 use std::time::Duration;
 
 use hk::{Client, DeployOptions};
+use serde_json::Value;
 use xtask::qemu::{Machine, Node};
 use xtask::workspace;
 
 use crate::{Connection, Response};
+
+/// Where actions are deployed.
+pub const ACTIONS: &str = "/api/v1/namespaces/_/actions";
+/// The header line with the key of development nodes, [`hk::GUEST_KEY`].
+pub const AUTHORIZATION: &str = "Authorization: Basic \
+    MjNiYzQ2YjEtNzFmNi00ZWQ1LThjNTQtODE2YWE0ZjhjNTAyOjEyM3pPM3haQ0xyTU42djJCS0sxZFhZRnBYbFBrY2NPRn\
+    FtMTJDZEFzTWdSVTRWck5aOWx5R1ZDR3VNREdJd1A=";
 
 /// How long a node may take to boot: emulated, with several others, on a busy computer.
 pub const BOOT_TIMEOUT: Duration = Duration::from_secs(180);
@@ -38,6 +46,22 @@ pub fn boot(machine: Machine) -> TestNode {
         },
         Err(error) => panic!("{error}"),
     }
+}
+
+/// The bytes of one request. `headers` are whole lines without their ends; `Host`, and for a body
+/// `Content-Length`, are added.
+#[must_use]
+pub fn request(method: &str, target: &str, headers: &[&str], body: &[u8]) -> Vec<u8> {
+    let mut request = format!("{method} {target} HTTP/1.1\r\nHost: node\r\n").into_bytes();
+    for header in headers {
+        request.extend_from_slice(format!("{header}\r\n").as_bytes());
+    }
+    if !body.is_empty() {
+        request.extend_from_slice(format!("Content-Length: {}\r\n", body.len()).as_bytes());
+    }
+    request.extend_from_slice(b"\r\n");
+    request.extend_from_slice(body);
+    request
 }
 
 /// The ELF file of a sample action.
@@ -81,6 +105,40 @@ impl TestNode {
             .unwrap_or_else(|error| panic!("deploying {name}: {error}"));
     }
 
+    /// Deploys a sample action under another name and with other limits.
+    ///
+    /// # Panics
+    /// If the node refuses it.
+    pub fn deploy_as(&self, name: &str, sample_name: &str, options: &DeployOptions) {
+        self.client
+            .deploy(name, &sample(sample_name), options)
+            .unwrap_or_else(|error| panic!("deploying {name}: {error}"));
+    }
+
+    /// Invokes an action and waits for the record of its activation, with log and timings.
+    ///
+    /// # Panics
+    /// If there is no record.
+    #[must_use]
+    pub fn activation(&self, name: &str, input: &Value) -> Value {
+        let body = input.to_string();
+        let target = format!("{ACTIONS}/{name}?blocking=true");
+        let answer = self.request("POST", &target, &[AUTHORIZATION], body.as_bytes());
+        assert!(matches!(answer.status, 200 | 502), "{name} {body}: {}", answer.text());
+        answer.json()
+    }
+
+    /// Calls `hello` and checks its answer: the node, or its only worker, is in order.
+    ///
+    /// # Panics
+    /// If it is not.
+    pub fn greets(&self, name: &str) {
+        let body = format!(r#"{{"name":"{name}"}}"#);
+        let answer = self.request("POST", "/function/hello", &[], body.as_bytes());
+        let expected = format!(r#"{{"greeting":"Hello, {name}!"}}"#);
+        assert_eq!((answer.status, answer.text()), (200, expected));
+    }
+
     /// Deploys every sample action that was built.
     ///
     /// # Panics
@@ -104,6 +162,21 @@ impl TestNode {
         self
     }
 
+    /// A connection that has answered once.
+    ///
+    /// QEMU's network accepts one connection at a time; who opens many at once waits seconds for
+    /// TCP to try again, which says nothing about the node.
+    ///
+    /// # Panics
+    /// If the node does not answer.
+    #[must_use]
+    pub fn established(&self) -> Connection {
+        let mut connection = self.connect();
+        connection.send(&request("GET", "/healthz", &[], &[])).expect("an open connection");
+        assert_eq!(connection.receive().expect("an answer").status, 200);
+        connection
+    }
+
     /// A connection for hand-made bytes.
     ///
     /// # Panics
@@ -122,16 +195,8 @@ impl TestNode {
     /// If there is no answer.
     #[must_use]
     pub fn request(&self, method: &str, target: &str, headers: &[&str], body: &[u8]) -> Response {
-        let mut request = format!("{method} {target} HTTP/1.1\r\nHost: node\r\n").into_bytes();
-        request.extend_from_slice(b"Connection: close\r\n");
-        for header in headers {
-            request.extend_from_slice(format!("{header}\r\n").as_bytes());
-        }
-        if !body.is_empty() {
-            request.extend_from_slice(format!("Content-Length: {}\r\n", body.len()).as_bytes());
-        }
-        request.extend_from_slice(b"\r\n");
-        request.extend_from_slice(body);
+        let headers = [headers, &["Connection: close"]].concat();
+        let request = request(method, target, &headers, body);
         let mut connection = self.connect();
         // A node that refuses early may close before it has read everything; the answer counts.
         let _ = connection.send(&request);

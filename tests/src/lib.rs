@@ -24,7 +24,12 @@
 #![forbid(unsafe_code)]
 
 mod fixture;
+mod wire;
 
-pub use fixture::{BOOT_TIMEOUT, Lease, SharedNode, TestNode, boot, machine, sample};
+pub use fixture::{
+    ACTIONS, AUTHORIZATION, BOOT_TIMEOUT, Lease, SharedNode, TestNode, boot, machine, request,
+    sample,
+};
+pub use wire::Wire;
 pub use xtask::connection::{Connection, Response};
 pub use xtask::qemu::{Machine, MachineKind, Network, PowerOff};

@@ -67,8 +67,8 @@ pub fn exit_with_output(status: u32, output_len: usize) -> ! {
     }
 }
 
-/// Appends bytes to the invocation's log; no newline is added. Returns how many were kept: the log is
-/// bounded, and what is over the bound is dropped.
+/// Appends bytes to the invocation's log; no newline is added. Returns how many were kept: the log
+/// is bounded, and what is over the bound is dropped.
 ///
 /// # Errors
 /// [`CallError::BadArgument`] for no bytes.

@@ -46,8 +46,8 @@ impl Bump {
         Self { start, next: start, end: start.saturating_add(len), untouched: start }
     }
 
-    /// Whether this is the most recent block of this run. (A block of an earlier run that happens to
-    /// lie right below this one is not.)
+    /// Whether this is the most recent block of this run. (A block of an earlier run that happens
+    /// to lie right below this one is not.)
     fn is_last(&self, address: usize, len: usize) -> bool {
         address >= self.start && address + len == self.next
     }

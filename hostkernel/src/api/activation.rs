@@ -113,8 +113,8 @@ fn write_log(out: &mut impl Write, text: &[u8], truncated: bool, start_ms: u64) 
     for line in text.split(|byte| *byte == b'\n') {
         let (stream, line) = match line {
             [] => continue,
-            [1, line @ ..] => ("stdout", line),
-            [2, line @ ..] => ("stderr", line),
+            [b'1', line @ ..] => ("stdout", line),
+            [b'2', line @ ..] => ("stderr", line),
             line => ("stdout", line),
         };
         if line != LOG_SENTINEL {
@@ -228,8 +228,8 @@ mod tests {
         let time = "2026-11-23T02:50:41.000000000Z";
         assert_eq!(
             log(
-                b"\x01a \"line\"\n\x02\xffb\t\n\x01\nbare\n\
-              \x01XXX_THE_END_OF_A_WHISK_ACTIVATION_XXX\n",
+                b"1a \"line\"\n2\xffb\t\n1\nbare\n\
+              1XXX_THE_END_OF_A_WHISK_ACTIVATION_XXX\n",
                 false
             ),
             [
@@ -240,7 +240,7 @@ mod tests {
             ]
         );
         assert!(log(b"", false).is_empty());
-        let cut = log(b"\x01a\n\x02tail without end", true);
+        let cut = log(b"1a\n2tail without end", true);
         assert_eq!(cut.len(), 3);
         assert!(cut[2].contains("stderr: the log was cut at"), "{cut:?}");
     }

@@ -1,4 +1,5 @@
-//! The local APIC of each core: its timer, and interrupts between cores (Intel SDM vol. 3A, ch. 11).
+//! The local APIC of each core: its timer, and interrupts between cores (Intel SDM vol. 3A, ch.
+//! 11).
 //!
 //! x2APIC where the processor has it, else the memory-mapped form.
 
@@ -125,7 +126,8 @@ pub(super) fn set_timer_rate(hz: u64) {
 }
 
 /// Makes the core's timer interrupt `delay_ns` from now, when the time stamp counter reads
-/// `deadline_cycles`. A delay longer than the counter can hold is cut; the core's loop sets it again.
+/// `deadline_cycles`. A delay longer than the counter can hold is cut; the core's loop sets it
+/// again.
 pub(super) fn set_timer(delay_ns: u64, deadline_cycles: u64) {
     match TIMER_HZ.load(Ordering::Relaxed) {
         // SAFETY: TIMER_HZ stays 0 only if the processor has TSC-deadline mode.
@@ -162,8 +164,9 @@ pub fn id() -> u32 {
 fn command(target: u32, value: u32) {
     if REGISTERS.load(Ordering::Relaxed) == X2APIC {
         let value = u64::from(target) << 32 | u64::from(value);
-        // SAFETY: the register exists in x2APIC mode. Earlier stores, say to a queue, must be visible
-        // before the interrupt: unlike the memory-mapped form this write orders nothing by itself.
+        // SAFETY: the register exists in x2APIC mode. Earlier stores, say to a queue, must be
+        // visible before the interrupt: unlike the memory-mapped form this write orders nothing by
+        // itself.
         unsafe {
             core::arch::asm!("mfence", "lfence", options(nostack, preserves_flags));
             write_msr(MSR_X2APIC + REGISTER_COMMAND, value);

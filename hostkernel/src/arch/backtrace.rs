@@ -30,8 +30,8 @@ fn walk(mut frame: u64) -> impl Iterator<Item = u64> {
             return None;
         }
         previous = frame;
-        // SAFETY: the address is aligned and lies in this core's mapped stack range; guard pages are
-        // above what a frame chain can reach, because it only rises from a live frame.
+        // SAFETY: the address is aligned and lies in this core's mapped stack range; guard pages
+        // are above what a frame chain can reach, because it only rises from a live frame.
         let (next, address) = unsafe {
             let pointer: *const u64 = core::ptr::with_exposed_provenance(frame as usize);
             (pointer.read(), pointer.add(1).read())

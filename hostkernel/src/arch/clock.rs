@@ -1,7 +1,7 @@
 //! Time: the time stamp counter, calibrated once, and each core's one-shot timer.
 //!
-//! The reference is the ACPI power-management timer, else the programmable interval timer's channel 0.
-//! Where the processor or hypervisor states its frequency no reference is needed.
+//! The reference is the ACPI power-management timer, else the programmable interval timer's channel
+//! 0. Where the processor or hypervisor states its frequency no reference is needed.
 
 use core::arch::x86_64::{__cpuid, _rdtsc};
 use core::sync::atomic::{AtomicU64, Ordering};
@@ -138,8 +138,8 @@ fn read_interval_timer() -> u16 {
     }
 }
 
-/// Counter readings that a calibration waits for at most: a reference that stands still must not hang
-/// the boot.
+/// Counter readings that a calibration waits for at most: a reference that stands still must not
+/// hang the boot.
 const CALIBRATION_READS_MAX: u32 = 10_000_000;
 
 /// Finds the rates of the time stamp counter and, unless it takes time stamps, the APIC timer.

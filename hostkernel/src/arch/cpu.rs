@@ -187,7 +187,11 @@ pub(super) unsafe fn enable(features: &Features) {
         EXTENDED_STATE.store(state, Ordering::Relaxed);
         // SAFETY: OSXSAVE is on and the value has only supported, consistent bits.
         unsafe {
-            asm!("xsetbv", in("ecx") 0, in("eax") state as u32, in("edx") 0, options(nomem, nostack));
+            asm!(
+                "xsetbv",
+                in("ecx") 0, in("eax") state as u32, in("edx") 0,
+                options(nomem, nostack),
+            );
         }
         assert!(state & EXTENDED_STATE_MIN == EXTENDED_STATE_MIN, "XSAVE without x87 and SSE");
     }
@@ -219,14 +223,14 @@ static INITIAL_STATE: InitialState = {
     InitialState(area)
 };
 
-/// Puts vector, x87 and segment state into its initial state, so that the next action finds nothing of
-/// the one before. The kernel itself uses none of it.
+/// Puts vector, x87 and segment state into its initial state, so that the next action finds nothing
+/// of the one before. The kernel itself uses none of it.
 pub(super) fn reset_user_state() {
     let state = EXTENDED_STATE.load(Ordering::Relaxed);
     let area = &raw const INITIAL_STATE;
-    // SAFETY: the area is aligned and large enough for both forms. With no component marked present,
-    // `xrstor` puts every enabled one into its initial state and loads MXCSR. Ring 0 uses none of
-    // these registers, nor DS, ES, FS or GS.
+    // SAFETY: the area is aligned and large enough for both forms. With no component marked
+    // present, `xrstor` puts every enabled one into its initial state and loads MXCSR. Ring 0 uses
+    // none of these registers, nor DS, ES, FS or GS.
     unsafe {
         if state == 0 {
             asm!("fxrstor64 [{}]", in(reg) area, options(nostack));

@@ -20,13 +20,8 @@ const TASK_STATE: u16 = 0x28;
 pub const GDT_LEN: usize = 7;
 
 // Present, accessed, 64-bit; privilege levels 0 and 3.
-const GDT_SEGMENTS: [u64; 5] = [
-    0,
-    0x00af_9b00_0000_ffff,
-    0x00cf_9300_0000_ffff,
-    0x00cf_f300_0000_ffff,
-    0x00af_fb00_0000_ffff,
-];
+const GDT_SEGMENTS: [u64; 5] =
+    [0, 0x00af_9b00_0000_ffff, 0x00cf_9300_0000_ffff, 0x00cf_f300_0000_ffff, 0x00af_fb00_0000_ffff];
 
 /// 64-bit task state segment: which stacks the processor switches to.
 #[repr(C, packed(4))]

@@ -59,7 +59,7 @@ impl Arrived {
 /// makes work afterwards sends an interrupt, which then waits for the halt.
 pub fn halt() {
     // SAFETY: `sti` takes effect after the next instruction, so no interrupt falls between the two;
-    // handlers touch nothing but the marks above.
+    // handlers touch nothing but the marks above, and return with interrupts off.
     unsafe { asm!("sti", "hlt", "cli", options(nostack)) };
 }
 

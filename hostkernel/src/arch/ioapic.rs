@@ -22,8 +22,8 @@ pub struct Line {
     pub low: bool,
 }
 
-/// Sends `line` to `vector` on the core with APIC id `target`. `address` and `first` are the I/O APIC's
-/// registers and its first line. Returns whether the line is one of this I/O APIC's.
+/// Sends `line` to `vector` on the core with APIC id `target`. `address` and `first` are the I/O
+/// APIC's registers and its first line. Returns whether the line is one of this I/O APIC's.
 pub fn route(address: u32, first: u32, line: Line, vector: u8, target: u32) -> bool {
     let registers = kernel_map::device(PhysicalAddress(u64::from(address)), 4096);
     // SAFETY: ACPI says that an I/O APIC is there, and the device mapping is valid for its page.

@@ -44,8 +44,8 @@ pub unsafe fn initialise_interrupts(features: &Features) {
 /// Leaves the first page tables and the boot stack for the core's own, and goes on with `next`.
 ///
 /// # Safety
-/// `root` is the physical address of tables that map this kernel and this core's area. Nothing on the
-/// current stack is needed any more.
+/// `root` is the physical address of tables that map this kernel and this core's area. Nothing on
+/// the current stack is needed any more.
 pub unsafe fn switch_to_own_tables(root: u64, next: extern "C" fn() -> !) -> ! {
     // SAFETY: the caller vouches for the tables; both sets map the code that runs here.
     unsafe {

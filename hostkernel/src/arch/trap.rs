@@ -1,9 +1,9 @@
 //! Every way into the kernel: exceptions, interrupts and `syscall`.
 //!
-//! From ring 3 the processor pushes straight into the entry area's [`Registers`]; the code below adds
-//! the rest, switches to the kernel's tables and returns from [`super::user::enter`], which is an
-//! ordinary function call to the rest of the kernel. So there is no kernel code that runs "inside" an
-//! exception of an action.
+//! From ring 3 the processor pushes straight into the entry area's [`Registers`]; the code below
+//! adds the rest, switches to the kernel's tables and returns from
+//! [`super::user::UserContext::run`], which is an ordinary function call to the rest of the kernel.
+//! So there is no kernel code that runs "inside" an exception of an action.
 //!
 //! From ring 0 only two things are expected: a device interrupt while the core halts, and an NMI.
 //! Everything else is a bug and ends in a crash record.
@@ -19,6 +19,8 @@ use super::user::Registers;
 
 /// Stands in the place of a vector for `syscall`.
 pub const VECTOR_SYSCALL: u64 = 256;
+/// The interrupt flag.
+const RFLAGS_INTERRUPT: u64 = 1 << 9;
 /// Bytes between two entries of the stub table.
 const STUB_LEN: usize = 16;
 
@@ -35,7 +37,8 @@ trap_stubs:
     .set vector, 0
     .rept 256
     .balign {stub_len}
-    .if (vector != 8) && (vector != 10) && (vector != 11) && (vector != 12) && (vector != 13) && (vector != 14) && (vector != 17) && (vector != 21)
+    # A bit for each vector that has an error code: 8, 10 to 14, 17, 21.
+    .if (vector >= 32) || !((0x227d00 >> vector) & 1)
     push 0
     .endif
     push vector
@@ -189,9 +192,14 @@ pub(super) fn syscall_entry() -> u64 {
 }
 
 /// A trap in ring 0: an interrupt while the core halts, or a bug.
-extern "C" fn kernel_trap(registers: &Registers) {
+extern "C" fn kernel_trap(registers: &mut Registers) {
     match registers.vector {
-        vector @ 32..256 => super::interrupt::arrived(vector as u8),
+        vector @ 32..256 => {
+            super::interrupt::arrived(vector as u8);
+            // The halt is over, with interrupts off: a line that stays up until its device is asked
+            // would interrupt again before the next instruction, forever.
+            registers.rflags &= !RFLAGS_INTERRUPT;
+        }
         // A debug exception can only be one an action left pending across its entry; its own trap
         // reports it.
         1 => {}

@@ -5,14 +5,15 @@ use core::fmt;
 use core::mem::offset_of;
 
 use super::area::{self, EntryArea};
+use super::cpu;
 use super::descriptor::{USER_CODE, USER_DATA};
 use super::trap::{self, VECTOR_SYSCALL};
-use super::cpu;
 use crate::dispatch::Access;
 use crate::memory::AddressSpace;
 use crate::memory::space::USER_END;
 
-/// The registers of an action, or of interrupted kernel code, in the order the entry code pushes them.
+/// The registers of an action, or of interrupted kernel code, in the order the entry code pushes
+/// them.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default)]
 #[allow(missing_docs, reason = "the processor's names")]
@@ -92,8 +93,8 @@ pub struct UserContext {
 }
 
 impl UserContext {
-    /// Prepares the calling core for an action that starts at `entry`: all registers defined, vector
-    /// and segment state as after reset, nothing left of whoever ran before.
+    /// Prepares the calling core for an action that starts at `entry`: all registers defined,
+    /// vector and segment state as after reset, nothing left of whoever ran before.
     #[must_use]
     pub fn new(entry: u64, stack_pointer: u64, argument: u64) -> Self {
         let registers = Registers {
@@ -140,8 +141,8 @@ impl UserContext {
 
     /// Runs the action in `space` until it stops. Interrupts are on while it runs, and only then.
     pub fn run(&mut self, space: &AddressSpace) -> Stop {
-        // The last user page is never mapped, so no instruction leaves rip past it; but `iretq` to a
-        // non-canonical address would fault in ring 0, so this is not left to an argument.
+        // The last user page is never mapped, so no instruction leaves rip past it; but `iretq` to
+        // a non-canonical address would fault in ring 0, so this is not left to an argument.
         if self.registers().rip >= USER_END {
             return Stop::Exception { vector: 13 };
         }
@@ -188,8 +189,8 @@ const PAGE_FAULT_FETCH: u64 = 1 << 4;
 /// Enters ring 3 with the registers of the entry area; returns when the entry code comes back.
 ///
 /// # Safety
-/// `action_root` in the entry area is a table that maps this core's entry code and entry area as the
-/// kernel's does, and the registers there are those of ring 3.
+/// `action_root` in the entry area is a table that maps this core's entry code and entry area as
+/// the kernel's does, and the registers there are those of ring 3.
 #[unsafe(naked)]
 #[unsafe(link_section = ".entry")]
 unsafe extern "C" fn enter() {
@@ -230,4 +231,3 @@ unsafe extern "C" fn enter() {
 const REGISTERS: i64 = area::ENTRY_AREA.cast_signed();
 
 const _: () = assert!(offset_of!(EntryArea, registers) == 0);
-

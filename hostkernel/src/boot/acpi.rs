@@ -71,8 +71,8 @@ pub enum Register {
 }
 
 impl Platform {
-    /// Routes the line of a PCI function to a vector of the calling core. Returns whether some I/O APIC
-    /// has it.
+    /// Routes the line of a PCI function to a vector of the calling core. Returns whether some I/O
+    /// APIC has it.
     #[must_use]
     pub fn route_pci_line(&self, number: u32, vector: u8) -> bool {
         let known = self.overrides.iter().find(|(irq, _)| u32::from(*irq) == number);
@@ -150,9 +150,7 @@ fn read_processors<'a>(platform: &mut Platform, entries: impl Iterator<Item = Ma
             MadtEntry::LocalApic(entry) => (u32::from(entry.apic_id), entry.flags),
             MadtEntry::LocalX2Apic(entry) => (entry.x2apic_id, entry.flags),
             MadtEntry::IoApic(entry) => {
-                platform
-                    .ioapics
-                    .push((entry.io_apic_address, entry.global_system_interrupt_base));
+                platform.ioapics.push((entry.io_apic_address, entry.global_system_interrupt_base));
                 continue;
             }
             MadtEntry::InterruptSourceOverride(entry) => {
@@ -199,8 +197,7 @@ fn read_power(platform: &mut Platform, fadt: &Fadt) {
         fadt.pm1a_control_block().ok().and_then(Register::from_generic),
         optional(fadt.pm1b_control_block()),
     ];
-    power.line =
-        Some(Line { number: u32::from(fadt.sci_interrupt), level: true, low: false });
+    power.line = Some(Line { number: u32::from(fadt.sci_interrupt), level: true, low: false });
     if let Ok(port) = u16::try_from(fadt.smi_cmd_port)
         && port != 0
         && fadt.acpi_enable != 0
@@ -228,8 +225,8 @@ fn find_soft_off(byte_code: &[u8]) -> Option<(u8, u8)> {
     let at = byte_code.windows(5).position(|window| window == b"_S5_\x12")?;
     let package = &byte_code[at + 4..];
     debug_assert_eq!(package.first(), Some(&PACKAGE));
-    // Package length: the top two bits of the first byte count the bytes that follow; then the number
-    // of elements.
+    // Package length: the top two bits of the first byte count the bytes that follow; then the
+    // number of elements.
     let length_bytes = usize::from(package.get(1)? >> 6) + 1;
     let elements = package.get(1 + length_bytes + 1..)?;
     let (first, rest) = small_integer(elements)?;
@@ -246,8 +243,8 @@ fn small_integer(byte_code: &[u8]) -> Option<(u8, &[u8])> {
     }
 }
 
-/// Devices with this hardware id and resources of the simplest kind: one 32-bit fixed memory range or
-/// operation region, and one extended interrupt.
+/// Devices with this hardware id and resources of the simplest kind: one 32-bit fixed memory range
+/// or operation region, and one extended interrupt.
 fn find_devices<'a>(
     byte_code: &'a [u8],
     hardware_id: &'a [u8; 8],
@@ -256,9 +253,8 @@ fn find_devices<'a>(
     const DEVICE_LEN_MAX: usize = 192;
     const MEMORY_32_FIXED: &[u8] = &[0x86, 0x09, 0x00];
     const EXTENDED_INTERRUPT: &[u8] = &[0x89, 0x06, 0x00];
-    let word = |bytes: &[u8]| {
-        bytes.get(..4).and_then(|word| word.try_into().ok()).map(u32::from_le_bytes)
-    };
+    let word =
+        |bytes: &[u8]| bytes.get(..4).and_then(|word| word.try_into().ok()).map(u32::from_le_bytes);
     let ids = byte_code.windows(8).enumerate().filter(move |(_, window)| window == hardware_id);
     ids.filter_map(move |(at, _)| {
         let rest = &byte_code[at + 8..(at + 8 + DEVICE_LEN_MAX).min(byte_code.len())];
@@ -286,8 +282,8 @@ fn find_operation_region(byte_code: &[u8]) -> Option<u32> {
     }
 }
 
-/// Lets the `acpi` crate see firmware tables. Registers are accessed by [`crate::device::power`]; the
-/// accessors here exist because the trait has them, and do what they say.
+/// Lets the `acpi` crate see firmware tables. Registers are accessed by [`crate::device::power`];
+/// the accessors here exist because the trait has them, and do what they say.
 #[derive(Clone, Copy)]
 struct Firmware;
 

@@ -1,6 +1,6 @@
 //! The first instructions: from 32-bit protected mode to Rust in the upper half.
 //!
-//! The boot loader enters [`pvh_start`] by the x86/HVM direct boot protocol (PVH): flat 32-bit
+//! The boot loader enters `pvh_start` by the x86/HVM direct boot protocol (PVH): flat 32-bit
 //! segments, paging off, `ebx` = physical address of the start info. The code here builds the first
 //! page tables and jumps. What they map, all readable, writable and executable, until
 //! [`crate::memory::kernel_map`] replaces them:
@@ -12,7 +12,7 @@
 //! 0xffff_ffff_c020_0000   one zeroed page           (the per-core page: this is core 0)
 //! ```
 //!
-//! Other cores come here from [`super::smp`]'s real-mode code through [`application_start_32`].
+//! Other cores come here from [`super::smp`]'s real-mode code through `application_start_32`.
 
 use core::arch::global_asm;
 

@@ -69,8 +69,8 @@ impl BootInfo {
 extern "C" fn start(start_info: u64) -> ! {
     let info = BOOT_INFO.call_once(|| {
         let mut info = BootInfo::EMPTY;
-        // SAFETY: the boot loader passed this address, by the PVH protocol; the first page tables map
-        // the low 4 GiB, where all of it lies.
+        // SAFETY: the boot loader passed this address, by the PVH protocol; the first page tables
+        // map the low 4 GiB, where all of it lies.
         unsafe { pvh::read(start_info, &mut info) };
         info
     });

@@ -36,7 +36,8 @@ struct MemoryMapEntry {
 /// Copies what the loader left behind.
 ///
 /// # Safety
-/// `start_info` is the physical address of a PVH start info below 4 GiB, and the direct map reaches it.
+/// `start_info` is the physical address of a PVH start info below 4 GiB, and the direct map reaches
+/// it.
 pub(super) unsafe fn read(start_info: u64, info: &mut BootInfo) {
     // SAFETY: the caller vouches for the address; the loader may leave any alignment.
     let start: StartInfo =

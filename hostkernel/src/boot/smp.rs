@@ -31,7 +31,7 @@ application_start_16:
     .word 23                            # at {gdt_pointer}: limit and address of the table below
     .long {page} * 4096 + {gdt}
     .balign 8
-    .quad 0, 0, 0                       # at {number}: number, root table, stack of the core to start
+    .quad 0, 0, 0                       # at {number}: the core's number, root table, stack
     .quad 0                             # at {gdt}
     .quad 0x00cf9b000000ffff            # flat 32-bit code
     .quad 0x00cf93000000ffff            # flat data
@@ -144,4 +144,3 @@ pub(super) extern "C" fn application_start(number: u64) -> ! {
     assert!(crate::arch::core_id() == number as usize, "a core runs on its own tables");
     crate::init::start_core(|| RUNNING.store(number as usize + 1, Ordering::Release))
 }
-

@@ -1,7 +1,7 @@
 //! `log(address, len, stream)`: appends to the invocation's log, line by line.
 //!
-//! What is over the bound is dropped, not refused: a chatty action still does its work. The result is
-//! the number of bytes kept.
+//! What is over the bound is dropped, not refused: a chatty action still does its work. The result
+//! is the number of bytes kept.
 
 use action_abi::{CallError, Stream};
 

@@ -1,7 +1,8 @@
 //! The calls an action can make: numbers and arguments in, a result or the end out.
 //!
-//! Arguments are claims until they were checked against the instance's own address space; the checks
-//! and the copies are [`crate::memory`]'s. Nothing here can fail in a way that is not the action's.
+//! Arguments are claims until they were checked against the instance's own address space; the
+//! checks and the copies are [`crate::memory`]'s. Nothing here can fail in a way that is not the
+//! action's.
 #![forbid(unsafe_code)]
 
 mod exit;

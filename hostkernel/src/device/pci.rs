@@ -114,7 +114,8 @@ pub fn bar_address(
     (address != 0).then_some(address)
 }
 
-/// Routes the function's MSI-X entry 0 to `vector` of the calling core. Returns whether it has MSI-X.
+/// Routes the function's MSI-X entry 0 to `vector` of the calling core. Returns whether it has
+/// MSI-X.
 pub fn enable_msi_x(root: &mut PciRoot<PortAccess>, function: DeviceFunction, vector: u8) -> bool {
     let capability = root.capabilities(function).find(|found| found.id == CAPABILITY_MSI_X);
     let Some(capability) = capability else { return false };

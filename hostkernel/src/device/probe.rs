@@ -6,7 +6,8 @@ use super::nic::Nic;
 use super::{pci, virtio};
 use crate::boot::acpi::Platform;
 
-/// Finds the first supported network card; its interrupts go to the calling core. Lists what it saw.
+/// Finds the first supported network card; its interrupts go to the calling core. Lists what it
+/// saw.
 #[must_use]
 pub fn network_card(platform: &Platform) -> Option<Box<dyn Nic>> {
     let mut root = pci::root();
@@ -18,11 +19,15 @@ pub fn network_card(platform: &Platform) -> Option<Box<dyn Nic>> {
                 log::info!("network card {vendor:04x}:{device:04x} at {function}, virtio");
                 found = Some(nic);
             }
-            Some(Ok(_)) => log::info!("network card {vendor:04x}:{device:04x} at {function}, unused"),
+            Some(Ok(_)) => {
+                log::info!("network card {vendor:04x}:{device:04x} at {function}, unused")
+            }
             Some(Err(error)) => {
                 log::warn!("network card {vendor:04x}:{device:04x} at {function}: {error}");
             }
-            None => log::warn!("network card {vendor:04x}:{device:04x} at {function} not supported"),
+            None => {
+                log::warn!("network card {vendor:04x}:{device:04x} at {function} not supported")
+            }
         }
     }
     for &(address, line) in &platform.virtio {

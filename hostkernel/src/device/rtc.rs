@@ -61,7 +61,8 @@ pub fn unix_seconds() -> Option<u64> {
         && hour < 24
         && minute < 60
         && second < 61;
-    plausible.then(|| days_since_1970(year, month, day) * 86_400 + hour * 3600 + minute * 60 + second)
+    plausible
+        .then(|| days_since_1970(year, month, day) * 86_400 + hour * 3600 + minute * 60 + second)
 }
 
 /// Days from 1970-01-01 to a date of the Gregorian calendar.

@@ -15,7 +15,8 @@ const MODEM_CONTROL: u16 = BASE + 4;
 const LINE_STATUS: u16 = BASE + 5;
 const SCRATCH: u16 = BASE + 7;
 const EMPTY: u8 = 1 << 5;
-/// How often the status is read before a byte is dropped: a port that never empties must not hang us.
+/// How often the status is read before a byte is dropped: a port that never empties must not hang
+/// us.
 const POLLS_MAX: u32 = 100_000;
 
 static PRESENT: AtomicBool = AtomicBool::new(false);

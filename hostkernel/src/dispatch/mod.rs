@@ -1,9 +1,9 @@
 //! From request to core: placement, bounded per-core queues, and the way back.
 //!
-//! A core that takes invocations is a *worker*. Each has a bounded queue; [`Dispatcher::submit`] picks
-//! the worker with the least outstanding work. A worker that runs dry takes unstarted work from the
-//! others, oldest first; what was started never moves. Completions come back through one queue that
-//! can hold everything outstanding, so a worker never waits for anybody.
+//! A core that takes invocations is a *worker*. Each has a bounded queue; [`Dispatcher::submit`]
+//! picks the worker with the least outstanding work. A worker that runs dry takes unstarted work
+//! from the others, oldest first; what was started never moves. Completions come back through one
+//! queue that can hold everything outstanding, so a worker never waits for anybody.
 #![forbid(unsafe_code)]
 
 pub mod invocation;
@@ -15,7 +15,8 @@ use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering, fence};
 use crossbeam_queue::ArrayQueue;
 
 pub use invocation::{
-    Access, ActivationId, Completion, End, Exception, Fault, Invocation, Limits, Log, Ticket, Timing,
+    Access, ActivationId, Completion, End, Exception, Fault, Invocation, Limits, Log, Ticket,
+    Timing,
 };
 
 use crate::observe::trace::{self, Event};
@@ -76,8 +77,8 @@ impl Dispatcher {
         Ok(())
     }
 
-    /// The next invocation for the worker on `core`: its own oldest, else the oldest of the worker with
-    /// the longest queue. `core` must be a worker's.
+    /// The next invocation for the worker on `core`: its own oldest, else the oldest of the worker
+    /// with the longest queue. `core` must be a worker's.
     #[must_use]
     pub fn take(&self, core: usize) -> Option<Box<Invocation>> {
         let own = self.workers.iter().find(|worker| worker.core == core)?;
@@ -126,7 +127,9 @@ impl Dispatcher {
     /// when the core is woken, also if that happened just before.
     pub fn sleep_worker(&self, core: usize, sleep: impl FnOnce()) {
         if let Some(worker) = self.workers.iter().find(|worker| worker.core == core) {
-            worker.sleeper.sleep(|| self.workers.iter().any(|other| !other.queue.is_empty()), sleep);
+            worker
+                .sleeper
+                .sleep(|| self.workers.iter().any(|other| !other.queue.is_empty()), sleep);
         }
     }
 
@@ -138,8 +141,9 @@ impl Dispatcher {
 
 /// Who may be asleep and needs a wake-up after work was queued for it.
 ///
-/// The sleeper says so first and looks for work second; the others queue work first and look whether
-/// it sleeps second. With a full fence between the two steps on both sides one of them sees the other.
+/// The sleeper says so first and looks for work second; the others queue work first and look
+/// whether it sleeps second. With a full fence between the two steps on both sides one of them sees
+/// the other.
 struct Sleeper {
     core: usize,
     asleep: AtomicBool,

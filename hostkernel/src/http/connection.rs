@@ -12,14 +12,17 @@
 //! bytes are not consumed, so a client that pipelines is held back by its TCP window and nothing
 //! else.
 
+use alloc::boxed::Box;
+
 use super::body::BodyReader;
 use super::encode::Output;
-use super::parse::{Head, HeadReader};
-use super::{Method, Reject, Request, Response};
+use super::parse::{Framing, Head, HeadReader};
+use super::{Headers, Method, Reject, Request, Response};
 use crate::config::REQUESTS_PER_CONNECTION_MAX;
 
-/// How much a route lets a request send: method and percent-encoded path to bytes.
-pub type BodyLenMax = fn(Method, &str) -> usize;
+/// Decides by method, percent-encoded path and header fields how long a request's body may be, or
+/// answers the request instead of letting it be sent. Asked only if there is a body.
+pub type Accept<'a> = &'a mut dyn FnMut(Method, &str, &Headers) -> Result<usize, Box<Response>>;
 
 /// State of one connection.
 #[derive(Debug, Default)]
@@ -93,9 +96,9 @@ impl Connection {
     /// being answered nothing is consumed: offer the rest again when the phase is [`Phase::Idle`].
     /// After the last answer everything is consumed and dropped, so that a client that is still
     /// sending its body gets to read the answer (RFC 9112, 9.6).
-    pub fn receive(&mut self, bytes: &[u8], body_len_max: BodyLenMax) -> (usize, Step) {
+    pub fn receive(&mut self, bytes: &[u8], accept: Accept) -> (usize, Step) {
         let received = match self.state {
-            State::Head(_) => self.receive_head(bytes, body_len_max),
+            State::Head(_) => self.receive_head(bytes, accept),
             State::Body(..) => self.receive_body(bytes),
             State::Answering | State::Sending => return (0, Step::More),
             State::Closing => return (bytes.len(), Step::More),
@@ -107,11 +110,7 @@ impl Connection {
         })
     }
 
-    fn receive_head(
-        &mut self,
-        bytes: &[u8],
-        body_len_max: BodyLenMax,
-    ) -> Result<(usize, Step), Reject> {
+    fn receive_head(&mut self, bytes: &[u8], accept: Accept) -> Result<(usize, Step), Reject> {
         let State::Head(reader) = &mut self.state else { return Ok((0, Step::More)) };
         let (consumed, Some(head)) = reader.receive(bytes)? else {
             return Ok((bytes.len(), Step::More));
@@ -119,7 +118,19 @@ impl Connection {
         self.requests += 1;
         self.last = !head.persistent || self.requests >= REQUESTS_PER_CONNECTION_MAX;
         self.head_only = head.method == Method::Head;
-        let reader = BodyReader::new(head.framing, body_len_max(head.method, &head.path))?;
+        let len_max = match head.framing {
+            Framing::Length(0) => 0,
+            _ => match accept(head.method, &head.path, &head.headers) {
+                Ok(len_max) => len_max,
+                Err(response) => {
+                    self.state = State::Answering;
+                    self.last = true;
+                    self.respond(*response);
+                    return Ok((bytes.len(), Step::More));
+                }
+            },
+        };
+        let reader = BodyReader::new(head.framing, len_max)?;
         if reader.is_complete() {
             return Ok((consumed, self.hand_out(head, reader)));
         }

@@ -20,11 +20,8 @@ struct Heap {
 }
 
 #[global_allocator]
-static HEAP: Heap = Heap {
-    talc: TalcLock::new(Manual),
-    used: AtomicUsize::new(0),
-    len: AtomicUsize::new(0),
-};
+static HEAP: Heap =
+    Heap { talc: TalcLock::new(Manual), used: AtomicUsize::new(0), len: AtomicUsize::new(0) };
 
 // SAFETY: every call is passed on to `talc`; the counter has no influence on it.
 unsafe impl GlobalAlloc for Heap {

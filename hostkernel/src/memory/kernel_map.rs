@@ -1,14 +1,14 @@
 //! The kernel's own page tables, W^X, and each core's two views of them.
 //!
 //! ```text
-//! 0xffff_8000_0000_0000 + p   physical address p: memory (read-write), devices (uncached)   shared
-//! 0xffff_ffff_8000_0000       kernel image: text, constants, data with their own rights     shared
-//! 0xffff_ffff_c000_0000       this core's entry space and private space                     per core
+//! 0xffff_8000_0000_0000 + p   physical address p: memory (read-write), devices (uncached)  shared
+//! 0xffff_ffff_8000_0000       kernel image: text, constants, data with their own rights  shared
+//! 0xffff_ffff_c000_0000       this core's entry space and private space               per core
 //! ```
 //!
-//! The image's frames are left out of the direct map, so that text has no writable alias. What stays
-//! mapped while an action runs is a second, tiny tree per core: the pages of the `.entry` section and
-//! the core's entry space.
+//! The image's frames are left out of the direct map, so that text has no writable alias. What
+//! stays mapped while an action runs is a second, tiny tree per core: the pages of the `.entry`
+//! section and the core's entry space.
 
 use spin::{Mutex, Once};
 
@@ -32,8 +32,8 @@ const DIRECT_MAP_SLOT: usize = 256;
 const KERNEL_SLOT: usize = 511;
 const IMAGE_SLOT: usize = 510;
 const CORE_SLOT: usize = 511;
-/// Physical addresses the direct map can show: four level-4 slots, made in advance so that all cores
-/// share what is mapped later. Devices of 64-bit machines lie below this.
+/// Physical addresses the direct map can show: four level-4 slots, made in advance so that all
+/// cores share what is mapped later. Devices of 64-bit machines lie below this.
 const DIRECT_MAP_SLOTS: usize = 64;
 
 const WRITABLE: u64 = 1 << 1;
@@ -78,8 +78,8 @@ pub struct CoreTables {
     pub root: u64,
 }
 
-/// Takes over the memory map, and builds the tables all cores share. Core 0, once, on the first page
-/// tables; ends with memory above 4 GiB not yet in use.
+/// Takes over the memory map, and builds the tables all cores share. Core 0, once, on the first
+/// page tables; ends with memory above 4 GiB not yet in use.
 ///
 /// # Errors
 /// [`OutOfFrames`] on a machine with next to no memory.

@@ -1,8 +1,8 @@
 //! Memory: frames and who owns them, buffers made of frames, address spaces of actions.
 //!
 //! One of the modules that may contain `unsafe`; `docs/soundness.md` has the argument. What leaves
-//! this module is safe: an owned [`Frame`], a [`PageBuffer`], a [`Template`] of a deployed image, an
-//! [`AddressSpace`] of one invocation.
+//! this module is safe: an owned [`Frame`], a [`PageBuffer`], a [`Template`] of a deployed image,
+//! an [`AddressSpace`] of one invocation.
 
 pub mod buffer;
 pub mod frames;

@@ -38,9 +38,16 @@ impl<T: Initial> PerCore<T> {
     pub const fn new() -> Self {
         Self {
             slots: [const {
-                Slot { busy: AtomicBool::new(false), value: UnsafeCell::new(T::INITIAL) }
+                let value = UnsafeCell::new(T::INITIAL);
+                Slot { busy: AtomicBool::new(false), value }
             }; CORES_MAX],
         }
+    }
+}
+
+impl<T: Initial> Default for PerCore<T> {
+    fn default() -> Self {
+        Self::new()
     }
 }
 

@@ -1,6 +1,6 @@
 //! How the kernel reaches physical memory: one linear window, the direct map.
 //!
-//! On bare metal it is the upper-half mapping that [`super::kernel_map`] builds; on the host it is
+//! On bare metal it is the upper-half mapping that `kernel_map` builds; on the host it is
 //! an arena the tests install, so that everything above this file runs and is tested there too.
 
 use super::frames::FrameNumber;
@@ -40,9 +40,11 @@ pub fn direct_pointer(address: PhysicalAddress) -> *mut u8 {
 #[cfg(not(target_os = "none"))]
 pub(super) mod host {
     extern crate std;
-    use core::sync::atomic::{AtomicUsize, Ordering};
     use std::alloc::{Layout, alloc_zeroed};
     use std::sync::OnceLock;
+    use std::vec::Vec;
+
+    use spin::Mutex;
 
     use super::super::frames::{FrameNumber, POOL};
     use crate::config::{CORES_MAX, PAGE_LEN};
@@ -80,14 +82,36 @@ pub(super) mod host {
         });
     }
 
-    /// Every thread of a test process is a core of its own.
+    /// Every thread of a test process is a core of its own while it lives.
     pub fn core_id() -> usize {
-        static NEXT: AtomicUsize = AtomicUsize::new(0);
         std::thread_local! {
-            static ID: usize = NEXT.fetch_add(1, Ordering::Relaxed);
+            static CORE: Core = Core::take();
         }
-        let id = ID.with(|id| *id);
-        assert!(id < CORES_MAX, "more test threads than cores");
-        id
+        CORE.with(|core| core.0)
+    }
+
+    /// A core number, given back when its thread ends; the next owner inherits the free lists.
+    struct Core(usize);
+
+    /// Numbers given back, and the lowest never used.
+    static NUMBERS: Mutex<(Vec<usize>, usize)> = Mutex::new((Vec::new(), 0));
+
+    impl Core {
+        fn take() -> Self {
+            let mut numbers = NUMBERS.lock();
+            let (free, next) = &mut *numbers;
+            let number = free.pop().unwrap_or_else(|| {
+                *next += 1;
+                *next - 1
+            });
+            assert!(number < CORES_MAX, "more threads at a time than cores");
+            Self(number)
+        }
+    }
+
+    impl Drop for Core {
+        fn drop(&mut self) {
+            NUMBERS.lock().0.push(self.0);
+        }
     }
 }

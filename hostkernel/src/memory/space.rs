@@ -13,18 +13,18 @@
 //! 0xffff_ff80...  level-4 slot 511: the kernel's entry code and this core's entry area
 //! ```
 //!
-//! The small windows share one 2 MiB block, so that a short invocation needs few tables. Pages appear
-//! when they are touched, by the action through [`AddressSpace::resolve`] or by the kernel on its
-//! behalf. The kernel never dereferences an address of an action: it walks these tables and reads the
-//! frame through the direct map, so there is no fault to recover from.
+//! The small windows share one 2 MiB block, so that a short invocation needs few tables. Pages
+//! appear when they are touched, by the action through [`AddressSpace::resolve`] or by the kernel
+//! on its behalf. The kernel never dereferences an address of an action: it walks these tables and
+//! reads the frame through the direct map, so there is no fault to recover from.
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::buffer::PageBuffer;
 use super::frames::{Frame, FrameNumber, OutOfFrames, Reservation};
-use super::regions::{Backing, Region, Regions};
 use super::physical::frame_pointer;
+use super::regions::{Backing, Region, Regions};
 use super::table::{Entry, Table, index, leaf};
 use super::template::{PageRange, Template};
 use crate::config::{ACTION_STACK_LEN, ENVIRONMENT_LEN_MAX, OUTPUT_LEN_MAX, PAGE_LEN};
@@ -89,8 +89,9 @@ pub struct AddressSpace {
 }
 
 impl AddressSpace {
-    /// Makes the address space of a new instance of `template`: its image, a stack, `input`, an output
-    /// window and a heap of `heap_len` bytes. All frames it will ever own come out of `reservation`.
+    /// Makes the address space of a new instance of `template`: its image, a stack, `input`, an
+    /// output window and a heap of `heap_len` bytes. All frames it will ever own come out of
+    /// `reservation`.
     ///
     /// # Errors
     /// [`Refusal::OutOfMemory`] if the reservation is too small even for the first tables.
@@ -103,8 +104,7 @@ impl AddressSpace {
         let root = reservation.take()?;
         let input_len = (input.len() as u64).next_multiple_of(PAGE);
         let output_start = INPUT_START + input_len + PAGE;
-        let output =
-            PageRange { start: output_start, end: output_start + OUTPUT_LEN_MAX as u64 };
+        let output = PageRange { start: output_start, end: output_start + OUTPUT_LEN_MAX as u64 };
         assert!(output.end <= HEAP_START, "input and output fit below the heap");
         let mut space = Self {
             root,
@@ -264,7 +264,8 @@ impl AddressSpace {
         self.faults += 1;
         let mut frame = self.reservation.take()?;
         if let Some(source) = present {
-            // SAFETY: the source belongs to the template, which is immutable and outlives this space.
+            // SAFETY: the source belongs to the template, which is immutable and outlives this
+            // space.
             let source = unsafe { Frame::borrow(source) };
             frame.bytes_mut().copy_from_slice(source.bytes());
         }
@@ -353,8 +354,8 @@ impl AddressSpace {
             // The target may have been the source's page, and a copy made of it; look again.
             let source_frame =
                 if target / PAGE == next / PAGE { target_frame } else { source_frame };
-            // SAFETY: both frames are mapped in this space and alive; the target is its own, since the
-            // action may write to it. They may be the same frame, so the copy allows overlap.
+            // SAFETY: both frames are mapped in this space and alive; the target is its own, since
+            // the action may write to it. They may be the same frame, so the copy allows overlap.
             unsafe {
                 frame_pointer(target_frame).add((target % PAGE) as usize).copy_from(
                     frame_pointer(source_frame).add((next % PAGE) as usize),
@@ -418,7 +419,11 @@ impl AddressSpace {
         let end = len.checked_next_multiple_of(PAGE).and_then(|len| address.checked_add(len));
         let range = PageRange { start: address, end: end.ok_or(Refusal::BadRange)? };
         let aligned = address.is_multiple_of(PAGE) && range.start < range.end;
-        if aligned && self.regions.covers_mapped(range) { Ok(range) } else { Err(Refusal::BadRange) }
+        if aligned && self.regions.covers_mapped(range) {
+            Ok(range)
+        } else {
+            Err(Refusal::BadRange)
+        }
     }
 
     /// Calls `change` for every leaf in `range` whose page this address space owns. A frame it
@@ -463,8 +468,8 @@ impl AddressSpace {
     /// Takes the first `len` bytes of the output window out of the address space.
     ///
     /// # Errors
-    /// [`Refusal::NotAllowed`] if the window is shorter; [`Refusal::OutOfMemory`] if pages the action
-    /// never touched cannot be provided.
+    /// [`Refusal::NotAllowed`] if the window is shorter; [`Refusal::OutOfMemory`] if pages the
+    /// action never touched cannot be provided.
     pub fn take_output(&mut self, len: u64) -> Result<PageBuffer, Refusal> {
         if len > self.output.end - self.output.start {
             return Err(Refusal::NotAllowed);

@@ -2,9 +2,9 @@
 //!
 //! An entry either *owns* its target (the frame belongs to this address space) or *borrows* it (the
 //! frame belongs to a template, an input buffer or the kernel, and outlives the address space). A
-//! borrowed table is never written; the first change below it copies it. Entries are atomics because
-//! processors on several cores read borrowed tables while they walk; the accessed and dirty bits are
-//! set in advance, so that they never write them.
+//! borrowed table is never written; the first change below it copies it. Entries are atomics
+//! because processors on several cores read borrowed tables while they walk; the accessed and dirty
+//! bits are set in advance, so that they never write them.
 
 use core::sync::atomic::{AtomicU64, Ordering};
 
@@ -62,8 +62,7 @@ impl Entry {
 
     /// Maps a page somebody else owns. Never writable, whatever the region allows: a write copies.
     pub fn borrowed_page(frame: FrameNumber, protection: Protection) -> Self {
-        let rights =
-            if protection == Protection::ReadExecute { 0 } else { Self::NO_EXECUTE };
+        let rights = if protection == Protection::ReadExecute { 0 } else { Self::NO_EXECUTE };
         Self(Self::target(frame) | Self::DIRTY | Self::BORROWED | rights)
     }
 
@@ -108,7 +107,8 @@ impl Table {
     /// # Safety
     /// `frame` is a page table, alive for as long as the result is used.
     pub unsafe fn at<'a>(frame: FrameNumber) -> &'a Self {
-        // SAFETY: the caller vouches for the frame; a page is aligned and every bit pattern is valid.
+        // SAFETY: the caller vouches for the frame; a page is aligned and every bit pattern is
+        // valid.
         unsafe { &*frame_pointer(frame).cast() }
     }
 

@@ -1,10 +1,10 @@
 //! What deploying makes of an image: its pages and finished page tables, shared by all instances.
 //!
 //! The file's own pages are mapped where they lie, since a segment's offset is congruent to its
-//! address; only the page in which file bytes end and zeroed memory begins is a copy. All leaves are
-//! read-only and marked borrowed: an instance that writes gets its own page then. The whole tree hangs
-//! off one level-3 table, so an instance takes an image of any size into its address space with one
-//! entry.
+//! address; only the page in which file bytes end and zeroed memory begins is a copy. All leaves
+//! are read-only and marked borrowed: an instance that writes gets its own page then. The whole
+//! tree hangs off one level-3 table, so an instance takes an image of any size into its address
+//! space with one entry.
 
 use alloc::vec::Vec;
 

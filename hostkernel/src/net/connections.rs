@@ -16,7 +16,7 @@ use crate::config::{
     REQUEST_TIMEOUT_MS, SEND_BUFFER_LEN,
 };
 use crate::dispatch::{Dispatcher, QueueFull, Ticket};
-use crate::http::connection::{Connection, Phase, Step};
+use crate::http::connection::{Accept, Connection, Phase, Step};
 use crate::http::{self, Request};
 use crate::memory;
 use crate::observe::trace::{self, Event};
@@ -99,12 +99,14 @@ impl<'a> Connections<'a> {
     }
 
     /// Turns listening sockets that became connections into open slots, and makes new ones listen.
-    pub fn keep_listening(&mut self, sockets: &mut SocketSet<'static>) {
+    pub fn keep_listening(&mut self, sockets: &mut SocketSet<'static>, now_ns: u64) {
         for (index, slot) in self.slots.iter_mut().enumerate() {
             if slot.state == SlotState::Listening
                 && sockets.get::<tcp::Socket>(slot.socket).state() != State::Listen
             {
                 slot.state = SlotState::Open;
+                // What the slot did before does not count against its new connection.
+                slot.progress_ns = now_ns;
                 self.listening -= 1;
                 self.open += 1;
                 trace::record(Event::Open, index as u64);
@@ -168,7 +170,13 @@ impl<'a> Connections<'a> {
             let slot = &mut self.slots[index];
             let sent = slot.send(socket);
             let received = match slot.connection.phase() {
-                Phase::Idle | Phase::Receiving | Phase::Closing => slot.receive(socket),
+                Phase::Idle | Phase::Receiving | Phase::Closing => {
+                    let (node, random) = (&self.node, &mut self.random);
+                    slot.receive(socket, &mut |method, path, headers| {
+                        api::check_head(node, method, path, headers, random.id())?;
+                        Ok(api::body_len_max(method, path))
+                    })
+                }
                 Phase::Answering | Phase::Sending => None,
             };
             if sent || received.is_some() {
@@ -254,8 +262,8 @@ impl<'a> Connections<'a> {
         if finished {
             socket.close();
         }
-        // Waiting out a closed connection would hold its buffers for ten seconds; with every socket in
-        // use they are worth more to somebody else.
+        // Waiting out a closed connection would hold its buffers for ten seconds; with every socket
+        // in use they are worth more to somebody else.
         if socket.state() == State::TimeWait && self.listening < LISTENING_MIN {
             socket.abort();
         }
@@ -289,8 +297,7 @@ impl<'a> Connections<'a> {
 impl Slot {
     fn new(sockets: &mut SocketSet<'static>) -> Self {
         let buffer = |len: usize| tcp::SocketBuffer::new(vec![0; len]);
-        let mut socket =
-            tcp::Socket::new(buffer(RECEIVE_BUFFER_LEN), buffer(SEND_BUFFER_LEN));
+        let mut socket = tcp::Socket::new(buffer(RECEIVE_BUFFER_LEN), buffer(SEND_BUFFER_LEN));
         // An answer leaves when it is complete; there is nothing to wait for.
         socket.set_nagle_enabled(false);
         let timeout = smoltcp::time::Duration::from_millis(IDLE_TIMEOUT_MS);
@@ -329,12 +336,16 @@ impl Slot {
 
     /// Moves received bytes into the connection. Returns what they led to, and whether they began a
     /// request; `None` if nothing moved.
-    fn receive(&mut self, socket: &mut tcp::Socket<'static>) -> Option<(Step, bool)> {
+    fn receive(
+        &mut self,
+        socket: &mut tcp::Socket<'static>,
+        accept: Accept,
+    ) -> Option<(Step, bool)> {
         let was_idle = self.connection.phase() == Phase::Idle;
         let connection = &mut self.connection;
         let (count, step) = socket
             .recv(|bytes| {
-                let (count, step) = connection.receive(bytes, api::body_len_max);
+                let (count, step) = connection.receive(bytes, accept);
                 (count, (count, step))
             })
             .ok()?;

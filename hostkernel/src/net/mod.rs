@@ -4,7 +4,8 @@
 //! again. It is handed the time and the card, so it runs, and is tested, without hardware.
 //!
 //! ```text
-//! card ─▶ adapter ─▶ smoltcp ─▶ connections ─▶ api ─▶ dispatcher ─▶ … ─▶ connections ─▶ smoltcp ─▶ card
+//! card ─▶ adapter ─▶ smoltcp ─▶ connections ─▶ api ─▶ dispatcher ─▶ …
+//! … ─▶ dispatcher ─▶ connections ─▶ smoltcp ─▶ adapter ─▶ card
 //! ```
 #![forbid(unsafe_code)]
 
@@ -66,7 +67,7 @@ impl<'a> Service<'a> {
     /// happens, on the scale of `now.monotonic_ns`.
     pub fn poll(&mut self, now: Now) -> Option<u64> {
         let timestamp = instant(now.monotonic_ns);
-        self.connections.keep_listening(&mut self.sockets);
+        self.connections.keep_listening(&mut self.sockets, now.monotonic_ns);
         for _ in 0..FRAMES_PER_POLL_MAX {
             self.adapter.refuse_connects = self.connections.is_full();
             let result =
@@ -76,7 +77,7 @@ impl<'a> Service<'a> {
                 PollIngressSingleResult::PacketProcessed => {}
                 // A listening socket may have become a connection; the next frame may want another.
                 PollIngressSingleResult::SocketStateChanged => {
-                    self.connections.keep_listening(&mut self.sockets);
+                    self.connections.keep_listening(&mut self.sockets, now.monotonic_ns);
                 }
             }
         }
@@ -89,9 +90,10 @@ impl<'a> Service<'a> {
         self.interface.poll_maintenance(timestamp);
         self.interface.poll_egress(timestamp, &mut self.adapter, &mut self.sockets);
         self.adapter.flush();
-        let network = self.interface.poll_at(timestamp, &self.sockets).map(|at| {
-            u64::try_from(at.total_micros()).unwrap_or(0).saturating_mul(1000)
-        });
+        let network = self
+            .interface
+            .poll_at(timestamp, &self.sockets)
+            .map(|at| u64::try_from(at.total_micros()).unwrap_or(0).saturating_mul(1000));
         network.into_iter().chain(self.connections.next_check_ns()).min()
     }
 

@@ -1,8 +1,8 @@
 //! A core that runs invocations: take one, run it to completion, hand in its end, sleep.
 //!
-//! [`Worker::run`] is one invocation from its reservation to its outcome, on one page. The kernel gets
-//! the core back in between only when the action asks for something, breaks a rule or is interrupted;
-//! it then goes on with the same action or ends it, never with another.
+//! [`Worker::run`] is one invocation from its reservation to its outcome, on one page. The kernel
+//! gets the core back in between only when the action asks for something, breaks a rule or is
+//! interrupted; it then goes on with the same action or ends it, never with another.
 #![forbid(unsafe_code)]
 
 use alloc::boxed::Box;
@@ -12,9 +12,7 @@ use crate::arch::user::{Stop, UserContext};
 use crate::arch::{area, clock};
 use crate::call::{self, After, Instance};
 use crate::config::{OVERHEAD_PAGES, PAGE_LEN};
-use crate::dispatch::{
-    Completion, Dispatcher, End, Exception, Fault, Invocation, Log, Timing,
-};
+use crate::dispatch::{Completion, Dispatcher, End, Exception, Fault, Invocation, Log, Timing};
 use crate::memory::{AddressSpace, PageBuffer, Refusal, Reservation};
 use crate::observe::crash;
 use crate::observe::trace::{self, Event};
@@ -22,8 +20,8 @@ use crate::random::Random;
 
 const PAGES_PER_MB: u64 = (1 << 20) / PAGE_LEN as u64;
 
-/// What a worker does when its action was interrupted: on a core that also serves the network, that.
-/// Returns when it wants to be called again at the latest, on the scale of [`clock::now_ns`].
+/// What a worker does when its action was interrupted: on a core that also serves the network,
+/// that. Returns when it wants to be called again at the latest, on the scale of [`clock::now_ns`].
 pub type OnInterrupt<'a> = &'a mut dyn FnMut(Arrived) -> Option<u64>;
 
 /// The worker of one core.
@@ -133,13 +131,8 @@ impl Worker {
         let stack = space.stack_range();
         let user = UserContext::new(entry, stack.address + stack.len, argument);
         trace::record(Event::Enter, entry);
-        let instance = Instance {
-            space,
-            log: Log::default(),
-            limits,
-            written: 0,
-            output: PageBuffer::new(),
-        };
+        let instance =
+            Instance { space, log: Log::default(), limits, written: 0, output: PageBuffer::new() };
         Ok((instance, user, deadline_ns))
     }
 }
@@ -190,7 +183,9 @@ fn execute(
                     let timeout_ms = instance.limits.timeout_ms;
                     break End::Fault(Fault::Deadline { timeout_ms });
                 }
-                clock::set_alarm(again_ns.map_or(deadline_ns, |again_ns| again_ns.min(deadline_ns)));
+                clock::set_alarm(
+                    again_ns.map_or(deadline_ns, |again_ns| again_ns.min(deadline_ns)),
+                );
             }
         }
     };

@@ -90,7 +90,7 @@ fn output_is_sent_as_it_is_and_named_for_what_it_seems() {
         (&[0xff; 9000], bytes),
     ] {
         let admission = client.admit(Method::Post, "/function/hello", b"");
-        let answer = finish(*admission, End::Exit(0), output, b"\x01not shown\n");
+        let answer = finish(*admission, End::Exit(0), output, b"1not shown\n");
         assert_eq!((answer.status(), answer.body.as_slice()), (200, output));
         assert_eq!(answer.header("Content-Type"), Some(kind), "{:?}", output.get(..20));
         assert_eq!(answer.header("Access-Control-Allow-Origin"), Some("*"));

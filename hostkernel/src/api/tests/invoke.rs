@@ -95,7 +95,7 @@ fn success_is_the_record_of_the_activation() {
     let mut client = Client::with_hello();
     let admission = client.admit(Method::Post, BLOCKING, b"{\"name\":\"A\"}");
     let output = b"{\"greeting\":\"Hello, A!\"}\n";
-    let answer = finish(*admission, End::Exit(0), output, b"\x01a log line\n\x02b\n");
+    let answer = finish(*admission, End::Exit(0), output, b"1a log line\n2b\n");
     assert_eq!(answer.status(), 200);
     let time = "2026-11-23T02:50:41.000000000Z";
     let id = "00000000000000000000000000000002";

@@ -85,8 +85,8 @@ struct ReceiveRing {
 impl ReceiveRing {
     fn offer(&mut self, number: u16) {
         let ring = &mut self.ring;
-        // SAFETY: the buffer is not in flight: it is new, or the card gave it back. From here on only
-        // the card touches it, until `take` gets it back.
+        // SAFETY: the buffer is not in flight: it is new, or the card gave it back. From here on
+        // only the card touches it, until `take` gets it back.
         let added = unsafe { ring.queue.add(&[], &mut [ring.buffer(number, NIC_BUFFER_LEN)]) };
         // There are as many descriptors as buffers, so this does not fail.
         if let Ok(descriptor) = added {
@@ -241,8 +241,8 @@ impl<T: Transport> Nic for VirtioNet<T> {
     fn flush(&mut self) {
         for (ring, index) in [(&mut self.receive.ring, RECEIVE), (&mut self.send.ring, SEND)] {
             if core::mem::take(&mut ring.dirty) {
-                // The card must see the ring's index before we read whether it wants to be told: the
-                // one reordering x86 does.
+                // The card must see the ring's index before we read whether it wants to be told:
+                // the one reordering x86 does.
                 fence(Ordering::SeqCst);
                 if ring.queue.should_notify() {
                     self.transport.notify(index);

@@ -1,8 +1,8 @@
-//! The modern PCI transport of `virtio-drivers`, completed by what it lacks: interrupts for the queues,
-//! and notification without searching the register first (virtio 1.2, 4.1.4 and 4.1.5).
+//! The modern PCI transport of `virtio-drivers`, completed by what it lacks: interrupts for the
+//! queues, and notification without searching the register first (virtio 1.2, 4.1.4 and 4.1.5).
 //!
-//! Interrupts are messages where the card has MSI-X. QEMU's `-nic` option makes cards without it; those
-//! use the interrupt line the firmware gave them.
+//! Interrupts are messages where the card has MSI-X. QEMU's `-nic` option makes cards without it;
+//! those use the interrupt line the firmware gave them.
 
 use virtio_drivers::transport::pci::PciTransport;
 use virtio_drivers::transport::pci::bus::{ConfigurationAccess, DeviceFunction, PciRoot};
@@ -67,7 +67,8 @@ impl ModernTransport {
     }
 
     fn read(&self, offset: usize) -> u16 {
-        // SAFETY: `common` is the common configuration structure, which is longer than any offset here.
+        // SAFETY: `common` is the common configuration structure, which is longer than any offset
+        // here.
         unsafe { self.common.add(offset).cast::<u16>().read_volatile() }
     }
 
@@ -90,7 +91,14 @@ fn find(root: &mut PciRoot<PortAccess>, function: DeviceFunction, kind: u8) -> O
 }
 
 impl Transport for ModernTransport {
-    fn queue_set(&mut self, queue: u16, size: u32, table: PhysAddr, driver: PhysAddr, device: PhysAddr) {
+    fn queue_set(
+        &mut self,
+        queue: u16,
+        size: u32,
+        table: PhysAddr,
+        driver: PhysAddr,
+        device: PhysAddr,
+    ) {
         self.write(QUEUE_SELECT, queue);
         if self.msi_x {
             self.write(QUEUE_VECTOR, 0);

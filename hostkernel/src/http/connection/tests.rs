@@ -24,7 +24,7 @@ fn body_len_max(method: Method, path: &str) -> usize {
 
 fn receive(connection: &mut Connection, bytes: &[u8]) -> (usize, Step) {
     install_for_test();
-    connection.receive(bytes, body_len_max)
+    connection.receive(bytes, &mut |method, path, _| Ok(body_len_max(method, path)))
 }
 
 fn answer(body: &'static str) -> Response {
@@ -223,6 +223,23 @@ fn an_idle_connection_is_small() {
     let mut connection = Connection::new();
     exchange(&mut connection, "GET / HTTP/1.1\r\nHost: h\r\n\r\n");
     assert!(size_of::<Connection>() <= 512, "{} bytes", size_of::<Connection>());
+}
+
+#[test]
+fn a_body_that_is_not_wanted_is_answered_before_it_arrives() {
+    install_for_test();
+    let mut refuse = |_: Method, _: &str, _: &Headers| Err(Box::new(answer("no")));
+    let mut connection = Connection::new();
+    let head = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n";
+    let (consumed, step) = connection.receive(head, &mut refuse);
+    assert!(matches!((consumed, step), (len, Step::More) if len == head.len()));
+    assert_eq!(connection.phase(), Phase::Closing);
+    assert!(send_all(&mut connection).contains("Connection: close"));
+    assert!(matches!(connection.receive(b"12345", &mut refuse), (5, Step::More)));
+    let mut without_body = Connection::new();
+    let head = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+    let (_, step) = without_body.receive(head, &mut refuse);
+    assert!(matches!(step, Step::Request(_)), "nothing is asked for without a body");
 }
 
 /// Everything that happens on a connection to which `stream` is sent in `pieces`.
