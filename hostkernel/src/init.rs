@@ -63,7 +63,6 @@ extern "C" fn start_on_own_tables() -> ! {
         log::warn!("no RDRAND: ids and keys come from the jitter of the clock, which is weak");
     }
     power::initialise(&platform);
-    let nic = probe::network_card(&platform).expect("this machine has no supported network card");
     let settings = SETTINGS.call_once(|| read_settings(info));
     // The front's core first; the others wait for the dispatcher before they serve it.
     let cores = smp::start_others(&platform.processors, settings.cores_max);
@@ -76,6 +75,9 @@ extern "C" fn start_on_own_tables() -> ! {
         })
     });
     (1..cores).for_each(|core| apic::send(smp::apic_id(core), interrupt::WAKE));
+    #[cfg(feature = "selftest")]
+    crate::selftest::run(dispatcher, cores);
+    let nic = probe::network_card(&platform).expect("this machine has no supported network card");
     Front::new(nic, settings, dispatcher, cores == 1).serve()
 }
 

@@ -80,6 +80,14 @@ pub struct CorePage {
     pub action_entry: u64,
 }
 
+/// Pages of the entry space that are mapped.
+#[must_use]
+pub fn entry_pages() -> u64 {
+    let stack = ENTRY_STACK_PAGES.1 - ENTRY_STACK_PAGES.0;
+    // The area and the IDT, and two pages for each emergency stack.
+    stack + 2 + 2 * EMERGENCY_STACK_PAGES.len() as u64
+}
+
 /// Index of the calling core.
 #[must_use]
 pub fn core_id() -> usize {

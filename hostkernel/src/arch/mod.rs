@@ -13,6 +13,8 @@ pub mod descriptor;
 pub mod interrupt;
 pub mod ioapic;
 pub mod port;
+#[cfg(feature = "selftest")]
+pub mod programs;
 pub mod trap;
 pub mod user;
 

@@ -23,6 +23,7 @@ const START_TIMEOUT_NS: u64 = 1_000_000_000;
 global_asm!(
     r#"
     .section .rodata
+    .balign 16                          # the offsets below count from here
     .globl application_start_16
 application_start_16:
     .code16

@@ -337,3 +337,80 @@ pub fn physical_of(pointer: *const u8) -> u64 {
     );
     address - DIRECT_MAP_START
 }
+
+/// One mapping, as the processor sees it: permissions are those of all levels together.
+#[cfg(feature = "selftest")]
+#[derive(Clone, Copy, Debug)]
+pub struct Leaf {
+    /// First address.
+    pub address: u64,
+    /// Bytes.
+    pub len: u64,
+    /// Whether ring 3 may use it.
+    pub user: bool,
+    /// Whether it can be written.
+    pub writable: bool,
+    /// Whether it can be executed.
+    pub executable: bool,
+}
+
+#[cfg(feature = "selftest")]
+mod inspect {
+    //! Looking at page tables from the outside, for the in-kernel tests.
+
+    use super::{Entry, FrameNumber, LARGE_PAGE, Leaf, NO_EXECUTE, PAGE, WRITABLE, symbol};
+
+    const USER: u64 = 1 << 2;
+
+    /// Calls `each` for every mapping of the tables at this physical address.
+    pub fn for_each_leaf(root: u64, each: &mut dyn FnMut(Leaf)) {
+        let frame = FrameNumber::new((root / PAGE) as u32).expect("a table is not at address 0");
+        walk(frame, 4, 0, Entry(USER | WRITABLE), each);
+    }
+
+    fn walk(table: FrameNumber, level: u32, base: u64, above: Entry, each: &mut dyn FnMut(Leaf)) {
+        for slot in 0..512 {
+            let entry = super::get(table, slot);
+            let Some(frame) = entry.frame() else { continue };
+            let len = PAGE << (9 * (level - 1));
+            let address = base | slot as u64 * len;
+            // Sign-extended from bit 47.
+            let address = (address << 16).cast_signed() >> 16;
+            let rights = above.0 & entry.0 & (USER | WRITABLE) | (above.0 | entry.0) & NO_EXECUTE;
+            if level > 1 && entry.0 & LARGE_PAGE == 0 {
+                walk(frame, level - 1, address.cast_unsigned(), Entry(rights), each);
+                continue;
+            }
+            each(Leaf {
+                address: address.cast_unsigned(),
+                len,
+                user: rights & USER != 0,
+                writable: rights & WRITABLE != 0,
+                executable: rights & NO_EXECUTE == 0,
+            });
+        }
+    }
+
+    /// Physical address of the tables the calling core runs on.
+    #[must_use]
+    pub fn own_root() -> u64 {
+        use x86_64::registers::control::Cr3;
+        Cr3::read().0.start_address().as_u64()
+    }
+
+    /// Whether the calling core's tables map an address.
+    #[must_use]
+    pub fn is_mapped_here(address: u64) -> bool {
+        let root = FrameNumber::new((own_root() / PAGE) as u32).expect("not at address 0");
+        super::is_mapped(root, address)
+    }
+
+    /// The entry code's addresses.
+    #[must_use]
+    pub fn entry_text() -> core::ops::Range<u64> {
+        symbol(&raw const super::__entry_start)..symbol(&raw const super::__entry_end)
+    }
+}
+
+#[cfg(feature = "selftest")]
+pub use inspect::{entry_text, for_each_leaf, is_mapped_here, own_root};

@@ -199,7 +199,7 @@ fn a_broken_rule_is_the_developers_error_with_its_reason() {
         assert!(json["error"].as_str().expect("a text").starts_with(reason), "{json}");
         assert!(json.get("code").is_none());
         let admission = client.admit(Method::Post, BLOCKING, b"");
-        let answer = finish(*admission, end, output.as_bytes(), b"\x02last words\n");
+        let answer = finish(*admission, end, output.as_bytes(), b"2last words\n");
         assert_eq!(answer.status(), 502);
         let json = answer.json();
         assert_eq!(json["response"]["status"], "action developer error");

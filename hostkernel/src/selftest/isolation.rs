@@ -1,0 +1,122 @@
+//! What an action can see, and how it ends.
+
+use alloc::sync::Arc;
+
+use super::Bench;
+use super::program::{TEXT, TIMEOUT_MS, invocation, template};
+use crate::arch::area::{self, ENTRY_SPACE};
+use crate::arch::programs::{self, DATA};
+use crate::config::PAGE_LEN;
+use crate::dispatch::{Access, End, Exception, Fault};
+use crate::memory::kernel_map::{self, Leaf};
+use crate::memory::{AddressSpace, PageBuffer, Reservation};
+
+/// Walks the tables an action of this core runs on.
+pub fn live_tables(_: &mut Bench) {
+    let reservation = Reservation::new(64).expect("there is memory");
+    let input = PageBuffer::from_bytes(b"input").expect("there is memory");
+    let mut space = AddressSpace::new(template(programs::echo()), input, 1 << 20, reservation)
+        .expect("it fits");
+    space.set_kernel_entry(area::kernel_entry());
+    space.place_context(&[0; 64], b"A=b\0").expect("it fits");
+    let output = space.output_range().address;
+    for address in [TEXT, DATA, output] {
+        let access = if address == TEXT { Access::Execute } else { Access::Write };
+        space.resolve(address, access).expect("it is the action's own");
+    }
+    let (mut own, mut entry_text, mut entry_area) = (0, 0, 0);
+    let text = kernel_map::entry_text();
+    let entry_pages = area::entry_pages();
+    kernel_map::for_each_leaf(space.root(), &mut |leaf: Leaf| {
+        assert!(!(leaf.writable && leaf.executable), "{leaf:x?}");
+        assert_eq!(leaf.len, PAGE_LEN as u64, "{leaf:x?}");
+        if leaf.address < crate::memory::space::USER_END {
+            assert!(leaf.user, "{leaf:x?}");
+            own += 1;
+        } else if text.contains(&leaf.address) {
+            assert!(!leaf.user && leaf.executable && !leaf.writable, "{leaf:x?}");
+            entry_text += 1;
+        } else {
+            assert!(!leaf.user && !leaf.executable, "{leaf:x?}");
+            assert!((ENTRY_SPACE..ENTRY_SPACE + (1 << 21)).contains(&leaf.address), "{leaf:x?}");
+            entry_area += 1;
+        }
+    });
+    // Text, two data pages of which one was touched, input, context, output.
+    assert_eq!(own, 5, "own pages");
+    assert_eq!(entry_text * PAGE_LEN as u64, text.end - text.start);
+    assert_eq!(entry_area, entry_pages);
+}
+
+pub fn answers(bench: &mut Bench) {
+    for input in [&b""[..], b"a", &[7; 3 * PAGE_LEN + 5]] {
+        let completion = bench.run(programs::echo(), input);
+        assert_eq!(completion.end, End::Exit(0));
+        assert_eq!(completion.output.to_vec().expect("there is memory"), input);
+    }
+}
+
+pub fn nothing_left_behind(bench: &mut Bench) {
+    for _ in 0..20 {
+        bench.exits(programs::stain(), 0);
+        bench.exits(programs::look(), 0);
+    }
+}
+
+pub fn registers(bench: &mut Bench) {
+    bench.exits(programs::registers(), 0);
+    bench.exits(programs::stain(), 0);
+    bench.exits(programs::registers(), 0);
+}
+
+pub fn faults(bench: &mut Bench) {
+    let exception = |exception| Fault::Exception { exception, instruction: TEXT };
+    let page = |access, address| Fault::Page { access, address, instruction: TEXT };
+    let kernel = 0xffff_ffff_8000_0000;
+    let below_stack = action_abi::IMAGE_END;
+    let cases: [(fn() -> &'static [u8], Fault); 9] = [
+        (programs::undefined, exception(Exception::InvalidOpcode)),
+        (programs::privileged, exception(Exception::GeneralProtection)),
+        (programs::software_interrupt, exception(Exception::GeneralProtection)),
+        (programs::divide, exception(Exception::Divide)),
+        (programs::read_null, page(Access::Read, 0)),
+        (programs::read_kernel, page(Access::Read, kernel)),
+        (programs::write_text, page(Access::Write, TEXT)),
+        (programs::write_past_data, page(Access::Write, DATA + 0x2000)),
+        (
+            programs::overflow_stack,
+            Fault::StackOverflow { address: below_stack, instruction: TEXT },
+        ),
+    ];
+    for (program, fault) in cases {
+        assert_eq!(bench.run(program(), b"").end, End::Fault(fault));
+        bench.exits(programs::exit(), 0);
+    }
+}
+
+pub fn deadline(bench: &mut Bench) {
+    let endless = template(programs::endless());
+    for timeout_ms in [1, 5, 20] {
+        let completion = bench.worker.run(invocation(&endless, b"", timeout_ms), &mut |_| None);
+        assert_eq!(completion.end, End::Fault(Fault::Deadline { timeout_ms }));
+        assert!(completion.timing.run_ns >= timeout_ms * 1_000_000);
+        bench.exits(programs::exit(), 0);
+    }
+}
+
+pub fn late_deadline(bench: &mut Bench) {
+    let completion =
+        bench.worker.run(invocation(&template(programs::endless()), b"", 0), &mut |_| None);
+    assert_eq!(completion.end, End::Fault(Fault::Deadline { timeout_ms: 0 }));
+    bench.exits(programs::exit(), 0);
+}
+
+pub fn not_started(bench: &mut Bench) {
+    let exit = template(programs::exit());
+    let mut invocation = invocation(&exit, b"", TIMEOUT_MS);
+    invocation.limits.memory_mb = 1 << 20;
+    let completion = bench.worker.run(invocation, &mut |_| None);
+    assert_eq!(completion.end, End::NotStarted);
+    bench.exits(programs::exit(), 0);
+    assert_eq!(Arc::strong_count(&exit), 1, "what did not start holds nothing");
+}

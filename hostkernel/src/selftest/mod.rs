@@ -1,0 +1,58 @@
+//! Tests that need the machine: built into the kernel by the feature `selftest`, run instead of the
+//! service on every core that booted, reported on the serial port.
+//!
+//! QEMU's debug-exit device ends the machine with status 33 if all passed; a failed assertion is a
+//! crash record and status 7.
+#![forbid(unsafe_code)]
+
+mod isolation;
+mod machine;
+mod program;
+mod throughput;
+
+use crate::device::{power, serial};
+use crate::dispatch::Dispatcher;
+use crate::worker::Worker;
+
+/// What a test gets: core 0's worker, and the dispatcher to the other cores.
+struct Bench {
+    worker: Worker,
+    dispatcher: &'static Dispatcher,
+    cores: usize,
+}
+
+type Test = fn(&mut Bench);
+
+const TESTS: &[(&str, Test)] = &[
+    ("an action's tables hold nothing of the kernel but its entry", isolation::live_tables),
+    ("the kernel's own pages are never writable and executable", machine::write_xor_execute),
+    ("no stack has a mapped neighbour", machine::guard_pages),
+    ("the clock goes forward at the stated rate", machine::clock),
+    ("an action answers with its input", isolation::answers),
+    ("an action sees nothing of the one before it on this core", isolation::nothing_left_behind),
+    ("registers are defined when an action starts", isolation::registers),
+    ("faults end the action and nothing else", isolation::faults),
+    ("a deadline ends an endless action", isolation::deadline),
+    ("a deadline that passed before the action started still ends it", isolation::late_deadline),
+    ("a limit that cannot be reserved starts nothing", isolation::not_started),
+    ("all frames come back", throughput::frames),
+    ("every worker runs what it is given", throughput::all_workers),
+    ("an idle worker takes work that waits behind a long one", throughput::stealing),
+];
+
+/// Code that makes QEMU's debug-exit device end with status 33.
+const EXIT_PASSED: u32 = 16;
+
+/// Runs every test and ends the machine.
+pub fn run(dispatcher: &'static Dispatcher, cores: usize) {
+    let mut bench = Bench { worker: Worker::new(), dispatcher, cores };
+    serial::print(format_args!("running {} tests on {cores} cores\n", TESTS.len()));
+    for (name, test) in TESTS {
+        serial::print(format_args!("test {name} ... "));
+        test(&mut bench);
+        serial::print(format_args!("ok\n"));
+    }
+    serial::print(format_args!("{} passed, 0 failed\n", TESTS.len()));
+    power::debug_exit(EXIT_PASSED);
+    power::off()
+}

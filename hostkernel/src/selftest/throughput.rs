@@ -1,0 +1,97 @@
+//! Many invocations: nothing leaks, every core works, nothing waits behind a busy core.
+
+use alloc::boxed::Box;
+
+use super::Bench;
+use super::program::{TIMEOUT_MS, invocation, template};
+use crate::arch::programs;
+use crate::dispatch::{End, Fault};
+use crate::memory::frames;
+
+pub fn frames(bench: &mut Bench) {
+    let (good, endless, bad) = (
+        template(programs::echo()),
+        template(programs::endless()),
+        template(programs::undefined()),
+    );
+    let mut run = |round: u32| {
+        let (program, timeout_ms) = match round % 100 {
+            0 => (&endless, 1),
+            1..10 => (&bad, TIMEOUT_MS),
+            _ => (&good, TIMEOUT_MS),
+        };
+        bench.worker.run(invocation(program, b"some input", timeout_ms), &mut |_| None).end
+    };
+    run(2);
+    let before = frames::available();
+    for round in 0..2_000 {
+        let end = run(round);
+        match round % 100 {
+            0 => assert_eq!(end, End::Fault(Fault::Deadline { timeout_ms: 1 })),
+            1..10 => assert!(matches!(end, End::Fault(Fault::Exception { .. }))),
+            _ => assert_eq!(end, End::Exit(0)),
+        }
+    }
+    assert_eq!(frames::available(), before);
+}
+
+impl Bench {
+    /// Submits invocations and takes their completions until `count` have ended. On one core the
+    /// front is the worker, too.
+    fn collect(&mut self, count: usize, mut each: impl FnMut(u32, End)) {
+        let mut ended = 0;
+        while ended < count {
+            if self.cores == 1 {
+                self.worker.step(self.dispatcher, &mut |_| None);
+            }
+            while let Some(completion) = self.dispatcher.completed() {
+                each(completion.core, completion.end);
+                ended += 1;
+            }
+            core::hint::spin_loop();
+        }
+    }
+}
+
+pub fn all_workers(bench: &mut Bench) {
+    const ROUNDS: usize = 50;
+    let exit = template(programs::exit());
+    let before = frames::available();
+    let workers = bench.dispatcher.workers();
+    let mut ran = [0_usize; crate::config::CORES_MAX];
+    for _ in 0..ROUNDS {
+        for _ in 0..workers * 4 {
+            let invocation = Box::new(invocation(&exit, b"", TIMEOUT_MS));
+            bench.dispatcher.submit(invocation).expect("the queues are longer");
+        }
+        bench.collect(workers * 4, |core, end| {
+            assert_eq!(end, End::Exit(0));
+            ran[core as usize] += 1;
+        });
+    }
+    assert_eq!(ran.iter().sum::<usize>(), ROUNDS * workers * 4);
+    assert_eq!(ran.iter().filter(|ran| **ran > 0).count(), workers);
+    assert_eq!(bench.dispatcher.outstanding(), 0);
+    drop(exit);
+    // Other cores may still hold the template for an instant after they handed in the end.
+    while frames::available() < before {
+        core::hint::spin_loop();
+    }
+}
+
+pub fn stealing(bench: &mut Bench) {
+    const LONG_MS: u64 = 300;
+    let (endless, exit) = (template(programs::endless()), template(programs::exit()));
+    bench.dispatcher.submit(Box::new(invocation(&endless, b"", LONG_MS))).expect("there is room");
+    const SHORT: usize = 30;
+    for _ in 0..SHORT {
+        let invocation = Box::new(invocation(&exit, b"", TIMEOUT_MS));
+        bench.dispatcher.submit(invocation).expect("there is room");
+    }
+    let mut order = alloc::vec::Vec::new();
+    bench.collect(SHORT + 1, |_, end| order.push(end));
+    if bench.dispatcher.workers() > 1 {
+        let long = Fault::Deadline { timeout_ms: LONG_MS };
+        assert_eq!(order.last(), Some(&End::Fault(long)), "nothing waited for the long one");
+    }
+}
