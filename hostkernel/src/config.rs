@@ -23,7 +23,7 @@ pub const FRAME_BATCH: usize = 32;
 /// Frames that can rest in one core's lists where no other core can take them.
 pub const FRAMES_STRANDED_PER_CORE: usize = 2 * FRAME_BATCH;
 /// The heap takes this much ...
-pub const HEAP_LEN_BASE: usize = 8 << 20;
+pub const HEAP_LEN_BASE: usize = 13 << 20;
 /// ... plus this fraction of memory ...
 pub const HEAP_MEMORY_DIVISOR: usize = 8;
 /// ... up to this much.
@@ -45,8 +45,10 @@ pub const LISTENING_MIN: usize = 16;
 pub const RECEIVE_BUFFER_LEN: usize = 8 * 1024;
 /// Send buffer of a connection.
 pub const SEND_BUFFER_LEN: usize = 16 * 1024;
-/// What a connection costs at most: its buffers, its request's head and what is made of it.
-pub const CONNECTION_LEN: usize = RECEIVE_BUFFER_LEN + SEND_BUFFER_LEN + 2 * HEAD_LEN_MAX;
+/// What a connection costs at most: its buffers and the head of its request.
+pub const CONNECTION_LEN: usize = RECEIVE_BUFFER_LEN + SEND_BUFFER_LEN + HEAD_LEN_MAX;
+/// Connections that even a node with the least memory can have.
+pub const CONNECTIONS_MIN: usize = 256;
 /// A connection on which no request is under way is closed after this.
 pub const IDLE_TIMEOUT_MS: u64 = 60_000;
 /// A request whose head or body makes no progress for this long is answered 408.
@@ -193,6 +195,11 @@ const _: () = assert!(REGIONS_MAX > SEGMENTS_MAX + 5, "every image must fit with
 const _: () = assert!(IMAGE_MEMORY_LEN_MAX <= MEMORY_MB_MAX << 20);
 const _: () = assert!(QUEUE_LEN_DEFAULT <= QUEUE_LEN_MAX);
 const _: () = assert!(LISTENING_MIN < CONNECTIONS_MAX);
+const _: () = assert!(
+    (HEAP_LEN_BASE + (56 << 20) / HEAP_MEMORY_DIVISOR) / CONNECTIONS_HEAP_DIVISOR
+        >= CONNECTIONS_MIN * CONNECTION_LEN,
+    "a machine with 64 MiB, of which firmware and image take some, has that many connections"
+);
 const _: () = assert!(NIC_QUEUE_LEN.is_power_of_two());
 const _: () = assert!(TIMEOUT_MS_MIN <= TIMEOUT_MS_DEFAULT && TIMEOUT_MS_DEFAULT <= TIMEOUT_MS_MAX);
 const _: () = assert!(MEMORY_MB_MIN <= MEMORY_MB_DEFAULT && MEMORY_MB_DEFAULT <= MEMORY_MB_MAX);

@@ -1,20 +1,21 @@
-//! Random bytes: ChaCha20, seeded from what the processor has.
+//! Random bytes: ChaCha with twelve rounds, as Rust's own standard generator, seeded from what the
+//! processor has.
 //!
 //! Activation ids and the seeds of actions come from here, so they cannot be guessed from one
 //! another.
 #![forbid(unsafe_code)]
 
-use rand_chacha::ChaCha20Rng;
+use rand_chacha::ChaCha12Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
 
 /// A generator of one core.
-pub struct Random(ChaCha20Rng);
+pub struct Random(ChaCha12Rng);
 
 impl Random {
     /// A generator with this seed.
     #[must_use]
     pub fn from_seed(seed: [u8; 32]) -> Self {
-        Self(ChaCha20Rng::from_seed(seed))
+        Self(ChaCha12Rng::from_seed(seed))
     }
 
     /// 128 random bits.

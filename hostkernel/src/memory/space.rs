@@ -170,12 +170,13 @@ impl AddressSpace {
         let mut region = Region::new(range, Protection::Read, Backing::Placed);
         region.touch(range);
         self.regions.insert(region).map_err(|_| Refusal::TooManyRegions)?;
-        let mut bytes = context.iter().chain(environment);
+        let (mut context, mut environment) = (context, environment);
         for page in (range.start..range.end).step_by(PAGE_LEN) {
             let mut frame = self.reservation.take()?;
-            for (slot, byte) in frame.bytes_mut().iter_mut().zip(&mut bytes) {
-                *slot = *byte;
-            }
+            let (first, rest) = frame.bytes_mut().split_at_mut(context.len().min(PAGE_LEN));
+            first.copy_from_slice(context.split_off(..first.len()).unwrap_or_default());
+            let count = environment.len().min(rest.len());
+            rest[..count].copy_from_slice(environment.split_off(..count).unwrap_or_default());
             let entry = Entry::owned_page(frame.number(), Protection::Read);
             self.own_page(page, frame, entry)?;
         }
@@ -299,8 +300,9 @@ impl AddressSpace {
                     let new = self.reservation.take()?;
                     let number = new.number();
                     if let Some(original) = borrowed {
+                        let slots = self.template.slots(original);
                         // SAFETY: the new frame is owned; the original is the template's, alive.
-                        unsafe { Table::at(number).copy_from(Table::at(original)) };
+                        unsafe { Table::at(number).copy_from(Table::at(original), slots) };
                     }
                     table.set(slot, Entry::owned_table(number));
                     self.tables.push(new);

@@ -98,7 +98,24 @@ impl Entry {
 }
 
 /// Entries in one table.
-pub(super) const ENTRIES: usize = 512;
+const ENTRIES: usize = 512;
+
+/// The smallest range of slots that holds every entry of a table: what a copy has to copy.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Slots {
+    first: u16,
+    end: u16,
+}
+
+impl Slots {
+    pub const NONE: Self = Self { first: ENTRIES as u16, end: 0 };
+
+    pub fn include(&mut self, slot: usize) {
+        let slot = slot as u16;
+        self.first = self.first.min(slot);
+        self.end = self.end.max(slot + 1);
+    }
+}
 
 /// A page table in a frame.
 pub(super) struct Table([AtomicU64; ENTRIES]);
@@ -120,12 +137,9 @@ impl Table {
         self.0[index].store(entry.0, Ordering::Relaxed);
     }
 
-    pub fn copy_from(&self, other: &Self) {
-        for index in 0..ENTRIES {
-            let entry = other.get(index);
-            if entry != Entry::EMPTY {
-                self.set(index, entry);
-            }
+    pub fn copy_from(&self, other: &Self, slots: Slots) {
+        for index in slots.first..slots.end {
+            self.set(usize::from(index), other.get(usize::from(index)));
         }
     }
 }

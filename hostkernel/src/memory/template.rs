@@ -10,7 +10,7 @@ use alloc::vec::Vec;
 
 use super::buffer::PageBuffer;
 use super::frames::{Frame, FrameNumber, OutOfFrames};
-use super::table::{Entry, Table, index};
+use super::table::{Entry, Slots, Table, index};
 use crate::config::PAGE_LEN;
 use crate::image::{LoadPlan, Protection};
 
@@ -38,7 +38,9 @@ pub struct Template {
     segments: Vec<TemplateSegment>,
     // The level-3 table comes first; the rest are below it. Their entries refer to each other, to
     // `code` and to `copies`.
-    tables: Vec<Frame>,
+    tables: Vec<(Frame, Slots)>,
+    /// Positions in `tables`, ordered by frame number.
+    by_frame: Vec<u32>,
     copies: Vec<Frame>,
 }
 
@@ -59,9 +61,10 @@ impl Template {
             entry: plan.entry,
             segments: Vec::new(),
             tables: Vec::new(),
+            by_frame: Vec::new(),
             copies: Vec::new(),
         };
-        template.tables.push(Frame::allocate()?);
+        template.tables.push((Frame::allocate()?, Slots::NONE));
         for segment in &plan.segments {
             let page = PAGE_LEN as u64;
             let start = segment.address / page * page;
@@ -87,6 +90,9 @@ impl Template {
                 address += page;
             }
         }
+        let tables = &template.tables;
+        template.by_frame = (0..tables.len() as u32).collect();
+        template.by_frame.sort_unstable_by_key(|position| tables[*position as usize].0.number());
         Ok(template)
     }
 
@@ -100,25 +106,41 @@ impl Template {
     }
 
     fn map(&mut self, address: u64, entry: Entry) -> Result<(), OutOfFrames> {
-        let mut frame = self.tables[0].number();
+        let mut position = 0;
         for level in (2..=3).rev() {
-            // SAFETY: `frame` is one of `self.tables`, which live as long as the template.
-            let table = unsafe { Table::at(frame) };
             let slot = index(address, level);
-            frame = match table.get(slot).frame() {
-                Some(next) => next,
+            position = match self.table_at(position).get(slot).frame() {
+                // Pages come in ascending order, so the table was made last or nearly so.
+                Some(next) => self.tables.iter().rposition(|(table, _)| table.number() == next),
                 None => {
                     let next = Frame::allocate()?;
-                    let number = next.number();
-                    self.tables.push(next);
-                    table.set(slot, Entry::borrowed_table(number));
-                    number
+                    self.set(position, slot, Entry::borrowed_table(next.number()));
+                    self.tables.push((next, Slots::NONE));
+                    Some(self.tables.len() - 1)
                 }
-            };
+            }
+            .expect("a template's tables refer to its own");
         }
-        // SAFETY: as above.
-        unsafe { Table::at(frame) }.set(index(address, 1), entry);
+        self.set(position, index(address, 1), entry);
         Ok(())
+    }
+
+    fn table_at(&self, position: usize) -> &Table {
+        // SAFETY: the frames of `tables` hold tables and live as long as the template.
+        unsafe { Table::at(self.tables[position].0.number()) }
+    }
+
+    fn set(&mut self, position: usize, slot: usize, entry: Entry) {
+        self.table_at(position).set(slot, entry);
+        self.tables[position].1.include(slot);
+    }
+
+    /// Which slots of one of the template's tables are in use.
+    pub(super) fn slots(&self, table: FrameNumber) -> Slots {
+        let number = |position: &u32| self.tables[*position as usize].0.number();
+        let found = self.by_frame.binary_search_by_key(&table, number);
+        let at = found.expect("a borrowed table is the template's");
+        self.tables[self.by_frame[at] as usize].1
     }
 
     /// The image file.
@@ -145,6 +167,6 @@ impl Template {
 
     /// The level-3 table that covers the whole image range.
     pub(super) fn table(&self) -> FrameNumber {
-        self.tables[0].number()
+        self.tables[0].0.number()
     }
 }

@@ -18,6 +18,7 @@ use crate::observe::crash;
 use crate::observe::trace::{self, Event};
 use crate::random::Random;
 
+const NS_PER_MS: u64 = 1_000_000;
 const PAGES_PER_MB: u64 = (1 << 20) / PAGE_LEN as u64;
 
 /// What a worker does when its action was interrupted: on a core that also serves the network,
@@ -74,11 +75,12 @@ impl Worker {
         let Ok(reservation) = Reservation::new(pages) else { return completion };
         crash::set_running(invocation.id.0);
         match self.load(invocation, reservation) {
-            Ok((mut instance, mut user, deadline_ns)) => {
-                completion.timing.started_ns = clock::now_ns();
-                completion.timing.load_ns = completion.timing.started_ns - taken_ns;
+            Ok((mut instance, mut user, started_ns)) => {
+                let deadline_ns = started_ns + instance.limits.timeout_ms * NS_PER_MS;
+                completion.timing.started_ns = started_ns;
+                completion.timing.load_ns = started_ns - taken_ns;
                 completion.end = execute(&mut instance, &mut user, deadline_ns, on_interrupt);
-                completion.timing.run_ns = clock::now_ns() - completion.timing.started_ns;
+                completion.timing.run_ns = clock::now_ns() - started_ns;
                 completion.output = instance.output;
                 completion.log = instance.log;
             }
@@ -88,7 +90,8 @@ impl Worker {
         completion
     }
 
-    /// Makes the address space and the register state. Returns also when the invocation must end.
+    /// Makes the address space and the register state. Returns also the time from which the
+    /// invocation's run time counts, which is what its context says.
     fn load(
         &mut self,
         invocation: Invocation,
@@ -103,7 +106,6 @@ impl Worker {
         space.set_kernel_entry(area::kernel_entry());
         let start_cycles = clock::cycles();
         let start_ns = clock::to_ns(start_cycles);
-        let deadline_ns = start_ns + limits.timeout_ms * 1_000_000;
         let mut context = action_abi::Context {
             version: action_abi::ABI_VERSION,
             len: size_of::<action_abi::Context>() as u32,
@@ -113,7 +115,7 @@ impl Worker {
             heap: space.heap_range(heap_len),
             stack: space.stack_range(),
             memory_limit: heap_len,
-            deadline_ns,
+            deadline_ns: start_ns + limits.timeout_ms * NS_PER_MS,
             clock: action_abi::Clock {
                 start_cycles,
                 start_ns,
@@ -133,7 +135,7 @@ impl Worker {
         trace::record(Event::Enter, entry);
         let instance =
             Instance { space, log: Log::default(), limits, written: 0, output: PageBuffer::new() };
-        Ok((instance, user, deadline_ns))
+        Ok((instance, user, start_ns))
     }
 }
 
