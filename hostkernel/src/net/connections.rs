@@ -25,6 +25,8 @@ use crate::random::Random;
 const NS_PER_MS: u64 = 1_000_000;
 /// How often time-outs are looked for while connections are open.
 const CHECK_INTERVAL_NS: u64 = 1_000 * NS_PER_MS;
+/// How often while there is no room for more of them.
+const CROWDED_INTERVAL_NS: u64 = 100 * NS_PER_MS;
 
 /// All connections, and the node they talk to.
 pub struct Connections<'a> {
@@ -159,7 +161,28 @@ impl<'a> Connections<'a> {
             }
         }
         if check {
-            self.next_check_ns = now.monotonic_ns + CHECK_INTERVAL_NS;
+            self.make_room(sockets);
+            let crowded = self.listening < LISTENING_MIN;
+            let interval_ns = if crowded { CROWDED_INTERVAL_NS } else { CHECK_INTERVAL_NS };
+            self.next_check_ns = now.monotonic_ns + interval_ns;
+        }
+    }
+
+    /// With every slot taken, gives up the connections that have been idle longest, so that clients
+    /// which only hold connections do not keep others out.
+    fn make_room(&mut self, sockets: &mut SocketSet<'static>) {
+        if self.slots.len() < self.slots_max {
+            return;
+        }
+        for _ in self.listening..LISTENING_MIN {
+            let is_idle = |slot: &&mut Slot| {
+                slot.state == SlotState::Open
+                    && slot.connection.phase() == Phase::Idle
+                    && sockets.get::<tcp::Socket>(slot.socket).is_open()
+            };
+            let oldest = self.slots.iter_mut().filter(is_idle).min_by_key(|slot| slot.progress_ns);
+            let Some(slot) = oldest else { return };
+            sockets.get_mut::<tcp::Socket>(slot.socket).abort();
         }
     }
 
@@ -262,11 +285,14 @@ impl<'a> Connections<'a> {
         if finished {
             socket.close();
         }
-        // Waiting out a closed connection would hold its buffers for ten seconds; with every socket
-        // in use they are worth more to somebody else.
-        if socket.state() == State::TimeWait && self.listening < LISTENING_MIN {
-            socket.abort();
+        // smoltcp waits out ten seconds on a connection we closed first. What that protects from, a
+        // late segment, finds no connection here and is reset; a socket and its buffers for each
+        // such client would let a few hundred of them keep everybody else out.
+        if socket.state() == State::TimeWait {
+            sockets.remove(slot.socket);
+            slot.socket = sockets.add(new_socket());
         }
+        let socket = sockets.get::<tcp::Socket>(slot.socket);
         if socket.state() == State::Closed {
             slot.reset();
             self.open -= 1;
@@ -296,14 +322,8 @@ impl<'a> Connections<'a> {
 
 impl Slot {
     fn new(sockets: &mut SocketSet<'static>) -> Self {
-        let buffer = |len: usize| tcp::SocketBuffer::new(vec![0; len]);
-        let mut socket = tcp::Socket::new(buffer(RECEIVE_BUFFER_LEN), buffer(SEND_BUFFER_LEN));
-        // An answer leaves when it is complete; there is nothing to wait for.
-        socket.set_nagle_enabled(false);
-        let timeout = smoltcp::time::Duration::from_millis(IDLE_TIMEOUT_MS);
-        socket.set_timeout(Some(timeout));
         Self {
-            socket: sockets.add(socket),
+            socket: sockets.add(new_socket()),
             state: SlotState::Closed,
             connection: Connection::new(),
             generation: 0,
@@ -352,4 +372,14 @@ impl Slot {
         let began = was_idle && self.connection.phase() != Phase::Idle;
         (count > 0 || !matches!(step, Step::More)).then_some((step, began))
     }
+}
+
+fn new_socket() -> tcp::Socket<'static> {
+    let buffer = |len: usize| tcp::SocketBuffer::new(vec![0; len]);
+    let mut socket = tcp::Socket::new(buffer(RECEIVE_BUFFER_LEN), buffer(SEND_BUFFER_LEN));
+    // An answer leaves when it is complete; there is nothing to wait for.
+    socket.set_nagle_enabled(false);
+    let timeout = smoltcp::time::Duration::from_millis(IDLE_TIMEOUT_MS);
+    socket.set_timeout(Some(timeout));
+    socket
 }
