@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 use spin::Once;
 
 use crate::arch::cpu::{self, Features};
+use crate::arch::mitigation::Measures;
 use crate::arch::{self, apic, clock, interrupt};
 use crate::boot::{BootInfo, acpi, smp};
 use crate::device::{power, probe, rtc, serial};
@@ -16,13 +17,13 @@ use crate::observe;
 use crate::settings::Settings;
 use crate::worker::Worker;
 
-static BOOT: Once<(&BootInfo, Features)> = Once::new();
+static BOOT: Once<(&BootInfo, Features, Measures)> = Once::new();
 static SETTINGS: Once<Settings> = Once::new();
 static DISPATCHER: Once<Dispatcher> = Once::new();
 
-fn boot() -> (&'static BootInfo, &'static Features) {
-    let (info, features) = BOOT.get().expect("core 0 sets this before anything else");
-    (info, features)
+fn boot() -> (&'static BootInfo, &'static Features, Measures) {
+    let (info, features, measures) = BOOT.get().expect("core 0 sets this before anything else");
+    (info, features, *measures)
 }
 
 /// Core 0, on the boot stack and the first page tables.
@@ -32,7 +33,7 @@ pub(crate) fn start(info: &'static BootInfo) -> ! {
     observe::log::initialise();
     log::info!("hostkernel {}", env!("CARGO_PKG_VERSION"));
     let features = Features::detect();
-    BOOT.call_once(|| (info, features));
+    BOOT.call_once(|| (info, features, Measures::detect()));
     kernel_map::build(info, features.huge_pages).expect("a machine has memory for page tables");
     let tables = kernel_map::new_core(0).expect("a machine has memory for its first core");
     // SAFETY: the tables were just built for core 0, and `start_on_own_tables` takes nothing along.
@@ -41,13 +42,14 @@ pub(crate) fn start(info: &'static BootInfo) -> ! {
 
 /// Core 0, on its own tables and stack.
 extern "C" fn start_on_own_tables() -> ! {
-    let (info, features) = boot();
+    let (info, features, measures) = boot();
     // SAFETY: once, on core 0, interrupts off since the first instruction.
-    unsafe { arch::initialise_core(features) };
+    unsafe { arch::initialise_core(features, measures) };
     kernel_map::add_high_memory(info);
     heap::initialise().expect("a machine has memory for the heap");
     log::info!("memory: {} MiB, heap {} MiB", frames::installed() >> 8, heap::len() >> 20);
     log::info!("processor: {features}");
+    log::info!("mitigations: {measures}");
     let platform = acpi::read(info.rsdp);
     // SAFETY: as above.
     unsafe { arch::initialise_interrupts(features) };
@@ -65,7 +67,7 @@ extern "C" fn start_on_own_tables() -> ! {
     power::initialise(&platform);
     let settings = SETTINGS.call_once(|| read_settings(info));
     // The front's core first; the others wait for the dispatcher before they serve it.
-    let cores = smp::start_others(&platform.processors, settings.cores_max);
+    let cores = smp::start_others(&platform.processors, settings.cores_max, settings.hyperthreads);
     log::info!("cores: {cores} of {}", platform.processors.len().max(1));
     frames::hold_back_for(cores);
     let workers: Vec<usize> = if cores == 1 { vec![0] } else { (1..cores).collect() };
@@ -91,10 +93,10 @@ fn read_settings(info: &BootInfo) -> Settings {
 
 /// A further core, on its own tables and stack.
 pub(crate) fn start_core(report: impl FnOnce()) -> ! {
-    let (_, features) = boot();
+    let (_, features, measures) = boot();
     // SAFETY: once per core, interrupts off since it started.
     unsafe {
-        arch::initialise_core(features);
+        arch::initialise_core(features, measures);
         arch::initialise_interrupts(features);
     }
     report();

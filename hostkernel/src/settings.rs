@@ -24,6 +24,8 @@ pub struct Settings {
     pub queue_len: usize,
     /// Cores to use.
     pub cores_max: usize,
+    /// Whether to use all threads of a physical core, which then serve different tenants at once.
+    pub hyperthreads: bool,
     /// What the log shows.
     pub log_level: log::LevelFilter,
     /// Whether a crashed node halts instead of restarting.
@@ -69,6 +71,7 @@ impl Default for Settings {
             auth: None,
             queue_len: QUEUE_LEN_DEFAULT,
             cores_max: CORES_MAX,
+            hyperthreads: false,
             log_level: log::LevelFilter::Info,
             halt_after_crash: false,
         }
@@ -115,6 +118,13 @@ impl Settings {
             "hostkernel.queue_len" => {
                 let len = value.parse().ok().filter(|len| (1..=QUEUE_LEN_MAX).contains(len));
                 self.queue_len = len.ok_or("the queue length is a number from 1 to 4096")?;
+            }
+            "hostkernel.hyperthreads" => {
+                self.hyperthreads = match value {
+                    "on" => true,
+                    "off" => false,
+                    _ => return Err("hyperthreads is on or off"),
+                }
             }
             "hostkernel.cores" => {
                 let cores = value.parse().ok().filter(|cores| (1..=CORES_MAX).contains(cores));
@@ -177,7 +187,7 @@ mod tests {
     fn every_key_is_read() {
         let (settings, ignored) = Settings::parse(
             "ip=10.0.2.15::10.0.2.2:255.255.255.0:node1::off loglevel=debug panic=halt \
-             hostkernel.port=80 hostkernel.auth=a:b hostkernel.queue_len=4 hostkernel.cores=2 \
+             hostkernel.port=80 hostkernel.auth=a:b hostkernel.queue_len=4 hostkernel.cores=2 hostkernel.hyperthreads=on \
              console=ttyS0 -- ip=dhcp",
         );
         assert_eq!(ignored, []);
@@ -194,6 +204,7 @@ mod tests {
                 auth: Some("a:b".to_string()),
                 queue_len: 4,
                 cores_max: 2,
+                hyperthreads: true,
                 log_level: log::LevelFilter::Debug,
                 halt_after_crash: true,
             }
@@ -220,6 +231,7 @@ mod tests {
             "hostkernel.queue_len=0",
             "hostkernel.queue_len=5000",
             "hostkernel.cores=257",
+            "hostkernel.hyperthreads=1",
             "hostkernel.colour=red",
         ] {
             let (settings, ignored) = Settings::parse(word);

@@ -63,8 +63,9 @@ impl Admission {
     pub fn split(self, ticket: Ticket) -> (Invocation, Pending) {
         let Self { template, limits, input, environment, pending } = self;
         let (id, admitted_ns) = (pending.id, pending.admitted_ns);
+        let tenant = pending.action.namespace.clone();
         let invocation =
-            Invocation { id, ticket, template, limits, input, environment, admitted_ns };
+            Invocation { id, ticket, tenant, template, limits, input, environment, admitted_ns };
         (invocation, pending)
     }
 }

@@ -12,6 +12,7 @@ pub mod cpu;
 pub mod descriptor;
 pub mod interrupt;
 pub mod ioapic;
+pub mod mitigation;
 pub mod port;
 #[cfg(feature = "selftest")]
 pub mod programs;
@@ -21,16 +22,18 @@ pub mod user;
 pub use area::core_id;
 
 use cpu::Features;
+use mitigation::Measures;
 
 /// Loads the calling core's descriptor tables and sets its registers.
 ///
 /// # Safety
 /// Called once per core, on its own tables and stack, with interrupts off.
-pub unsafe fn initialise_core(features: &Features) {
+pub unsafe fn initialise_core(features: &Features, measures: Measures) {
     // SAFETY: the caller's contract; in the order that each step needs.
     unsafe {
         descriptor::load();
         cpu::enable(features);
+        mitigation::enable(measures);
     }
 }
 

@@ -3,7 +3,7 @@
 use core::arch::global_asm;
 use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
-use crate::arch::{apic, area, clock};
+use crate::arch::{apic, area, clock, mitigation};
 use crate::config::CORES_MAX;
 use crate::memory::kernel_map;
 use crate::memory::physical::{PhysicalAddress, direct_pointer};
@@ -88,9 +88,10 @@ pub fn running() -> usize {
     RUNNING.load(Ordering::Acquire)
 }
 
-/// Starts every processor of the list but the calling one, up to `cores_max` cores in all. Core 0,
-/// once. Returns the number of cores that run.
-pub fn start_others(processors: &[u32], cores_max: usize) -> usize {
+/// Starts every processor of the list but the calling one, up to `cores_max` cores in all; of the
+/// threads of one physical core only the first, unless `hyperthreads`. Core 0, once. Returns the
+/// number of cores that run.
+pub fn start_others(processors: &[u32], cores_max: usize, hyperthreads: bool) -> usize {
     let own = apic::id();
     APIC_IDS[0].store(own, Ordering::Relaxed);
     let start = &raw const application_start_16;
@@ -100,10 +101,16 @@ pub fn start_others(processors: &[u32], cores_max: usize) -> usize {
     // SAFETY: the page is in low memory, which nothing else uses, and the code fits.
     unsafe { copy.copy_from_nonoverlapping(start, len) };
     let words = copy.wrapping_add(NUMBER_OFFSET).cast::<u64>();
-    let mut count = 1;
+    let thread_bits = mitigation::thread_bits();
+    let (mut count, mut siblings) = (1, 0);
     for &processor in processors.iter().filter(|id| **id != own) {
         if count == cores_max.min(CORES_MAX) {
             break;
+        }
+        let same_core = |core: usize| apic_id(core) >> thread_bits == processor >> thread_bits;
+        if !hyperthreads && thread_bits > 0 && (0..count).any(same_core) {
+            siblings += 1;
+            continue;
         }
         APIC_IDS[count].store(processor, Ordering::Relaxed);
         if start_one(processor, count, words) {
@@ -111,6 +118,9 @@ pub fn start_others(processors: &[u32], cores_max: usize) -> usize {
         } else {
             log::warn!("processor with APIC id {processor} did not start");
         }
+    }
+    if siblings > 0 {
+        log::info!("hyperthreads: {siblings} left unused, so that tenants share no core");
     }
     count
 }

@@ -5,6 +5,7 @@ use alloc::sync::Arc;
 use core::fmt;
 
 use crate::memory::{PageBuffer, Template};
+use crate::registry::Namespace;
 
 /// Identifies one invocation: 128 random bits, 32 hexadecimal digits on the wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,6 +44,8 @@ pub struct Invocation {
     pub id: ActivationId,
     /// Who waits for the completion.
     pub ticket: Ticket,
+    /// Whose it is.
+    pub tenant: Namespace,
     /// The image to run.
     pub template: Arc<Template>,
     /// What it may use.

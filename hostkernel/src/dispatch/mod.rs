@@ -176,6 +176,7 @@ mod tests {
     use super::*;
     use crate::image::LoadPlan;
     use crate::memory::{PageBuffer, Template, install_for_test};
+    use crate::registry::Namespace;
     use alloc::string::String;
     use alloc::sync::Arc;
 
@@ -186,6 +187,7 @@ mod tests {
         Box::new(Invocation {
             id: ActivationId(number),
             ticket: Ticket { slot: 0, generation: 0 },
+            tenant: Namespace::new("guest"),
             template: Arc::new(template),
             limits: Limits { timeout_ms: 1, memory_mb: 1, logs_mb: 0 },
             input: PageBuffer::new(),

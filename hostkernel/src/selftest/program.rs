@@ -11,6 +11,7 @@ use crate::config::PAGE_LEN;
 use crate::dispatch::{ActivationId, Completion, End, Invocation, Limits, Ticket};
 use crate::image::{LoadPlan, Protection, Segment};
 use crate::memory::{PageBuffer, Template};
+use crate::registry::Namespace;
 
 /// Where the text of every program lies.
 pub const TEXT: u64 = 0x40_0000;
@@ -51,6 +52,7 @@ pub fn invocation(template: &Arc<Template>, input: &[u8], timeout_ms: u64) -> In
     Invocation {
         id: ActivationId(u128::from(NEXT.fetch_add(1, Ordering::Relaxed))),
         ticket: Ticket { slot: 0, generation: 0 },
+        tenant: Namespace::new("guest"),
         template: template.clone(),
         limits: Limits { timeout_ms, memory_mb: 4, logs_mb: 0 },
         input: PageBuffer::from_bytes(input).expect("there is memory"),

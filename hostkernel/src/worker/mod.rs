@@ -9,7 +9,7 @@ use alloc::boxed::Box;
 
 use crate::arch::interrupt::{self, Arrived};
 use crate::arch::user::{Stop, UserContext};
-use crate::arch::{area, clock};
+use crate::arch::{area, clock, mitigation};
 use crate::call::{self, After, Instance};
 use crate::config::{OVERHEAD_PAGES, PAGE_LEN};
 use crate::dispatch::{Completion, Dispatcher, End, Exception, Fault, Invocation, Log, Timing};
@@ -17,6 +17,7 @@ use crate::memory::{AddressSpace, PageBuffer, Refusal, Reservation};
 use crate::observe::crash;
 use crate::observe::trace::{self, Event};
 use crate::random::Random;
+use crate::registry::Namespace;
 
 const NS_PER_MS: u64 = 1_000_000;
 const PAGES_PER_MB: u64 = (1 << 20) / PAGE_LEN as u64;
@@ -29,13 +30,15 @@ pub type OnInterrupt<'a> = &'a mut dyn FnMut(Arrived) -> Option<u64>;
 pub struct Worker {
     core: usize,
     random: Random,
+    /// Whose invocation ran here last.
+    tenant: Option<Namespace>,
 }
 
 impl Worker {
     /// The worker of the calling core.
     #[must_use]
     pub fn new() -> Self {
-        Self { core: area::core_id(), random: Random::from_hardware() }
+        Self { core: area::core_id(), random: Random::from_hardware(), tenant: None }
     }
 
     /// Takes and runs invocations forever.
@@ -73,6 +76,10 @@ impl Worker {
         };
         let pages = (invocation.limits.memory_mb * PAGES_PER_MB) as usize + OVERHEAD_PAGES;
         let Ok(reservation) = Reservation::new(pages) else { return completion };
+        if self.tenant.as_ref() != Some(&invocation.tenant) {
+            mitigation::change_tenant();
+            self.tenant = Some(invocation.tenant.clone());
+        }
         crash::set_running(invocation.id.0);
         match self.load(invocation, reservation) {
             Ok((mut instance, mut user, started_ns)) => {
