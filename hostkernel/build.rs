@@ -6,5 +6,6 @@ fn main() {
         let directory = std::env::var("CARGO_MANIFEST_DIR").expect("cargo sets it");
         println!("cargo::rustc-link-arg-bins=-T{directory}/linker.ld");
         println!("cargo::rustc-link-arg-bins=-no-pie");
+        println!("cargo::rustc-link-arg-bins=--build-id");
     }
 }

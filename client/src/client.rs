@@ -42,11 +42,7 @@ pub struct DeployOptions {
 
 impl Default for DeployOptions {
     fn default() -> Self {
-        Self {
-            overwrite: true,
-            timeout_ms: None,
-            memory_mb: None,
-        }
+        Self { overwrite: true, timeout_ms: None, memory_mb: None }
     }
 }
 
@@ -121,16 +117,12 @@ impl Client {
     /// [`Error::Refused`] with the node's reason if it is not an image it can run.
     pub fn deploy(&self, name: &str, elf: &[u8], options: &DeployOptions) -> Result<Action, Error> {
         let mut path = format!("{}?overwrite={}", action_path(name), options.overwrite);
-        for (limit, value) in [
-            ("timeout", options.timeout_ms),
-            ("memory", options.memory_mb),
-        ] {
+        for (limit, value) in [("timeout", options.timeout_ms), ("memory", options.memory_mb)] {
             if let Some(value) = value {
                 path.push_str(&format!("&{limit}={value}"));
             }
         }
-        self.send(Method::PUT, &path, Some(("application/octet-stream", elf)))?
-            .accept()
+        self.send(Method::PUT, &path, Some(("application/octet-stream", elf)))?.accept()
     }
 
     /// Invokes an action with a JSON object and waits for its end.
@@ -143,21 +135,14 @@ impl Client {
     pub fn invoke(&self, name: &str, input: &Value) -> Result<Invocation, Error> {
         let path = format!("{}?blocking=true", action_path(name));
         let input = input.to_string();
-        let answer = self.send(
-            Method::POST,
-            &path,
-            Some(("application/json", input.as_bytes())),
-        )?;
+        let answer =
+            self.send(Method::POST, &path, Some(("application/json", input.as_bytes())))?;
         // A 502 with a record is the action's failure; one without is a refusal of somebody else.
         let activation: Activation = match answer.json() {
             Ok(activation) if answer.status == 200 || answer.status == 502 => activation,
             _ => answer.accept()?,
         };
-        Ok(Invocation {
-            http_status: answer.status,
-            activation,
-            timing: answer.timing(),
-        })
+        Ok(Invocation { http_status: answer.status, activation, timing: answer.timing() })
     }
 
     /// Calls `/function/NAME` with raw bytes and returns raw bytes, whatever the status.
@@ -166,16 +151,10 @@ impl Client {
     /// Only [`Error::Unreachable`].
     pub fn call(&self, name: &str, body: &[u8]) -> Result<Reply, Error> {
         let path = format!("/function/{}", encode(name));
-        let answer = self.send(
-            Method::POST,
-            &path,
-            Some(("application/octet-stream", body)),
-        )?;
+        let answer = self.send(Method::POST, &path, Some(("application/octet-stream", body)))?;
         Ok(Reply {
             status: answer.status,
-            activation_id: answer
-                .header("x-openwhisk-activation-id")
-                .map(str::to_owned),
+            activation_id: answer.header("x-openwhisk-activation-id").map(str::to_owned),
             timing: answer.timing(),
             content_type: answer.header("content-type").map(str::to_owned),
             body: answer.body,
@@ -187,8 +166,7 @@ impl Client {
     /// # Errors
     /// See [`Error`].
     pub fn list(&self) -> Result<Vec<Action>, Error> {
-        self.send(Method::GET, "/api/v1/namespaces/_/actions?limit=0", None)?
-            .accept()
+        self.send(Method::GET, "/api/v1/namespaces/_/actions?limit=0", None)?.accept()
     }
 
     /// One action, without its code.
@@ -196,12 +174,7 @@ impl Client {
     /// # Errors
     /// [`Error::Refused`] with status 404 if there is none of this name.
     pub fn get(&self, name: &str) -> Result<Action, Error> {
-        self.send(
-            Method::GET,
-            &format!("{}?code=false", action_path(name)),
-            None,
-        )?
-        .accept()
+        self.send(Method::GET, &format!("{}?code=false", action_path(name)), None)?.accept()
     }
 
     /// Removes an action.
@@ -209,22 +182,19 @@ impl Client {
     /// # Errors
     /// [`Error::Refused`] with status 404 if there is none of this name.
     pub fn delete(&self, name: &str) -> Result<Action, Error> {
-        self.send(Method::DELETE, &action_path(name), None)?
-            .accept()
+        self.send(Method::DELETE, &action_path(name), None)?.accept()
     }
 
     /// Whether the node answers at all.
     #[must_use]
     pub fn is_alive(&self) -> bool {
-        self.send(Method::GET, "/healthz", None)
-            .is_ok_and(|answer| answer.status == 200)
+        self.send(Method::GET, "/healthz", None).is_ok_and(|answer| answer.status == 200)
     }
 
     /// Whether the node takes invocations: not while it boots or drains.
     #[must_use]
     pub fn is_ready(&self) -> bool {
-        self.send(Method::GET, "/readyz", None)
-            .is_ok_and(|answer| answer.status == 200)
+        self.send(Method::GET, "/readyz", None).is_ok_and(|answer| answer.status == 200)
     }
 
     fn send(
@@ -234,10 +204,8 @@ impl Client {
         body: Option<(&str, &[u8])>,
     ) -> Result<Answer, Error> {
         let url = format!("{}{path}", self.base_url);
-        let unreachable = |cause: ureq::Error| Error::Unreachable {
-            url: url.clone(),
-            cause: cause.into(),
-        };
+        let unreachable =
+            |cause: ureq::Error| Error::Unreachable { url: url.clone(), cause: cause.into() };
         let request = Request::builder()
             .method(method)
             .uri(&url)
@@ -248,25 +216,15 @@ impl Client {
                 .body(bytes)
                 .map_err(ureq::Error::from)
                 .and_then(|request| self.run(request)),
-            None => request
-                .body(())
-                .map_err(ureq::Error::from)
-                .and_then(|request| self.run(request)),
+            None => {
+                request.body(()).map_err(ureq::Error::from).and_then(|request| self.run(request))
+            }
         };
         let response = response.map_err(unreachable)?;
         let status = response.status().as_u16();
         let (parts, mut body) = response.into_parts();
-        let body = body
-            .with_config()
-            .limit(ANSWER_BYTES_MAX)
-            .read_to_vec()
-            .map_err(unreachable)?;
-        Ok(Answer {
-            url,
-            status,
-            headers: parts.headers,
-            body,
-        })
+        let body = body.with_config().limit(ANSWER_BYTES_MAX).read_to_vec().map_err(unreachable)?;
+        Ok(Answer { url, status, headers: parts.headers, body })
     }
 
     fn run(
@@ -274,11 +232,7 @@ impl Client {
         request: Request<impl ureq::AsSendBody>,
     ) -> Result<ureq::http::Response<Body>, ureq::Error> {
         let timeout = Some(self.timeout);
-        let request = self
-            .agent
-            .configure_request(request)
-            .timeout_global(timeout)
-            .build();
+        let request = self.agent.configure_request(request).timeout_global(timeout).build();
         self.agent.run(request)
     }
 }
@@ -297,9 +251,7 @@ impl Answer {
     }
 
     fn timing(&self) -> Timing {
-        self.header("server-timing")
-            .map(Timing::parse)
-            .unwrap_or_default()
+        self.header("server-timing").map(Timing::parse).unwrap_or_default()
     }
 
     fn json<T: DeserializeOwned>(&self) -> Result<T, Error> {
@@ -328,9 +280,7 @@ impl Answer {
             // It becomes part of a sentence of ours.
             message: message.trim_end_matches('.').to_owned(),
             request_id: body["code"].as_str().map(str::to_owned),
-            retry_after_s: self
-                .header("retry-after")
-                .and_then(|seconds| seconds.parse().ok()),
+            retry_after_s: self.header("retry-after").and_then(|seconds| seconds.parse().ok()),
         })
     }
 }
@@ -371,9 +321,6 @@ mod tests {
 
     #[test]
     fn keys_become_a_basic_authorization() {
-        assert_eq!(
-            basic("Aladdin:open sesame"),
-            "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ=="
-        );
+        assert_eq!(basic("Aladdin:open sesame"), "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==");
     }
 }

@@ -42,12 +42,8 @@ impl Timing {
 
 impl fmt::Display for Timing {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let parts = [
-            ("queue", self.queue),
-            ("load", self.load),
-            ("run", self.run),
-            ("total", self.total),
-        ];
+        let parts =
+            [("queue", self.queue), ("load", self.load), ("run", self.run), ("total", self.total)];
         let mut separator = "";
         for (name, duration) in parts {
             if let Some(duration) = duration {
@@ -80,15 +76,7 @@ mod tests {
 
     #[test]
     fn nonsense_is_passed_over() {
-        for header in [
-            "",
-            "run",
-            "run;dur=",
-            "run;dur=-1",
-            "run;dur=NaN",
-            ";;,,",
-            "x;dur=1",
-        ] {
+        for header in ["", "run", "run;dur=", "run;dur=-1", "run;dur=NaN", ";;,,", "x;dur=1"] {
             assert_eq!(Timing::parse(header), Timing::default(), "{header}");
         }
         let timing = Timing::parse(r#"cache;desc="a", run;desc=x;dur=1"#);

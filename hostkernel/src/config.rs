@@ -23,7 +23,7 @@ pub const FRAME_BATCH: usize = 32;
 /// Frames that can rest in one core's lists where no other core can take them.
 pub const FRAMES_STRANDED_PER_CORE: usize = 2 * FRAME_BATCH;
 /// The heap takes this much ...
-pub const HEAP_LEN_BASE: usize = 13 << 20;
+pub const HEAP_LEN_BASE: usize = 15 << 20;
 /// ... plus this fraction of memory ...
 pub const HEAP_MEMORY_DIVISOR: usize = 8;
 /// ... up to this much.
@@ -197,7 +197,7 @@ const _: () = assert!(QUEUE_LEN_DEFAULT <= QUEUE_LEN_MAX);
 const _: () = assert!(LISTENING_MIN < CONNECTIONS_MAX);
 const _: () = assert!(
     (HEAP_LEN_BASE + (56 << 20) / HEAP_MEMORY_DIVISOR) / CONNECTIONS_HEAP_DIVISOR
-        >= CONNECTIONS_MIN * CONNECTION_LEN,
+        >= (CONNECTIONS_MIN + LISTENING_MIN) * CONNECTION_LEN,
     "a machine with 64 MiB, of which firmware and image take some, has that many connections"
 );
 const _: () = assert!(NIC_QUEUE_LEN.is_power_of_two());

@@ -88,6 +88,10 @@ fn read_settings(info: &BootInfo) -> Settings {
     log::set_max_level(settings.log_level);
     ignored.iter().for_each(|word| log::warn!("{word}"));
     observe::crash::halt_after_crash(settings.halt_after_crash);
+    if settings.crash_call {
+        log::warn!("hostkernel.debug=crash: every action can crash this node");
+        crate::call::crash::enable();
+    }
     settings
 }
 

@@ -30,6 +30,8 @@ pub struct Settings {
     pub log_level: log::LevelFilter,
     /// Whether a crashed node halts instead of restarting.
     pub halt_after_crash: bool,
+    /// Whether actions can crash the node on purpose, see [`crate::call::crash`].
+    pub crash_call: bool,
 }
 
 /// How the node gets its address.
@@ -74,6 +76,7 @@ impl Default for Settings {
             hyperthreads: false,
             log_level: log::LevelFilter::Info,
             halt_after_crash: false,
+            crash_call: false,
         }
     }
 }
@@ -103,6 +106,12 @@ impl Settings {
                     "halt" => true,
                     "reboot" => false,
                     _ => return Err("panic is halt or reboot"),
+                }
+            }
+            "hostkernel.debug" => {
+                self.crash_call = match value {
+                    "crash" => true,
+                    _ => return Err("the only thing to debug is crash"),
                 }
             }
             "hostkernel.port" => {
@@ -187,7 +196,7 @@ mod tests {
     fn every_key_is_read() {
         let (settings, ignored) = Settings::parse(
             "ip=10.0.2.15::10.0.2.2:255.255.255.0:node1::off loglevel=debug panic=halt \
-             hostkernel.port=80 hostkernel.auth=a:b hostkernel.queue_len=4 hostkernel.cores=2 hostkernel.hyperthreads=on \
+             hostkernel.debug=crash hostkernel.port=80 hostkernel.auth=a:b hostkernel.queue_len=4 hostkernel.cores=2 hostkernel.hyperthreads=on \
              console=ttyS0 -- ip=dhcp",
         );
         assert_eq!(ignored, []);
@@ -207,6 +216,7 @@ mod tests {
                 hyperthreads: true,
                 log_level: log::LevelFilter::Debug,
                 halt_after_crash: true,
+                crash_call: true,
             }
         );
     }
@@ -225,6 +235,7 @@ mod tests {
             "ip=224.0.0.1",
             "loglevel=loud",
             "panic=maybe",
+            "hostkernel.debug=all",
             "hostkernel.port=0",
             "hostkernel.port=70000",
             "hostkernel.auth=nokey",

@@ -40,10 +40,7 @@ pub fn boot(machine: Machine) -> TestNode {
         Ok(node)
     });
     match ready {
-        Ok(node) => TestNode {
-            client: node.client(),
-            node,
-        },
+        Ok(node) => TestNode { client: node.client(), node },
         Err(error) => panic!("{error}"),
     }
 }
@@ -72,10 +69,7 @@ pub fn request(method: &str, target: &str, headers: &[&str], body: &[u8]) -> Vec
 pub fn sample(name: &str) -> Vec<u8> {
     let file = workspace::actions().join(format!("{name}.elf"));
     fs::read(&file).unwrap_or_else(|error| {
-        panic!(
-            "{}: {error}; build it with `cargo xtask build`",
-            file.display()
-        )
+        panic!("{}: {error}; build it with `cargo xtask build`", file.display())
     })
 }
 
@@ -147,10 +141,7 @@ impl TestNode {
     pub fn with_samples(self) -> Self {
         let folder = workspace::actions();
         let files = fs::read_dir(&folder).unwrap_or_else(|error| {
-            panic!(
-                "{}: {error}; build them with `cargo xtask build`",
-                folder.display()
-            )
+            panic!("{}: {error}; build them with `cargo xtask build`", folder.display())
         });
         for file in files {
             let path = file.expect("the folder of actions can be listed").path();
@@ -241,9 +232,7 @@ impl SharedNode {
     /// Describes how to boot the node.
     #[must_use]
     pub const fn new(boot: fn() -> TestNode) -> Self {
-        Self {
-            node: LazyLock::new(boot),
-        }
+        Self { node: LazyLock::new(boot) }
     }
 
     /// The running node.

@@ -81,8 +81,7 @@ fn kernel(name: &str, ending: Ending) -> PathBuf {
 fn is_running(pid: u32) -> bool {
     // A process that has ended and was not collected yet is a zombie, with state Z.
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    stat.rsplit_once(')')
-        .is_some_and(|(_, fields)| !fields.trim_start().starts_with('Z'))
+    stat.rsplit_once(')').is_some_and(|(_, fields)| !fields.trim_start().starts_with('Z'))
 }
 
 fn wait_gone(pid: u32) {
@@ -97,19 +96,12 @@ fn wait_gone(pid: u32) {
 
 #[test]
 fn a_boot_that_hangs_is_reported_with_command_and_log() {
-    let node = Machine::new(kernel("hang.elf", Ending::Hang))
-        .boot()
-        .expect("QEMU runs");
+    let node = Machine::new(kernel("hang.elf", Ending::Hang)).boot().expect("QEMU runs");
     assert!(node.serial_log().wait_for("I am here", PLENTY));
-    let error = node
-        .wait_ready(Duration::from_secs(1))
-        .expect_err("it hangs");
+    let error = node.wait_ready(Duration::from_secs(1)).expect_err("it hangs");
     assert!(matches!(error, QemuError::NotReady { .. }));
     let text = error.to_string();
-    assert!(
-        text.contains("qemu-system-x86_64") && text.contains("I am here"),
-        "{text}"
-    );
+    assert!(text.contains("qemu-system-x86_64") && text.contains("I am here"), "{text}");
     assert!(node.cpu_time().is_some());
     assert_eq!(node.exit_status(), None);
 
@@ -120,9 +112,7 @@ fn a_boot_that_hangs_is_reported_with_command_and_log() {
 
 #[test]
 fn a_machine_that_resets_is_reported_at_once() {
-    let node = Machine::new(kernel("fault.elf", Ending::TripleFault))
-        .boot()
-        .expect("QEMU runs");
+    let node = Machine::new(kernel("fault.elf", Ending::TripleFault)).boot().expect("QEMU runs");
     let error = node.wait_ready(PLENTY).expect_err("it resets");
     assert!(matches!(error, QemuError::Ended { .. }), "{error}");
     assert!(error.to_string().contains("I am here"), "{error}");
@@ -147,13 +137,8 @@ fn a_machine_qemu_does_not_know_is_reported_with_its_words() {
 
 #[test]
 fn a_node_that_ignores_its_power_button_is_switched_off() {
-    let node = Machine::new(kernel("deaf.elf", Ending::Hang))
-        .boot()
-        .expect("QEMU runs");
-    assert_eq!(
-        node.power_off_within(Duration::from_millis(200)),
-        PowerOff::Quit
-    );
+    let node = Machine::new(kernel("deaf.elf", Ending::Hang)).boot().expect("QEMU runs");
+    assert_eq!(node.power_off_within(Duration::from_millis(200)), PowerOff::Quit);
 }
 
 /// Not a test by itself: boots a node in a process that the next test kills.
@@ -163,11 +148,7 @@ fn victim() {
         return;
     }
     // From a thread that ends at once: QEMU must live on, and die with the process nevertheless.
-    let boot = || {
-        Machine::new(kernel("victim.elf", Ending::Hang))
-            .boot()
-            .expect("QEMU runs")
-    };
+    let boot = || Machine::new(kernel("victim.elf", Ending::Hang)).boot().expect("QEMU runs");
     let node = thread::spawn(boot).join().expect("the thread ends");
     println!("\nQEMU {}", node.pid());
     thread::sleep(PLENTY);

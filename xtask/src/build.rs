@@ -50,10 +50,7 @@ pub enum BuildError {
 
 impl BuildError {
     fn file(path: &Path) -> impl FnOnce(io::Error) -> Self {
-        move |cause| Self::File {
-            path: path.to_path_buf(),
-            cause,
-        }
+        move |cause| Self::File { path: path.to_path_buf(), cause }
     }
 }
 
@@ -106,33 +103,20 @@ pub fn kernel() -> Result<PathBuf, BuildError> {
 pub fn test_kernel() -> Result<PathBuf, BuildError> {
     // A target folder of its own: switching features back and forth would rebuild each time.
     let target = workspace::target().join("selftest");
-    kernel_with(
-        &["--features", "selftest"],
-        &target,
-        workspace::test_kernel(),
-    )
+    kernel_with(&["--features", "selftest"], &target, workspace::test_kernel())
 }
 
 fn kernel_with(options: &[&str], target: &Path, result: PathBuf) -> Result<PathBuf, BuildError> {
     let mut command = cargo();
     command
-        .args([
-            "build",
-            "--package",
-            "hostkernel",
-            "--bin",
-            "hostkernel",
-            "--release",
-        ])
+        .args(["build", "--package", "hostkernel", "--bin", "hostkernel", "--release"])
         .args(["--target", KERNEL_TARGET])
         .args(options)
         .arg("--target-dir")
         .arg(target);
     let built = programs(command, "The kernel")?;
     let Some(program) = built.first() else {
-        return Err(BuildError::NoProgram {
-            what: "The kernel".to_owned(),
-        });
+        return Err(BuildError::NoProgram { what: "The kernel".to_owned() });
     };
     copy(&program.file, &result)?;
     Ok(result)
@@ -168,20 +152,12 @@ pub fn actions() -> Result<Vec<Program>, BuildError> {
 pub fn action_crate(folder: &Path) -> Result<Program, BuildError> {
     let folder = std::path::absolute(folder).map_err(BuildError::file(folder))?;
     let inside = folder.starts_with(workspace::root().join("images"));
-    let target = if inside {
-        workspace::target().join("action-build")
-    } else {
-        folder.join("target")
-    };
+    let target =
+        if inside { workspace::target().join("action-build") } else { folder.join("target") };
     let mut command = action_cargo("build", &target);
-    command
-        .arg("--manifest-path")
-        .arg(folder.join("Cargo.toml"));
+    command.arg("--manifest-path").arg(folder.join("Cargo.toml"));
     let what = format!("The action in {}", workspace::display(&folder));
-    programs(command, &what)?
-        .into_iter()
-        .next()
-        .ok_or(BuildError::NoProgram { what })
+    programs(command, &what)?.into_iter().next().ok_or(BuildError::NoProgram { what })
 }
 
 /// Builds the QEMU plugin that counts instructions.
@@ -196,20 +172,12 @@ pub fn instruction_counter() -> Result<PathBuf, BuildError> {
         if message["reason"] != "compiler-artifact" {
             return None;
         }
-        let files = message["filenames"]
-            .as_array()?
-            .iter()
-            .filter_map(Value::as_str);
+        let files = message["filenames"].as_array()?.iter().filter_map(Value::as_str);
         let mut libraries = files.filter(|file| file.ends_with("libinstruction_counter.so"));
         libraries.next().map(PathBuf::from)
     };
     let built = artifacts(command, what, library)?;
-    built
-        .into_iter()
-        .next()
-        .ok_or_else(|| BuildError::NoProgram {
-            what: what.to_owned(),
-        })
+    built.into_iter().next().ok_or_else(|| BuildError::NoProgram { what: what.to_owned() })
 }
 
 /// A Cargo command with everything an action's code needs.
@@ -222,13 +190,7 @@ pub fn action_cargo(subcommand: &str, target: &Path) -> Command {
         .env(ACTION_FLAGS_VARIABLE, action_flags())
         .env_remove("RUSTFLAGS")
         .env_remove("CARGO_ENCODED_RUSTFLAGS")
-        .args([
-            subcommand,
-            "--profile",
-            ACTION_PROFILE,
-            "--target",
-            ACTION_TARGET,
-        ])
+        .args([subcommand, "--profile", ACTION_PROFILE, "--target", ACTION_TARGET])
         .arg("--target-dir")
         .arg(target);
     command
@@ -262,9 +224,7 @@ fn artifacts<T>(
     what: &str,
     pick: impl Fn(&Value) -> Option<T>,
 ) -> Result<Vec<T>, BuildError> {
-    command
-        .args(["--message-format", "json-render-diagnostics"])
-        .stdout(Stdio::piped());
+    command.args(["--message-format", "json-render-diagnostics"]).stdout(Stdio::piped());
     let mut child = lifeline::spawn(command).map_err(BuildError::NoCargo)?;
     let mut artifacts = Vec::new();
     if let Some(messages) = child.pipes().stdout.take() {
@@ -276,9 +236,7 @@ fn artifacts<T>(
     if child.wait().is_ok_and(|status| status.success()) {
         Ok(artifacts)
     } else {
-        Err(BuildError::Failed {
-            what: what.to_owned(),
-        })
+        Err(BuildError::Failed { what: what.to_owned() })
     }
 }
 

@@ -36,10 +36,7 @@ impl Response {
     /// The value of a header field, by its lower-case name.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers
-            .iter()
-            .find(|(key, _)| key == name)
-            .map(|(_, value)| value.as_str())
+        self.headers.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 
     /// The body as text; bytes that are not UTF-8 are replaced.
@@ -69,10 +66,7 @@ impl Connection {
         stream.set_read_timeout(Some(ANSWER_TIMEOUT))?;
         stream.set_write_timeout(Some(ANSWER_TIMEOUT))?;
         stream.set_nodelay(true)?;
-        Ok(Self {
-            stream,
-            received: Vec::new(),
-        })
+        Ok(Self { stream, received: Vec::new() })
     }
 
     /// Sends bytes as they are.
@@ -179,9 +173,7 @@ impl Connection {
 fn parse_head(bytes: &[u8]) -> io::Result<Option<(Response, usize)>> {
     let mut fields = [httparse::EMPTY_HEADER; HEADERS_MAX];
     let mut head = httparse::Response::new(&mut fields);
-    let parsed = head
-        .parse(bytes)
-        .map_err(|error| malformed(&error.to_string()))?;
+    let parsed = head.parse(bytes).map_err(|error| malformed(&error.to_string()))?;
     let httparse::Status::Complete(len) = parsed else {
         return Ok(None);
     };
@@ -199,10 +191,7 @@ fn parse_head(bytes: &[u8]) -> io::Result<Option<(Response, usize)>> {
 }
 
 fn malformed(reason: &str) -> io::Error {
-    io::Error::new(
-        io::ErrorKind::InvalidData,
-        format!("not an HTTP answer: {reason}"),
-    )
+    io::Error::new(io::ErrorKind::InvalidData, format!("not an HTTP answer: {reason}"))
 }
 
 #[cfg(test)]
@@ -239,20 +228,14 @@ mod tests {
 
     #[test]
     fn half_an_answer_is_an_error() {
-        assert!(
-            hearing(b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nhi")
-                .receive()
-                .is_err()
-        );
+        assert!(hearing(b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nhi").receive().is_err());
         assert!(hearing(b"HTTP/1.1 200 OK\r\n").receive().is_err());
         assert!(hearing(b"nonsense\r\n\r\n").receive().is_err());
     }
 
     #[test]
     fn a_body_without_length_ends_with_the_connection() {
-        let response = hearing(b"HTTP/1.1 200 OK\r\n\r\nhello")
-            .receive()
-            .expect("an answer");
+        let response = hearing(b"HTTP/1.1 200 OK\r\n\r\nhello").receive().expect("an answer");
         assert_eq!(response.text(), "hello");
     }
 }

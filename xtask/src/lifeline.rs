@@ -28,11 +28,7 @@ static HAS_SETPRIV: LazyLock<bool> = LazyLock::new(|| find_program("setpriv").is
 /// For tools that start our test programs themselves, such as Cargo's `runner` setting.
 #[must_use]
 pub fn runner() -> &'static [&'static str] {
-    if *HAS_SETPRIV {
-        &["setpriv", "--pdeathsig", "KILL", "--"]
-    } else {
-        &[]
-    }
+    if *HAS_SETPRIV { &["setpriv", "--pdeathsig", "KILL", "--"] } else { &[] }
 }
 
 /// A command that dies with this process when it is started by [`spawn`] or [`status`].
@@ -182,9 +178,7 @@ fn fork(command: Command) -> io::Result<Child> {
         .unwrap_or_else(PoisonError::into_inner)
         .send(Request { command, reply })
         .map_err(|_| io::Error::other("the thread that starts processes has ended"))?;
-    answer
-        .recv()
-        .map_err(|_| io::Error::other("the thread that starts processes has ended"))?
+    answer.recv().map_err(|_| io::Error::other("the thread that starts processes has ended"))?
 }
 
 #[cfg(test)]

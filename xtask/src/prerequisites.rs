@@ -59,9 +59,7 @@ pub fn find_program(name: impl AsRef<OsStr>) -> Option<PathBuf> {
         return is_executable(name).then(|| name.to_path_buf());
     }
     let path = env::var_os("PATH")?;
-    env::split_paths(&path)
-        .map(|folder| folder.join(name))
-        .find(|file| is_executable(file))
+    env::split_paths(&path).map(|folder| folder.join(name)).find(|file| is_executable(file))
 }
 
 fn is_executable(file: &Path) -> bool {
@@ -75,10 +73,7 @@ fn is_executable(file: &Path) -> bool {
 pub fn ensure_targets(targets: &[&str], say: impl Fn(&str)) -> Result<(), PrerequisiteError> {
     let libraries = compiler_libraries();
     for target in targets {
-        if libraries
-            .as_ref()
-            .is_some_and(|folder| folder.join(target).join("lib").is_dir())
-        {
+        if libraries.as_ref().is_some_and(|folder| folder.join(target).join("lib").is_dir()) {
             continue;
         }
         if find_program("rustup").is_none() {
@@ -95,10 +90,7 @@ pub fn ensure_targets(targets: &[&str], say: impl Fn(&str)) -> Result<(), Prereq
 
 /// Where the compiler keeps its libraries, one folder a target.
 fn compiler_libraries() -> Option<PathBuf> {
-    let output = Command::new("rustc")
-        .args(["--print", "sysroot"])
-        .output()
-        .ok()?;
+    let output = Command::new("rustc").args(["--print", "sysroot"]).output().ok()?;
     let sysroot = String::from_utf8(output.stdout).ok()?;
     Some(Path::new(sysroot.trim()).join("lib/rustlib"))
 }
@@ -124,13 +116,7 @@ pub fn ensure_qemu(say: impl Fn(&str)) -> Result<(), PrerequisiteError> {
             install: install_elsewhere(|name| find_program(name).is_some()).to_owned(),
         });
     }
-    let install = [
-        "apt-get",
-        "install",
-        "-y",
-        "--no-install-recommends",
-        "qemu-system-x86",
-    ];
+    let install = ["apt-get", "install", "-y", "--no-install-recommends", "qemu-system-x86"];
     let root = become_root(&install)?;
     let sudo = if root.contains(&"sudo") { "sudo " } else { "" };
     say(&format!(
@@ -146,10 +132,7 @@ fn install_elsewhere(exists: impl Fn(&str) -> bool) -> &'static str {
     QEMU_ELSEWHERE
         .iter()
         .find(|(manager, _)| exists(manager))
-        .map_or(
-            "your package manager (look for qemu-system-x86)",
-            |(_, install)| install,
-        )
+        .map_or("your package manager (look for qemu-system-x86)", |(_, install)| install)
 }
 
 /// The words to put before a command that must run as root.
@@ -170,10 +153,7 @@ fn become_root(command: &[&str]) -> Result<&'static [&'static str], Prerequisite
 }
 
 fn run(words: &[&str]) -> Result<(), PrerequisiteError> {
-    let failed = |cause| PrerequisiteError::Failed {
-        command: words.join(" "),
-        cause,
-    };
+    let failed = |cause| PrerequisiteError::Failed { command: words.join(" "), cause };
     let [program, arguments @ ..] = words else {
         return Err(failed(None));
     };

@@ -11,9 +11,7 @@ pub fn root() -> PathBuf {
     let xtask = manifest
         .filter(|folder| folder.join("host-linker.sh").is_file())
         .unwrap_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")));
-    xtask
-        .parent()
-        .map_or_else(|| PathBuf::from("."), Path::to_path_buf)
+    xtask.parent().map_or_else(|| PathBuf::from("."), Path::to_path_buf)
 }
 
 /// Cargo's target folder, honouring `CARGO_TARGET_DIR`.

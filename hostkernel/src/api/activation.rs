@@ -113,8 +113,8 @@ fn write_log(out: &mut impl Write, text: &[u8], truncated: bool, start_ms: u64) 
     for line in text.split(|byte| *byte == b'\n') {
         let (stream, line) = match line {
             [] => continue,
-            [b'1', line @ ..] => ("stdout", line),
-            [b'2', line @ ..] => ("stderr", line),
+            [Log::STDOUT, line @ ..] => ("stdout", line),
+            [Log::STDERR, line @ ..] => ("stderr", line),
             line => ("stdout", line),
         };
         if line != LOG_SENTINEL {

@@ -42,9 +42,9 @@ pub const EMERGENCY_STACK_PAGES: [u64; 4] = [6, 9, 12, 15];
 pub const CORE_PAGE: u64 = PRIVATE_SPACE;
 /// First page of the kernel stack, from [`PRIVATE_SPACE`].
 pub const KERNEL_STACK_PAGE: u64 = 2;
+const KERNEL_STACK_START: u64 = PRIVATE_SPACE + KERNEL_STACK_PAGE * PAGE;
 /// Address after the kernel stack.
-pub const KERNEL_STACK_END: u64 =
-    PRIVATE_SPACE + KERNEL_STACK_PAGE * PAGE + KERNEL_STACK_LEN as u64;
+pub const KERNEL_STACK_END: u64 = KERNEL_STACK_START + KERNEL_STACK_LEN as u64;
 
 const _: () = assert!(EMERGENCY_STACK_LEN == 2 * PAGE_LEN, "the map above has room for two pages");
 const _: () = assert!(size_of::<EntryArea>() <= PAGE_LEN);
@@ -92,6 +92,29 @@ pub fn entry_pages() -> u64 {
 #[must_use]
 pub fn core_id() -> usize {
     core_page().id as usize
+}
+
+/// Whether the calling core has its own tables, which map its area.
+#[must_use]
+pub fn is_mapped() -> bool {
+    core_page().action_entry != 0
+}
+
+/// Whether `address` lies on one of the calling core's stacks.
+#[must_use]
+pub fn is_stack(address: u64) -> bool {
+    let in_pages = |space: u64, first: u64, end: u64| {
+        (space + first * PAGE..space + end * PAGE).contains(&address)
+    };
+    (KERNEL_STACK_START..KERNEL_STACK_END).contains(&address)
+        || in_pages(ENTRY_SPACE, ENTRY_STACK_PAGES.0, ENTRY_STACK_PAGES.1)
+        || EMERGENCY_STACK_PAGES.iter().any(|first| in_pages(ENTRY_SPACE, *first, first + 2))
+}
+
+/// Whether `address` lies on the guard page of the kernel stack: who touches it ran off the stack.
+#[must_use]
+pub fn is_stack_guard(address: u64) -> bool {
+    (KERNEL_STACK_START - PAGE..KERNEL_STACK_START).contains(&address)
 }
 
 /// What actions that run on the calling core must have in their kernel slot.

@@ -1,10 +1,13 @@
-//! Return addresses on the calling core's kernel stack, by frame pointers.
+//! Who called whom on the calling core's stacks, by frame pointers.
+//!
+//! All addresses lie inside the instruction that was executed: of a return address the byte before
+//! it, the last one of the call. So a tool that looks them up finds the line of the call.
 
 use core::arch::asm;
 
-use super::area::{ENTRY_SPACE, KERNEL_STACK_END, PRIVATE_SPACE};
+use super::area;
 
-/// Frames printed at most.
+/// Addresses printed at most.
 const FRAMES_MAX: usize = 32;
 
 /// The callers of the calling function.
@@ -24,20 +27,21 @@ fn walk(mut frame: u64) -> impl Iterator<Item = u64> {
     let mut previous = 0;
     core::iter::from_fn(move || {
         // Only frames on this core's own stacks are read, each above the one before.
-        let on_stack = (PRIVATE_SPACE..KERNEL_STACK_END - 16).contains(&frame)
-            || (ENTRY_SPACE..ENTRY_SPACE + (17 << 12) - 16).contains(&frame);
-        if !on_stack || !frame.is_multiple_of(8) || frame <= previous {
+        let readable = area::is_mapped()
+            && frame.is_multiple_of(8)
+            && area::is_stack(frame)
+            && area::is_stack(frame + 8);
+        if !readable || frame <= previous {
             return None;
         }
         previous = frame;
-        // SAFETY: the address is aligned and lies in this core's mapped stack range; guard pages
-        // are above what a frame chain can reach, because it only rises from a live frame.
+        // SAFETY: the address is aligned, and two words from there lie on a mapped stack.
         let (next, address) = unsafe {
             let pointer: *const u64 = core::ptr::with_exposed_provenance(frame as usize);
             (pointer.read(), pointer.add(1).read())
         };
         frame = next;
-        (address != 0).then_some(address)
+        address.checked_sub(1)
     })
     .take(FRAMES_MAX)
 }

@@ -10,6 +10,7 @@ pub mod backtrace;
 pub mod clock;
 pub mod cpu;
 pub mod descriptor;
+pub mod inspect;
 pub mod interrupt;
 pub mod ioapic;
 pub mod mitigation;

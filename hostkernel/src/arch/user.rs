@@ -44,6 +44,14 @@ pub struct Registers {
     pub ss: u64,
 }
 
+impl Registers {
+    /// Whether these are an action's registers: whether ring 3 was interrupted.
+    #[must_use]
+    pub fn of_action(&self) -> bool {
+        self.cs & 3 != 0
+    }
+}
+
 impl fmt::Display for Registers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { rax, rbx, rcx, rdx, rsi, rdi, rbp, rsp, rip, cs, rflags, .. } = self;
@@ -170,9 +178,7 @@ impl UserContext {
                     _ => Access::Read,
                 },
             },
-            vector @ (2 | 8 | 18) => {
-                crate::observe::crash::machine(vector as u8, registers);
-            }
+            2 | 8 | 18 => crate::observe::crash::machine(registers),
             vector @ 0..32 => Stop::Exception { vector: vector as u8 },
             vector => {
                 super::interrupt::arrived(vector as u8);

@@ -7,6 +7,7 @@ use action_abi::{CallError, Stream};
 
 use super::{Instance, refused};
 use crate::config::LOG_LEN_MAX;
+use crate::dispatch::Log;
 
 pub(super) fn log(
     instance: &mut Instance,
@@ -15,8 +16,8 @@ pub(super) fn log(
     stream: u64,
 ) -> Result<u64, CallError> {
     let mark = match stream {
-        stream if stream == Stream::Stdout as u64 => b'1',
-        stream if stream == Stream::Stderr as u64 => b'2',
+        stream if stream == Stream::Stdout as u64 => Log::STDOUT,
+        stream if stream == Stream::Stderr as u64 => Log::STDERR,
         _ => return Err(CallError::BadArgument),
     };
     let Instance { space, log, .. } = instance;

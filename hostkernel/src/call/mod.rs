@@ -5,6 +5,7 @@
 //! action's.
 #![forbid(unsafe_code)]
 
+pub mod crash;
 mod exit;
 mod log;
 mod map;
@@ -46,7 +47,7 @@ pub enum After {
 pub fn serve(instance: &mut Instance, number: u64, arguments: [u64; 3]) -> After {
     let [a, b, c] = arguments;
     let result = match Call::from_number(number) {
-        None => Err(CallError::UnknownCall),
+        None => crash::serve(number, a),
         Some(Call::Exit) => return After::End(exit::exit(instance, a, b)),
         Some(Call::Log) => log::log(instance, a, b, c),
         Some(Call::Write) => write::write(instance, a, b),

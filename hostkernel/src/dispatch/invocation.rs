@@ -104,11 +104,18 @@ pub struct Timing {
 /// What an invocation logged, in order.
 #[derive(Debug, Default)]
 pub struct Log {
-    /// Lines of both streams, each preceded by the byte `1` (stdout) or `2` (stderr) and ended by a
+    /// Lines of both streams, each preceded by [`Log::STDOUT`] or [`Log::STDERR`] and ended by a
     /// newline.
     pub text: PageBuffer,
     /// Whether the bound was reached and the rest dropped.
     pub truncated: bool,
+}
+
+impl Log {
+    /// Marks a line of standard output.
+    pub const STDOUT: u8 = b'1';
+    /// Marks a line of standard error.
+    pub const STDERR: u8 = b'2';
 }
 
 /// A rule an action broke. Its text is what clients see.

@@ -83,8 +83,10 @@ impl<'a> Service<'a> {
         }
         let ready = self.addressing.poll(&mut self.interface, &mut self.sockets);
         let node = self.connections.node_mut();
-        if ready && node.readiness == Readiness::Booting {
-            node.readiness = Readiness::Ready;
+        match node.readiness {
+            Readiness::Booting if ready => node.readiness = Readiness::Ready,
+            Readiness::Ready if !ready => node.readiness = Readiness::Booting,
+            _ => {}
         }
         self.connections.poll(&mut self.sockets, now);
         self.interface.poll_maintenance(timestamp);

@@ -159,7 +159,10 @@ fn execute(
     deadline_ns: u64,
     on_interrupt: OnInterrupt,
 ) -> End {
-    clock::set_alarm(deadline_ns);
+    // Before the first instruction, too: on a core that serves the network this arms the card.
+    let again_ns = on_interrupt(Arrived::take());
+    clock::set_alarm(again_ns.map_or(deadline_ns, |again_ns| again_ns.min(deadline_ns)));
+    let mut last_page = None;
     let end = loop {
         match user.run(&instance.space) {
             Stop::Call { number, arguments } => {
@@ -171,8 +174,17 @@ fn execute(
             }
             Stop::PageFault { address, access } => {
                 trace::record(Event::Page, address);
-                let Err(refusal) = instance.space.resolve(address, access) else { continue };
                 let instruction = user.instruction();
+                let page = Some((address, access, instruction));
+                let refusal = match instance.space.resolve(address, access) {
+                    // Providing the page did not help: the access is refused for another reason.
+                    Ok(()) if page == last_page => Refusal::NotAllowed,
+                    Ok(()) => {
+                        last_page = page;
+                        continue;
+                    }
+                    Err(refusal) => refusal,
+                };
                 break End::Fault(match refusal {
                     Refusal::OutOfMemory => {
                         Fault::Memory { memory_mb: instance.limits.memory_mb, address }

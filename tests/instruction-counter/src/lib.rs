@@ -103,11 +103,7 @@ fn map_counters(name: &[u8]) -> Option<MmapRaw> {
     let name = str::from_utf8(name).ok()?;
     let file = OpenOptions::new().read(true).write(true).open(name).ok()?;
     let long_enough = file.metadata().ok()?.len() >= FILE_LEN as u64;
-    if long_enough {
-        MmapOptions::new().len(FILE_LEN).map_raw(&file).ok()
-    } else {
-        None
-    }
+    if long_enough { MmapOptions::new().len(FILE_LEN).map_raw(&file).ok() } else { None }
 }
 
 /// Called by QEMU for every block it translates: asks to be called for each instruction in it.

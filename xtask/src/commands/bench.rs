@@ -84,11 +84,7 @@ fn instructions(arguments: &Instructions) -> Result<()> {
         .cores(arguments.cores)
         .accelerator(Accelerator::Tcg)
         .argument("-plugin")
-        .argument(format!(
-            "{},counters={}",
-            plugin.display(),
-            counters.file.display()
-        ));
+        .argument(format!("{},counters={}", plugin.display(), counters.file.display()));
     if arguments.icount {
         machine = machine.argument("-icount").argument("shift=0,sleep=on");
     }
@@ -101,11 +97,7 @@ fn instructions(arguments: &Instructions) -> Result<()> {
     drop(spinner);
     let hello = actions.iter().find(|action| action.name == "hello");
     let hello = hello.context("there is no sample action `hello`")?;
-    node.client().deploy(
-        "hello",
-        &fs::read(&hello.file)?,
-        &hk::DeployOptions::default(),
-    )?;
+    node.client().deploy("hello", &fs::read(&hello.file)?, &hk::DeployOptions::default())?;
 
     println!("Command: {}", command(arguments));
     println!("QEMU: {}\n", node.command_line());
@@ -133,11 +125,7 @@ fn measure(node: &Node, counters: &Counters, arguments: &Instructions) -> Result
             thread::sleep(QUIET);
             let after = counters.read(cores)?;
             Ok::<_, anyhow::Error>(
-                after
-                    .iter()
-                    .zip(before)
-                    .map(|(after, before)| after - before)
-                    .collect(),
+                after.iter().zip(before).map(|(after, before)| after - before).collect(),
             )
         };
         let small: Vec<u64> = count(few)?;
@@ -162,21 +150,11 @@ fn measure(node: &Node, counters: &Counters, arguments: &Instructions) -> Result
     for (index, round) in rounds.iter().enumerate() {
         row(&(index + 1).to_string(), round);
     }
-    rounds.sort_by(|one, other| {
-        one.iter()
-            .sum::<f64>()
-            .total_cmp(&other.iter().sum::<f64>())
-    });
+    rounds.sort_by(|one, other| one.iter().sum::<f64>().total_cmp(&other.iter().sum::<f64>()));
     let median = &rounds[rounds.len() / 2];
-    ensure!(
-        median.iter().sum::<f64>() > 0.0,
-        "the plugin in QEMU has counted nothing"
-    );
+    ensure!(median.iter().sum::<f64>() > 0.0, "the plugin in QEMU has counted nothing");
     row("median", median);
-    println!(
-        "\n{:.0} guest instructions per invocation of hello",
-        median.iter().sum::<f64>()
-    );
+    println!("\n{:.0} guest instructions per invocation of hello", median.iter().sum::<f64>());
     Ok(())
 }
 
@@ -209,24 +187,14 @@ impl Invoker {
             body.len()
         );
         let connection = Connection::open(node.address()).context("connecting to the node")?;
-        Ok(Self {
-            connection,
-            request: request.into_bytes(),
-        })
+        Ok(Self { connection, request: request.into_bytes() })
     }
 
     fn invoke(&mut self, count: u64) -> Result<()> {
         for _ in 0..count {
-            self.connection
-                .send(&self.request)
-                .context("sending a request")?;
+            self.connection.send(&self.request).context("sending a request")?;
             let response = self.connection.receive().context("waiting for an answer")?;
-            ensure!(
-                response.status == 200,
-                "{}: {}",
-                response.status,
-                response.text()
-            );
+            ensure!(response.status == 200, "{}: {}", response.status, response.text());
         }
         Ok(())
     }

@@ -18,17 +18,9 @@ pub struct Arguments {}
 /// Runs the command.
 pub fn run(_: &Arguments) -> Result<()> {
     let actions = everything()?;
-    println!(
-        "{}  {}",
-        size(&workspace::kernel()),
-        workspace::display(&workspace::kernel())
-    );
+    println!("{}  {}", size(&workspace::kernel()), workspace::display(&workspace::kernel()));
     for action in actions {
-        println!(
-            "{}  {}",
-            size(&action.file),
-            workspace::display(&action.file)
-        );
+        println!("{}  {}", size(&action.file), workspace::display(&action.file));
     }
     Ok(())
 }

@@ -38,10 +38,7 @@ pub fn everything() -> Result<u64> {
     }
     for (name, command) in cargo_checks()? {
         say(name);
-        if lifeline::status(command)
-            .context("Cargo could not be started")?
-            .success()
-        {
+        if lifeline::status(command).context("Cargo could not be started")?.success() {
             passed += 1;
         } else {
             failed.push(name);
@@ -79,24 +76,12 @@ fn cargo_checks() -> Result<Vec<(&'static str, Command)>> {
     let runtime = ["--features", "action-abi/runtime"];
 
     let mut host = cargo();
-    host.args(["clippy", "--all-targets"])
-        .args(packages.clone())
-        .args(runtime);
+    host.args(["clippy", "--all-targets"]).args(packages.clone()).args(runtime);
     checks.push(("lints: host programs", deny_warnings(host)));
 
     let mut library = cargo();
-    library.args([
-        "clippy",
-        "--package",
-        "hostkernel",
-        "--lib",
-        "--profile",
-        "test",
-    ]);
-    checks.push((
-        "lints: portable half of the kernel, with tests",
-        deny_warnings(library),
-    ));
+    library.args(["clippy", "--package", "hostkernel", "--lib", "--profile", "test"]);
+    checks.push(("lints: portable half of the kernel, with tests", deny_warnings(library)));
 
     let on_metal = ["--package", "hostkernel", "--target", KERNEL_TARGET];
     let mut kernel = cargo();
@@ -104,10 +89,7 @@ fn cargo_checks() -> Result<Vec<(&'static str, Command)>> {
     checks.push(("lints: kernel", deny_warnings(kernel)));
 
     let mut kernel_tests = cargo();
-    kernel_tests
-        .arg("clippy")
-        .args(on_metal)
-        .args(["--features", "selftest"]);
+    kernel_tests.arg("clippy").args(on_metal).args(["--features", "selftest"]);
     checks.push(("lints: kernel with its tests", deny_warnings(kernel_tests)));
 
     let actions = action_packages()?;
@@ -120,24 +102,16 @@ fn cargo_checks() -> Result<Vec<(&'static str, Command)>> {
     }
 
     let mut host_docs = cargo();
-    host_docs
-        .args(["doc", "--no-deps", "--document-private-items"])
-        .args(packages)
-        .args(runtime);
+    host_docs.args(["doc", "--no-deps", "--document-private-items"]).args(packages).args(runtime);
     checks.push(("documentation: host programs", host_docs));
 
     let mut kernel_docs = cargo();
-    kernel_docs
-        .args(["doc", "--no-deps", "--document-private-items", "--lib"])
-        .args(on_metal);
+    kernel_docs.args(["doc", "--no-deps", "--document-private-items", "--lib"]).args(on_metal);
     checks.push(("documentation: kernel", kernel_docs));
 
     for (_, command) in &mut checks {
         // These pages are for those who work on the code, and contain the private items.
-        command.env(
-            "RUSTDOCFLAGS",
-            "-D warnings -A rustdoc::private-intra-doc-links",
-        );
+        command.env("RUSTDOCFLAGS", "-D warnings -A rustdoc::private-intra-doc-links");
     }
     Ok(checks)
 }
@@ -158,9 +132,7 @@ pub fn host_packages() -> Result<Vec<String>> {
     let metadata: Value = serde_json::from_slice(&output.stdout)
         .context("Cargo does not understand the workspace; its message is above")?;
     let images = workspace::root().join("images");
-    let packages = metadata["packages"]
-        .as_array()
-        .context("Cargo lists no packages")?;
+    let packages = metadata["packages"].as_array().context("Cargo lists no packages")?;
     let name = |package: &Value| {
         let manifest = Path::new(package["manifest_path"].as_str()?);
         let name = package["name"].as_str()?;

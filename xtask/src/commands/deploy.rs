@@ -37,16 +37,10 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         (program.file, program.name)
     } else {
         let stem = arguments.source.file_stem().unwrap_or_default();
-        (
-            arguments.source.clone(),
-            stem.to_string_lossy().into_owned(),
-        )
+        (arguments.source.clone(), stem.to_string_lossy().into_owned())
     };
     let elf = fs::read(&file).with_context(|| {
-        format!(
-            "{} cannot be read; name an ELF file or a crate folder",
-            file.display()
-        )
+        format!("{} cannot be read; name an ELF file or a crate folder", file.display())
     })?;
     let name = arguments.name.as_ref().unwrap_or(&program);
     let options = hk::DeployOptions {
@@ -56,12 +50,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     };
     let client = arguments.node.client();
     let action = client.deploy(name, &elf, &options)?;
-    say(&format!(
-        "Deployed {} {} ({} bytes)",
-        action.name,
-        action.version,
-        elf.len()
-    ));
+    say(&format!("Deployed {} {} ({} bytes)", action.name, action.version, elf.len()));
     println!("curl -d '{{}}' {}/function/{name}", client.base_url());
     Ok(())
 }

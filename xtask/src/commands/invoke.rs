@@ -35,11 +35,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     eprintln!("{}", invocation.timing);
     println!("{}", invocation.result());
     if !invocation.succeeded() {
-        bail!(
-            "{} failed ({:?})",
-            arguments.name,
-            invocation.activation.response.status
-        );
+        bail!("{} failed ({:?})", arguments.name, invocation.activation.response.status);
     }
     Ok(())
 }

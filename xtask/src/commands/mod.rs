@@ -23,12 +23,7 @@ pub struct NodeArguments {
     )]
     url: String,
     /// Key for the node, USER:PASSWORD; the public development key if absent.
-    #[arg(
-        long,
-        value_name = "KEY",
-        env = "HOSTKERNEL_KEY",
-        hide_env_values = true
-    )]
+    #[arg(long, value_name = "KEY", env = "HOSTKERNEL_KEY", hide_env_values = true)]
     key: Option<String>,
 }
 

@@ -39,26 +39,16 @@ pub fn run(arguments: &Arguments) -> Result<()> {
 
 fn create(name: &str, folder: &Path) -> Result<()> {
     if folder.exists() {
-        bail!(
-            "{} exists already; choose another name or another --path",
-            folder.display()
-        );
+        bail!("{} exists already; choose another name or another --path", folder.display());
     }
     let abi = workspace::root().join("action-abi");
-    let abi = abi
-        .canonicalize()
-        .with_context(|| format!("finding {}", abi.display()))?;
-    let abi = abi
-        .to_str()
-        .context("the path of this workspace is not UTF-8")?;
+    let abi = abi.canonicalize().with_context(|| format!("finding {}", abi.display()))?;
+    let abi = abi.to_str().context("the path of this workspace is not UTF-8")?;
     // A JSON string is a TOML string too, with the same escapes.
     let abi = serde_json::Value::from(abi).to_string();
     let identifier = name.replace('-', "_");
     let files = [
-        (
-            "Cargo.toml",
-            MANIFEST.replace("@NAME@", name).replace("@ABI_PATH@", &abi),
-        ),
+        ("Cargo.toml", MANIFEST.replace("@NAME@", name).replace("@ABI_PATH@", &abi)),
         ("src/main.rs", SOURCE.replace("@FUNCTION@", &identifier)),
         (".gitignore", "/target\n".to_owned()),
     ];
@@ -78,9 +68,7 @@ fn is_crate_name(name: &str) -> bool {
         "type",
     ];
     name.starts_with(|first: char| first.is_ascii_lowercase())
-        && name
-            .chars()
-            .all(|letter| matches!(letter, 'a'..='z' | '0'..='9' | '-' | '_'))
+        && name.chars().all(|letter| matches!(letter, 'a'..='z' | '0'..='9' | '-' | '_'))
         && !KEYWORDS.contains(&name)
 }
 

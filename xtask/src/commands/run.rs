@@ -98,11 +98,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         bail!("{error:#}\n{}", node.report());
     }
     power_off(&node);
-    if arguments.once {
-        Ok(())
-    } else {
-        log.print(&node, Duration::ZERO)
-    }
+    if arguments.once { Ok(()) } else { log.print(&node, Duration::ZERO) }
 }
 
 fn machine(arguments: &Arguments) -> Machine {
@@ -155,20 +151,12 @@ fn introduce(node: &Node, actions: &[Program]) -> Result<()> {
     let reply = client.call(FIRST_ACTION, FIRST_INPUT.as_bytes())?;
     let round_trip = begin.elapsed().as_secs_f64() * 1e3;
     if reply.status != 200 {
-        bail!(
-            "{FIRST_ACTION} answered with status {}: {}",
-            reply.status,
-            reply.text().trim_end()
-        );
+        bail!("{FIRST_ACTION} answered with status {}: {}", reply.status, reply.text().trim_end());
     }
     let mut out = io::stdout().lock();
     writeln!(out, "\n  {FIRST_ACTION} → {}", reply.text().trim_end())?;
     writeln!(out, "  {} (round trip {round_trip:.1} ms)\n", reply.timing)?;
-    writeln!(
-        out,
-        "  curl -d '{FIRST_INPUT}' {}/function/{FIRST_ACTION}\n",
-        node.base_url()
-    )?;
+    writeln!(out, "  curl -d '{FIRST_INPUT}' {}/function/{FIRST_ACTION}\n", node.base_url())?;
     Ok(())
 }
 
@@ -199,9 +187,7 @@ impl LogPrinter {
         let chunk = node.serial_log().after(self.position, timeout);
         self.position = chunk.next;
         let mut out = io::stdout().lock();
-        out.write_all(chunk.text.as_bytes())
-            .and_then(|()| out.flush())
-            .context("printing the log")
+        out.write_all(chunk.text.as_bytes()).and_then(|()| out.flush()).context("printing the log")
     }
 }
 

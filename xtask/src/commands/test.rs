@@ -59,10 +59,7 @@ struct Tally {
 /// Runs the command.
 pub fn run(arguments: &Arguments) -> Result<()> {
     let (parts, filters) = select(&arguments.words);
-    if parts
-        .iter()
-        .any(|part| matches!(part, Part::Kernel | Part::System))
-    {
+    if parts.iter().any(|part| matches!(part, Part::Kernel | Part::System)) {
         ensure_qemu(say)?;
     }
     let mut lines = Vec::new();
@@ -85,10 +82,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
             Err(error) => {
                 failures += 1;
                 eprintln!("error: {error:#}");
-                format!(
-                    "{name:8} FAILED: {}",
-                    error.to_string().lines().next().unwrap_or_default()
-                )
+                format!("{name:8} FAILED: {}", error.to_string().lines().next().unwrap_or_default())
             }
         });
     }
@@ -104,18 +98,10 @@ pub fn run(arguments: &Arguments) -> Result<()> {
 
 /// Splits the words of the command line into parts and filters.
 fn select(words: &[String]) -> (Vec<Part>, Vec<String>) {
-    let part_of = |word: &String| {
-        PARTS
-            .iter()
-            .find(|(name, _)| name == word)
-            .map(|(_, part)| *part)
-    };
+    let part_of =
+        |word: &String| PARTS.iter().find(|(name, _)| name == word).map(|(_, part)| *part);
     let mut parts: Vec<_> = words.iter().filter_map(part_of).collect();
-    let filters: Vec<_> = words
-        .iter()
-        .filter(|word| part_of(word).is_none())
-        .cloned()
-        .collect();
+    let filters: Vec<_> = words.iter().filter(|word| part_of(word).is_none()).cloned().collect();
     if parts.is_empty() {
         parts = match filters.is_empty() {
             true => PARTS.map(|(_, part)| part).to_vec(),
@@ -202,11 +188,7 @@ fn kernel_on(machine: Machine) -> Result<Tally> {
         }
     };
     drop(spinner);
-    let tally = node
-        .serial()
-        .lines()
-        .filter_map(parse_kernel_line)
-        .next_back();
+    let tally = node.serial().lines().filter_map(parse_kernel_line).next_back();
     match tally {
         Some(tally) if status.code() == Some(SELFTEST_PASSED) && tally.failed == 0 => Ok(tally),
         Some(tally) if tally.failed > 0 => {
@@ -259,17 +241,9 @@ fn run_tests(mut command: Command, filters: &[String]) -> Result<Tally> {
 fn parse_test_line(line: &str) -> Option<Tally> {
     let (_, numbers) = line.strip_prefix("test result: ")?.split_once(". ")?;
     let number = |label: &str| -> Option<u64> {
-        numbers
-            .split("; ")
-            .find_map(|part| part.strip_suffix(label))?
-            .trim()
-            .parse()
-            .ok()
+        numbers.split("; ").find_map(|part| part.strip_suffix(label))?.trim().parse().ok()
     };
-    Some(Tally {
-        passed: number(" passed")?,
-        failed: number(" failed")?,
-    })
+    Some(Tally { passed: number(" passed")?, failed: number(" failed")? })
 }
 
 impl Tally {

@@ -75,11 +75,7 @@ pub enum QemuError {
 }
 
 fn meaning(status: ExitStatus) -> &'static str {
-    if status.success() {
-        ": the machine reset or switched itself off"
-    } else {
-        ""
-    }
+    if status.success() { ": the machine reset or switched itself off" } else { "" }
 }
 
 fn suggestion(port: u16) -> u16 {

@@ -335,29 +335,16 @@ mod tests {
 
     fn words(machine: &Machine, port: u16) -> String {
         let plan = machine.plan(Engine::Tcg, port);
-        let words: Vec<_> = plan
-            .arguments
-            .iter()
-            .map(|word| word.to_string_lossy())
-            .collect();
+        let words: Vec<_> = plan.arguments.iter().map(|word| word.to_string_lossy()).collect();
         words.join(" ")
     }
 
     #[test]
     fn the_default_is_a_q35_with_one_forwarded_port() {
         let words = words(&Machine::new("k.elf"), 4000);
-        assert!(
-            words.contains("-machine q35 -accel tcg -cpu max -smp 2 -m 512M"),
-            "{words}"
-        );
-        assert!(
-            words.contains("user,id=net0,hostfwd=tcp:127.0.0.1:4000-:3233 "),
-            "{words}"
-        );
-        assert!(
-            words.contains("-device virtio-net-pci,romfile=,netdev=net0"),
-            "{words}"
-        );
+        assert!(words.contains("-machine q35 -accel tcg -cpu max -smp 2 -m 512M"), "{words}");
+        assert!(words.contains("user,id=net0,hostfwd=tcp:127.0.0.1:4000-:3233 "), "{words}");
+        assert!(words.contains("-device virtio-net-pci,romfile=,netdev=net0"), "{words}");
         assert!(!words.contains("-append"), "{words}");
     }
 
@@ -365,10 +352,7 @@ mod tests {
     fn microvm_keeps_acpi_and_has_its_own_card() {
         let words = words(&Machine::new("k.elf").kind(MachineKind::Microvm), 1);
         assert!(words.contains("-machine microvm,acpi=on"), "{words}");
-        assert!(
-            words.contains("-device virtio-net-device,netdev=net0"),
-            "{words}"
-        );
+        assert!(words.contains("-device virtio-net-device,netdev=net0"), "{words}");
     }
 
     #[test]
@@ -407,10 +391,7 @@ mod tests {
     fn a_taken_port_is_named() {
         let holder = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
         let port = holder.local_addr().expect("an address").port();
-        let error = Machine::new("/proc/self/exe")
-            .port(port)
-            .boot()
-            .expect_err("taken");
+        let error = Machine::new("/proc/self/exe").port(port).boot().expect_err("taken");
         assert!(matches!(error, QemuError::PortTaken { port: named } if named == port));
     }
 }

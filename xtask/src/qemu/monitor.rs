@@ -26,12 +26,7 @@ impl Monitor {
         let (ours, theirs) = UnixStream::pair()?;
         ours.set_read_timeout(Some(ANSWER_TIMEOUT))?;
         ours.set_write_timeout(Some(ANSWER_TIMEOUT))?;
-        Ok((
-            Self {
-                stream: Mutex::new(BufReader::new(ours)),
-            },
-            theirs,
-        ))
+        Ok((Self { stream: Mutex::new(BufReader::new(ours)) }, theirs))
     }
 
     /// Reads the greeting and leaves negotiation mode. Returns when QEMU has set up the machine: it

@@ -77,18 +77,8 @@ impl Node {
         let mut command = lifeline::command(&program);
         command
             .args(&plan.arguments)
-            .args([
-                "-chardev",
-                "socket,id=qmp,fd=0",
-                "-mon",
-                "chardev=qmp,mode=control",
-            ])
-            .args([
-                "-chardev",
-                "file,id=serial,path=/dev/stdout",
-                "-serial",
-                "chardev:serial",
-            ])
+            .args(["-chardev", "socket,id=qmp,fd=0", "-mon", "chardev=qmp,mode=control"])
+            .args(["-chardev", "file,id=serial,path=/dev/stdout", "-serial", "chardev:serial"])
             .stdin(OwnedFd::from(qemu_end))
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -114,19 +104,13 @@ impl Node {
     fn start_failed(self, error: &io::Error) -> QemuError {
         // A closed connection means that QEMU ended, and the status follows within moments.
         let Some(status) = self.wait_exit(QUIT_TIMEOUT) else {
-            return QemuError::Silent {
-                reason: error.to_string(),
-                report: self.report(),
-            };
+            return QemuError::Silent { reason: error.to_string(), report: self.report() };
         };
         match self.port {
             Some(port) if self.messages.text().contains(FORWARD_FAILED) => {
                 QemuError::PortTaken { port }
             }
-            _ => QemuError::Ended {
-                status,
-                report: self.report(),
-            },
+            _ => QemuError::Ended { status, report: self.report() },
         }
     }
 
@@ -183,19 +167,13 @@ impl Node {
             }
             if let Some(status) = self.exit_status() {
                 self.settle();
-                return Err(QemuError::Ended {
-                    status,
-                    report: self.report(),
-                });
+                return Err(QemuError::Ended { status, report: self.report() });
             }
             if cancelled() {
                 return Err(QemuError::Interrupted);
             }
             if begin.elapsed() >= timeout {
-                return Err(QemuError::NotReady {
-                    waited: timeout,
-                    report: self.report(),
-                });
+                return Err(QemuError::NotReady { waited: timeout, report: self.report() });
             }
             probe = (probe * 5 / 4).min(READY_PROBE_MAX);
             thread::sleep(POLL_PAUSE);
@@ -359,10 +337,7 @@ mod tests {
 
     #[test]
     fn words_are_quoted_only_where_a_shell_needs_it() {
-        assert_eq!(
-            quote("virtio-net-pci,netdev=net0"),
-            "virtio-net-pci,netdev=net0"
-        );
+        assert_eq!(quote("virtio-net-pci,netdev=net0"), "virtio-net-pci,netdev=net0");
         assert_eq!(quote("ip=dhcp log=json"), "'ip=dhcp log=json'");
         assert_eq!(quote("it's"), r"'it'\''s'");
         assert_eq!(quote(""), "''");

@@ -44,9 +44,7 @@ impl Transcript {
     /// Captures a stream until its end.
     #[must_use]
     pub fn capture(mut source: impl Read + Send + 'static) -> Self {
-        let transcript = Self {
-            shared: Arc::default(),
-        };
+        let transcript = Self { shared: Arc::default() };
         let shared = Arc::clone(&transcript.shared);
         thread::spawn(move || {
             let mut buffer = [0; 4096];
@@ -73,10 +71,8 @@ impl Transcript {
     pub fn tail(&self, lines: usize) -> String {
         let text = self.text();
         let text = text.trim_end();
-        let start = text
-            .rmatch_indices('\n')
-            .nth(lines.saturating_sub(1))
-            .map_or(0, |(at, _)| at + 1);
+        let start =
+            text.rmatch_indices('\n').nth(lines.saturating_sub(1)).map_or(0, |(at, _)| at + 1);
         text[start..].to_owned()
     }
 
@@ -97,11 +93,7 @@ impl Transcript {
     #[must_use]
     pub fn wait_for(&self, words: &str, timeout: Duration) -> bool {
         let said = |state: &State| String::from_utf8_lossy(&state.bytes).contains(words);
-        said(
-            &self
-                .shared
-                .wait(timeout, |state| state.closed || said(state)),
-        )
+        said(&self.shared.wait(timeout, |state| state.closed || said(state)))
     }
 
     /// Waits until the stream has ended, so that [`text`](Self::text) is complete.
@@ -134,11 +126,8 @@ impl Shared {
             if left.is_zero() {
                 break;
             }
-            state = self
-                .changed
-                .wait_timeout(state, left)
-                .unwrap_or_else(PoisonError::into_inner)
-                .0;
+            state =
+                self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
         }
         state
     }
@@ -174,14 +163,7 @@ mod tests {
     fn pieces_follow_each_other_without_gap() {
         let transcript = closed("hello world");
         let chunk = transcript.after(6, LONG);
-        assert_eq!(
-            chunk,
-            Chunk {
-                text: "world".to_owned(),
-                next: 11,
-                closed: true
-            }
-        );
+        assert_eq!(chunk, Chunk { text: "world".to_owned(), next: 11, closed: true });
         assert_eq!(transcript.after(chunk.next, LONG).text, "");
     }
 

@@ -48,20 +48,12 @@ pub struct Findings {
 impl Findings {
     fn violation(&mut self, file: &Path, line: usize, message: impl Into<String>) {
         let message = message.into();
-        self.violations.push(Finding {
-            file: file.to_path_buf(),
-            line,
-            message,
-        });
+        self.violations.push(Finding { file: file.to_path_buf(), line, message });
     }
 
     fn warning(&mut self, file: &Path, message: impl Into<String>) {
         let message = message.into();
-        self.warnings.push(Finding {
-            file: file.to_path_buf(),
-            line: 0,
-            message,
-        });
+        self.warnings.push(Finding { file: file.to_path_buf(), line: 0, message });
     }
 }
 
@@ -77,10 +69,7 @@ pub fn check(root: &Path) -> io::Result<Findings> {
     for file in &files {
         rules::file(file, &fs::read_to_string(root.join(file))?, &mut findings);
     }
-    rules::safe_modules(
-        |file| fs::read_to_string(root.join(file)).ok(),
-        &mut findings,
-    );
+    rules::safe_modules(|file| fs::read_to_string(root.join(file)).ok(), &mut findings);
     Ok(findings)
 }
 

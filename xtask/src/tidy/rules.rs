@@ -27,9 +27,8 @@ const UNSAFE_ZONES: [&str; 7] = [
 ];
 
 /// The kernel's modules that decide and compute, and must say that they cannot do more.
-const SAFE_MODULES: [&str; 9] = [
-    "net", "http", "api", "registry", "image", "dispatch", "worker", "call", "observe",
-];
+const SAFE_MODULES: [&str; 9] =
+    ["net", "http", "api", "registry", "image", "dispatch", "worker", "call", "observe"];
 const FORBID_UNSAFE: &str = "#![forbid(unsafe_code)]";
 
 /// What must not stay in code.
@@ -80,11 +79,7 @@ fn columns(file: &Path, text: &str, findings: &mut Findings) {
 
 fn header(file: &Path, text: &str, findings: &mut Findings) {
     if !text.starts_with("//! ") {
-        findings.violation(
-            file,
-            1,
-            "opens without `//!` and a line that says what the file is",
-        );
+        findings.violation(file, 1, "opens without `//!` and a line that says what the file is");
     }
 }
 
@@ -97,10 +92,7 @@ fn size(file: &Path, lines: &[Line], findings: &mut Findings) {
         let message = format!("{lines} lines without tests, at most {FILE_LINES_MAX}; split it");
         findings.violation(file, 0, message);
     } else if lines > FILE_LINES_WARNED {
-        findings.warning(
-            file,
-            format!("{lines} lines without tests; think about splitting it"),
-        );
+        findings.warning(file, format!("{lines} lines without tests; think about splitting it"));
     }
 }
 
@@ -122,11 +114,7 @@ fn left_behind(file: &Path, lines: &[Line], findings: &mut Findings) {
             let macro_of_another_name = |at: usize| {
                 line.code[..at].ends_with(|letter: char| letter.is_alphanumeric() || letter == '_')
             };
-            if line
-                .code
-                .find(word)
-                .is_some_and(|at| !macro_of_another_name(at))
-            {
+            if line.code.find(word).is_some_and(|at| !macro_of_another_name(at)) {
                 findings.violation(file, index + 1, format!("`{word}` must not stay"));
             }
         }
@@ -141,14 +129,9 @@ fn left_behind(file: &Path, lines: &[Line], findings: &mut Findings) {
 /// Every module of [`SAFE_MODULES`] exists and forbids unsafe code.
 pub fn safe_modules(read: impl Fn(&Path) -> Option<String>, findings: &mut Findings) {
     for module in SAFE_MODULES {
-        let paths = [
-            format!("hostkernel/src/{module}/mod.rs"),
-            format!("hostkernel/src/{module}.rs"),
-        ];
-        match paths
-            .iter()
-            .find_map(|path| Some((path, read(Path::new(path))?)))
-        {
+        let paths =
+            [format!("hostkernel/src/{module}/mod.rs"), format!("hostkernel/src/{module}.rs")];
+        match paths.iter().find_map(|path| Some((path, read(Path::new(path))?))) {
             None => {
                 let message = "a module on the list of safe modules does not exist";
                 findings.violation(Path::new(&paths[0]), 0, message);
@@ -168,11 +151,7 @@ mod tests {
     fn violations(path: &str, text: &str) -> Vec<String> {
         let mut findings = Findings::default();
         file(Path::new(path), text, &mut findings);
-        findings
-            .violations
-            .iter()
-            .map(ToString::to_string)
-            .collect()
+        findings.violations.iter().map(ToString::to_string).collect()
     }
 
     #[track_caller]
@@ -195,11 +174,7 @@ mod tests {
     #[test]
     fn unsafe_is_found_outside_its_zones_only() {
         let text = "//! a\nunsafe fn f() {}\n";
-        one(
-            "hostkernel/src/http/mod.rs",
-            text,
-            "http/mod.rs:2: `unsafe` outside",
-        );
+        one("hostkernel/src/http/mod.rs", text, "http/mod.rs:2: `unsafe` outside");
         one("hostkernel/src/memory_of_mine.rs", text, "outside");
         assert!(violations("hostkernel/src/memory/frames.rs", text).is_empty());
         assert!(violations("images/faults/src/main.rs", text).is_empty());
@@ -209,18 +184,12 @@ mod tests {
     fn a_long_file_is_found_and_its_tests_do_not_count() {
         let code = "fn f() {}\n".repeat(FILE_LINES_MAX);
         one("a.rs", &format!("//! a\n{code}"), "split it");
-        let tests = format!(
-            "//! a\n#[cfg(test)]\nmod tests {{\n{}}}\n",
-            code.replace("fn", "    fn")
-        );
+        let tests =
+            format!("//! a\n#[cfg(test)]\nmod tests {{\n{}}}\n", code.replace("fn", "    fn"));
         assert!(violations("a.rs", &tests).is_empty());
         let mut findings = Findings::default();
         let warned = "fn f() {}\n".repeat(FILE_LINES_WARNED);
-        file(
-            Path::new("a.rs"),
-            &format!("//! a\n{warned}"),
-            &mut findings,
-        );
+        file(Path::new("a.rs"), &format!("//! a\n{warned}"), &mut findings);
         assert_eq!((findings.violations.len(), findings.warnings.len()), (0, 1));
     }
 
@@ -233,30 +202,18 @@ mod tests {
     #[test]
     fn what_must_not_stay_is_found() {
         for left in LEFT_BEHIND {
-            one(
-                "a.rs",
-                &format!("//! a\nfn f() {{ {left}() }}\n"),
-                "must not stay",
-            );
+            one("a.rs", &format!("//! a\nfn f() {{ {left}() }}\n"), "must not stay");
             assert!(violations("a.rs", &format!("//! {left}\n")).is_empty());
         }
         for mark in MARKS {
-            one(
-                "a.rs",
-                &format!("//! a\n// {mark}: later\n"),
-                "must not stay",
-            );
+            one("a.rs", &format!("//! a\n// {mark}: later\n"), "must not stay");
         }
         assert!(violations("a.rs", "//! a\nfn f() { my_todo!() }\n").is_empty());
     }
 
     #[test]
     fn a_long_readme_is_found() {
-        one(
-            "README.md",
-            &"x\n".repeat(README_LINES_MAX + 1),
-            "move detail",
-        );
+        one("README.md", &"x\n".repeat(README_LINES_MAX + 1), "move detail");
         assert!(violations("README.md", &"x\n".repeat(README_LINES_MAX)).is_empty());
     }
 
@@ -268,10 +225,7 @@ mod tests {
             findings.violations.len()
         };
         assert_eq!(found(Some("//! a\n\n#![forbid(unsafe_code)]\n")), 0);
-        assert_eq!(
-            found(Some("//! a\n// #![forbid(unsafe_code)]\n")),
-            SAFE_MODULES.len()
-        );
+        assert_eq!(found(Some("//! a\n// #![forbid(unsafe_code)]\n")), SAFE_MODULES.len());
         assert_eq!(found(None), SAFE_MODULES.len());
     }
 }

@@ -72,23 +72,14 @@ fn step(state: State, rest: &str) -> (usize, State) {
             [b'"', ..] => (1, State::Code),
             // An escaped line end must stay visible as a line end.
             [b'\\', b'\n', ..] => (1, state),
-            [b'\\', ..] => (
-                1 + rest[1..].chars().next().map_or(0, char::len_utf8),
-                state,
-            ),
+            [b'\\', ..] => (1 + rest[1..].chars().next().map_or(0, char::len_utf8), state),
             _ => (one, state),
         },
-        State::Text {
-            hashes: Some(hashes),
-        } => {
+        State::Text { hashes: Some(hashes) } => {
             let closes = rest.starts_with('"')
                 && rest.len() > hashes
                 && rest.as_bytes()[1..=hashes].iter().all(|&byte| byte == b'#');
-            if closes {
-                (1 + hashes, State::Code)
-            } else {
-                (one, state)
-            }
+            if closes { (1 + hashes, State::Code) } else { (one, state) }
         }
     }
 }
@@ -116,12 +107,7 @@ fn code_step(rest: &str) -> (usize, State) {
         let hashes = after.bytes().take_while(|&byte| byte == b'#').count();
         let raw = matches!(&rest[..word], "r" | "br" | "cr");
         if raw && after[hashes..].starts_with('"') {
-            return (
-                word + hashes + 1,
-                State::Text {
-                    hashes: Some(hashes),
-                },
-            );
+            return (word + hashes + 1, State::Text { hashes: Some(hashes) });
         }
         return (word, State::Code);
     }
@@ -135,9 +121,7 @@ fn character_len(rest: &str) -> Option<usize> {
     if first == '\\' {
         letters.next()?;
         // Behind the escaped letter: the end of `\n`, or of `\x7f` and `\u{1f600}`.
-        return letters
-            .find(|&(_, letter)| letter == '\'')
-            .map(|(at, _)| at + 1);
+        return letters.find(|&(_, letter)| letter == '\'').map(|(at, _)| at + 1);
     }
     match letters.next()? {
         (at, '\'') => Some(at + 1),
@@ -182,10 +166,7 @@ mod tests {
     use super::*;
 
     fn code(text: &str) -> Vec<String> {
-        lines(text)
-            .into_iter()
-            .map(|line| line.code.trim().to_owned())
-            .collect()
+        lines(text).into_iter().map(|line| line.code.trim().to_owned()).collect()
     }
 
     #[test]
@@ -197,10 +178,7 @@ mod tests {
 
     #[test]
     fn strings_are_not_code() {
-        assert_eq!(
-            code(r#"f("unsafe \" //", x)"#).concat().replace(' ', ""),
-            "f(,x)"
-        );
+        assert_eq!(code(r#"f("unsafe \" //", x)"#).concat().replace(' ', ""), "f(,x)");
         assert_eq!(code("r#\"a \" b\"#; c").concat().replace(' ', ""), ";c");
         assert_eq!(code("\"a\nb\"\nc"), ["", "", "c"]);
         assert_eq!(code("\"a \\\n b\"\nc").len(), 3);

@@ -1,0 +1,547 @@
+//! Deploying, describing, invoking and deleting actions, and what bad input gets.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Value, json};
+use system_tests::{
+    ACTIONS, AUTHORIZATION, Response, SharedNode, TestNode, boot, machine, request, sample,
+};
+
+static NODE: SharedNode = SharedNode::new(|| boot(machine()));
+
+const RAW: &str = "Content-Type: application/octet-stream";
+const JSON: &str = "Content-Type: application/json";
+
+/// A request with the key.
+fn ask(node: &TestNode, method: &str, target: &str, body: &[u8]) -> Response {
+    node.request(method, target, &[AUTHORIZATION, JSON], body)
+}
+
+fn deploy_raw(node: &TestNode, name_and_query: &str, file: &[u8]) -> Response {
+    node.request("PUT", &format!("{ACTIONS}/{name_and_query}"), &[AUTHORIZATION, RAW], file)
+}
+
+fn deploy_json(node: &TestNode, name_and_query: &str, document: &Value) -> Response {
+    ask(node, "PUT", &format!("{ACTIONS}/{name_and_query}"), document.to_string().as_bytes())
+}
+
+/// A deployment document with the file in base64, as OpenWhisk's clients send it.
+fn document(file: &[u8]) -> Value {
+    json!({ "exec": { "kind": "native:1", "code": STANDARD.encode(file) } })
+}
+
+/// All the node says about its actions.
+fn registry(node: &TestNode) -> Value {
+    let answer = ask(node, "GET", &format!("{ACTIONS}?limit=0"), b"");
+    assert_eq!(answer.status, 200);
+    answer.json()
+}
+
+fn error(answer: &Response) -> String {
+    let body = answer.json();
+    assert!(body["code"].is_string(), "clients need a code: {body}");
+    body["error"].as_str().expect("clients need an error").to_owned()
+}
+
+fn greets(node: &TestNode, name: &str, greeting: &str) {
+    let target = format!("{ACTIONS}/{name}?blocking=true&result=true");
+    let answer = ask(node, "POST", &target, br#"{"name":"A"}"#);
+    assert_eq!((answer.status, answer.json()), (200, json!({ "greeting": greeting })), "{name}");
+}
+
+#[test]
+fn an_action_is_deployed_from_the_file_or_from_json() {
+    let node = NODE.get();
+    let file = sample("hello");
+    let raw = deploy_raw(&node, "from-file", &file);
+    let json = deploy_json(&node, "from-json", &document(&file));
+    for (name, answer) in [("from-file", raw), ("from-json", json)] {
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        let action = answer.json();
+        assert_eq!(action["name"], name);
+        assert_eq!(action["namespace"], "guest");
+        assert_eq!(action["version"], "0.0.1");
+        assert_eq!(action["exec"]["kind"], "native:1");
+        assert_eq!(action["exec"]["binary"], true);
+        assert!(action["updated"].as_u64() > Some(1_700_000_000_000), "{}", action["updated"]);
+        greets(&node, name, "Hello, A!");
+    }
+}
+
+#[test]
+fn an_action_is_described_listed_and_deleted() {
+    let node = NODE.get();
+    let file = sample("hello");
+    let target = format!("{ACTIONS}/described");
+    assert_eq!(ask(&node, "GET", &target, b"").status, 404);
+    assert_eq!(deploy_raw(&node, "described", &file).status, 200);
+
+    let with_code = ask(&node, "GET", &target, b"").json();
+    assert_eq!(with_code["exec"]["code"], STANDARD.encode(&file));
+    let without = ask(&node, "GET", &format!("{target}?code=false"), b"").json();
+    assert_eq!(without["exec"]["code"], Value::Null);
+    assert_eq!(
+        without["limits"],
+        json!({
+            "timeout": 60_000, "memory": without["limits"]["memory"], "logs": 10, "concurrency": 1
+        })
+    );
+    let listed = registry(&node);
+    assert!(listed.as_array().expect("a list").iter().any(|action| action["name"] == "described"));
+
+    let deleted = ask(&node, "DELETE", &target, b"");
+    assert_eq!((deleted.status, &deleted.json()["name"]), (200, &json!("described")));
+    for method in ["GET", "DELETE", "POST"] {
+        assert_eq!(ask(&node, method, &target, b"").status, 404, "{method}");
+    }
+    assert!(!registry(&node).to_string().contains("described"));
+}
+
+#[test]
+fn a_list_can_be_taken_in_parts_and_counted() {
+    let node = boot(machine());
+    let file = sample("echo");
+    for number in 0..5 {
+        assert_eq!(deploy_raw(&node, &format!("part-{number}"), &file).status, 200);
+    }
+    for (query, len) in [("limit=2", 2), ("limit=2&skip=4", 1), ("skip=5", 0), ("limit=0", 5)] {
+        let list = ask(&node, "GET", &format!("{ACTIONS}?{query}"), b"").json();
+        assert_eq!(list.as_array().map(Vec::len), Some(len), "{query}");
+    }
+    let count = ask(&node, "GET", &format!("{ACTIONS}?count=true"), b"").json();
+    assert_eq!(count, json!({ "actions": 5 }));
+    assert_eq!(ask(&node, "GET", &format!("{ACTIONS}?limit=201"), b"").status, 400);
+}
+
+#[test]
+fn an_action_is_overwritten_only_on_request_and_gets_a_new_version() {
+    let node = NODE.get();
+    assert_eq!(deploy_raw(&node, "versioned", &sample("echo")).status, 200);
+    let refused = deploy_raw(&node, "versioned", &sample("hello"));
+    assert_eq!((refused.status, error(&refused).as_str()), (409, "resource already exists"));
+    let answer = ask(&node, "POST", "/function/versioned", b"still echo");
+    assert_eq!(answer.text(), "still echo");
+
+    let answer = deploy_raw(&node, "versioned?overwrite=true", &sample("hello"));
+    assert_eq!((answer.status, &answer.json()["version"]), (200, &json!("0.0.2")));
+    greets(&node, "versioned", "Hello, A!");
+
+    // What an update does not mention stays.
+    let update = json!({ "limits": { "timeout": 1234, "memory": 12 } });
+    let answer = deploy_json(&node, "versioned?overwrite=true", &update).json();
+    assert_eq!(answer["version"], "0.0.3");
+    assert_eq!(
+        (&answer["limits"]["timeout"], &answer["limits"]["memory"]),
+        (&json!(1234), &json!(12))
+    );
+    greets(&node, "versioned", "Hello, A!");
+}
+
+#[test]
+fn bound_parameters_are_merged_under_those_of_the_request() {
+    let node = NODE.get();
+    let mut bound = document(&sample("hello"));
+    bound["parameters"] = json!([{ "key": "name", "value": "Bound" }]);
+    assert_eq!(deploy_json(&node, "bound", &bound).status, 200);
+    let target = format!("{ACTIONS}/bound?blocking=true&result=true");
+    for (body, greeting) in
+        [("", "Hello, Bound!"), ("{}", "Hello, Bound!"), (r#"{"name":"Own"}"#, "Hello, Own!")]
+    {
+        let answer = ask(&node, "POST", &target, body.as_bytes());
+        assert_eq!(answer.json(), json!({ "greeting": greeting }), "{body}");
+    }
+}
+
+#[test]
+fn a_blocking_invocation_returns_its_record_or_its_result() {
+    let node = NODE.get();
+    assert_eq!(deploy_raw(&node, "invoked", &sample("hello")).status, 200);
+    let target = format!("{ACTIONS}/invoked?blocking=true");
+    let answer = ask(&node, "POST", &target, br#"{"name":"A"}"#);
+    assert_eq!(answer.status, 200);
+    let record = answer.json();
+    let response = json!({
+        "status": "success", "success": true, "result": { "greeting": "Hello, A!" }, "size": 24
+    });
+    assert_eq!(record["response"], response);
+    assert_eq!(record["logs"], json!([]));
+    let id = record["activationId"].as_str().expect("an id");
+    assert!(id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit()), "{id}");
+    assert_eq!(answer.header("x-openwhisk-activation-id"), Some(id));
+    assert!(answer.header("server-timing").is_some_and(|timing| timing.contains("run;dur=")));
+
+    // What the action itself reports as an error is its result, and no code comes with it.
+    let answer = ask(&node, "POST", &format!("{target}&result=true"), br#"{"name":1}"#);
+    assert_eq!(answer.status, 502);
+    let body = answer.json();
+    assert!(body["error"].as_str().is_some_and(|text| text.contains("invalid type")), "{body}");
+    assert_eq!(body["code"], Value::Null);
+    let record = ask(&node, "POST", &target, br#"{"name":1}"#).json();
+    assert_eq!(record["response"]["status"], "application error");
+}
+
+#[test]
+fn the_function_route_takes_every_method_and_any_bytes() {
+    let node = NODE.get();
+    assert_eq!(deploy_raw(&node, "bytes", &sample("echo")).status, 200);
+    for (method, body) in
+        [("POST", &b"\0\xff raw"[..]), ("PUT", b"put"), ("GET", b""), ("DELETE", b"delete")]
+    {
+        let answer = node.request(method, "/function/bytes/further/path?query", &[], body);
+        assert_eq!((answer.status, answer.body.as_slice()), (200, body), "{method}");
+    }
+    // hey sends every body as text/html.
+    let answer = node.request("POST", "/function/bytes", &["Content-Type: text/html"], b"hey");
+    assert_eq!(answer.text(), "hey");
+}
+
+#[test]
+fn names_may_hold_what_openwhisk_allows() {
+    let node = NODE.get();
+    for name in ["a", "with%20space", "dots.and-dashes_@", "Gr%C3%B6%C3%9Fe"] {
+        let answer = deploy_raw(&node, name, &sample("hello"));
+        // Letters are those of ASCII, as `\w` means in OpenWhisk.
+        let allowed = name.is_ascii() && !name.contains("%C3");
+        assert_eq!(answer.status, if allowed { 200 } else { 400 }, "{name}: {}", answer.text());
+        if allowed {
+            greets(&node, name, "Hello, A!");
+            let answer = node.request("POST", &format!("/function/{name}"), &[], b"{}");
+            assert_eq!(answer.status, 200, "{name}");
+        }
+    }
+    for name in ["", "%20", "-a", "a%20", "a%2Fb", "a/b", "a%00", "a%zz", "..%2F..", "%FF"] {
+        let status = deploy_raw(&node, name, &sample("hello")).status;
+        assert!(matches!(status, 400 | 404 | 405 | 413), "{name:?}: {status}");
+    }
+}
+
+#[test]
+fn without_the_right_key_nothing_is_learned_or_changed() {
+    let node = NODE.get();
+    assert_eq!(deploy_raw(&node, "guarded", &sample("hello")).status, 200);
+    let before = registry(&node);
+    let keys = [
+        "X-Authorization: none",
+        "Authorization: Basic YTpi",
+        "Authorization: Basic !!!",
+        "Authorization: Basic ",
+        "Authorization: Bearer abc",
+    ];
+    let file = sample("hello");
+    for key in keys {
+        for (method, target, body) in [
+            ("GET", ACTIONS, &b""[..]),
+            ("GET", &format!("{ACTIONS}/guarded"), b""),
+            ("GET", &format!("{ACTIONS}/unknown"), b""),
+            ("GET", "/api/v1/namespaces", b""),
+            ("POST", &format!("{ACTIONS}/guarded?blocking=true"), b"{}"),
+            ("DELETE", &format!("{ACTIONS}/guarded"), b""),
+            ("PUT", &format!("{ACTIONS}/guarded?overwrite=true"), &file),
+            ("PUT", &format!("{ACTIONS}/another"), &file),
+        ] {
+            let answer = node.request(method, target, &[key, RAW], body);
+            assert_eq!(answer.status, 401, "{key} {method} {target}");
+            let challenge = answer.header("www-authenticate");
+            assert_eq!(challenge, Some("Basic realm=\"OpenWhisk secure realm\""));
+            assert!(!error(&answer).is_empty());
+        }
+    }
+    let foreign = ask(&node, "GET", "/api/v1/namespaces/other/actions", b"");
+    assert_eq!(foreign.status, 403);
+    let still = registry(&node);
+    let find = |list: &Value| {
+        let list = list.as_array().expect("a list").clone();
+        list.into_iter().find(|action| action["name"] == "guarded")
+    };
+    assert_eq!(find(&still), find(&before));
+    assert!(!still.to_string().contains("another"));
+}
+
+#[test]
+fn the_key_is_the_one_on_the_command_line() {
+    let node = boot(machine().kernel_words("hostkernel.auth=me:secret"));
+    let own = format!("Authorization: Basic {}", STANDARD.encode("me:secret"));
+    assert_eq!(node.request("GET", ACTIONS, &[&own], b"").status, 200);
+    assert_eq!(node.request("GET", ACTIONS, &[AUTHORIZATION], b"").status, 401);
+    assert!(!node.serial().contains("secret"), "keys do not belong into logs");
+}
+
+#[test]
+fn what_is_not_there_is_404_and_what_is_not_offered_says_so() {
+    let node = NODE.get();
+    for (method, target, status) in [
+        ("GET", "/", 200),
+        ("GET", "/ping", 200),
+        ("GET", "/livez", 200),
+        ("GET", "/api/v1", 200),
+        ("GET", "/api/v1/namespaces", 200),
+        ("GET", "/nothing", 404),
+        ("GET", "/api/v2", 404),
+        ("POST", "/function/unknown", 404),
+        ("POST", "/api/v1/namespaces/_/actions/unknown?blocking=true", 404),
+        ("GET", "/api/v1/namespaces/_/packages", 200),
+        ("PUT", "/api/v1/namespaces/_/triggers/t", 501),
+        ("PATCH", "/api/v1/namespaces/_/actions/x", 405),
+        ("DELETE", "/healthz", 405),
+    ] {
+        let answer = ask(&node, method, target, b"");
+        assert_eq!(answer.status, status, "{method} {target}: {}", answer.text());
+        if status == 405 {
+            assert!(answer.header("allow").is_some(), "{method} {target}");
+        }
+        if status >= 400 {
+            assert!(!error(&answer).is_empty());
+        }
+    }
+}
+
+#[test]
+fn a_request_id_is_taken_over_or_made() {
+    let node = NODE.get();
+    let answer = node.request("GET", "/ping", &["X-Request-ID: mine-1"], b"");
+    assert_eq!(answer.header("x-request-id"), Some("mine-1"));
+    let ids: Vec<_> = (0..2).map(|_| node.get("/ping")).collect();
+    let id = |index: usize| ids[index].header("x-request-id").expect("an id");
+    assert_ne!(id(0), id(1));
+}
+
+#[test]
+fn deployment_documents_that_make_no_sense_change_nothing() {
+    let node = NODE.get();
+    let good = document(&sample("hello")).to_string();
+    let code = STANDARD.encode(sample("hello"));
+    let with_limits = |limits: &str| {
+        format!(r#"{{"exec":{{"kind":"native:1","code":"{code}"}},"limits":{limits}}}"#)
+    };
+    let cases = [
+        (String::new(), "JSON"),
+        ("not JSON".to_owned(), "JSON"),
+        ("[]".to_owned(), "object"),
+        (good[..good.len() - 1].to_owned(), "malformed"),
+        (format!("{good}{good}"), "malformed"),
+        ("{}".to_owned(), "code"),
+        (r#"{"exec":7}"#.to_owned(), "exec must be an object"),
+        (r#"{"exec":{"kind":"native:1"}}"#.to_owned(), "code"),
+        (r#"{"exec":{"kind":"native:1","code":7}}"#.to_owned(), "exec.code must be a string"),
+        (r#"{"exec":{"kind":"native:1","code":"%%%"}}"#.to_owned(), "base64"),
+        (r#"{"exec":{"kind":"native:1","code":""}}"#.to_owned(), "code"),
+        (r#"{"exec":{"kind":"nodejs:18","code":"function main() {}"}}"#.to_owned(), ""),
+        (r#"{"exec":{"kind":"sequence","components":[]}}"#.to_owned(), "equence"),
+        (format!(r#"{{"exec":{}1{}}}"#, "[".repeat(500), "]".repeat(500)), ""),
+        (
+            with_limits(r#"{"timeout":99}"#),
+            "timeout 99 milliseconds below allowed threshold of 100",
+        ),
+        (
+            with_limits(r#"{"timeout":300001}"#),
+            "timeout 300001 milliseconds exceeds allowed threshold of 300000 milliseconds",
+        ),
+        (with_limits(r#"{"memory":0}"#), "memory 0 MB below allowed threshold of 1 MB"),
+        (with_limits(r#"{"memory":513}"#), "memory 513 MB exceeds allowed threshold of 512 MB"),
+        (with_limits(r#"{"memory":512}"#), "this node can serve"),
+        (with_limits(r#"{"logs":11}"#), "log 11 MB exceeds"),
+        (with_limits(r#"{"concurrency":2}"#), "concurrency 2 exceeds"),
+        (with_limits(r#"{"memory":-1}"#), ""),
+        (with_limits(r#"{"memory":"much"}"#), ""),
+        (with_limits("7"), ""),
+    ];
+    for (body, reason) in &cases {
+        let answer = ask(&node, "PUT", &format!("{ACTIONS}/senseless"), body.as_bytes());
+        let shown = &body[..body.len().min(60)];
+        assert_eq!(answer.status, 400, "{shown}: {}", answer.text());
+        assert!(error(&answer).contains(reason), "{shown}: {}", error(&answer));
+    }
+    for query in ["timeout=99", "memory=0", "memory=x", "timeout=300001", "overwrite=maybe"] {
+        let answer = deploy_raw(&node, &format!("senseless?{query}"), &sample("hello"));
+        assert_eq!(answer.status, 400, "{query}");
+    }
+    assert_eq!(ask(&node, "GET", &format!("{ACTIONS}/senseless"), b"").status, 404);
+}
+
+/// Offsets in an ELF file and its program headers (System V gABI, chapters 4 and 5).
+mod elf {
+    pub const CLASS: usize = 4;
+    pub const DATA: usize = 5;
+    pub const TYPE: usize = 16;
+    pub const MACHINE: usize = 18;
+    pub const ENTRY: usize = 24;
+    pub const PROGRAM_HEADERS: usize = 32;
+    pub const PROGRAM_HEADER_LEN: usize = 54;
+    pub const PROGRAM_HEADER_COUNT: usize = 56;
+    pub const SEGMENT_FLAGS: usize = 4;
+    pub const SEGMENT_OFFSET: usize = 8;
+    pub const SEGMENT_ADDRESS: usize = 16;
+    pub const SEGMENT_FILE_LEN: usize = 32;
+    pub const SEGMENT_MEMORY_LEN: usize = 40;
+}
+
+/// Where the program headers of loadable segments are in a file, in order.
+fn segments(file: &[u8]) -> Vec<usize> {
+    let word = |at: usize| u64::from_le_bytes(file[at..at + 8].try_into().expect("eight bytes"));
+    let count = usize::from(file[elf::PROGRAM_HEADER_COUNT]);
+    let first = word(elf::PROGRAM_HEADERS) as usize;
+    let headers = (0..count).map(|index| first + 56 * index);
+    headers.filter(|at| file[*at..*at + 4] == [1, 0, 0, 0]).collect()
+}
+
+/// Images with one flaw each, and what the node must say about it.
+fn bad_images() -> Vec<(&'static str, Vec<u8>, &'static str)> {
+    let good = sample("hello");
+    let segments = segments(&good);
+    let (first, last) = (segments[0], *segments.last().expect("segments"));
+    let patched = |patches: &[(usize, &[u8])]| {
+        let mut file = good.clone();
+        for (at, bytes) in patches {
+            file[*at..at + bytes.len()].copy_from_slice(bytes);
+        }
+        file
+    };
+    let word = u64::to_le_bytes;
+    let huge = word(1 << 40);
+    vec![
+        ("text", b"fn main() {}".to_vec(), "not an ELF executable but text"),
+        ("a script", b"#!/bin/sh\n".to_vec(), "not an ELF executable but a script"),
+        ("a zip file", b"PK\x03\x04rest".to_vec(), "zip"),
+        ("WebAssembly", b"\0asm\x01\0\0\0".to_vec(), "wasm"),
+        ("magic only", good[..4].to_vec(), "ends before"),
+        ("half a header", good[..40].to_vec(), "ends before"),
+        ("header only", good[..64].to_vec(), "ends before"),
+        ("half of it", good[..good.len() / 2].to_vec(), "ends before"),
+        ("32 bits", patched(&[(elf::CLASS, &[1])]), "not 64-bit"),
+        ("big-endian", patched(&[(elf::DATA, &[2])]), "not 64-bit little-endian"),
+        ("ARM", patched(&[(elf::MACHINE, &[183, 0])]), "for machine 183, not for x86-64"),
+        ("position-independent", patched(&[(elf::TYPE, &[3, 0])]), "position-independent"),
+        ("an object file", patched(&[(elf::TYPE, &[1, 0])]), "of type 1"),
+        ("no program headers", patched(&[(elf::PROGRAM_HEADER_COUNT, &[0, 0])]), "no loadable"),
+        (
+            "65,535 program headers",
+            patched(&[(elf::PROGRAM_HEADER_COUNT, &[255, 255])]),
+            "more than 32 program headers",
+        ),
+        ("odd program headers", patched(&[(elf::PROGRAM_HEADER_LEN, &[57, 0])]), "version 1"),
+        (
+            "program headers outside",
+            patched(&[(elf::PROGRAM_HEADERS, &word(u64::MAX - 8))]),
+            "ends before",
+        ),
+        ("entry at 0", patched(&[(elf::ENTRY, &word(0))]), "entry point 0x0"),
+        (
+            "entry in the kernel",
+            patched(&[(elf::ENTRY, &word(0xffff_ffff_8000_0000))]),
+            "entry point 0xffffffff80000000",
+        ),
+        (
+            "writable and executable",
+            patched(&[(first + elf::SEGMENT_FLAGS, &[7])]),
+            "writable and executable",
+        ),
+        ("no permissions", patched(&[(first + elf::SEGMENT_FLAGS, &[0])]), "no permissions"),
+        (
+            "a segment in the kernel",
+            patched(&[(last + elf::SEGMENT_ADDRESS, &word(0xffff_ffff_8000_0000))]),
+            "not inside",
+        ),
+        ("a segment at 0", patched(&[(first + elf::SEGMENT_ADDRESS, &word(0))]), "not inside"),
+        (
+            "a segment that wraps",
+            patched(&[(last + elf::SEGMENT_MEMORY_LEN, &word(u64::MAX))]),
+            "not inside",
+        ),
+        ("a terabyte of memory", patched(&[(last + elf::SEGMENT_MEMORY_LEN, &huge)]), ""),
+        (
+            "a gigabyte of memory",
+            patched(&[(last + elf::SEGMENT_MEMORY_LEN, &word(1 << 30))]),
+            "more than 512 MB",
+        ),
+        (
+            "more in the file than in memory",
+            patched(&[(first + elf::SEGMENT_MEMORY_LEN, &word(1))]),
+            "longer in the file than in memory",
+        ),
+        ("a segment outside", patched(&[(first + elf::SEGMENT_FILE_LEN, &huge)]), "ends before"),
+        (
+            "an offset that wraps",
+            patched(&[(first + elf::SEGMENT_OFFSET, &word(u64::MAX - 4095))]),
+            "ends before",
+        ),
+        ("misaligned", patched(&[(first + elf::SEGMENT_OFFSET, &word(1))]), "differ modulo 4096"),
+    ]
+}
+
+#[test]
+fn bad_images_are_refused_with_the_reason_and_change_nothing() {
+    let node = boot(machine());
+    node.deploy("hello");
+    let before = registry(&node);
+    for (name, file, reason) in bad_images() {
+        for answer in [
+            deploy_raw(&node, "fresh", &file),
+            deploy_raw(&node, "hello?overwrite=true", &file),
+            deploy_json(&node, "fresh", &document(&file)),
+            deploy_json(&node, "hello?overwrite=true", &document(&file)),
+        ] {
+            assert_eq!(answer.status, 400, "{name}: {}", answer.text());
+            assert!(error(&answer).contains(reason), "{name}: {}", error(&answer));
+        }
+        assert_eq!(registry(&node), before, "{name}");
+    }
+    node.greets("the one from before");
+}
+
+#[test]
+fn an_image_that_takes_more_memory_than_the_node_has_is_refused() {
+    let node = boot(machine().memory_mib(64));
+    node.deploy("hello");
+    let mut file = sample("hello");
+    let last = *segments(&file).last().expect("segments");
+    // 256 MiB of zeroed memory: within the limits of an image, but not of this node.
+    file[last + elf::SEGMENT_MEMORY_LEN..][..8].copy_from_slice(&(256_u64 << 20).to_le_bytes());
+    let answer = deploy_raw(&node, "large", &file);
+    if answer.status == 200 {
+        // Zeroed memory is not taken before it is touched; then the limit speaks.
+        node.greets("large is there");
+    } else {
+        assert!(matches!(answer.status, 400 | 503), "{}: {}", answer.status, answer.text());
+    }
+    node.greets("still here");
+}
+
+#[test]
+fn bodies_over_the_limits_are_refused() {
+    let node = NODE.get();
+    assert_eq!(deploy_raw(&node, "limited", &sample("echo")).status, 200);
+    let too_long = vec![b' '; (1 << 20) + 1];
+    let target = format!("{ACTIONS}/limited?blocking=true");
+    for (method, target) in [("POST", target.as_str()), ("POST", "/function/limited")] {
+        assert_eq!(ask(&node, method, target, &too_long).status, 413, "{target}");
+    }
+    // Images may be longer than that.
+    let mut file = sample("hello");
+    file.resize(5 << 20, 0);
+    assert_eq!(deploy_raw(&node, "padded", &file).status, 200);
+    greets(&node, "padded", "Hello, A!");
+}
+
+#[test]
+fn two_clients_that_deploy_and_call_the_same_name_never_see_half_of_it() {
+    let node = NODE.get();
+    assert_eq!(deploy_raw(&node, "swapped", &sample("echo")).status, 200);
+    let files = [sample("hello"), sample("echo")];
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for round in 0..10 {
+                let answer = deploy_raw(&node, "swapped?overwrite=true", &files[round % 2]);
+                assert_eq!(answer.status, 200, "{}", answer.text());
+            }
+        });
+        let mut connection = node.established();
+        for _ in 0..200 {
+            let bytes = request("POST", "/function/swapped", &[], br#"{"name":"A"}"#);
+            connection.send(&bytes).expect("an open connection");
+            let answer = connection.receive().expect("an answer");
+            assert_eq!(answer.status, 200, "{}", answer.text());
+            let text = answer.text();
+            assert!(text == r#"{"name":"A"}"# || text == r#"{"greeting":"Hello, A!"}"#, "{text}");
+        }
+    });
+}
