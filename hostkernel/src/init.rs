@@ -1,4 +1,5 @@
 //! The boot order, on one page.
+#![forbid(unsafe_code)]
 
 use alloc::vec;
 use alloc::vec::Vec;
@@ -36,23 +37,20 @@ pub(crate) fn start(info: &'static BootInfo) -> ! {
     BOOT.call_once(|| (info, features, Measures::detect()));
     kernel_map::build(info, features.huge_pages).expect("a machine has memory for page tables");
     let tables = kernel_map::new_core(0).expect("a machine has memory for its first core");
-    // SAFETY: the tables were just built for core 0, and `start_on_own_tables` takes nothing along.
-    unsafe { arch::switch_to_own_tables(tables.root, start_on_own_tables) }
+    arch::switch_to_own_tables(tables, start_on_own_tables)
 }
 
 /// Core 0, on its own tables and stack.
 extern "C" fn start_on_own_tables() -> ! {
     let (info, features, measures) = boot();
-    // SAFETY: once, on core 0, interrupts off since the first instruction.
-    unsafe { arch::initialise_core(features, measures) };
+    arch::initialise_core(features, measures);
     kernel_map::add_high_memory(info);
     heap::initialise().expect("a machine has memory for the heap");
     log::info!("memory: {} MiB, heap {} MiB", frames::installed() >> 8, heap::len() >> 20);
     log::info!("processor: {features}");
     log::info!("mitigations: {measures}");
     let platform = acpi::read(info.rsdp);
-    // SAFETY: as above.
-    unsafe { arch::initialise_interrupts(features) };
+    arch::initialise_interrupts(features);
     match clock::calibrate(features, platform.timer_port) {
         Ok((hz, source)) => log::info!("clock: {} MHz, {source}", hz / 1_000_000),
         Err(error) => panic!("{error}"),
@@ -98,11 +96,8 @@ fn read_settings(info: &BootInfo) -> Settings {
 /// A further core, on its own tables and stack.
 pub(crate) fn start_core(report: impl FnOnce()) -> ! {
     let (_, features, measures) = boot();
-    // SAFETY: once per core, interrupts off since it started.
-    unsafe {
-        arch::initialise_core(features, measures);
-        arch::initialise_interrupts(features);
-    }
+    arch::initialise_core(features, measures);
+    arch::initialise_interrupts(features);
     report();
     let dispatcher = loop {
         match DISPATCHER.get() {

@@ -196,7 +196,8 @@ mod tests {
     fn every_key_is_read() {
         let (settings, ignored) = Settings::parse(
             "ip=10.0.2.15::10.0.2.2:255.255.255.0:node1::off loglevel=debug panic=halt \
-             hostkernel.debug=crash hostkernel.port=80 hostkernel.auth=a:b hostkernel.queue_len=4 hostkernel.cores=2 hostkernel.hyperthreads=on \
+             hostkernel.debug=crash hostkernel.port=80 hostkernel.auth=a:b hostkernel.queue_len=4 \
+             hostkernel.cores=2 hostkernel.hyperthreads=on \
              console=ttyS0 -- ip=dhcp",
         );
         assert_eq!(ignored, []);

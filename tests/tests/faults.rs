@@ -125,7 +125,7 @@ const WENT_ON: &[(&str, &str)] = &[
 const DEPENDS: &[(&str, &[&str])] = &[
     ("alignment-check", &["alignment check (#AC) at 0x4*", "survived"]),
     ("simd-exception", &["SIMD floating-point exception (#XM) at 0x4*", "survived"]),
-    ("far-jump-32", &[GENERAL_PROTECTION, DEADLINE, "survived"]),
+    ("far-jump-32", &[GENERAL_PROTECTION, "page fault reading 0x8*", "survived"]),
     ("sgdt", &[GENERAL_PROTECTION, "survived"]),
     ("sidt", &[GENERAL_PROTECTION, "survived"]),
     ("sldt", &[GENERAL_PROTECTION, "survived"]),

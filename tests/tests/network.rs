@@ -113,8 +113,8 @@ fn resolve(wire: &mut Wire) -> EthernetAddress {
     }
 }
 
-/// The next IPv4 packet of this protocol from the node: its MAC address and payload. ARP is answered
-/// meanwhile.
+/// The next IPv4 packet of this protocol from the node: its MAC address and payload. ARP is
+/// answered meanwhile.
 fn next_packet(wire: &mut Wire, protocol: IpProtocol) -> Option<(EthernetAddress, Vec<u8>)> {
     let end = Instant::now() + PLENTY;
     while let Some(bytes) = wire.receive(end.saturating_duration_since(Instant::now())) {

@@ -8,6 +8,7 @@
 //! | [`qemu`] | a typed QEMU runner: [`qemu::Machine`] boots, [`qemu::Node`] runs |
 //! | [`connection`] | HTTP by hand, for requests no library would send |
 //! | [`lifeline`] | child processes that cannot outlive this one |
+//! | [`symbols`] | the lines of source behind the addresses of a crash record |
 //! | [`tidy`] | the rules of size and unsafe zones |
 //!
 //! The binary beside this library holds one file per command. The library is what the system tests
@@ -20,5 +21,6 @@ pub mod connection;
 pub mod lifeline;
 pub mod prerequisites;
 pub mod qemu;
+pub mod symbols;
 pub mod tidy;
 pub mod workspace;

@@ -28,6 +28,7 @@ enum Command {
     Invoke(commands::invoke::Arguments),
     New(commands::new::Arguments),
     Bench(commands::bench::Arguments),
+    Symbolise(commands::symbolise::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -40,6 +41,7 @@ fn main() -> ExitCode {
         Command::Invoke(arguments) => commands::invoke::run(&arguments),
         Command::New(arguments) => commands::new::run(&arguments),
         Command::Bench(arguments) => commands::bench::run(&arguments),
+        Command::Symbolise(arguments) => commands::symbolise::run(&arguments),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

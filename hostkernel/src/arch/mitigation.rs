@@ -1,16 +1,16 @@
 //! What the kernel does about processors that leak through their caches and predictors.
 //!
-//! The first line of defence needs no instruction: while an action runs, no memory of anybody else is
-//! mapped, not even for the kernel, so what Meltdown and its kin read is not there. What remains is
-//! state inside the processor: branch predictors trained by the tenant before, and internal buffers
-//! with the bytes it moved last. Both are cleared when a core goes from one tenant to another, where
-//! the processor says that it can be done.
+//! The first line of defence needs no instruction: while an action runs, no memory of anybody else
+//! is mapped, not even for the kernel, so what Meltdown and its kin read is not there. What remains
+//! is state inside the processor: branch predictors trained by the tenant before, and internal
+//! buffers with the bytes it moved last. Both are cleared when a core goes from one tenant to
+//! another, where the processor says that it can be done.
 //!
-//! | leak | measure | cost |
+//! | leak | measure | paid for by |
 //! |---|---|---|
-//! | Spectre v2 between tenants | IBPB (a write to `IA32_PRED_CMD`) | 1 to 4 us a change of tenant |
-//! | Spectre v2 against the kernel | enhanced IBRS, switched on once | none to speak of |
-//! | MDS, TAA, MMIO stale data | `verw` on a change of tenant | under 1 us a change |
+//! | Spectre v2 between tenants | IBPB, a write to `IA32_PRED_CMD` | every change of tenant |
+//! | Spectre v2 against the kernel | enhanced IBRS, switched on once | every indirect branch |
+//! | MDS, TAA, MMIO stale data | `verw` | every change of tenant |
 //! | leaks between hyperthreads | one thread of each core is used | the other threads |
 
 use core::arch::asm;
@@ -99,13 +99,14 @@ pub fn change_tenant() {
     }
     if measures & BUFFER_CLEARING != 0 {
         let selector = KERNEL_DATA;
-        // SAFETY: `verw` with a writable segment sets a flag, and on these processors clears buffers.
+        // SAFETY: `verw` with a writable segment sets a flag, and on these processors clears
+        // buffers.
         unsafe { asm!("verw word ptr [{}]", in(reg) &raw const selector, options(nostack)) };
     }
 }
 
-/// How far to shift an APIC id to get the number of its physical core: its low bits name the threads
-/// of one core. 0 if the processor does not say, which means one thread per core.
+/// How far to shift an APIC id to get the number of its physical core: its low bits name the
+/// threads of one core. 0 if the processor does not say, which means one thread per core.
 #[must_use]
 pub fn thread_bits() -> u32 {
     const LEVEL_THREAD: u32 = 1;

@@ -25,12 +25,13 @@ pub use area::core_id;
 use cpu::Features;
 use mitigation::Measures;
 
-/// Loads the calling core's descriptor tables and sets its registers.
-///
-/// # Safety
-/// Called once per core, on its own tables and stack, with interrupts off.
-pub unsafe fn initialise_core(features: &Features, measures: Measures) {
-    // SAFETY: the caller's contract; in the order that each step needs.
+use crate::memory::kernel_map::CoreTables;
+
+/// Loads the calling core's descriptor tables and sets its registers. Interrupts are off, as always
+/// in the kernel. A second call would write the same values again.
+pub fn initialise_core(features: &Features, measures: Measures) {
+    // SAFETY: the core runs on its own tables, which map the areas these write, and nothing that
+    // runs depends on what was there before; features and measures were read from this processor.
     unsafe {
         descriptor::load();
         cpu::enable(features);
@@ -38,22 +39,17 @@ pub unsafe fn initialise_core(features: &Features, measures: Measures) {
     }
 }
 
-/// Switches the calling core's interrupt controller on.
-///
-/// # Safety
-/// Called once per core after [`initialise_core`]; on core 0 first.
-pub unsafe fn initialise_interrupts(features: &Features) {
-    // SAFETY: the caller's contract.
+/// Switches the calling core's interrupt controller on; core 0 first.
+pub fn initialise_interrupts(features: &Features) {
+    // SAFETY: the descriptor tables are loaded, and interrupts are off until the core halts.
     unsafe { apic::enable(features) };
 }
 
 /// Leaves the first page tables and the boot stack for the core's own, and goes on with `next`.
-///
-/// # Safety
-/// `root` is the physical address of tables that map this kernel and this core's area. Nothing on
-/// the current stack is needed any more.
-pub unsafe fn switch_to_own_tables(root: u64, next: extern "C" fn() -> !) -> ! {
-    // SAFETY: the caller vouches for the tables; both sets map the code that runs here.
+pub fn switch_to_own_tables(tables: CoreTables, next: extern "C" fn() -> !) -> ! {
+    // SAFETY: whoever has the tables made them with `new_core`: they map this kernel, where the
+    // code that runs here is, and a core's area and stack, which nobody uses yet, since they are
+    // given up here. `next` does not return, and takes nothing from the stack it leaves.
     unsafe {
         core::arch::asm!(
             "mov cr3, {root}",
@@ -61,7 +57,7 @@ pub unsafe fn switch_to_own_tables(root: u64, next: extern "C" fn() -> !) -> ! {
             "xor ebp, ebp",
             "call {next}",
             "ud2",
-            root = in(reg) root,
+            root = in(reg) tables.root(),
             stack = in(reg) area::KERNEL_STACK_END,
             next = in(reg) next,
             options(noreturn),

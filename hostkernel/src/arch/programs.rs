@@ -1,4 +1,5 @@
-//! Programs for the in-kernel tests, in assembly: small enough to read, independent of any compiler.
+//! Programs for the in-kernel tests, in assembly: small enough to read, independent of any
+//! compiler.
 //!
 //! They are constants to the kernel, which loads them like any image. At entry `rdi` points to the
 //! [`action_abi::Context`]; call 0 is `exit(status, output_len)`.

@@ -136,12 +136,6 @@ impl UserContext {
         self.registers().rip
     }
 
-    /// All registers, for a crash record.
-    #[must_use]
-    pub fn snapshot(&self) -> Registers {
-        *self.registers()
-    }
-
     /// Sets the result of the call that [`Stop::Call`] reported.
     pub fn set_result(&mut self, value: u64) {
         self.registers_mut().rax = value;

@@ -130,7 +130,7 @@ fn start_one(processor: u32, number: usize, words: *mut u64) -> bool {
     // SAFETY: the words lie inside the copied page, which only the core started next reads.
     unsafe {
         words.write_volatile(number as u64);
-        words.add(1).write_volatile(tables.root);
+        words.add(1).write_volatile(tables.root());
         words.add(2).write_volatile(area::KERNEL_STACK_END);
     }
     // Intel SDM vol. 3A, 9.4.4: INIT, 10 ms, start-up, 200 us, start-up. Processors of this century

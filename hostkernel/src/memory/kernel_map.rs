@@ -72,10 +72,17 @@ static SHARED: Once<Shared> = Once::new();
 /// Serialises changes of the direct map.
 static CHANGES: Mutex<()> = Mutex::new(());
 
-/// What a core needs to run on its own tables.
+/// The tables of a core that does not run on them yet.
 pub struct CoreTables {
-    /// Physical address of its root table.
-    pub root: u64,
+    root: u64,
+}
+
+impl CoreTables {
+    /// Physical address of the root table.
+    #[must_use]
+    pub fn root(&self) -> u64 {
+        self.root
+    }
 }
 
 /// Takes over the memory map, and builds the tables all cores share. Core 0, once, on the first

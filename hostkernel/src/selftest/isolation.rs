@@ -69,13 +69,15 @@ pub fn registers(bench: &mut Bench) {
     bench.exits(programs::registers(), 0);
 }
 
+type Program = fn() -> &'static [u8];
+
 pub fn faults(bench: &mut Bench) {
     let exception = |exception| Fault::Exception { exception, instruction: TEXT };
     let page = |access, address| Fault::Page { access, address, instruction: TEXT };
     let kernel = 0xffff_ffff_8000_0000;
     let below_stack = action_abi::IMAGE_END;
-    let cases: [(fn() -> &'static [u8], Fault); 9] = [
-        (programs::undefined, exception(Exception::InvalidOpcode)),
+    let cases = [
+        (programs::undefined as Program, exception(Exception::InvalidOpcode)),
         (programs::privileged, exception(Exception::GeneralProtection)),
         (programs::software_interrupt, exception(Exception::GeneralProtection)),
         (programs::divide, exception(Exception::Divide)),

@@ -14,7 +14,8 @@ const PAGE: u64 = PAGE_LEN as u64;
 pub fn write_xor_execute(_: &mut Bench) {
     let (mut executable, mut writable) = (0, 0);
     kernel_map::for_each_leaf(kernel_map::own_root(), &mut |leaf: Leaf| {
-        assert!(!leaf.user && !(leaf.writable && leaf.executable), "{leaf:x?}");
+        assert!(!leaf.user, "{leaf:x?}");
+        assert!(!(leaf.writable && leaf.executable), "{leaf:x?}");
         executable += u64::from(leaf.executable);
         writable += u64::from(leaf.writable);
     });

@@ -7,6 +7,7 @@ pub mod deploy;
 pub mod invoke;
 pub mod new;
 pub mod run;
+pub mod symbolise;
 pub mod test;
 
 use clap::Args;

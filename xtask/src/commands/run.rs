@@ -11,6 +11,7 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use xtask::build::Program;
 use xtask::prerequisites::ensure_qemu;
 use xtask::qemu::{Accelerator, Machine, MachineKind, Node, PowerOff};
+use xtask::symbols::Symboliser;
 use xtask::workspace;
 
 use super::build;
@@ -86,7 +87,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         ));
     }
     wait_ready(&node, arguments, &interrupt)?;
-    let mut log = LogPrinter::default();
+    let mut log = LogPrinter::new();
     let result = introduce(&node, &actions).and_then(|()| {
         if arguments.once {
             return Ok(());
@@ -176,18 +177,24 @@ fn follow(node: &Node, log: &mut LogPrinter, interrupt: &Interrupt) -> Result<()
 }
 
 /// Remembers how much of the node's log was printed.
-#[derive(Default)]
 struct LogPrinter {
     position: usize,
+    symboliser: Symboliser,
 }
 
 impl LogPrinter {
+    fn new() -> Self {
+        Self { position: 0, symboliser: Symboliser::new(workspace::kernel()) }
+    }
+
     /// Prints what is new; waits for it up to `timeout`.
     fn print(&mut self, node: &Node, timeout: Duration) -> Result<()> {
         let chunk = node.serial_log().after(self.position, timeout);
         self.position = chunk.next;
         let mut out = io::stdout().lock();
-        out.write_all(chunk.text.as_bytes()).and_then(|()| out.flush()).context("printing the log")
+        out.write_all(self.symboliser.pass(&chunk.text).as_bytes())
+            .and_then(|()| out.flush())
+            .context("printing the log")
     }
 }
 
