@@ -181,7 +181,8 @@ pub struct Context {
     pub heap: Range,
     /// The stack. The page below it is never mapped.
     pub stack: Range,
-    /// Memory limit of the invocation in bytes, page tables included.
+    /// Memory limit of the invocation in bytes. Page tables count; the input and a small fixed
+    /// allowance do not.
     pub memory_limit: u64,
     /// Monotonic time at which the invocation is ended, in nanoseconds on the scale of [`Clock`].
     pub deadline_ns: u64,

@@ -4,7 +4,7 @@
 use alloc::boxed::Box;
 use alloc::format;
 
-use crate::api::{ApiConfig, Node, Now, Readiness, Tenants};
+use crate::api::{ApiConfig, Load, Node, Now, Readiness, Tenants};
 use crate::arch::clock;
 use crate::arch::interrupt::{self, ACPI, Arrived};
 use crate::config::{CONNECTION_LEN, CONNECTIONS_HEAP_DIVISOR, CONNECTIONS_MAX, PAGE_LEN};
@@ -52,6 +52,7 @@ impl Front {
             registry: Registry::default(),
             config: api_config(settings, dispatcher.workers()),
             readiness: Readiness::Booting,
+            load: Load::default(),
         };
         let service = Service::new(
             nic,

@@ -77,7 +77,10 @@ extern "C" fn start_on_own_tables() -> ! {
     (1..cores).for_each(|core| apic::send(smp::apic_id(core), interrupt::WAKE));
     #[cfg(feature = "selftest")]
     crate::selftest::run(dispatcher, cores);
-    let nic = probe::network_card(&platform).expect("this machine has no supported network card");
+    let Some(nic) = probe::network_card(&platform) else {
+        log::error!("no network card that is supported: this node cannot serve, and halts");
+        interrupt::halt_forever();
+    };
     Front::new(nic, settings, dispatcher, cores == 1).serve()
 }
 

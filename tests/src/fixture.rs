@@ -89,6 +89,14 @@ impl TestNode {
         &self.client
     }
 
+    /// The value of a sample in the node's metrics, by name and labels.
+    #[track_caller]
+    pub fn metric(&self, sample: &str) -> u64 {
+        let text = self.get("/metrics").text();
+        let value = text.lines().find_map(|line| line.strip_prefix(sample)?.trim().parse().ok());
+        value.unwrap_or_else(|| panic!("no sample {sample} in:\n{text}"))
+    }
+
     /// Deploys a sample action under its own name.
     ///
     /// # Panics

@@ -72,7 +72,9 @@ fn twenty_thousand_invocations_succeed_and_leave_no_memory_behind() {
     node.deploy_as("all", "hello", &all);
     assert_eq!(node.activation("all", &json!({}))["response"]["success"], true);
 
+    let available = || node.metric("hostkernel_memory_bytes{kind=\"available\"}");
     let connections: Vec<_> = (0..CONNECTIONS).map(|_| node.established()).collect();
+    let before = available();
     thread::scope(|scope| {
         for (number, mut connection) in connections.into_iter().enumerate() {
             scope.spawn(move || {
@@ -87,8 +89,39 @@ fn twenty_thousand_invocations_succeed_and_leave_no_memory_behind() {
             });
         }
     });
+    // The last answer's frames are free once it was sent.
+    for _ in 0..100 {
+        if available() == before {
+            break;
+        }
+        thread::sleep(Duration::from_millis(20));
+    }
+    assert_eq!(available(), before, "bytes of memory that nobody holds");
     // The whole of it can still be reserved.
     assert_eq!(node.activation("all", &json!({}))["response"]["success"], true);
+    assert_eq!(node.power_off(), PowerOff::Clean);
+}
+
+#[test]
+fn bursts_beyond_the_queue_are_answered_one_way_or_the_other() {
+    const CONNECTIONS: usize = 64;
+    const ROUNDS: usize = 30;
+    let node = boot(machine().kernel_words("hostkernel.queue_len=1"));
+    node.deploy("hello");
+    let mut connections: Vec<_> = (0..CONNECTIONS).map(|_| node.established()).collect();
+    let bytes = request("POST", "/function/hello", &[], b"{}");
+    let mut ran = 0;
+    for _ in 0..ROUNDS {
+        for connection in &mut connections {
+            connection.send(&bytes).expect("an open connection");
+        }
+        for connection in &mut connections {
+            let answer = connection.receive().expect("an answer");
+            assert!(matches!(answer.status, 200 | 503), "{}", answer.text());
+            ran += usize::from(answer.status == 200);
+        }
+    }
+    assert!(ran >= ROUNDS, "{ran}");
     assert_eq!(node.power_off(), PowerOff::Clean);
 }
 

@@ -24,6 +24,7 @@ mod health;
 mod invoke;
 mod json;
 mod limits;
+mod metrics;
 mod outcome;
 mod query;
 mod respond;
@@ -59,6 +60,17 @@ pub struct Node {
     pub config: ApiConfig,
     /// Whether load balancers should send requests.
     pub readiness: Readiness,
+    /// What the parts of the node around the API hold right now.
+    pub load: Load,
+}
+
+/// What the parts of the node around the API hold.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Load {
+    /// Open connections.
+    pub connections: usize,
+    /// Invocations admitted and not yet answered.
+    pub in_flight: usize,
 }
 
 /// What the operator decided about the API.
@@ -239,6 +251,7 @@ fn answer(
         Route::Ping => respond::plain(200, respond::TEXT, Body::Static(b"pong"), request_id),
         Route::Alive => health::alive(parts),
         Route::Ready => health::ready(parts, node.readiness),
+        Route::Metrics => metrics::metrics(parts, node),
         Route::Description => health::description(parts, &node.config),
         _ => health::index(parts, &node.config),
     };

@@ -43,6 +43,8 @@ pub enum Route<'a> {
     Alive,
     /// `/readyz`.
     Ready,
+    /// `/metrics`.
+    Metrics,
     /// Below `/api/v1`, but nothing we know.
     UnknownApi,
     /// Nothing we know.
@@ -91,6 +93,7 @@ impl<'a> Route<'a> {
             "/ping" => Self::Ping,
             "/healthz" | "/livez" => Self::Alive,
             "/readyz" => Self::Ready,
+            "/metrics" => Self::Metrics,
             _ => Self::Unknown,
         }
     }

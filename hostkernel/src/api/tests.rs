@@ -44,6 +44,7 @@ impl Client {
             registry: Registry::new(),
             config: ApiConfig::development(400),
             readiness: Readiness::Ready,
+            load: super::Load { connections: 3, in_flight: 2 },
         };
         let authorization = Some(format!("Basic {}", STANDARD.encode(auth::GUEST_KEY)));
         Self { node, authorization, requests: 0 }

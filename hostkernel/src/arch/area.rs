@@ -120,7 +120,8 @@ pub fn is_stack_guard(address: u64) -> bool {
 /// What actions that run on the calling core must have in their kernel slot.
 #[must_use]
 pub fn kernel_entry() -> KernelEntry {
-    KernelEntry::from_raw(core_page().action_entry)
+    // SAFETY: `new_core` wrote the entry of this core there.
+    unsafe { KernelEntry::from_raw(core_page().action_entry) }
 }
 
 fn core_page() -> &'static CorePage {

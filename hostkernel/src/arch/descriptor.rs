@@ -126,6 +126,7 @@ unsafe fn load_gdt(area: *const EntryArea) {
             "mov gs, {null:x}",
             "mov ss, {data:x}",
             "ltr {task:x}",
+            "lldt {null:x}",
             pointer = in(reg) &raw const pointer,
             code = const KERNEL_CODE,
             scratch = out(reg) _,

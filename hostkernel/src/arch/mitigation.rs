@@ -10,8 +10,12 @@
 //! |---|---|---|
 //! | Spectre v2 between tenants | IBPB, a write to `IA32_PRED_CMD` | every change of tenant |
 //! | Spectre v2 against the kernel | enhanced IBRS, switched on once | every indirect branch |
-//! | MDS, TAA, MMIO stale data | `verw` | every change of tenant |
+//! | MDS, TAA, MMIO stale data | `verw` | every change of tenant, every interrupt |
 //! | leaks between hyperthreads | one thread of each core is used | the other threads |
+//!
+//! Left: bounds-check bypass inside the kernel, which maps all memory while it works; speculative
+//! store bypass; indirect branches on processors without enhanced IBRS, for the compiler has no
+//! retpolines. `docs/soundness.md` weighs them.
 
 use core::arch::asm;
 use core::arch::x86_64::{__cpuid, __cpuid_count};
@@ -97,7 +101,13 @@ pub fn change_tenant() {
         // SAFETY: the processor has the register; the write affects predictions only.
         unsafe { write_msr(MSR_PRED_CMD, PRED_CMD_IBPB) };
     }
-    if measures & BUFFER_CLEARING != 0 {
+    clear_buffers();
+}
+
+/// Clears the processor's internal buffers of what the kernel moved last. To be called before an
+/// action goes on after the kernel worked for others.
+pub fn clear_buffers() {
+    if MEASURES.load(Ordering::Relaxed) & BUFFER_CLEARING != 0 {
         let selector = KERNEL_DATA;
         // SAFETY: `verw` with a writable segment sets a flag, and on these processors clears
         // buffers.

@@ -31,7 +31,8 @@ pub struct Ticket {
 pub struct Limits {
     /// Run time in milliseconds, from the first instruction.
     pub timeout_ms: u64,
-    /// Memory in MiB, page tables included.
+    /// Memory in MiB, page tables included; the first [`crate::config::OVERHEAD_PAGES`] are free,
+    /// and input and log are not counted.
     pub memory_mb: u64,
     /// Log in MB, as the client stated it.
     pub logs_mb: u64,

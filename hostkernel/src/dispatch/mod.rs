@@ -25,6 +25,8 @@ use crate::observe::trace::{self, Event};
 pub struct Dispatcher {
     workers: Vec<Worker>,
     completions: ArrayQueue<Box<Completion>>,
+    // Submitted, and completion not yet taken: at most what `completions` holds.
+    in_flight: AtomicUsize,
     front: Sleeper,
     wake: fn(core: usize),
 }
@@ -55,24 +57,36 @@ impl Dispatcher {
         Self {
             workers: cores.iter().map(worker).collect(),
             // What is queued, and one running on each worker.
-            completions: ArrayQueue::new(cores.len() * (queue_len + 1)),
+            completions: ArrayQueue::new((cores.len() * (queue_len + 1)).max(1)),
+            in_flight: AtomicUsize::new(0),
             front: Sleeper::new(front_core),
             wake,
         }
     }
 
-    /// Queues an invocation on the worker with the least outstanding work.
+    /// Queues an invocation on the worker with the least outstanding work. For the front only.
     ///
     /// # Errors
-    /// [`QueueFull`] hands it back.
+    /// [`QueueFull`] hands it back. That is so, too, while the front has not taken so many
+    /// completions that one more could find no place.
     pub fn submit(&self, invocation: Box<Invocation>) -> Result<(), QueueFull> {
         trace::record(Event::Admit, invocation.id.0 as u64);
         let load = |worker: &&Worker| worker.outstanding.load(Ordering::Relaxed);
         let Some(worker) = self.workers.iter().min_by_key(load) else {
             return Err(QueueFull(invocation));
         };
-        worker.queue.push(invocation).map_err(QueueFull)?;
+        // Only the front adds to it and takes from it, so it does not grow in between.
+        if self.in_flight.load(Ordering::Relaxed) == self.completions.capacity() {
+            return Err(QueueFull(invocation));
+        }
+        // Counted first: whoever takes it may complete it before we go on.
+        self.in_flight.fetch_add(1, Ordering::Relaxed);
         worker.outstanding.fetch_add(1, Ordering::Relaxed);
+        if let Err(invocation) = worker.queue.push(invocation) {
+            self.in_flight.fetch_sub(1, Ordering::Relaxed);
+            worker.outstanding.fetch_sub(1, Ordering::Relaxed);
+            return Err(QueueFull(invocation));
+        }
         worker.sleeper.notify(self.wake);
         Ok(())
     }
@@ -99,22 +113,22 @@ impl Dispatcher {
             worker.outstanding.fetch_sub(1, Ordering::Relaxed);
         }
         let pushed = self.completions.push(completion);
-        assert!(pushed.is_ok(), "the completion queue holds everything outstanding");
+        assert!(pushed.is_ok(), "the completion queue holds everything in flight");
         self.front.notify(self.wake);
     }
 
     /// The next completion, for the front.
     #[must_use]
     pub fn completed(&self) -> Option<Box<Completion>> {
-        self.completions.pop()
+        let completion = self.completions.pop()?;
+        self.in_flight.fetch_sub(1, Ordering::Relaxed);
+        Some(completion)
     }
 
     /// Invocations submitted whose completion the front has not taken.
     #[must_use]
     pub fn outstanding(&self) -> usize {
-        let running: usize =
-            self.workers.iter().map(|worker| worker.outstanding.load(Ordering::Relaxed)).sum();
-        running + self.completions.len()
+        self.in_flight.load(Ordering::Relaxed)
     }
 
     /// Workers.
@@ -228,6 +242,20 @@ mod tests {
             core::iter::from_fn(|| dispatcher.completed()).map(|done| done.id.0).collect();
         assert_eq!(ids, [0, 1, 2, 3]);
         assert_eq!(dispatcher.outstanding(), 0);
+    }
+
+    #[test]
+    fn completions_that_nobody_takes_hold_back_new_work() {
+        let dispatcher = Dispatcher::new(&[1], 0, 2, |_| {});
+        let mut admitted = 0;
+        while dispatcher.submit(invocation(admitted)).is_ok() {
+            admitted += 1;
+            assert!(dispatcher.take(1).is_some());
+            dispatcher.complete(1, completion(admitted));
+        }
+        assert_eq!(admitted, 3, "the queue, and one that runs");
+        assert!(dispatcher.completed().is_some());
+        assert!(dispatcher.submit(invocation(admitted)).is_ok());
     }
 
     #[test]

@@ -91,6 +91,7 @@ impl CoreTables {
 /// # Errors
 /// [`OutOfFrames`] on a machine with next to no memory.
 pub fn build(info: &BootInfo, huge_pages: bool) -> Result<(), OutOfFrames> {
+    assert!(SHARED.get().is_none(), "memory is taken over once");
     add_memory(info, LOW_MEMORY_END, BOOT_MAP_END);
     let root = new_table()?;
     for slot in DIRECT_MAP_SLOT..DIRECT_MAP_SLOT + DIRECT_MAP_SLOTS {

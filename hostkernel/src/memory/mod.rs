@@ -50,8 +50,9 @@ pub fn heap_free() -> usize {
     usize::MAX
 }
 
-/// Gives host tests their frames.
-#[cfg(test)]
+/// Gives host programs, tests and fuzz targets, their frames.
+#[cfg(not(target_os = "none"))]
+#[doc(hidden)]
 pub fn install_for_test() {
     physical::host::install();
 }

@@ -37,7 +37,10 @@ const STACK: PageRange =
     PageRange { start: WINDOWS_START + PAGE, end: WINDOWS_START + ACTION_STACK_LEN as u64 };
 const CONTEXT_START: u64 = STACK.end + PAGE;
 const CONTEXT_END_MAX: u64 = CONTEXT_START
-    + (size_of::<action_abi::Context>() + ENVIRONMENT_LEN_MAX).next_multiple_of(PAGE_LEN) as u64;
+    + (size_of::<action_abi::Context>() + ENVIRONMENT_LEN_MAX + DEADLINE_LEN_MAX)
+        .next_multiple_of(PAGE_LEN) as u64;
+/// What the worker adds to the environment: `__OW_DEADLINE=` and a number.
+const DEADLINE_LEN_MAX: usize = 64;
 const INPUT_START: u64 = STACK.end + 16 * PAGE;
 const HEAP_START: u64 = WINDOWS_START + (16 << 20);
 const MAPPED_START: u64 = WINDOWS_START + (2 << 30);
@@ -84,6 +87,7 @@ pub struct AddressSpace {
     input: PageBuffer,
     output: PageRange,
     mapped_end: u64,
+    enterable: bool,
     /// Page faults resolved.
     pub faults: u64,
 }
@@ -115,6 +119,7 @@ impl AddressSpace {
             input,
             output,
             mapped_end: MAPPED_START,
+            enterable: false,
             faults: 0,
         };
         let table = space.template.table();
@@ -217,11 +222,16 @@ impl AddressSpace {
     pub fn set_kernel_entry(&mut self, entry: KernelEntry) {
         // SAFETY: `root` is this address space's own table.
         unsafe { Table::at(self.root.number()) }.set(KERNEL_SLOT, Entry(entry.0));
+        self.enterable = true;
     }
 
     /// Physical address of the root table, for the processor.
+    ///
+    /// # Panics
+    /// Before [`Self::set_kernel_entry`]: a processor on these tables would find no kernel.
     #[must_use]
     pub fn root(&self) -> u64 {
+        assert!(self.enterable, "tables that are entered have the kernel's entry");
         self.root.physical()
     }
 
@@ -521,8 +531,11 @@ impl KernelEntry {
     }
 
     /// The entry back from a word that [`Self::raw`] gave.
+    ///
+    /// # Safety
+    /// `raw` came from [`Self::raw`] of the calling core's entry.
     #[cfg(target_os = "none")]
-    pub(crate) fn from_raw(raw: u64) -> Self {
+    pub(crate) unsafe fn from_raw(raw: u64) -> Self {
         Self(raw)
     }
 }

@@ -10,7 +10,7 @@ use alloc::vec::Vec;
 use smoltcp::iface::{SocketHandle, SocketSet};
 use smoltcp::socket::tcp::{self, State};
 
-use crate::api::{self, Node, Now, Pending, Readiness, Reject, Reply};
+use crate::api::{self, Load, Node, Now, Pending, Readiness, Reject, Reply};
 use crate::config::{
     HEAP_RESERVE_LEN, IDLE_TIMEOUT_MS, LISTENING_MIN, PROGRESS_TIMEOUT_MS, RECEIVE_BUFFER_LEN,
     REQUEST_TIMEOUT_MS, SEND_BUFFER_LEN,
@@ -230,6 +230,7 @@ impl<'a> Connections<'a> {
             slot.connection.respond(api::overloaded(id));
             return;
         }
+        self.node.load = Load { connections: self.open, in_flight: self.dispatcher.outstanding() };
         match api::handle(&mut self.node, request, now, id) {
             Reply::Respond(response) => slot.connection.respond(response),
             Reply::Invoke(admission) => {

@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 use alloc::boxed::Box;
+use core::fmt::Write as _;
 
 use crate::arch::interrupt::{self, Arrived};
 use crate::arch::user::{Stop, UserContext};
@@ -76,14 +77,17 @@ impl Worker {
         };
         let pages = (invocation.limits.memory_mb * PAGES_PER_MB) as usize + OVERHEAD_PAGES;
         let Ok(reservation) = Reservation::new(pages) else { return completion };
-        if self.tenant.as_ref() != Some(&invocation.tenant) {
-            mitigation::change_tenant();
+        let tenant_changed = self.tenant.as_ref() != Some(&invocation.tenant);
+        if tenant_changed {
             self.tenant = Some(invocation.tenant.clone());
         }
         crash::set_running(invocation.id.0);
         match self.load(invocation, reservation) {
             Ok((mut instance, mut user, started_ns)) => {
                 let deadline_ns = started_ns + instance.limits.timeout_ms * NS_PER_MS;
+                if tenant_changed {
+                    mitigation::change_tenant();
+                }
                 completion.timing.started_ns = started_ns;
                 completion.timing.load_ns = started_ns - taken_ns;
                 completion.end = execute(&mut instance, &mut user, deadline_ns, on_interrupt);
@@ -104,7 +108,7 @@ impl Worker {
         invocation: Invocation,
         reservation: Reservation,
     ) -> Result<(Instance, UserContext, u64), Fault> {
-        let Invocation { template, limits, input, environment, .. } = invocation;
+        let Invocation { template, limits, input, mut environment, .. } = invocation;
         let out_of_memory = |_: Refusal| Fault::Memory { memory_mb: limits.memory_mb, address: 0 };
         let heap_len = limits.memory_mb << 20;
         let entry = template.entry();
@@ -131,6 +135,11 @@ impl Worker {
             },
             random_seed: self.random.seed(),
         };
+        if let Some(now_ns) = clock::wall_ns() {
+            let deadline_ms = now_ns / NS_PER_MS + limits.timeout_ms;
+            // Writing to a string cannot fail.
+            let _ = write!(environment, "__OW_DEADLINE={deadline_ms}\0");
+        }
         let argument = space.context_address();
         context.environment = action_abi::Range {
             address: argument + size_of::<action_abi::Context>() as u64,
@@ -200,6 +209,8 @@ fn execute(
             }
             Stop::Interrupt => {
                 let again_ns = on_interrupt(Arrived::take());
+                // What the kernel did meanwhile, on the only core even for other tenants.
+                mitigation::clear_buffers();
                 if clock::now_ns() >= deadline_ns {
                     let timeout_ms = instance.limits.timeout_ms;
                     break End::Fault(Fault::Deadline { timeout_ms });

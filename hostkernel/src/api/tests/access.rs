@@ -54,6 +54,30 @@ fn readiness_follows_the_state_of_the_node() {
 }
 
 #[test]
+fn metrics_are_what_prometheus_reads() {
+    let mut client = Client::with_hello();
+    client.authorization = None;
+    let answer = client.get("/metrics");
+    let kind = answer.header("Content-Type");
+    assert_eq!(kind, Some("text/plain; version=0.0.4; charset=utf-8"));
+    let text = answer.text();
+    assert!(text.ends_with('\n'));
+    for line in [
+        "# TYPE hostkernel_memory_bytes gauge",
+        "hostkernel_ready 1",
+        "hostkernel_actions 1",
+        "hostkernel_inflight_invocations 2",
+        "hostkernel_open_connections 3",
+    ] {
+        assert!(text.lines().any(|found| found == line), "{line}");
+    }
+    for sample in text.lines().filter(|line| !line.starts_with('#')) {
+        let value = sample.rsplit(' ').next().and_then(|value| value.parse::<u64>().ok());
+        assert!(value.is_some(), "{sample}");
+    }
+}
+
+#[test]
 fn everything_below_the_api_needs_a_key() {
     let mut client = Client::with_hello();
     let right = client.authorization.take().expect("set by `new`");
