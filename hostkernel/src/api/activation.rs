@@ -8,7 +8,7 @@ use super::invoke::Pending;
 use super::json::{Quoted, write_escaped};
 use super::outcome::Verdict;
 use super::respond::{Document, contiguous};
-use crate::config::LOG_LEN_MAX;
+use crate::config::{LOG_LEN_MAX, PAGE_LEN};
 use crate::dispatch::{Limits, Log, Timing};
 use crate::memory::{OutOfFrames, PageBuffer};
 
@@ -19,7 +19,7 @@ const LOG_SENTINEL: &[u8] = b"XXX_THE_END_OF_A_WHISK_ACTIVATION_XXX";
 pub fn compose(
     pending: &Pending,
     verdict: &Verdict<'_>,
-    timing: Timing,
+    (timing, frames): (Timing, u32),
     log: &Log,
     now: Now,
 ) -> Result<PageBuffer, OutOfFrames> {
@@ -31,7 +31,7 @@ pub fn compose(
         out.write_str(",\"logs\":[")?;
         write_log(out, &text, log.truncated, span.start_ms)?;
         out.write_str("],\"publish\":false,\"annotations\":[")?;
-        write_annotations(out, pending, timing, now)?;
+        write_annotations(out, pending, (timing, frames), now)?;
         out.write_str("]}")
     })
 }
@@ -131,7 +131,7 @@ fn write_log(out: &mut impl Write, text: &[u8], truncated: bool, start_ms: u64) 
 fn write_annotations(
     out: &mut impl Write,
     pending: &Pending,
-    timing: Timing,
+    (timing, frames): (Timing, u32),
     now: Now,
 ) -> fmt::Result {
     let action = pending.action();
@@ -153,11 +153,12 @@ fn write_annotations(
     write!(
         out,
         "{{\"key\":\"timing\",\"value\":{{\"queue_us\":{},\"load_us\":{},\"run_us\":{},\
-         \"total_us\":{}}}}}",
+         \"total_us\":{}}}}},{{\"key\":\"memory\",\"value\":{{\"taken_bytes\":{}}}}}",
         queue_ns / 1000,
         load_ns / 1000,
         run_ns / 1000,
         pending.age_ns(now) / 1000,
+        frames as usize * PAGE_LEN,
     )
 }
 

@@ -116,7 +116,7 @@ pub fn complete(pending: &Pending, completion: Completion, now: Now) -> Response
 }
 
 fn body(pending: &Pending, completion: Completion, now: Now) -> Result<(u16, Body), OutOfFrames> {
-    let Completion { end, output, log, timing, .. } = completion;
+    let Completion { end, output, log, timing, frames, .. } = completion;
     let text = contiguous(&output)?;
     let verdict = Verdict::of(end, &text);
     let status = verdict.http_status();
@@ -124,7 +124,7 @@ fn body(pending: &Pending, completion: Completion, now: Now) -> Result<(u16, Bod
         // The fast path: the frames the action wrote to are what is sent.
         (Shape::Result, Verdict::Success(_)) => None,
         (Shape::Result, _) => Some(Document::compose(|out| write_display(out, &verdict))?),
-        _ => Some(activation::compose(pending, &verdict, timing, &log, now)?),
+        _ => Some(activation::compose(pending, &verdict, (timing, frames), &log, now)?),
     };
     drop(text);
     Ok((status, Body::Pages(composed.unwrap_or(output))))

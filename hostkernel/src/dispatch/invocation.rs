@@ -76,6 +76,8 @@ pub struct Completion {
     pub timing: Timing,
     /// The core that ran it.
     pub core: u32,
+    /// Frames it took: page tables, context, and the pages it touched. The input is not its own.
+    pub frames: u32,
 }
 
 /// How an invocation ended.

@@ -219,6 +219,7 @@ mod tests {
             log: Log::default(),
             timing: Timing::default(),
             core: 0,
+            frames: 0,
         })
     }
 

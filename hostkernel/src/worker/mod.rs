@@ -74,6 +74,7 @@ impl Worker {
                 ..Timing::default()
             },
             core: self.core as u32,
+            frames: 0,
         };
         let pages = (invocation.limits.memory_mb * PAGES_PER_MB) as usize + OVERHEAD_PAGES;
         let Ok(reservation) = Reservation::new(pages) else { return completion };
@@ -92,6 +93,7 @@ impl Worker {
                 completion.timing.load_ns = started_ns - taken_ns;
                 completion.end = execute(&mut instance, &mut user, deadline_ns, on_interrupt);
                 completion.timing.run_ns = clock::now_ns() - started_ns;
+                completion.frames = (pages - instance.space.frames_left()) as u32;
                 completion.output = instance.output;
                 completion.log = instance.log;
             }

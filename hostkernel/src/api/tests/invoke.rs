@@ -117,6 +117,7 @@ fn success_is_the_record_of_the_activation() {
                 {"key": "limits", "value": {"timeout": 60000, "memory": 256, "logs": 10}},
                 {"key": "timing", "value":
                     {"queue_us": 1020, "load_us": 100, "run_us": 2340, "total_us": 3500}},
+                {"key": "memory", "value": {"taken_bytes": 45056}},
             ],
         })
     );
@@ -147,6 +148,7 @@ fn a_result_is_sent_from_the_frames_it_was_written_to() {
             log: Log::default(),
             timing: Timing::default(),
             core: 1,
+            frames: 11,
         };
         let response = complete(&pending, completion, NOW);
         assert_eq!(response.status, 200);

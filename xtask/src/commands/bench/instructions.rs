@@ -1,4 +1,4 @@
-//! `cargo xtask bench`: figures about a node.
+//! `cargo xtask bench instructions`: what an invocation costs.
 //!
 //! Wall time under emulation means nothing, so what is counted are the instructions the guest
 //! executes. A plugin in QEMU counts them, see `tests/instruction-counter`.
@@ -9,13 +9,13 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
-use clap::{Args, Subcommand};
+use clap::Args;
 use xtask::connection::Connection;
 use xtask::prerequisites::ensure_qemu;
 use xtask::qemu::{Accelerator, Machine, Node};
 use xtask::{build, workspace};
 
-use super::build as build_command;
+use super::super::build as build_command;
 use crate::progress::{Spinner, say};
 
 /// The file the plugin counts in: its length, and the distance of two cores' counters.
@@ -25,26 +25,13 @@ const STRIDE: usize = 64;
 const WARM_UP: u64 = 300;
 /// After the last answer a node still frees memory and acknowledges; then it sleeps.
 const QUIET: Duration = Duration::from_millis(300);
-const BOOT_TIMEOUT: Duration = Duration::from_secs(300);
-
-/// Measure a node.
-#[derive(Args, Debug)]
-pub struct Arguments {
-    #[command(subcommand)]
-    what: Figure,
-}
-
-#[derive(Debug, Subcommand)]
-enum Figure {
-    Instructions(Instructions),
-}
 
 /// Count the guest's instructions per invocation of `hello`, network card in to network card out.
 ///
 /// Sends N and then 3 N invocations, one after the other on one connection. The difference divided
 /// by 2 N is free of everything that does not grow with the number of invocations.
 #[derive(Args, Debug)]
-struct Instructions {
+pub struct Arguments {
     /// Number of cores of the node.
     #[arg(long, value_name = "N", default_value_t = 2,
         value_parser = clap::value_parser!(u32).range(1..=255))]
@@ -68,12 +55,6 @@ struct Instructions {
 
 /// Runs the command.
 pub fn run(arguments: &Arguments) -> Result<()> {
-    match &arguments.what {
-        Figure::Instructions(arguments) => instructions(arguments),
-    }
-}
-
-fn instructions(arguments: &Instructions) -> Result<()> {
     ensure_qemu(say)?;
     let actions = build_command::everything()?;
     say("Building the instruction counter");
@@ -91,14 +72,8 @@ fn instructions(arguments: &Instructions) -> Result<()> {
     if let Some(words) = &arguments.cmdline {
         machine = machine.kernel_words(words);
     }
-    let spinner = Spinner::new("Booting the node");
-    let node = machine.boot()?;
-    node.wait_ready(BOOT_TIMEOUT)?;
-    drop(spinner);
-    let hello = actions.iter().find(|action| action.name == "hello");
-    let hello = hello.context("there is no sample action `hello`")?;
-    node.client().deploy("hello", &fs::read(&hello.file)?, &hk::DeployOptions::default())?;
-
+    let node = super::boot(machine)?;
+    super::deploy(&node, &actions, "hello", "hello")?;
     println!("Command: {}", command(arguments));
     println!("QEMU: {}\n", node.command_line());
     let result = measure(&node, &counters, arguments);
@@ -109,7 +84,7 @@ fn instructions(arguments: &Instructions) -> Result<()> {
     result
 }
 
-fn measure(node: &Node, counters: &Counters, arguments: &Instructions) -> Result<()> {
+fn measure(node: &Node, counters: &Counters, arguments: &Arguments) -> Result<()> {
     let cores = arguments.cores as usize;
     let (few, many) = (arguments.invocations, 3 * arguments.invocations);
     let mut invoker = Invoker::new(node)?;
@@ -158,7 +133,7 @@ fn measure(node: &Node, counters: &Counters, arguments: &Instructions) -> Result
     Ok(())
 }
 
-fn command(arguments: &Instructions) -> String {
+fn command(arguments: &Arguments) -> String {
     let mut command = format!(
         "cargo xtask bench instructions --cores {} --invocations {} --rounds {}",
         arguments.cores, arguments.invocations, arguments.rounds
