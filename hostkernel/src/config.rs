@@ -21,7 +21,7 @@ pub const MEMORY_RANGES_MAX: usize = 256;
 /// Frames that move between a core's own list and the shared one at a time.
 pub const FRAME_BATCH: usize = 32;
 /// Frames that can rest in one core's lists where no other core can take them.
-pub const FRAMES_STRANDED_PER_CORE: usize = 2 * FRAME_BATCH;
+pub const FRAMES_STRANDED_PER_CORE: usize = 3 * FRAME_BATCH;
 /// The heap takes this much ...
 pub const HEAP_LEN_BASE: usize = 15 << 20;
 /// ... plus this fraction of memory ...

@@ -1,8 +1,9 @@
 //! Physical frames: who owns which, and how many may still be promised.
 //!
 //! A [`Frame`] is an owned page of physical memory, zeroed when handed out and given back on drop.
-//! Free frames rest in three places, cheapest first: two lists per core (Bonwick's magazines, no
-//! lock), a depot of full batches (one lock per [`FRAME_BATCH`] frames), and ranges never used yet.
+//! Free frames rest in three places, cheapest first: lists per core (Bonwick's two magazines, and
+//! one of frames known to be zero; no lock), a depot of full batches (one lock per [`FRAME_BATCH`]
+//! frames), and ranges never used yet.
 //!
 //! Two books are kept apart. *Lists* say where free frames are. *`available`* says how many frames
 //! nobody owns and nobody was promised. A [`Reservation`] takes from `available` first and frames
@@ -47,11 +48,28 @@ impl Frame {
 
     /// Takes a zeroed frame out of what `available` no longer counts.
     fn take_promised() -> Self {
+        if let Some(number) = POOL.pop_zeroed() {
+            // SAFETY: the frame just left the free lists, so nothing else refers to it; all of it
+            // but the link at its start is zero.
+            unsafe { frame_pointer(number).write_bytes(0, size_of::<FreeFrame>()) };
+            return Self { number };
+        }
         let number = POOL.pop().expect("a promised frame is in the depot or this core's lists");
-        let frame = Self { number };
         // SAFETY: the frame just left the free lists, so nothing else refers to it; it is one page.
         unsafe { frame_pointer(number).write_bytes(0, PAGE_LEN) };
-        frame
+        Self { number }
+    }
+
+    /// Gives the frame back as one that need not be zeroed again.
+    ///
+    /// # Safety
+    /// Every byte of the frame is zero.
+    pub(super) unsafe fn give_back_zeroed(self) {
+        debug_assert!(self.bytes().iter().all(|byte| *byte == 0));
+        if POOL.push_zeroed(self.number) {
+            POOL.available.fetch_add(1, Ordering::Relaxed);
+            let _in_the_list = self.into_raw();
+        }
     }
 
     /// The frame's number.
@@ -146,6 +164,18 @@ impl Reservation {
     pub fn take(&mut self) -> Result<Frame, OutOfFrames> {
         self.remaining = self.remaining.checked_sub(1).ok_or(OutOfFrames)?;
         Ok(Frame::take_promised())
+    }
+
+    /// Takes one frame of the promise and fills it with a copy of another.
+    ///
+    /// # Errors
+    /// As [`take`](Self::take).
+    pub(super) fn take_copy(&mut self, source: &BorrowedFrame) -> Result<Frame, OutOfFrames> {
+        self.remaining = self.remaining.checked_sub(1).ok_or(OutOfFrames)?;
+        let number = POOL.pop().expect("a promised frame is in the depot or this core's lists");
+        let mut frame = Frame { number };
+        frame.bytes_mut().copy_from_slice(source.bytes());
+        Ok(frame)
     }
 
     /// Gives a frame back to the promise, so that it can be taken again.
@@ -244,7 +274,24 @@ impl Pool {
             if lists.loaded.head.is_none() {
                 lists.loaded = self.depot.lock().take_batch();
             }
-            lists.loaded.pop()
+            lists.loaded.pop().or_else(|| lists.zeroed.pop())
+        })
+    }
+
+    /// A frame of which all but the link is zero, if this core has one.
+    fn pop_zeroed(&self) -> Option<FrameNumber> {
+        self.lists.with(|lists| lists.zeroed.pop())
+    }
+
+    /// Keeps a zeroed frame for later. Returns false, leaving it to the caller, if there are
+    /// enough.
+    fn push_zeroed(&self, frame: FrameNumber) -> bool {
+        self.lists.with(|lists| {
+            let room = lists.zeroed.len < FRAME_BATCH;
+            if room {
+                lists.zeroed.push(frame);
+            }
+            room
         })
     }
 
@@ -307,10 +354,12 @@ impl List {
 struct CoreLists {
     loaded: List,
     previous: List,
+    /// Frames that are zero but for their link.
+    zeroed: List,
 }
 
 impl Initial for CoreLists {
-    const INITIAL: Self = Self { loaded: List::EMPTY, previous: List::EMPTY };
+    const INITIAL: Self = Self { loaded: List::EMPTY, previous: List::EMPTY, zeroed: List::EMPTY };
 }
 
 /// Free frames that belong to no core.
@@ -392,6 +441,22 @@ mod tests {
         drop(frames);
         let again = Frame::allocate().expect("they were given back");
         assert!(again.bytes().iter().all(|byte| *byte == 0));
+    }
+
+    #[test]
+    fn zeroed_frames_come_back_zeroed_and_are_bounded() {
+        host::install();
+        let frames: Vec<Frame> =
+            (0..2 * FRAME_BATCH).map(|_| Frame::allocate().expect("the arena is large")).collect();
+        for frame in frames {
+            // SAFETY: nothing was written to it since it was allocated.
+            unsafe { frame.give_back_zeroed() };
+        }
+        for _ in 0..2 * FRAME_BATCH {
+            let mut frame = Frame::allocate().expect("they were given back");
+            assert!(frame.bytes().iter().all(|byte| *byte == 0));
+            frame.bytes_mut().fill(1);
+        }
     }
 
     #[test]

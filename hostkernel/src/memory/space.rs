@@ -25,7 +25,7 @@ use super::buffer::PageBuffer;
 use super::frames::{Frame, FrameNumber, OutOfFrames, Reservation};
 use super::physical::frame_pointer;
 use super::regions::{Backing, Region, Regions};
-use super::table::{Entry, Table, index, leaf};
+use super::table::{Entry, Slots, Table, index, leaf};
 use super::template::{PageRange, Template};
 use crate::config::{ACTION_STACK_LEN, ENVIRONMENT_LEN_MAX, OUTPUT_LEN_MAX, PAGE_LEN};
 use crate::dispatch::Access;
@@ -46,6 +46,8 @@ const HEAP_START: u64 = WINDOWS_START + (16 << 20);
 const MAPPED_START: u64 = WINDOWS_START + (2 << 30);
 /// No page at or above this address is ever mapped for an action.
 pub const USER_END: u64 = 0x100_0000_0000;
+/// Tables that a short invocation needs: room is made for them at once.
+const TABLES_TYPICAL: usize = 8;
 /// The level-4 slot that holds the kernel's entry code and the core's entry area.
 const KERNEL_SLOT: usize = 511;
 
@@ -78,8 +80,8 @@ impl From<OutOfFrames> for Refusal {
 /// The address space of one invocation; dropping it gives back exactly what was touched.
 #[derive(Debug)]
 pub struct AddressSpace {
-    root: Frame,
-    tables: Vec<Frame>,
+    // The root comes first. With the slots that were ever used: what has to be cleared at the end.
+    tables: Vec<(Frame, Slots)>,
     regions: Regions,
     reservation: Reservation,
     // Borrowed entries point into these two; they must outlive the tables.
@@ -106,13 +108,14 @@ impl AddressSpace {
         mut reservation: Reservation,
     ) -> Result<Self, Refusal> {
         let root = reservation.take()?;
+        let mut tables = Vec::with_capacity(TABLES_TYPICAL);
+        tables.push((root, Slots::NONE));
         let input_len = (input.len() as u64).next_multiple_of(PAGE);
         let output_start = INPUT_START + input_len + PAGE;
         let output = PageRange { start: output_start, end: output_start + OUTPUT_LEN_MAX as u64 };
         assert!(output.end <= HEAP_START, "input and output fit below the heap");
         let mut space = Self {
-            root,
-            tables: Vec::new(),
+            tables,
             regions: Regions::new(),
             reservation,
             template,
@@ -123,8 +126,7 @@ impl AddressSpace {
             faults: 0,
         };
         let table = space.template.table();
-        // SAFETY: `root` is this address space's own table.
-        unsafe { Table::at(space.root.number()) }.set(0, Entry::borrowed_table(table));
+        space.set_own(space.root_table(), 0, Entry::borrowed_table(table));
         space.add_regions(heap_len.next_multiple_of(PAGE))?;
         space.place_input()?;
         Ok(space)
@@ -220,9 +222,24 @@ impl AddressSpace {
 
     /// Makes the level-4 slot of the kernel refer to the calling core's entry tables.
     pub fn set_kernel_entry(&mut self, entry: KernelEntry) {
-        // SAFETY: `root` is this address space's own table.
-        unsafe { Table::at(self.root.number()) }.set(KERNEL_SLOT, Entry(entry.0));
+        // Not counted among the root's slots: it is far from the others, and cleared by itself.
+        // SAFETY: the root is this address space's own table.
+        unsafe { Table::at(self.root_table()) }.set(KERNEL_SLOT, Entry(entry.0));
         self.enterable = true;
+    }
+
+    fn root_table(&self) -> FrameNumber {
+        self.tables[0].0.number()
+    }
+
+    /// Writes an entry of one of this address space's own tables.
+    fn set_own(&mut self, table: FrameNumber, slot: usize, entry: Entry) {
+        // Tables that were made last are used most.
+        let own = self.tables.iter_mut().rev().find(|(frame, _)| frame.number() == table);
+        let (_, slots) = own.expect("only own tables are written");
+        slots.include(slot);
+        // SAFETY: the table is this address space's own.
+        unsafe { Table::at(table) }.set(slot, entry);
     }
 
     /// Physical address of the root table, for the processor.
@@ -232,7 +249,7 @@ impl AddressSpace {
     #[must_use]
     pub fn root(&self) -> u64 {
         assert!(self.enterable, "tables that are entered have the kernel's entry");
-        self.root.physical()
+        self.tables[0].0.physical()
     }
 
     /// Frames still free under the memory limit.
@@ -265,7 +282,7 @@ impl AddressSpace {
             return Err(Refusal::NotAllowed);
         }
         // SAFETY: `root` and everything below it live as long as `self`.
-        let entry = unsafe { leaf(self.root.number(), address) };
+        let entry = unsafe { leaf(self.root_table(), address) };
         let copy_needed = access == Access::Write && !entry.is_writable();
         let present = match entry.frame() {
             Some(frame) if !copy_needed => return Ok(frame),
@@ -273,13 +290,11 @@ impl AddressSpace {
         };
         assert!(backing != Backing::Placed, "placed pages are present and read-only");
         self.faults += 1;
-        let mut frame = self.reservation.take()?;
-        if let Some(source) = present {
-            // SAFETY: the source belongs to the template, which is immutable and outlives this
-            // space.
-            let source = unsafe { Frame::borrow(source) };
-            frame.bytes_mut().copy_from_slice(source.bytes());
-        }
+        let frame = match present {
+            // SAFETY: the source is the template's, which is immutable and outlives this space.
+            Some(source) => self.reservation.take_copy(&unsafe { Frame::borrow(source) })?,
+            None => self.reservation.take()?,
+        };
         let number = frame.number();
         let page = address / PAGE * PAGE;
         self.own_page(page, frame, Entry::owned_page(number, protection))?;
@@ -298,7 +313,7 @@ impl AddressSpace {
 
     /// Writes the leaf entry of `page`, making private every table on the way.
     fn set_leaf(&mut self, page: u64, entry: Entry) -> Result<(), Refusal> {
-        let mut frame = self.root.number();
+        let mut frame = self.root_table();
         for level in (2..=4).rev() {
             // SAFETY: `frame` is the root or a table made private below; both are owned.
             let table = unsafe { Table::at(frame) };
@@ -309,19 +324,19 @@ impl AddressSpace {
                 borrowed => {
                     let new = self.reservation.take()?;
                     let number = new.number();
+                    let mut slots = Slots::NONE;
                     if let Some(original) = borrowed {
-                        let slots = self.template.slots(original);
+                        slots = self.template.slots(original);
                         // SAFETY: the new frame is owned; the original is the template's, alive.
                         unsafe { Table::at(number).copy_from(Table::at(original), slots) };
                     }
-                    table.set(slot, Entry::owned_table(number));
-                    self.tables.push(new);
+                    self.set_own(frame, slot, Entry::owned_table(number));
+                    self.tables.push((new, slots));
                     number
                 }
             };
         }
-        // SAFETY: as above.
-        unsafe { Table::at(frame) }.set(index(page, 1), entry);
+        self.set_own(frame, index(page, 1), entry);
         Ok(())
     }
 
@@ -467,7 +482,7 @@ impl AddressSpace {
 
     /// The owned level-1 table for `page`, if there is one.
     fn leaf_table<'a>(&self, page: u64) -> Option<&'a Table> {
-        let mut frame = self.root.number();
+        let mut frame = self.root_table();
         for level in (2..=4).rev() {
             // SAFETY: `frame` is the root or an owned table; both live as long as `self`.
             let entry = unsafe { Table::at(frame) }.get(index(page, level));
@@ -508,6 +523,15 @@ impl Drop for AddressSpace {
                 table.set(slot, Entry::EMPTY);
                 entry.frame()
             });
+        }
+        // SAFETY: as in `set_kernel_entry`.
+        unsafe { Table::at(self.root_table()) }.set(KERNEL_SLOT, Entry::EMPTY);
+        for (table, slots) in self.tables.drain(..) {
+            // SAFETY: a table is zero where no entry was ever written, and those are cleared here.
+            unsafe {
+                Table::at(table.number()).clear(slots);
+                table.give_back_zeroed();
+            }
         }
     }
 }

@@ -137,6 +137,13 @@ impl Table {
         self.0[index].store(entry.0, Ordering::Relaxed);
     }
 
+    /// Empties a range of slots.
+    pub fn clear(&self, slots: Slots) {
+        for index in slots.first..slots.end {
+            self.set(usize::from(index), Entry::EMPTY);
+        }
+    }
+
     pub fn copy_from(&self, other: &Self, slots: Slots) {
         for index in slots.first..slots.end {
             self.set(usize::from(index), other.get(usize::from(index)));
