@@ -27,6 +27,23 @@ const STUB_LEN: usize = 16;
 const REGISTERS: i64 = area::ENTRY_AREA.cast_signed();
 const VECTOR: i64 = REGISTERS + offset_of!(Registers, vector) as i64;
 
+/// Pushes the general registers in the order of [`Registers`], below vector and error code.
+macro_rules! push_registers {
+    () => {
+        "push rdi\npush rsi\npush rdx\npush rcx\npush rax\npush r8\npush r9\npush r10\npush r11\n\
+         push rbx\npush rbp\npush r12\npush r13\npush r14\npush r15"
+    };
+}
+
+/// The reverse of `push_registers`.
+macro_rules! pop_registers {
+    () => {
+        "pop r15\npop r14\npop r13\npop r12\npop rbp\npop rbx\npop r11\npop r10\npop r9\npop r8\n\
+         pop rax\npop rcx\npop rdx\npop rsi\npop rdi"
+    };
+}
+pub(super) use pop_registers;
+
 global_asm!(
     r#"
     .section .entry, "ax"
@@ -55,21 +72,9 @@ trap:
     test byte ptr [rsp + 24], 3
     jz from_kernel
 from_action:
-    push rdi
-    push rsi
-    push rdx
-    push rcx
-    push rax
-    push r8
-    push r9
-    push r10
-    push r11
-    push rbx
-    push rbp
-    push r12
-    push r13
-    push r14
-    push r15
+    "#,
+    push_registers!(),
+    r#"
     mov rax, [{kernel_root}]
     mov cr3, rax
     mov rsp, [{kernel_stack}]
@@ -121,21 +126,9 @@ trap_syscall:
 
     # From ring 0, perhaps inside this very section and on an action's tables.
 from_kernel:
-    push rdi
-    push rsi
-    push rdx
-    push rcx
-    push rax
-    push r8
-    push r9
-    push r10
-    push r11
-    push rbx
-    push rbp
-    push r12
-    push r13
-    push r14
-    push r15
+    "#,
+    push_registers!(),
+    r#"
     mov rbx, cr3
     mov rax, [{kernel_root}]
     mov cr3, rax
@@ -146,21 +139,9 @@ from_kernel:
     call {kernel_trap}
     mov rsp, rbp
     mov cr3, rbx
-    pop r15
-    pop r14
-    pop r13
-    pop r12
-    pop rbp
-    pop rbx
-    pop r11
-    pop r10
-    pop r9
-    pop r8
-    pop rax
-    pop rcx
-    pop rdx
-    pop rsi
-    pop rdi
+    "#,
+    pop_registers!(),
+    r#"
     add rsp, 16
     iretq
     "#,

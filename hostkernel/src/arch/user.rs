@@ -7,7 +7,7 @@ use core::mem::offset_of;
 use super::area::{self, EntryArea};
 use super::cpu;
 use super::descriptor::{USER_CODE, USER_DATA};
-use super::trap::{self, VECTOR_SYSCALL};
+use super::trap::{self, VECTOR_SYSCALL, pop_registers};
 use crate::dispatch::Access;
 use crate::memory::AddressSpace;
 use crate::memory::space::USER_END;
@@ -205,21 +205,7 @@ unsafe extern "C" fn enter() {
         "mov rax, [{action_root}]",
         "mov rsp, {registers}",
         "mov cr3, rax",
-        "pop r15",
-        "pop r14",
-        "pop r13",
-        "pop r12",
-        "pop rbp",
-        "pop rbx",
-        "pop r11",
-        "pop r10",
-        "pop r9",
-        "pop r8",
-        "pop rax",
-        "pop rcx",
-        "pop rdx",
-        "pop rsi",
-        "pop rdi",
+        pop_registers!(),
         "add rsp, 16",
         "iretq",
         kernel_stack = const REGISTERS + offset_of!(EntryArea, kernel_stack) as i64,

@@ -4,6 +4,7 @@
 //! small ones cost a delayed acknowledgement (40 ms) behind many proxies. A large body is not
 //! copied: its pages are sent from where the action wrote them.
 
+use alloc::borrow::Cow;
 use alloc::vec::Vec;
 
 use super::{Body, Response};
@@ -91,7 +92,11 @@ fn push_head(out: &mut Vec<u8>, response: &Response, persistent: bool) {
         if !is_written_here(name) {
             out.extend_from_slice(name.as_bytes());
             out.extend_from_slice(b": ");
-            push_value(out, value);
+            match value {
+                // Ours, and known when this was compiled.
+                Cow::Borrowed(value) => out.extend_from_slice(value.as_bytes()),
+                Cow::Owned(value) => push_value(out, value),
+            }
             out.extend_from_slice(b"\r\n");
         }
     }
