@@ -72,6 +72,14 @@ pub fn cargo() -> Command {
     cargo
 }
 
+/// The Cargo of another toolchain, in the workspace root.
+#[must_use]
+pub fn cargo_of(toolchain: &str) -> Command {
+    let mut cargo = lifeline::command("rustup");
+    cargo.args(["run", toolchain, "cargo"]).current_dir(workspace::root());
+    cargo
+}
+
 /// Compiler flags for actions: static programs at a fixed address, without a C library, linked by
 /// the linker that comes with Rust.
 #[must_use]

@@ -29,6 +29,8 @@ enum Command {
     New(commands::new::Arguments),
     Bench(commands::bench::Arguments),
     Symbolise(commands::symbolise::Arguments),
+    Fuzz(commands::fuzz::Arguments),
+    Miri(commands::miri::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -42,6 +44,8 @@ fn main() -> ExitCode {
         Command::New(arguments) => commands::new::run(&arguments),
         Command::Bench(arguments) => commands::bench::run(&arguments),
         Command::Symbolise(arguments) => commands::symbolise::run(&arguments),
+        Command::Fuzz(arguments) => commands::fuzz::run(&arguments),
+        Command::Miri(arguments) => commands::miri::run(&arguments),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

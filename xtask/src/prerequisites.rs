@@ -20,6 +20,8 @@ pub const QEMU: &str = "qemu-system-x86_64";
 pub const KERNEL_TARGET: &str = "x86_64-unknown-none";
 /// Target of the actions: hard-float, which the kernel's target is not.
 pub const ACTION_TARGET: &str = "x86_64-unknown-linux-gnu";
+/// Toolchain of what the pinned compiler cannot do: fuzzing and Miri.
+pub const NIGHTLY: &str = "nightly";
 
 /// How other package managers call QEMU: program to look for, and the command to install.
 const QEMU_ELSEWHERE: [(&str, &str); 4] = [
@@ -88,9 +90,52 @@ pub fn ensure_targets(targets: &[&str], say: impl Fn(&str)) -> Result<(), Prereq
     Ok(())
 }
 
+/// Makes sure there is a nightly toolchain, and adds what it lacks of `components`. `say` hears
+/// what is about to be done.
+///
+/// # Errors
+/// [`PrerequisiteError`] if the toolchain is missing, or rustup cannot add a component.
+pub fn ensure_nightly(components: &[&str], say: impl Fn(&str)) -> Result<(), PrerequisiteError> {
+    // Hundreds of megabytes that only few need: installed by who wants it, not by us.
+    let missing = || PrerequisiteError::Install {
+        what: "a nightly Rust toolchain".to_owned(),
+        install: format!("rustup toolchain install {NIGHTLY} --profile minimal"),
+    };
+    let libraries = libraries_of(&["rustup", "run", NIGHTLY, "rustc"]).ok_or_else(missing)?;
+    let installed = fs::read_to_string(libraries.join("components")).unwrap_or_default();
+    let has = |component: &str| {
+        installed
+            .lines()
+            .any(|line| line == component || line.starts_with(&format!("{component}-")))
+    };
+    for component in components.iter().filter(|component| !has(component)) {
+        say(&format!("Adding {component} to the {NIGHTLY} toolchain with rustup"));
+        run(&["rustup", "component", "add", component, "--toolchain", NIGHTLY])?;
+    }
+    Ok(())
+}
+
+/// Makes sure cargo-fuzz is installed. `say` hears what is about to be done.
+///
+/// # Errors
+/// [`PrerequisiteError`] if it cannot be installed.
+pub fn ensure_cargo_fuzz(say: impl Fn(&str)) -> Result<(), PrerequisiteError> {
+    if find_program("cargo-fuzz").is_some() {
+        return Ok(());
+    }
+    say("cargo-fuzz is not installed; installing it with `cargo install --locked cargo-fuzz`");
+    run(&["rustup", "run", NIGHTLY, "cargo", "install", "--locked", "cargo-fuzz"])
+}
+
 /// Where the compiler keeps its libraries, one folder a target.
 fn compiler_libraries() -> Option<PathBuf> {
-    let output = Command::new("rustc").args(["--print", "sysroot"]).output().ok()?;
+    libraries_of(&["rustc"])
+}
+
+fn libraries_of(compiler: &[&str]) -> Option<PathBuf> {
+    let [program, arguments @ ..] = compiler else { return None };
+    let output =
+        Command::new(program).args(arguments).args(["--print", "sysroot"]).output().ok()?;
     let sysroot = String::from_utf8(output.stdout).ok()?;
     Some(Path::new(sysroot.trim()).join("lib/rustlib"))
 }

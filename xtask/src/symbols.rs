@@ -11,10 +11,12 @@ use std::path::{Path, PathBuf};
 
 use addr2line::Context;
 use gimli::{EndianRcSlice, LittleEndian};
-use object::{Object, ObjectSection, ObjectSymbol};
+use object::{Object, ObjectSection, ObjectSymbol, SectionKind};
+
+use crate::workspace;
 
 /// Starts the first line of a record.
-const RECORD: &str = "=== crash: ";
+pub const RECORD: &str = "=== crash: ";
 /// Stands before the build id in that line.
 const BUILD: &str = ", build ";
 /// Starts the line with the addresses.
@@ -52,8 +54,8 @@ pub enum SymbolsError {
 /// The line tables of one kernel file.
 pub struct Symbols {
     context: Context<EndianRcSlice<LittleEndian>>,
-    /// Functions by address: tables that hold only lines name a function only where another one was
-    /// inlined into it.
+    /// Functions by address, under their full names: line tables name them without their module, or
+    /// not at all.
     functions: BTreeMap<u64, Function>,
     build: Option<String>,
 }
@@ -82,13 +84,7 @@ impl Symbols {
         };
         let dwarf = gimli::Dwarf::load(section).map_err(no_lines)?;
         let context = Context::from_dwarf(dwarf).map_err(no_lines)?;
-        let function = |symbol: object::Symbol| {
-            let name = rustc_demangle::demangle(symbol.name().ok()?);
-            let function = Function { len: symbol.size(), name: format!("{name:#}") };
-            (symbol.kind() == object::SymbolKind::Text).then_some((symbol.address(), function))
-        };
-        let functions = elf.symbols().filter_map(function).collect();
-        Ok(Self { context, functions, build })
+        Ok(Self { context, functions: functions(&elf), build })
     }
 
     /// Where the instruction at an address comes from, as text: the innermost function first, then
@@ -100,11 +96,15 @@ impl Symbols {
             return places;
         };
         // An error in the middle of the tables ends the list; what was found before is true.
-        while let Ok(Some(frame)) = frames.next() {
-            let name = frame.function.as_ref().and_then(|name| name.raw_name().ok());
-            let mut place = match name {
-                Some(name) => format!("{:#}", rustc_demangle::demangle(&name)),
-                None => self.function(address).unwrap_or("(unknown function)").to_owned(),
+        let mut next = frames.next();
+        while let Ok(Some(frame)) = next {
+            next = frames.next();
+            // Only the last one, into which the others were inlined, is a function of the file.
+            let full_name = if let Ok(Some(_)) = next { None } else { self.function(address) };
+            let mut place = match (full_name, &frame.function) {
+                (Some(name), _) => name.to_owned(),
+                (None, Some(name)) => demangled(&name.raw_name().unwrap_or_default()),
+                (None, None) => "(unknown function)".to_owned(),
             };
             if let Some(location) = frame.location
                 && let (Some(file), Some(line)) = (location.file, location.line)
@@ -112,6 +112,9 @@ impl Symbols {
                 place.push_str(&format!(" at {}:{line}", short(file)));
             }
             places.push(place);
+        }
+        if places.is_empty() {
+            places.extend(self.function(address).map(str::to_owned));
         }
         places
     }
@@ -123,8 +126,35 @@ impl Symbols {
     }
 }
 
-/// A path without the part that only says where on this computer crates lie.
+fn functions(elf: &object::File) -> BTreeMap<u64, Function> {
+    let mut functions = BTreeMap::new();
+    for symbol in elf.symbols() {
+        let section = symbol.section_index().and_then(|index| elf.section_by_index(index).ok());
+        let Some(section) = section.filter(|section| section.kind() == SectionKind::Text) else {
+            continue;
+        };
+        let name = demangled(symbol.name().unwrap_or_default());
+        let entry = functions.entry(symbol.address());
+        if symbol.size() > 0 {
+            entry.insert_entry(Function { len: symbol.size(), name });
+        } else {
+            // A label in assembly, which ends where the next function starts or the section ends.
+            let len = (section.address() + section.size()).saturating_sub(symbol.address());
+            entry.or_insert(Function { len, name });
+        }
+    }
+    functions
+}
+
+fn demangled(name: &str) -> String {
+    format!("{:#}", rustc_demangle::demangle(name))
+}
+
+/// A path without the part that only says where on this computer sources lie.
 fn short(file: &str) -> &str {
+    if let Ok(own) = Path::new(file).strip_prefix(workspace::root()) {
+        return own.to_str().unwrap_or(file);
+    }
     let behind = |start: &str| file.split_once(start).map(|(_, rest)| rest);
     let of_package = behind("/registry/src/").and_then(|path| path.split_once('/'));
     of_package

@@ -7,10 +7,13 @@
 #![forbid(unsafe_code)]
 
 pub mod invocation;
+#[cfg(test)]
+mod model;
+mod sleeper;
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
-use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering, fence};
+use core::sync::atomic::{self, AtomicUsize, Ordering};
 
 use crossbeam_queue::ArrayQueue;
 
@@ -18,6 +21,8 @@ pub use invocation::{
     Access, ActivationId, Completion, End, Exception, Fault, Invocation, Limits, Log, Ticket,
     Timing,
 };
+
+use sleeper::Sleeper;
 
 use crate::observe::trace::{self, Event};
 
@@ -150,38 +155,6 @@ impl Dispatcher {
     /// Lets the front sleep by `sleep`, unless a completion waits.
     pub fn sleep_front(&self, sleep: impl FnOnce()) {
         self.front.sleep(|| !self.completions.is_empty(), sleep);
-    }
-}
-
-/// Who may be asleep and needs a wake-up after work was queued for it.
-///
-/// The sleeper says so first and looks for work second; the others queue work first and look
-/// whether it sleeps second. With a full fence between the two steps on both sides one of them sees
-/// the other.
-struct Sleeper {
-    core: usize,
-    asleep: AtomicBool,
-}
-
-impl Sleeper {
-    fn new(core: usize) -> Self {
-        Self { core, asleep: AtomicBool::new(false) }
-    }
-
-    fn notify(&self, wake: fn(usize)) {
-        fence(Ordering::SeqCst);
-        if self.asleep.load(Ordering::Relaxed) && self.asleep.swap(false, Ordering::Relaxed) {
-            wake(self.core);
-        }
-    }
-
-    fn sleep(&self, has_work: impl FnOnce() -> bool, sleep: impl FnOnce()) {
-        self.asleep.store(true, Ordering::Relaxed);
-        fence(Ordering::SeqCst);
-        if !has_work() {
-            sleep();
-        }
-        self.asleep.store(false, Ordering::Relaxed);
     }
 }
 

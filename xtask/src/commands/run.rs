@@ -11,7 +11,7 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use xtask::build::Program;
 use xtask::prerequisites::ensure_qemu;
 use xtask::qemu::{Accelerator, Machine, MachineKind, Node, PowerOff};
-use xtask::symbols::Symboliser;
+use xtask::symbols::{self, Symboliser};
 use xtask::workspace;
 
 use super::build;
@@ -99,7 +99,13 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         bail!("{error:#}\n{}", node.report());
     }
     power_off(&node);
-    if arguments.once { Ok(()) } else { log.print(&node, Duration::ZERO) }
+    if !arguments.once {
+        log.print(&node, Duration::ZERO)?;
+    }
+    if node.serial().contains(symbols::RECORD) {
+        bail!("the node crashed; its record is in its log");
+    }
+    Ok(())
 }
 
 fn machine(arguments: &Arguments) -> Machine {
@@ -204,7 +210,7 @@ fn power_off(node: &Node) {
     drop(spinner);
     match end {
         PowerOff::Clean => say("The node has switched itself off."),
-        PowerOff::AlreadyOff => say("The node had switched itself off."),
+        PowerOff::AlreadyOff => say("The machine had reset or switched itself off."),
         PowerOff::Quit | PowerOff::Killed => {
             say("The node did not react to its power button; its power was cut.");
         }

@@ -52,7 +52,8 @@ impl Ring {
         let queue = Queue::new(transport, index, false, false).map_err(Error::Queue)?;
         let pages = NIC_QUEUE_LEN * NIC_BUFFER_LEN / PAGE_LEN;
         let buffers = kernel_map::permanent(pages).map_err(|_| Error::NoMemory)?;
-        // SAFETY: the run is ours. Headers in front of sent frames stay as they are made here: zero.
+        // SAFETY: the run is ours. Headers in front of sent frames stay as they are made here:
+        // zero.
         unsafe { buffers.write_bytes(0, pages * PAGE_LEN) };
         let buffers = NonNull::new(buffers).expect("the direct map is not at address 0");
         Ok(Self {

@@ -1,0 +1,43 @@
+//! `cargo xtask miri`: the host tests of memory bookkeeping under an interpreter that knows what
+//! undefined behaviour is.
+
+use anyhow::{Context, Result, bail};
+use clap::Args;
+use xtask::prerequisites::{NIGHTLY, ensure_nightly};
+use xtask::{build, lifeline, workspace};
+
+use crate::progress::say;
+
+/// Tests that are run unless others are named.
+const DEFAULT_TESTS: [&str; 2] = ["memory::", "call::"];
+
+/// Run host tests of the kernel under Miri: by default those of memory and of an action's calls.
+///
+/// Needs a nightly Rust toolchain with the components miri and rust-src; what is missing is
+/// installed with rustup. Takes some minutes.
+#[derive(Args, Debug)]
+pub struct Arguments {
+    /// Parts of the names of tests.
+    #[arg(value_name = "FILTER")]
+    filters: Vec<String>,
+}
+
+/// Runs the command.
+pub fn run(arguments: &Arguments) -> Result<()> {
+    ensure_nightly(&["miri", "rust-src"], say)?;
+    let mut command = build::cargo_of(NIGHTLY);
+    command
+        .args(["miri", "test", "--package", "hostkernel", "--lib", "--target-dir"])
+        .arg(workspace::target().join("miri"))
+        .arg("--");
+    if arguments.filters.is_empty() {
+        command.args(DEFAULT_TESTS);
+    } else {
+        command.args(&arguments.filters);
+    }
+    say("Running tests under Miri");
+    if !lifeline::status(command).context("Miri could not be started")?.success() {
+        bail!("Miri found something, or the tests did not build; see above");
+    }
+    Ok(())
+}
