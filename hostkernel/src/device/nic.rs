@@ -14,8 +14,8 @@ pub trait Sender {
     /// Whether there is a free buffer.
     fn is_ready(&mut self) -> bool;
 
-    /// Lets `fill` write a frame of `len` bytes and queues it. `len` is at most the card's largest
-    /// frame. Does nothing when no buffer is free.
+    /// Lets `fill` write a frame of `len` bytes and queues it. Does nothing when no buffer is free
+    /// or the frame is longer than the card takes.
     fn send(&mut self, len: usize, fill: &mut dyn FnMut(&mut [u8]));
 }
 

@@ -100,17 +100,14 @@ impl TxToken for Sending<'_> {
         let mut f = Some(f);
         let mut result = None;
         self.0.send(len, &mut |buffer| {
-            if let Some(f) = f.take()
-                && buffer.len() == len
-            {
-                result = Some(f(buffer));
-            }
+            result = f.take().map(|f| f(buffer));
         });
         match (result, f) {
             (Some(result), _) => result,
-            // No buffer is free: the frame is composed and lost, as on any full queue.
+            // No buffer is free, or none is long enough: the frame is composed and lost, as on any
+            // full queue.
             (None, Some(f)) => f(&mut vec![0; len]),
-            (None, None) => unreachable!("what was taken was called"),
+            (None, None) => unreachable!("what was taken gave a result"),
         }
     }
 }
@@ -129,6 +126,30 @@ mod tests {
         frame[46] = 5 << 4;
         frame[47] = flags;
         frame
+    }
+
+    /// A card that sends no frame longer than this.
+    struct Short(usize, usize);
+
+    impl Sender for Short {
+        fn is_ready(&mut self) -> bool {
+            true
+        }
+
+        fn send(&mut self, len: usize, fill: &mut dyn FnMut(&mut [u8])) {
+            if len <= self.0 {
+                fill(&mut vec![0; len]);
+                self.1 += 1;
+            }
+        }
+    }
+
+    #[test]
+    fn a_frame_longer_than_the_card_takes_is_lost_and_nothing_else() {
+        let mut card = Short(60, 0);
+        assert_eq!(Sending(&mut card).consume(60, |frame| frame.len()), 60);
+        assert_eq!(Sending(&mut card).consume(2000, |frame| frame.len()), 2000);
+        assert_eq!(card.1, 1, "frames sent");
     }
 
     #[test]

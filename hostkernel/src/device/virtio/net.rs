@@ -159,8 +159,8 @@ impl Sender for SendRing {
     }
 
     fn send(&mut self, len: usize, fill: &mut dyn FnMut(&mut [u8])) {
-        let len = len.min(FRAME_LEN_MAX);
-        if !self.is_ready() {
+        // Never part of a frame: the rest of the buffer still holds the bytes of an earlier one.
+        if len > FRAME_LEN_MAX || !self.is_ready() {
             return;
         }
         let Some(number) = self.free.pop() else { return };
