@@ -13,7 +13,7 @@ use hostkernel::api::{self, ApiConfig, Node, Now, Readiness, Reply, auth};
 use hostkernel::dispatch::{ActivationId, Completion, End, Fault, Log, Ticket, Timing};
 use hostkernel::http::connection::{Connection, Phase, Step};
 use hostkernel::memory::{PageBuffer, frames, install_for_test};
-use hostkernel::registry::Registry;
+use hostkernel::registry::{Registry, Share};
 use hostkernel_fuzz::{check_response, drain, image};
 use libfuzzer_sys::fuzz_target;
 
@@ -132,7 +132,7 @@ fuzz_target!(|requests: Vec<Request>| {
     install_for_test();
     let before = frames::available();
     let mut node = Node {
-        registry: Registry::new(),
+        registry: Registry::new(Share::UNBOUNDED),
         config: ApiConfig::development(400),
         readiness: Readiness::Ready,
         load: api::Load::default(),

@@ -41,6 +41,8 @@ pub const CONNECTIONS_MAX: usize = 1024;
 pub const CONNECTIONS_HEAP_DIVISOR: usize = 2;
 /// Sockets kept listening, so that a burst of connects finds one each.
 pub const LISTENING_MIN: usize = 16;
+/// Half-open connections that are safe from being given up for newer ones while the table is full.
+pub const HALF_OPEN_MIN: usize = 64;
 /// Receive buffer of a connection: the TCP window.
 pub const RECEIVE_BUFFER_LEN: usize = 8 * 1024;
 /// Send buffer of a connection.
@@ -105,6 +107,13 @@ pub const PROGRAM_HEADERS_MAX: usize = 32;
 pub const NOTES_LEN_MAX: usize = 4096;
 /// Deployed actions of the node.
 pub const ACTIONS_MAX: usize = 131_072;
+/// What an action takes of the kernel heap besides the length of its name, kind, parameters and
+/// annotations: its structures, and its places in the registry's trees, which are half full.
+pub const ACTION_HEAP_LEN: usize = 768;
+/// Share of the heap that deployed actions may take, as a divisor.
+pub const REGISTRY_HEAP_DIVISOR: usize = 4;
+/// Share of memory that deployed actions leave for requests and results, as a divisor.
+pub const REQUESTS_MEMORY_DIVISOR: usize = 16;
 /// Name of an action, decoded.
 pub const NAME_LEN_MAX: usize = 256;
 /// Bound parameters and annotations of one action, as JSON text, each.
@@ -195,6 +204,7 @@ const _: () = assert!(REGIONS_MAX > SEGMENTS_MAX + 5, "every image must fit with
 const _: () = assert!(IMAGE_MEMORY_LEN_MAX <= MEMORY_MB_MAX << 20);
 const _: () = assert!(QUEUE_LEN_DEFAULT <= QUEUE_LEN_MAX);
 const _: () = assert!(LISTENING_MIN < CONNECTIONS_MAX);
+const _: () = assert!(LISTENING_MIN + HALF_OPEN_MIN < CONNECTIONS_MIN);
 const _: () = assert!(
     (HEAP_LEN_BASE + (56 << 20) / HEAP_MEMORY_DIVISOR) / CONNECTIONS_HEAP_DIVISOR
         >= (CONNECTIONS_MIN + LISTENING_MIN) * CONNECTION_LEN,

@@ -7,14 +7,17 @@ use alloc::format;
 use crate::api::{ApiConfig, Load, Node, Now, Readiness, Tenants};
 use crate::arch::clock;
 use crate::arch::interrupt::{self, ACPI, Arrived};
-use crate::config::{CONNECTION_LEN, CONNECTIONS_HEAP_DIVISOR, CONNECTIONS_MAX, PAGE_LEN};
+use crate::config::{
+    CONNECTION_LEN, CONNECTIONS_HEAP_DIVISOR, CONNECTIONS_MAX, PAGE_LEN, REGISTRY_HEAP_DIVISOR,
+    REQUESTS_MEMORY_DIVISOR,
+};
 use crate::device::nic::Nic;
 use crate::device::power;
 use crate::dispatch::Dispatcher;
 use crate::memory::{frames, heap};
 use crate::net::Service;
 use crate::random::Random;
-use crate::registry::{Namespace, Registry};
+use crate::registry::{Namespace, Registry, Share};
 use crate::settings::Settings;
 use crate::worker::Worker;
 
@@ -49,7 +52,7 @@ impl Front {
         let connections_max =
             CONNECTIONS_MAX.min(heap::len() / CONNECTIONS_HEAP_DIVISOR / CONNECTION_LEN);
         let node = Node {
-            registry: Registry::default(),
+            registry: Registry::new(registry_share()),
             config: api_config(settings, dispatcher.workers()),
             readiness: Readiness::Booting,
             load: Load::default(),
@@ -124,6 +127,15 @@ impl Front {
             self.service.drain();
             self.power = Power::Draining(clock::now_ns() + DRAIN_TIMEOUT_NS);
         }
+    }
+}
+
+/// What deployed actions may take: the rest is for connections, requests and results.
+fn registry_share() -> Share {
+    let available = frames::available();
+    Share {
+        frames: available - available / REQUESTS_MEMORY_DIVISOR,
+        heap_len: heap::len() / REGISTRY_HEAP_DIVISOR,
     }
 }
 

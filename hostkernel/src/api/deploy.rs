@@ -24,7 +24,7 @@ use crate::config::{
 use crate::http::{Headers, Response};
 use crate::image::elf;
 use crate::memory::{PageBuffer, Template};
-use crate::registry::{Action, Digest, Full, KeyValues, Name, Registry, Version};
+use crate::registry::{Action, Digest, Full, KeyValues, Name, Namespace, Registry, Version};
 
 /// Kind of what comes without one.
 const KIND_NATIVE: &str = "native:1";
@@ -64,13 +64,14 @@ pub fn put(
         return Err(Reject::Exists);
     }
     if existing.is_none() && registry.is_full() {
-        return Err(Full.into());
+        return Err(Full::Actions.into());
     }
     let is_file = is_file(parts.headers, &body);
     let changes = if is_file { from_file(parts.query, body)? } else { from_json(body)? };
     let with_code = !is_file && parts.query.flag("code", true)?;
     let detail = if with_code { Detail::WithCode } else { Detail::WithoutCode };
-    let action = Arc::new(apply(changes, existing.as_deref(), config, tenant, parts, name)?);
+    let action = apply(changes, existing.as_deref(), registry, config, tenant, parts, name)?;
+    let action = Arc::new(action);
     let response = describe(&action, detail, parts)?;
     registry.insert(action)?;
     Ok(response)
@@ -183,6 +184,7 @@ fn key_value(json: Json<'_>) -> Result<(Cow<'_, str>, &str), JsonReject> {
 fn apply(
     changes: Changes,
     existing: Option<&Action>,
+    registry: &Registry,
     config: &ApiConfig,
     tenant: &Tenant,
     parts: &Parts<'_>,
@@ -191,7 +193,7 @@ fn apply(
     let limits = existing.map_or(config.limits_default, |action| action.limits);
     let limits = changes.limits.apply(limits, config.memory_mb_max)?;
     let (kind, digest, template) = match (changes.code, existing) {
-        (Some(code), _) => load(code)?,
+        (Some(code), _) => load(code, registry, &tenant.namespace)?,
         (None, Some(action)) => (action.kind.clone(), action.digest, Arc::clone(&action.template)),
         (None, None) => return Err(CodeReject::Missing.into()),
     };
@@ -213,15 +215,25 @@ fn apply(
     })
 }
 
-/// Turns code into what instances are made from.
-fn load(code: Code) -> Result<(Box<str>, Digest, Arc<Template>), Reject> {
+/// Turns code into what instances are made from. A namespace that has the same code already has it
+/// once.
+fn load(
+    code: Code,
+    registry: &Registry,
+    namespace: &Namespace,
+) -> Result<(Box<str>, Digest, Arc<Template>), Reject> {
     let Code { kind, bytes } = code;
     if bytes.len() > CODE_LEN_MAX {
         return Err(Reject::CodeTooLong);
     }
     code::check_kind(&bytes, &kind)?;
-    let plan = elf::plan(&contiguous(&bytes)?)?;
     let digest = Digest::of(&bytes);
-    let template = Template::build(&plan, bytes)?;
-    Ok((kind, digest, Arc::new(template)))
+    let template = match registry.image(namespace, &digest) {
+        Some(template) => Arc::clone(template),
+        None => {
+            let plan = elf::plan(&contiguous(&bytes)?)?;
+            Arc::new(Template::build(&plan, bytes)?)
+        }
+    };
+    Ok((kind, digest, template))
 }

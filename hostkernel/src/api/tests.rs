@@ -5,6 +5,7 @@ mod deploy;
 mod function;
 mod hostile;
 mod invoke;
+mod memory;
 
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -16,6 +17,7 @@ use serde_json::Value;
 
 use super::*;
 use crate::dispatch::{Log, Ticket, Timing};
+use crate::registry::Share;
 
 /// Wall clock of all tests: 2026-11-23T02:50:41Z.
 const WALL_MS: u64 = 1_795_402_241_000;
@@ -41,7 +43,7 @@ impl Client {
     fn new() -> Self {
         crate::memory::install_for_test();
         let node = Node {
-            registry: Registry::new(),
+            registry: Registry::new(Share::UNBOUNDED),
             config: ApiConfig::development(400),
             readiness: Readiness::Ready,
             load: super::Load { connections: 3, in_flight: 2 },
@@ -64,17 +66,23 @@ impl Client {
         headers: &[(&str, &str)],
         body: &[u8],
     ) -> Reply {
+        let body = PageBuffer::from_bytes(body).expect("frames are left");
+        self.send_buffer(method, target, headers, body)
+    }
+
+    fn send_buffer(
+        &mut self,
+        method: Method,
+        target: &str,
+        headers: &[(&str, &str)],
+        body: PageBuffer,
+    ) -> Reply {
         let (path, query) = match target.split_once('?') {
             Some((path, query)) => (path, Some(query.to_string())),
             None => (target, None),
         };
-        let mut request = Request {
-            method,
-            path: path.to_string(),
-            query,
-            headers: Headers::default(),
-            body: PageBuffer::from_bytes(body).expect("frames are left"),
-        };
+        let mut request =
+            Request { method, path: path.to_string(), query, headers: Headers::default(), body };
         headers.iter().for_each(|(name, value)| request.headers.push(name, value));
         if let Some(authorization) = &self.authorization {
             request.headers.push("Authorization", authorization);

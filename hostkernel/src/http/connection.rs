@@ -112,7 +112,11 @@ impl Connection {
 
     fn receive_head(&mut self, bytes: &[u8], accept: Accept) -> Result<(usize, Step), Reject> {
         let State::Head(reader) = &mut self.state else { return Ok((0, Step::More)) };
-        let (consumed, Some(head)) = reader.receive(bytes)? else {
+        let received = reader.receive(bytes);
+        if received.is_err() {
+            self.head_only = reader.is_head_request(bytes);
+        }
+        let (consumed, Some(head)) = received? else {
             return Ok((bytes.len(), Step::More));
         };
         self.requests += 1;
@@ -167,9 +171,13 @@ impl Connection {
     /// Hands over the answer to the current request or reject. While idle or receiving, this gives
     /// up on a request that has not arrived: the answer is the last.
     pub fn respond(&mut self, response: Response) {
-        let last = match self.state {
+        let last = match &self.state {
             State::Answering => self.last || self.draining,
-            State::Head(_) | State::Body(..) => true,
+            State::Head(reader) => {
+                self.head_only = reader.is_head_request(&[]);
+                true
+            }
+            State::Body(..) => true,
             State::Sending | State::Closing => panic!("a request is answered once"),
         };
         self.output.push_response(response, !last, !self.head_only);

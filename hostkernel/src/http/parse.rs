@@ -62,6 +62,14 @@ impl HeadReader {
         self.buffer.len() == self.scanner.head_start
     }
 
+    /// Whether what was received, or else `bytes`, is the beginning of a `HEAD` request: an answer
+    /// to one has no body, also when the rest of it is refused.
+    #[must_use]
+    pub fn is_head_request(&self, bytes: &[u8]) -> bool {
+        let all = if self.buffer.is_empty() { bytes } else { &self.buffer };
+        all.get(self.scanner.head_start..).is_some_and(|rest| rest.starts_with(b"HEAD "))
+    }
+
     /// Takes bytes up to the end of the head. Returns how many, and the head when it is complete;
     /// the reader is then ready for the next one.
     ///

@@ -162,7 +162,7 @@ impl Reservation {
     /// # Errors
     /// [`OutOfFrames`] if the promise is used up.
     pub fn take(&mut self) -> Result<Frame, OutOfFrames> {
-        self.remaining = self.remaining.checked_sub(1).ok_or(OutOfFrames)?;
+        self.count_one()?;
         Ok(Frame::take_promised())
     }
 
@@ -171,11 +171,17 @@ impl Reservation {
     /// # Errors
     /// As [`take`](Self::take).
     pub(super) fn take_copy(&mut self, source: &BorrowedFrame) -> Result<Frame, OutOfFrames> {
-        self.remaining = self.remaining.checked_sub(1).ok_or(OutOfFrames)?;
+        self.count_one()?;
         let number = POOL.pop().expect("a promised frame is in the depot or this core's lists");
         let mut frame = Frame { number };
         frame.bytes_mut().copy_from_slice(source.bytes());
         Ok(frame)
+    }
+
+    fn count_one(&mut self) -> Result<(), OutOfFrames> {
+        refuse_if_told()?;
+        self.remaining = self.remaining.checked_sub(1).ok_or(OutOfFrames)?;
+        Ok(())
     }
 
     /// Gives a frame back to the promise, so that it can be taken again.
@@ -258,6 +264,7 @@ impl Pool {
     }
 
     fn promise(&self, frames: usize) -> Result<(), OutOfFrames> {
+        refuse_if_told()?;
         self.available
             .try_update(Ordering::Acquire, Ordering::Relaxed, |available| {
                 available.checked_sub(frames)
@@ -307,6 +314,15 @@ impl Pool {
             lists.loaded.push(frame);
         });
     }
+}
+
+/// Fails where a test wants memory to run out; costs nothing in a kernel that serves.
+fn refuse_if_told() -> Result<(), OutOfFrames> {
+    #[cfg(any(test, feature = "selftest"))]
+    if super::failure::is_due() {
+        return Err(OutOfFrames);
+    }
+    Ok(())
 }
 
 /// What a free frame holds: links, in the frame itself.

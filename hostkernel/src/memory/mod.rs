@@ -5,6 +5,8 @@
 //! an [`AddressSpace`] of one invocation.
 
 pub mod buffer;
+#[cfg(any(test, feature = "selftest"))]
+pub mod failure;
 pub mod frames;
 #[cfg(target_os = "none")]
 pub mod heap;

@@ -161,6 +161,17 @@ impl Template {
         self.code.pages().len() + self.copies.len() + self.tables.len()
     }
 
+    /// What it takes of the kernel heap: lists of frames.
+    #[must_use]
+    pub fn heap_len(&self) -> usize {
+        size_of::<Self>()
+            + size_of_val(self.code.pages())
+            + size_of_val(&*self.segments)
+            + size_of_val(&*self.tables)
+            + size_of_val(&*self.by_frame)
+            + size_of_val(&*self.copies)
+    }
+
     pub(super) fn segments(&self) -> &[TemplateSegment] {
         &self.segments
     }

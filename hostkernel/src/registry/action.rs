@@ -7,6 +7,7 @@ use core::fmt;
 use sha2::{Digest as _, Sha256};
 
 use super::{KeyValues, Name, Namespace};
+use crate::config::ACTION_HEAP_LEN;
 use crate::dispatch::Limits;
 use crate::memory::{PageBuffer, Template};
 
@@ -35,6 +36,15 @@ pub struct Action {
     pub updated_ms: u64,
     /// The image.
     pub template: Arc<Template>,
+}
+
+impl Action {
+    /// What it takes of the kernel heap, its image apart.
+    #[must_use]
+    pub fn heap_len(&self) -> usize {
+        let key_values = self.annotations.heap_len() + self.parameters.heap_len();
+        ACTION_HEAP_LEN + self.name.as_str().len() + self.kind.len() + key_values
+    }
 }
 
 /// A semantic version.
@@ -66,7 +76,7 @@ impl fmt::Display for Version {
 }
 
 /// SHA-256 of an image; 64 hexadecimal digits as text.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Digest(pub [u8; 32]);
 
 impl Digest {

@@ -95,6 +95,12 @@ impl KeyValues {
         self.index.len()
     }
 
+    /// What it takes of the kernel heap.
+    #[must_use]
+    pub fn heap_len(&self) -> usize {
+        self.items.len() + size_of_val(&*self.index)
+    }
+
     /// Whether there is no name.
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -14,80 +14,171 @@ pub use key_values::KeyValues;
 pub use name::{Name, NameReject, Namespace};
 
 use alloc::collections::BTreeMap;
-use alloc::collections::btree_map::Entry;
 use alloc::sync::Arc;
 use core::fmt;
 
-use crate::config::ACTIONS_MAX;
+use crate::config::{ACTIONS_MAX, OVERHEAD_PAGES, PAGE_LEN};
+use crate::memory::Template;
 
-/// The node holds [`ACTIONS_MAX`] actions already.
+/// What an action does not fit into. Each bound leaves room for what the node must be able to do
+/// whatever is deployed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Full;
+pub enum Full {
+    /// There are [`ACTIONS_MAX`] actions.
+    Actions,
+    /// The memory for images, and for running the action with the largest limit, is used up.
+    Frames,
+    /// The memory for names, parameters and annotations is used up.
+    Heap,
+}
 
 impl fmt::Display for Full {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the node already holds {ACTIONS_MAX} actions, as many as it can")
+        match self {
+            Self::Actions => {
+                write!(f, "the node already holds {ACTIONS_MAX} actions, as many as it can")
+            }
+            Self::Frames => f.write_str(
+                "the node has no memory for this action: all images and the largest memory limit \
+                 must fit at the same time",
+            ),
+            Self::Heap => f.write_str(
+                "the node has no memory for this action's name, parameters and annotations",
+            ),
+        }
     }
+}
+
+/// What a registry may use.
+#[derive(Clone, Copy, Debug)]
+pub struct Share {
+    /// Frames for images and, besides, one invocation of the action with the largest memory limit.
+    pub frames: usize,
+    /// Bytes of the kernel heap.
+    pub heap_len: usize,
+}
+
+impl Share {
+    /// No bound but the number of actions.
+    pub const UNBOUNDED: Self = Self { frames: usize::MAX, heap_len: usize::MAX };
 }
 
 /// All deployed actions.
 ///
 /// Trees rather than hash tables: listing is ordered, growth never stops the node to rehash, names
 /// chosen by an attacker cannot degrade it, and the logarithm of 100,000 is small.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Registry {
-    namespaces: BTreeMap<Namespace, BTreeMap<Name, Arc<Action>>>,
+    tenants: BTreeMap<Namespace, Tenant>,
     len: usize,
+    share: Share,
+    used: Used,
+}
+
+/// What one namespace has.
+#[derive(Debug, Default)]
+struct Tenant {
+    actions: BTreeMap<Name, Arc<Action>>,
+    /// Every image once, with the number of its actions. Not shared between namespaces: whether
+    /// somebody else's action just ran shows in the caches of pages one has in common.
+    images: BTreeMap<Digest, (Arc<Template>, usize)>,
+}
+
+/// What is taken of the share.
+#[derive(Clone, Debug, Default)]
+struct Used {
+    frames: usize,
+    heap_len: usize,
+    /// How many actions have which memory limit, in MB.
+    limits: BTreeMap<u64, usize>,
 }
 
 impl Registry {
     /// A registry without actions.
     #[must_use]
-    pub const fn new() -> Self {
-        Self { namespaces: BTreeMap::new(), len: 0 }
+    pub const fn new(share: Share) -> Self {
+        let used = Used { frames: 0, heap_len: 0, limits: BTreeMap::new() };
+        Self { tenants: BTreeMap::new(), len: 0, share, used }
     }
 
     /// The action of this name.
     #[must_use]
     pub fn get(&self, namespace: &Namespace, name: &str) -> Option<&Arc<Action>> {
-        self.namespaces.get(namespace)?.get(name)
+        self.tenants.get(namespace)?.actions.get(name)
+    }
+
+    /// The image with this digest, if an action of the namespace has it already.
+    #[must_use]
+    pub fn image(&self, namespace: &Namespace, digest: &Digest) -> Option<&Arc<Template>> {
+        self.tenants.get(namespace)?.images.get(digest).map(|(template, _)| template)
     }
 
     /// Puts an action in its place, instead of the one that may be there.
     ///
     /// # Errors
-    /// [`Full`] if it would be one more than [`ACTIONS_MAX`]; then nothing changes.
+    /// [`Full`] if there is no room for it; then nothing changes.
     pub fn insert(&mut self, action: Arc<Action>) -> Result<(), Full> {
-        if self.is_full() && self.get(&action.namespace, action.name.as_str()).is_none() {
-            return Err(Full);
+        let (namespace, name) = (action.namespace.clone(), action.name.clone());
+        let replaced = self.remove(&namespace, name.as_str());
+        let result = self.check_room(&action);
+        let kept = if result.is_ok() { Some(action) } else { replaced };
+        if let Some(action) = kept {
+            let tenant = self.tenants.entry(namespace).or_default();
+            let image = || (Arc::clone(&action.template), 0);
+            let (template, actions) = tenant.images.entry(action.digest).or_insert_with(image);
+            self.used.add(&action, *actions == 0, template);
+            *actions += 1;
+            tenant.actions.insert(name, action);
+            self.len += 1;
         }
-        let actions = self.namespaces.entry(action.namespace.clone()).or_default();
-        match actions.entry(action.name.clone()) {
-            Entry::Occupied(mut place) => drop(place.insert(action)),
-            Entry::Vacant(place) => {
-                place.insert(action);
-                self.len += 1;
-            }
+        result
+    }
+
+    /// Whether there is room for an action whose name is not taken.
+    fn check_room(&self, action: &Action) -> Result<(), Full> {
+        if self.is_full() {
+            return Err(Full::Actions);
+        }
+        let template = &action.template;
+        let is_new = self.image(&action.namespace, &action.digest).is_none();
+        let frames = if is_new { template.frames() } else { 0 };
+        let largest_mb = self.used.limits.last_key_value().map_or(0, |(limit_mb, _)| *limit_mb);
+        let running = frames_to_run(action.limits.memory_mb.max(largest_mb));
+        if self.used.frames.saturating_add(frames).saturating_add(running) > self.share.frames {
+            return Err(Full::Frames);
+        }
+        let heap_len = action.heap_len() + if is_new { template.heap_len() } else { 0 };
+        if self.used.heap_len.saturating_add(heap_len) > self.share.heap_len {
+            return Err(Full::Heap);
         }
         Ok(())
     }
 
     /// Takes an action out.
     pub fn remove(&mut self, namespace: &Namespace, name: &str) -> Option<Arc<Action>> {
-        let removed = self.namespaces.get_mut(namespace)?.remove(name)?;
+        let tenant = self.tenants.get_mut(namespace)?;
+        let removed = tenant.actions.remove(name)?;
         self.len -= 1;
+        if let Some((template, actions)) = tenant.images.get_mut(&removed.digest) {
+            *actions -= 1;
+            let is_last = *actions == 0;
+            self.used.subtract(&removed, is_last, template);
+            if is_last {
+                tenant.images.remove(&removed.digest);
+            }
+        }
         Some(removed)
     }
 
     /// The actions of a namespace, by name.
     pub fn list(&self, namespace: &Namespace) -> impl Iterator<Item = &Arc<Action>> {
-        self.namespaces.get(namespace).into_iter().flat_map(BTreeMap::values)
+        self.tenants.get(namespace).into_iter().flat_map(|tenant| tenant.actions.values())
     }
 
     /// How many actions a namespace has.
     #[must_use]
     pub fn count(&self, namespace: &Namespace) -> usize {
-        self.namespaces.get(namespace).map_or(0, BTreeMap::len)
+        self.tenants.get(namespace).map_or(0, |tenant| tenant.actions.len())
     }
 
     /// How many actions the node has.
@@ -106,6 +197,38 @@ impl Registry {
     #[must_use]
     pub fn is_full(&self) -> bool {
         self.len >= ACTIONS_MAX
+    }
+}
+
+/// Frames that an invocation with this memory limit reserves.
+#[must_use]
+pub fn frames_to_run(memory_mb: u64) -> usize {
+    const PER_MB: u64 = (1 << 20) / PAGE_LEN as u64;
+    (memory_mb * PER_MB) as usize + OVERHEAD_PAGES
+}
+
+impl Used {
+    fn add(&mut self, action: &Action, with_image: bool, image: &Template) {
+        self.heap_len += action.heap_len();
+        *self.limits.entry(action.limits.memory_mb).or_default() += 1;
+        if with_image {
+            self.frames += image.frames();
+            self.heap_len += image.heap_len();
+        }
+    }
+
+    fn subtract(&mut self, action: &Action, with_image: bool, image: &Template) {
+        self.heap_len -= action.heap_len();
+        if let Some(actions) = self.limits.get_mut(&action.limits.memory_mb) {
+            *actions -= 1;
+            if *actions == 0 {
+                self.limits.remove(&action.limits.memory_mb);
+            }
+        }
+        if with_image {
+            self.frames -= image.frames();
+            self.heap_len -= image.heap_len();
+        }
     }
 }
 

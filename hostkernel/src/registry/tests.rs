@@ -39,7 +39,8 @@ fn names(registry: &Registry, namespace: &Namespace) -> Vec<String> {
 
 #[test]
 fn what_is_put_in_is_found_listed_in_order_and_taken_out() {
-    let (mut registry, guest, template) = (Registry::new(), Namespace::new("guest"), template());
+    let (mut registry, guest, template) =
+        (Registry::new(Share::UNBOUNDED), Namespace::new("guest"), template());
     assert!(registry.is_empty() && registry.get(&guest, "a").is_none());
     for name in ["b", "c", "a", "B"] {
         registry.insert(action(&guest, name, &template)).expect("there is room");
@@ -55,7 +56,7 @@ fn what_is_put_in_is_found_listed_in_order_and_taken_out() {
 
 #[test]
 fn namespaces_do_not_see_each_other() {
-    let (mut registry, template) = (Registry::new(), template());
+    let (mut registry, template) = (Registry::new(Share::UNBOUNDED), template());
     let (ours, theirs) = (Namespace::new("ours"), Namespace::new("theirs"));
     registry.insert(action(&ours, "a", &template)).expect("there is room");
     assert!(registry.get(&theirs, "a").is_none());
@@ -69,7 +70,7 @@ fn namespaces_do_not_see_each_other() {
 
 #[test]
 fn who_holds_a_replaced_action_keeps_its_image() {
-    let (mut registry, guest) = (Registry::new(), Namespace::new("guest"));
+    let (mut registry, guest) = (Registry::new(Share::UNBOUNDED), Namespace::new("guest"));
     let old = template();
     let weak = Arc::downgrade(&old);
     registry.insert(action(&guest, "a", &old)).expect("there is room");
@@ -84,16 +85,81 @@ fn who_holds_a_replaced_action_keeps_its_image() {
 
 #[test]
 fn a_full_registry_refuses_new_names_only() {
-    let (mut registry, guest, template) = (Registry::new(), Namespace::new("guest"), template());
+    let (mut registry, guest, template) =
+        (Registry::new(Share::UNBOUNDED), Namespace::new("guest"), template());
     for number in 0..ACTIONS_MAX {
         registry.insert(action(&guest, &format!("action-{number}"), &template)).expect("room");
     }
     assert!(registry.is_full());
-    assert_eq!(registry.insert(action(&guest, "one-more", &template)), Err(Full));
-    assert_eq!(registry.insert(action(&Namespace::new("x"), "a", &template)), Err(Full));
+    assert_eq!(registry.insert(action(&guest, "one-more", &template)), Err(Full::Actions));
+    assert_eq!(registry.insert(action(&Namespace::new("x"), "a", &template)), Err(Full::Actions));
     assert!(registry.insert(action(&guest, "action-7", &template)).is_ok());
     assert!(registry.remove(&guest, "action-8").is_some());
     assert!(registry.insert(action(&guest, "one-more", &template)).is_ok());
     assert_eq!(registry.len(), ACTIONS_MAX);
-    assert!(format!("{Full}").contains(&format!("{ACTIONS_MAX}")));
+    assert!(format!("{}", Full::Actions).contains(&format!("{ACTIONS_MAX}")));
+}
+
+/// An image of this many pages.
+fn image(pages: usize) -> Arc<Template> {
+    crate::memory::install_for_test();
+    let code = PageBuffer::from_bytes(&vec![1; pages * crate::config::PAGE_LEN]);
+    let plan = LoadPlan { entry: 0, segments: vec![] };
+    Arc::new(Template::build(&plan, code.expect("frames are left")).expect("frames are left"))
+}
+
+/// An action with an image of its own.
+fn distinct(name: &str, pages: usize, digest: u8, memory_mb: u64) -> Arc<Action> {
+    let plain = action(&Namespace::new("guest"), name, &image(pages));
+    let mut action = Arc::into_inner(plain).expect("nobody else has it yet");
+    action.digest = Digest([digest; 32]);
+    action.limits.memory_mb = memory_mb;
+    Arc::new(action)
+}
+
+#[test]
+fn what_is_deployed_can_always_run_alone() {
+    let frames = 100 + frames_to_run(2);
+    let mut registry = Registry::new(Share { frames, ..Share::UNBOUNDED });
+    let guest = Namespace::new("guest");
+    // One table each, and the pages.
+    registry.insert(distinct("a", 49, 1, 2)).expect("50 of 100");
+    assert_eq!(registry.insert(distinct("b", 50, 2, 2)), Err(Full::Frames));
+    assert_eq!(registry.insert(distinct("b", 1, 2, 3)), Err(Full::Frames), "the limit is larger");
+    registry.insert(distinct("b", 49, 2, 1)).expect("100 of 100");
+    assert_eq!(registry.insert(distinct("b", 50, 3, 1)), Err(Full::Frames));
+    assert_eq!(registry.get(&guest, "b").map(|old| old.digest), Some(Digest([2; 32])), "kept");
+    registry.insert(distinct("b", 48, 3, 1)).expect("what it replaces is counted off");
+    registry.remove(&guest, "a").expect("it is there");
+    registry.insert(distinct("c", 50 + 256, 4, 1)).expect("a smaller limit leaves more for images");
+    assert_eq!(registry.insert(distinct("d", 1, 5, 1)), Err(Full::Frames));
+}
+
+#[test]
+fn actions_of_a_namespace_share_an_image_and_others_do_not() {
+    let (ours, theirs) = (Namespace::new("ours"), Namespace::new("theirs"));
+    let (mut registry, template) = (Registry::new(Share::UNBOUNDED), template());
+    for name in ["a", "b"] {
+        registry.insert(action(&ours, name, &template)).expect("there is room");
+    }
+    let digest = Digest([0; 32]);
+    assert!(registry.image(&ours, &digest).is_some_and(|image| Arc::ptr_eq(image, &template)));
+    assert!(registry.image(&theirs, &digest).is_none());
+    registry.remove(&ours, "a").expect("it is there");
+    assert!(registry.image(&ours, &digest).is_some(), "b has it");
+    registry.remove(&ours, "b").expect("it is there");
+    assert!(registry.image(&ours, &digest).is_none());
+    assert_eq!((registry.used.frames, registry.used.heap_len), (0, 0));
+    assert!(registry.used.limits.is_empty());
+}
+
+#[test]
+fn the_heap_is_not_for_actions_alone() {
+    let one = action(&Namespace::new("guest"), "a", &template());
+    let heap_len = one.heap_len() + one.template.heap_len();
+    let mut registry = Registry::new(Share { heap_len, ..Share::UNBOUNDED });
+    registry.insert(Arc::clone(&one)).expect("exactly its room");
+    let second = action(&one.namespace, "b", &one.template);
+    assert_eq!(registry.insert(second), Err(Full::Heap));
+    registry.insert(one).expect("it replaces itself");
 }

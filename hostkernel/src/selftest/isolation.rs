@@ -9,7 +9,7 @@ use crate::arch::programs::{self, DATA};
 use crate::config::PAGE_LEN;
 use crate::dispatch::{Access, End, Exception, Fault};
 use crate::memory::kernel_map::{self, Leaf};
-use crate::memory::{AddressSpace, PageBuffer, Reservation};
+use crate::memory::{AddressSpace, PageBuffer, Reservation, failure, frames};
 
 /// Walks the tables an action of this core runs on.
 pub fn live_tables(_: &mut Bench) {
@@ -121,4 +121,34 @@ pub fn not_started(bench: &mut Bench) {
     assert_eq!(completion.end, End::NotStarted);
     bench.exits(programs::exit(), 0);
     assert_eq!(Arc::strong_count(&exit), 1, "what did not start holds nothing");
+}
+
+/// Refuses every single request for frames that an invocation makes, one after the other.
+pub fn frames_refused(bench: &mut Bench) {
+    let echo = template(programs::echo());
+    let mut starved = 0;
+    loop {
+        let invocation = invocation(&echo, &[7; 3 * PAGE_LEN], TIMEOUT_MS);
+        let before = frames::available();
+        let (completion, refused) =
+            failure::refuse_nth(starved, || bench.worker.run(invocation, &mut |_| None));
+        let (end, output_len) = (completion.end, completion.output.len());
+        drop(completion);
+        // The input is the invocation's, and was made before.
+        assert_eq!(frames::available(), before + 3, "after refusal {starved}");
+        bench.exits(programs::exit(), 0);
+        if !refused {
+            assert_eq!((end, output_len), (End::Exit(0), 3 * PAGE_LEN));
+            break;
+        }
+        match (starved, end) {
+            // The reservation of the whole limit.
+            (0, End::NotStarted) => {}
+            (1.., End::Fault(Fault::Memory { memory_mb: 4, .. })) => {}
+            _ => panic!("refusal {starved} ended in {end:?}"),
+        }
+        starved += 1;
+    }
+    // The reservation, four tables, context, three pages of output.
+    assert!(starved >= 9, "only {starved} requests for frames");
 }

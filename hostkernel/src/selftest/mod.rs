@@ -35,6 +35,7 @@ const TESTS: &[(&str, Test)] = &[
     ("a deadline ends an endless action", isolation::deadline),
     ("a deadline that passed before the action started still ends it", isolation::late_deadline),
     ("a limit that cannot be reserved starts nothing", isolation::not_started),
+    ("an invocation survives every frame that it is refused", isolation::frames_refused),
     ("all frames come back", throughput::frames),
     ("every worker runs what it is given", throughput::all_workers),
     ("an idle worker takes work that waits behind a long one", throughput::stealing),

@@ -129,6 +129,23 @@ fn pipelined_requests_wait_for_their_turn() {
 }
 
 #[test]
+fn a_refused_head_request_is_answered_without_a_body() {
+    for request in ["HEAD /none HTTP/9.9\r\n\r\n", "\r\nHEAD /none HTTP/1.1\r\n\r\n", "HEAD /none"]
+    {
+        for cut in 0..request.len() {
+            let mut connection = Connection::new();
+            let (first, second) = request.as_bytes().split_at(cut);
+            receive(&mut connection, first);
+            receive(&mut connection, second);
+            connection.respond(answer("hi"));
+            let answer = send_all(&mut connection);
+            assert!(answer.contains("Content-Length: 2\r\n"), "{answer}");
+            assert!(answer.ends_with("\r\n\r\n"), "{request:?} cut at {cut}: {answer}");
+        }
+    }
+}
+
+#[test]
 fn head_is_answered_without_a_body() {
     let mut connection = Connection::new();
     let answer = exchange(&mut connection, "HEAD / HTTP/1.1\r\nHost: h\r\n\r\n");
