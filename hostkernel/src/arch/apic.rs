@@ -7,6 +7,7 @@ use core::sync::atomic::{AtomicU64, Ordering};
 
 use super::cpu::{Features, read_msr, write_msr};
 use super::interrupt::{SPURIOUS, TIMER};
+use super::port;
 use crate::memory::kernel_map;
 use crate::memory::physical::PhysicalAddress;
 
@@ -32,6 +33,9 @@ const REGISTER_TIMER_COUNT: u32 = 0x38;
 const REGISTER_TIMER_CURRENT: u32 = 0x39;
 const REGISTER_TIMER_DIVIDE: u32 = 0x3e;
 
+/// Interrupt masks of the two 8259 controllers.
+const PIC_MASK: u16 = 0x21;
+const SECOND_PIC_MASK: u16 = 0xa1;
 const MASKED: u32 = 1 << 16;
 const TIMER_TSC_DEADLINE: u32 = 2 << 17;
 const SOFTWARE_ENABLE: u32 = 1 << 8;
@@ -95,6 +99,15 @@ pub(super) unsafe fn enable(features: &Features) {
             REGISTERS.store(registers.expose_provenance() as u64, Ordering::Relaxed);
         }
     }
+    if super::core_id() == 0 {
+        // Firmware leaves the timer of the original PC running, on vector 8. Not every machine lets
+        // it through our masked pin, and no machine minds the writes.
+        // SAFETY: the ports are those controllers' masks, or nothing.
+        unsafe {
+            port::write_u8(PIC_MASK, 0xff);
+            port::write_u8(SECOND_PIC_MASK, 0xff);
+        }
+    }
     write(REGISTER_PRIORITY, 0);
     write(REGISTER_LINT0, MASKED);
     write(REGISTER_LINT1, LVT_NMI);
@@ -111,12 +124,13 @@ pub(super) unsafe fn enable(features: &Features) {
 
 /// Lets the timer count down from its maximum, for calibration; returns how far it came.
 pub(super) fn measure_timer(wait: impl FnOnce()) -> u32 {
+    let mode = read(REGISTER_TIMER);
     write(REGISTER_TIMER, MASKED | u32::from(TIMER));
     write(REGISTER_TIMER_COUNT, u32::MAX);
     wait();
     let left = read(REGISTER_TIMER_CURRENT);
     write(REGISTER_TIMER_COUNT, 0);
-    write(REGISTER_TIMER, u32::from(TIMER));
+    write(REGISTER_TIMER, mode);
     u32::MAX - left
 }
 

@@ -6,7 +6,7 @@ use core::fmt;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use super::descriptor::{KERNEL_CODE, KERNEL_DATA};
-use super::trap;
+use super::{area, trap};
 
 /// What this processor offers of what the kernel uses. The same on every core.
 #[derive(Clone, Copy, Debug, Default)]
@@ -27,6 +27,8 @@ pub struct Features {
     pub tsc_deadline: bool,
     /// The time stamp counter runs at a constant rate.
     pub invariant_tsc: bool,
+    /// Translations carry the number of their address space and survive a switch to another.
+    pub pcid: bool,
     /// 1 GiB pages.
     pub huge_pages: bool,
     /// RDRAND.
@@ -43,6 +45,7 @@ const CR4_OSFXSR: u64 = 1 << 9;
 const CR4_OSXMMEXCPT: u64 = 1 << 10;
 const CR4_UMIP: u64 = 1 << 11;
 const CR4_FSGSBASE: u64 = 1 << 16;
+const CR4_PCIDE: u64 = 1 << 17;
 const CR4_OSXSAVE: u64 = 1 << 18;
 const CR4_SMEP: u64 = 1 << 20;
 const CR4_SMAP: u64 = 1 << 21;
@@ -114,6 +117,7 @@ impl Features {
             x2apic: basic.ecx & 1 << 21 != 0,
             tsc_deadline: basic.ecx & 1 << 24 != 0,
             invariant_tsc: amd_highest >= 0x8000_0007 && __cpuid(0x8000_0007).edx & 1 << 8 != 0,
+            pcid: basic.ecx & 1 << 17 != 0,
             huge_pages: amd.edx & 1 << 26 != 0,
             rdrand: basic.ecx & 1 << 30 != 0,
         }
@@ -133,6 +137,7 @@ impl fmt::Display for Features {
             (self.x2apic, "x2apic"),
             (self.tsc_deadline, "tsc-deadline"),
             (self.invariant_tsc, "invariant-tsc"),
+            (self.pcid, "pcid"),
             (self.rdrand, "rdrand"),
         ];
         for (present, name) in flags {
@@ -151,6 +156,29 @@ static EXTENDED_STATE: AtomicU64 = AtomicU64::new(0);
 /// Whether RDRAND exists.
 static RDRAND: AtomicBool = AtomicBool::new(false);
 
+/// Whether process-context identifiers are on.
+static PCID: AtomicBool = AtomicBool::new(false);
+/// The identifier of whatever action runs on a core; the kernel's is 0.
+const PCID_ACTION: u64 = 1;
+/// In a value written to CR3: keep the translations of its identifier (Intel SDM vol. 3A, 4.10.4).
+const CR3_KEEP: u64 = 1 << 63;
+const CR3_ADDRESS: u64 = 0x000f_ffff_ffff_f000;
+
+/// The value for CR3 that enters an action's tables. Without `keep` the processor forgets all it
+/// knew of this or any earlier action; without process-context identifiers it always does.
+pub(super) fn action_root(root: u64, keep: bool) -> u64 {
+    match (PCID.load(Ordering::Relaxed), keep) {
+        (false, _) => root,
+        (true, false) => root | PCID_ACTION,
+        (true, true) => root | PCID_ACTION | CR3_KEEP,
+    }
+}
+
+/// Whether a value that [`action_root`] made is for these tables.
+pub(super) fn is_same_root(value: u64, root: u64) -> bool {
+    value & CR3_ADDRESS == root
+}
+
 /// Sets the calling core's control and model-specific registers.
 ///
 /// # Safety
@@ -168,6 +196,7 @@ pub(super) unsafe fn enable(features: &Features) {
         (features.smap, CR4_SMAP),
         (features.umip, CR4_UMIP),
         (features.fsgsbase, CR4_FSGSBASE),
+        (features.pcid, CR4_PCIDE),
         (features.extended_state != 0, CR4_OSXSAVE),
     ] {
         if present {
@@ -175,8 +204,15 @@ pub(super) unsafe fn enable(features: &Features) {
         }
     }
     // SAFETY: only bits the processor offers are set; the kernel neither touches nor executes user
-    // pages, and its own mappings are correct under write protection.
+    // pages, and its own mappings are correct under write protection. Process-context identifiers
+    // may be switched on because the core is in long mode, on tables with identifier 0.
     unsafe { asm!("mov cr0, {}", "mov cr4, {}", in(reg) cr0, in(reg) cr4) };
+    if features.pcid {
+        PCID.store(true, Ordering::Relaxed);
+        // SAFETY: the field is this core's, read by the entry code only, and valid in CR3 from now
+        // on: the kernel's translations stay, since its entries never change once present.
+        unsafe { (*area::entry_area()).kernel_root |= CR3_KEEP };
+    }
     RDRAND.store(features.rdrand, Ordering::Relaxed);
     if features.extended_state != 0 {
         // XCR0 bits depend on each other: AVX-512 is all three or none, and needs AVX.

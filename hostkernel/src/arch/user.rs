@@ -142,14 +142,16 @@ impl UserContext {
     }
 
     /// Runs the action in `space` until it stops. Interrupts are on while it runs, and only then.
-    pub fn run(&mut self, space: &AddressSpace) -> Stop {
+    pub fn run(&mut self, space: &mut AddressSpace) -> Stop {
         // The last user page is never mapped, so no instruction leaves rip past it; but `iretq` to
         // a non-canonical address would fault in ring 0, so this is not left to an argument.
         if self.registers().rip >= USER_END {
             return Stop::Exception { vector: 13 };
         }
+        let (root, is_stale) = (space.root(), space.take_stale());
         // SAFETY: the field belongs to this core and is read by `enter` only.
-        unsafe { (*area::entry_area()).action_root = space.root() };
+        let last = unsafe { &mut (*area::entry_area()).action_root };
+        *last = cpu::action_root(root, !is_stale && cpu::is_same_root(*last, root));
         // SAFETY: the tables behind `space` map this core's entry code and area (the worker sets
         // that), and the registers describe ring 3: their selectors and flags were set in `new` and
         // since then written by the processor alone.

@@ -203,3 +203,30 @@ fn the_memory_limit_holds() {
     let end = serve(&mut instance, Call::Exit as u64, [0, 1, 0]);
     assert_eq!(end, After::End(End::Fault(Fault::Memory { memory_mb: 1, address: 0 })));
 }
+
+/// A processor may keep its translations across a call or a page fault only as long as none of
+/// them has changed.
+#[test]
+fn what_changes_a_present_entry_says_so() {
+    let mut instance = instance(256);
+    let space = &mut instance.space;
+    assert!(space.take_stale(), "the root may be another space's old one");
+    let heap = space.heap_range(0).address;
+    space.resolve(heap, Access::Write).expect("it is the heap");
+    // The heap's tables were made with entries that were empty.
+    assert!(!space.take_stale());
+    space.resolve(heap + 4096, Access::Write).expect("it is the heap");
+    space.resolve(heap + 4096, Access::Read).expect("it is there");
+    assert!(!space.take_stale(), "new pages are not known to any processor");
+    space.resolve(DATA, Access::Write).expect("it is data");
+    assert!(space.take_stale(), "the template's tables and page were replaced");
+
+    let address = call(&mut instance, Call::Map, [8192, READ | WRITE, 0]).expect("there is room");
+    instance.space.resolve(address, Access::Write).expect("it is mapped");
+    assert!(!instance.space.take_stale());
+    call(&mut instance, Call::Protect, [address, 4096, READ]).expect("it is mapped");
+    assert!(instance.space.take_stale());
+    call(&mut instance, Call::Unmap, [address, 8192, 0]).expect("it is mapped");
+    assert!(instance.space.take_stale());
+    assert!(!instance.space.take_stale());
+}

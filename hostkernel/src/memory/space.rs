@@ -90,6 +90,8 @@ pub struct AddressSpace {
     output: PageRange,
     mapped_end: u64,
     enterable: bool,
+    /// A processor that remembers translations may remember one that has changed since.
+    stale: bool,
     /// Page faults resolved.
     pub faults: u64,
 }
@@ -123,6 +125,8 @@ impl AddressSpace {
             output,
             mapped_end: MAPPED_START,
             enterable: false,
+            // What the root's frame was before, no processor may remember either.
+            stale: true,
             faults: 0,
         };
         let table = space.template.table();
@@ -239,7 +243,16 @@ impl AddressSpace {
         let (_, slots) = own.expect("only own tables are written");
         slots.include(slot);
         // SAFETY: the table is this address space's own.
-        unsafe { Table::at(table) }.set(slot, entry);
+        let table = unsafe { Table::at(table) };
+        // Entries that are not present are never remembered (Intel SDM vol. 3A, 4.10.2.3).
+        self.stale |= table.get(slot).is_present();
+        table.set(slot, entry);
+    }
+
+    /// Whether an entry that was present has changed since this was asked last, or it was never
+    /// asked: the processor must then forget what it knows of this address space.
+    pub fn take_stale(&mut self) -> bool {
+        core::mem::take(&mut self.stale)
     }
 
     /// Physical address of the root table, for the processor.
@@ -460,6 +473,7 @@ impl AddressSpace {
         range: PageRange,
         mut change: impl FnMut(&Table, usize, Entry) -> Option<FrameNumber>,
     ) {
+        self.stale = true;
         let mut page = range.start;
         while page < range.end {
             let Some(table) = self.leaf_table(page) else {

@@ -12,16 +12,14 @@ use crate::arch::interrupt::{self, Arrived};
 use crate::arch::user::{Stop, UserContext};
 use crate::arch::{area, clock, mitigation};
 use crate::call::{self, After, Instance};
-use crate::config::{OVERHEAD_PAGES, PAGE_LEN};
 use crate::dispatch::{Completion, Dispatcher, End, Exception, Fault, Invocation, Log, Timing};
 use crate::memory::{AddressSpace, PageBuffer, Refusal, Reservation};
 use crate::observe::crash;
 use crate::observe::trace::{self, Event};
 use crate::random::Random;
-use crate::registry::Namespace;
+use crate::registry::{Namespace, frames_to_run};
 
 const NS_PER_MS: u64 = 1_000_000;
-const PAGES_PER_MB: u64 = (1 << 20) / PAGE_LEN as u64;
 
 /// What a worker does when its action was interrupted: on a core that also serves the network,
 /// that. Returns when it wants to be called again at the latest, on the scale of [`clock::now_ns`].
@@ -76,7 +74,7 @@ impl Worker {
             core: self.core as u32,
             frames: 0,
         };
-        let pages = (invocation.limits.memory_mb * PAGES_PER_MB) as usize + OVERHEAD_PAGES;
+        let pages = frames_to_run(invocation.limits.memory_mb);
         let Ok(reservation) = Reservation::new(pages) else { return completion };
         let tenant_changed = self.tenant.as_ref() != Some(&invocation.tenant);
         if tenant_changed {
@@ -175,7 +173,7 @@ fn execute(
     clock::set_alarm(again_ns.map_or(deadline_ns, |again_ns| again_ns.min(deadline_ns)));
     let mut last_page = None;
     let end = loop {
-        match user.run(&instance.space) {
+        match user.run(&mut instance.space) {
             Stop::Call { number, arguments } => {
                 trace::record(Event::Call, number);
                 match call::serve(instance, number, arguments) {
