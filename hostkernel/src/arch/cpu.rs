@@ -31,6 +31,8 @@ pub struct Features {
     pub pcid: bool,
     /// 1 GiB pages.
     pub huge_pages: bool,
+    /// RDTSCP, which also reads a register of the kernel's choice.
+    pub rdtscp: bool,
     /// RDRAND.
     pub rdrand: bool,
 }
@@ -58,6 +60,7 @@ const MSR_CSTAR: u32 = 0xc000_0083;
 const MSR_SFMASK: u32 = 0xc000_0084;
 const MSR_FS_BASE: u32 = 0xc000_0100;
 const MSR_GS_BASE: u32 = 0xc000_0101;
+const MSR_TSC_AUX: u32 = 0xc000_0103;
 const EFER_SYSCALL: u64 = 1 << 0;
 /// Flags cleared by `syscall`: TF, IF, DF, IOPL, NT, RF, AC.
 const SYSCALL_FLAG_MASK: u64 = 1 << 8 | 1 << 9 | 1 << 10 | 3 << 12 | 1 << 14 | 1 << 16 | 1 << 18;
@@ -119,6 +122,7 @@ impl Features {
             invariant_tsc: amd_highest >= 0x8000_0007 && __cpuid(0x8000_0007).edx & 1 << 8 != 0,
             pcid: basic.ecx & 1 << 17 != 0,
             huge_pages: amd.edx & 1 << 26 != 0,
+            rdtscp: amd.edx & 1 << 27 != 0,
             rdrand: basic.ecx & 1 << 30 != 0,
         }
     }
@@ -230,6 +234,10 @@ pub(super) unsafe fn enable(features: &Features) {
             );
         }
         assert!(state & EXTENDED_STATE_MIN == EXTENDED_STATE_MIN, "XSAVE without x87 and SSE");
+    }
+    if features.rdtscp {
+        // SAFETY: the register exists. What firmware left there is nobody's business.
+        unsafe { write_msr(MSR_TSC_AUX, 0) };
     }
     // `syscall` loads CS from the low half; `sysret` is not used, so the high half stays 0.
     let selectors = u64::from(KERNEL_CODE) << 32;

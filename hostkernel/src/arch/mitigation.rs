@@ -10,12 +10,13 @@
 //! |---|---|---|
 //! | Spectre v2 between tenants | IBPB, a write to `IA32_PRED_CMD` | every change of tenant |
 //! | Spectre v2 against the kernel | enhanced IBRS, switched on once | every indirect branch |
-//! | MDS, TAA, MMIO stale data | `verw` | every change of tenant, every interrupt |
+//! | branch history injection | BHI_DIS_S, switched on once | indirect branches of the kernel |
+//! | MDS, TAA, MMIO stale data, RFDS | `verw` | every change of tenant, every interrupt |
+//! | Spectre v1 in calls | `lfence` between check and use, in `memory::space` | every claim |
 //! | leaks between hyperthreads | one thread of each core is used | the other threads |
 //!
-//! Left: bounds-check bypass inside the kernel, which maps all memory while it works; speculative
-//! store bypass; indirect branches on processors without enhanced IBRS, for the compiler has no
-//! retpolines. `docs/soundness.md` weighs them.
+//! Left: indirect branches on processors without enhanced IBRS, for the compiler has no retpolines.
+//! `docs/soundness.md` weighs what else there is.
 
 use core::arch::asm;
 use core::arch::x86_64::{__cpuid, __cpuid_count};
@@ -29,13 +30,17 @@ const MSR_SPEC_CTRL: u32 = 0x48;
 const MSR_PRED_CMD: u32 = 0x49;
 const MSR_ARCH_CAPABILITIES: u32 = 0x10a;
 const SPEC_CTRL_IBRS: u64 = 1 << 0;
+const SPEC_CTRL_BHI_DIS_S: u64 = 1 << 10;
 const PRED_CMD_IBPB: u64 = 1 << 0;
 const CAPABILITY_IBRS_ALL: u64 = 1 << 1;
+/// `verw` clears fill buffers and register files also where CPUID's older bit does not say so.
+const CAPABILITY_VERW_CLEARS: u64 = 1 << 17 | 1 << 28;
 
 /// What this processor offers, as bits of [`MEASURES`].
 const IBPB: u64 = 1 << 0;
 const BUFFER_CLEARING: u64 = 1 << 1;
 const ENHANCED_IBRS: u64 = 1 << 2;
+const BHI_CONTROL: u64 = 1 << 3;
 
 static MEASURES: AtomicU64 = AtomicU64::new(0);
 
@@ -47,23 +52,31 @@ impl Measures {
     /// Asks the processor (Intel SDM vol. 2A, CPUID leaf 7; AMD APM vol. 3, leaf 8000_0008).
     #[must_use]
     pub fn detect() -> Self {
-        let highest = __cpuid(0).eax;
-        let extended = if highest >= 7 { __cpuid_count(7, 0).edx } else { 0 };
+        let leaf_7 = |part| {
+            let exists = __cpuid(0).eax >= 7 && __cpuid_count(7, 0).eax >= part;
+            if exists { __cpuid_count(7, part).edx } else { 0 }
+        };
+        let (extended, second) = (leaf_7(0), leaf_7(2));
         let amd =
             if __cpuid(0x8000_0000).eax >= 0x8000_0008 { __cpuid(0x8000_0008).ebx } else { 0 };
-        let mut measures = 0;
-        if extended & 1 << 26 != 0 || amd & 1 << 12 != 0 {
-            measures |= IBPB;
-        }
-        if extended & 1 << 10 != 0 {
-            measures |= BUFFER_CLEARING;
-        }
         let has_capabilities = extended & 1 << 29 != 0;
-        // SAFETY: the processor says that it has this register.
-        let intel = has_capabilities
-            && unsafe { read_msr(MSR_ARCH_CAPABILITIES) } & CAPABILITY_IBRS_ALL != 0;
-        if intel || amd & 1 << 14 != 0 && amd & 1 << 16 != 0 {
-            measures |= ENHANCED_IBRS;
+        // SAFETY: it is read only if the processor says that it has this register.
+        let capabilities =
+            if has_capabilities { unsafe { read_msr(MSR_ARCH_CAPABILITIES) } } else { 0 };
+        let ibrs_all = capabilities & CAPABILITY_IBRS_ALL != 0;
+        let mut measures = 0;
+        for (offered, measure) in [
+            (extended & 1 << 26 != 0 || amd & 1 << 12 != 0, IBPB),
+            (
+                extended & 1 << 10 != 0 || capabilities & CAPABILITY_VERW_CLEARS != 0,
+                BUFFER_CLEARING,
+            ),
+            (ibrs_all || amd & 1 << 14 != 0 && amd & 1 << 16 != 0, ENHANCED_IBRS),
+            (ibrs_all && second & 1 << 4 != 0, BHI_CONTROL),
+        ] {
+            if offered {
+                measures |= measure;
+            }
         }
         Self(measures)
     }
@@ -71,14 +84,19 @@ impl Measures {
 
 impl fmt::Display for Measures {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let named = [(IBPB, "ibpb"), (BUFFER_CLEARING, "verw"), (ENHANCED_IBRS, "enhanced-ibrs")];
+        let named = [
+            (IBPB, "ibpb"),
+            (BUFFER_CLEARING, "verw"),
+            (ENHANCED_IBRS, "enhanced-ibrs"),
+            (BHI_CONTROL, "bhi-dis-s"),
+        ];
         for (bit, name) in named {
             if self.0 & bit == 0 {
                 f.write_str("no-")?;
             }
             write!(f, "{name} ")?;
         }
-        f.write_str("unmapped-kernel no-swapgs")
+        f.write_str("unmapped-kernel no-swapgs lfence")
     }
 }
 
@@ -88,9 +106,16 @@ impl fmt::Display for Measures {
 /// Called once per core; `measures` describes this processor.
 pub(super) unsafe fn enable(measures: Measures) {
     MEASURES.store(measures.0, Ordering::Relaxed);
+    let mut control = 0;
     if measures.0 & ENHANCED_IBRS != 0 {
-        // SAFETY: the processor has the register and the bit.
-        unsafe { write_msr(MSR_SPEC_CTRL, SPEC_CTRL_IBRS) };
+        control |= SPEC_CTRL_IBRS;
+    }
+    if measures.0 & BHI_CONTROL != 0 {
+        control |= SPEC_CTRL_BHI_DIS_S;
+    }
+    if control != 0 {
+        // SAFETY: the processor has the register and these bits.
+        unsafe { write_msr(MSR_SPEC_CTRL, control) };
     }
 }
 

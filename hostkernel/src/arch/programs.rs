@@ -166,6 +166,56 @@ programs! {
     software_interrupt: "int 0x40"
     /// A division of nothing by nothing.
     divide: "div eax"
+    /// A load that is not aligned, with the check for it on.
+    misaligned: "
+        pushfq
+        or dword ptr [rsp], 0x40000
+        popfq
+        mov eax, [rsp - 7]
+        pushfq
+        and dword ptr [rsp], ~0x40000
+        popfq
+        xor eax, eax
+        xor edi, edi
+        xor esi, esi
+        syscall
+    "
+    /// A division of nothing by nothing in vector registers, with every exception on.
+    divide_vector: "
+        push 0
+        ldmxcsr [rsp]
+        xorps xmm0, xmm0
+        divss xmm0, xmm0
+        xor eax, eax
+        xor edi, edi
+        xor esi, esi
+        syscall
+    "
+    /// The debugger's own breakpoint.
+    int1: ".byte 0xf1"
+    /// The 32-bit way into kernels of old.
+    sysenter: "sysenter"
+    /// A call in the shadow of a load of the stack segment, while stepping.
+    shadowed_call: "
+        mov ecx, ss
+        xor eax, eax
+        xor edi, edi
+        xor esi, esi
+        pushfq
+        or dword ptr [rsp], 0x100
+        popfq
+        mov ss, ecx
+        syscall
+    "
+    /// A breakpoint in the same place.
+    shadowed_breakpoint: "
+        mov ecx, ss
+        pushfq
+        or dword ptr [rsp], 0x100
+        popfq
+        mov ss, ecx
+        int3
+    "
     /// A load from address 0.
     read_null: "mov rax, ds:[0]"
     /// A load from the kernel's image.

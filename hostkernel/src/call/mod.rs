@@ -17,6 +17,7 @@ use action_abi::{Call, CallError};
 
 use crate::dispatch::{End, Limits, Log};
 use crate::image::Protection;
+use crate::memory::physical::speculation_barrier;
 use crate::memory::{AddressSpace, PageBuffer, Refusal};
 
 /// One running invocation as its calls see it.
@@ -46,7 +47,10 @@ pub enum After {
 /// Serves call `number`.
 pub fn serve(instance: &mut Instance, number: u64, arguments: [u64; 3]) -> After {
     let [a, b, c] = arguments;
-    let result = match Call::from_number(number) {
+    let call = Call::from_number(number);
+    // The next branch is indexed by the number.
+    speculation_barrier();
+    let result = match call {
         None => crash::serve(number, a),
         Some(Call::Exit) => return After::End(exit::exit(instance, a, b)),
         Some(Call::Log) => log::log(instance, a, b, c),

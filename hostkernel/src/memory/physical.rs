@@ -18,6 +18,16 @@ fn window_start() -> *mut u8 {
     core::ptr::with_exposed_provenance_mut(DIRECT_MAP_START as usize)
 }
 
+/// Lets nothing behind it begin before every check in front of it was really decided: a processor
+/// that guesses wrongly must not touch, through the direct map, what an action may not read.
+pub fn speculation_barrier() {
+    #[cfg(all(target_arch = "x86_64", not(miri)))]
+    // SAFETY: the instruction changes nothing.
+    unsafe {
+        core::arch::asm!("lfence", options(nostack, preserves_flags));
+    }
+}
+
 #[cfg(not(target_os = "none"))]
 fn window_start() -> *mut u8 {
     host::arena().cast()

@@ -23,7 +23,7 @@ use alloc::vec::Vec;
 
 use super::buffer::PageBuffer;
 use super::frames::{Frame, FrameNumber, OutOfFrames, Reservation};
-use super::physical::frame_pointer;
+use super::physical::{frame_pointer, speculation_barrier};
 use super::regions::{Backing, Region, Regions};
 use super::table::{Entry, Slots, Table, index, leaf};
 use super::template::{PageRange, Template};
@@ -367,6 +367,7 @@ impl AddressSpace {
         let mut next = address;
         while next < end {
             let frame = self.page_for(next, Access::Read)?;
+            speculation_barrier();
             let offset = (next % PAGE) as usize;
             let count = (PAGE - next % PAGE).min(end - next);
             // SAFETY: the frame is mapped in this space, so it is alive while `self` is; the action
@@ -390,6 +391,7 @@ impl AddressSpace {
             let target = to + (next - from);
             let source_frame = self.page_for(next, Access::Read)?;
             let target_frame = self.page_for(target, Access::Write)?;
+            speculation_barrier();
             let count = (PAGE - next % PAGE).min(PAGE - target % PAGE).min(end - next);
             // The target may have been the source's page, and a copy made of it; look again.
             let source_frame =

@@ -96,6 +96,30 @@ pub fn faults(bench: &mut Bench) {
     }
 }
 
+/// Ways into the kernel in which processors and their emulators differ: what each may come to.
+pub fn odd_entries(bench: &mut Bench) {
+    use Exception::{AlignmentCheck, Breakpoint, Debug, GeneralProtection, InvalidOpcode, Simd};
+    let cases: [(Program, &[Exception], bool); 6] = [
+        // Not every emulator makes these two checks.
+        (programs::misaligned, &[AlignmentCheck], true),
+        (programs::divide_vector, &[Simd], true),
+        (programs::int1, &[Debug, InvalidOpcode], false),
+        (programs::sysenter, &[GeneralProtection, InvalidOpcode], false),
+        (programs::shadowed_call, &[Debug], true),
+        (programs::shadowed_breakpoint, &[Breakpoint, Debug], false),
+    ];
+    for (number, (program, exceptions, may_exit)) in cases.into_iter().enumerate() {
+        let end = bench.run(program(), b"").end;
+        match end {
+            End::Exit(0) if may_exit => {}
+            End::Fault(Fault::Exception { exception, .. }) if exceptions.contains(&exception) => {}
+            _ => panic!("case {number} ended in {end:?}"),
+        }
+        bench.exits(programs::exit(), 0);
+        log::debug!("odd entry {number}: {end:?}");
+    }
+}
+
 pub fn deadline(bench: &mut Bench) {
     let endless = template(programs::endless());
     for timeout_ms in [1, 5, 20] {

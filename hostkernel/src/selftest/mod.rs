@@ -32,6 +32,7 @@ const TESTS: &[(&str, Test)] = &[
     ("an action sees nothing of the one before it on this core", isolation::nothing_left_behind),
     ("registers are defined when an action starts", isolation::registers),
     ("faults end the action and nothing else", isolation::faults),
+    ("odd ways into the kernel end the action or nothing", isolation::odd_entries),
     ("a deadline ends an endless action", isolation::deadline),
     ("a deadline that passed before the action started still ends it", isolation::late_deadline),
     ("a limit that cannot be reserved starts nothing", isolation::not_started),
