@@ -43,6 +43,10 @@ pub const CONNECTIONS_HEAP_DIVISOR: usize = 2;
 pub const LISTENING_MIN: usize = 16;
 /// Half-open connections that are safe from being given up for newer ones while the table is full.
 pub const HALF_OPEN_MIN: usize = 64;
+/// Neighbours whose hardware address is guarded while they talk to the node.
+pub const NEIGHBOURS_GUARDED: usize = 256;
+/// How long after its last packet a neighbour's hardware address is guarded.
+pub const NEIGHBOUR_HELD_MS: u64 = 10_000;
 /// Receive buffer of a connection: the TCP window.
 pub const RECEIVE_BUFFER_LEN: usize = 8 * 1024;
 /// Send buffer of a connection.
@@ -143,6 +147,8 @@ pub const ENVIRONMENT_LEN_MAX: usize = 16 * 1024;
 pub const ACTION_STACK_LEN: usize = 1 << 20;
 /// Mapped ranges of one address space: segments, windows, and what `map` and `protect` split off.
 pub const REGIONS_MAX: usize = 64;
+/// Pages that an instance gets from the start because earlier ones of its image touched them.
+pub const LIKELY_PAGES_MAX: usize = 8;
 /// Frames an invocation may use beyond its memory limit, for its page tables and fixed windows.
 pub const OVERHEAD_PAGES: usize = 16;
 /// Limit range and default for an action's run time.

@@ -5,8 +5,8 @@
 //! another.
 #![forbid(unsafe_code)]
 
-use rand_chacha::ChaCha12Rng;
-use rand_chacha::rand_core::{RngCore, SeedableRng};
+use chacha20::ChaCha12Rng;
+use chacha20::rand_core::{Rng as _, SeedableRng as _};
 
 /// A generator of one core.
 pub struct Random(ChaCha12Rng);

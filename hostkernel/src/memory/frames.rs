@@ -60,18 +60,6 @@ impl Frame {
         Self { number }
     }
 
-    /// Gives the frame back as one that need not be zeroed again.
-    ///
-    /// # Safety
-    /// Every byte of the frame is zero.
-    pub(super) unsafe fn give_back_zeroed(self) {
-        debug_assert!(self.bytes().iter().all(|byte| *byte == 0));
-        if POOL.push_zeroed(self.number) {
-            POOL.available.fetch_add(1, Ordering::Relaxed);
-            let _in_the_list = self.into_raw();
-        }
-    }
-
     /// The frame's number.
     #[must_use]
     pub fn number(&self) -> FrameNumber {
@@ -188,6 +176,20 @@ impl Reservation {
     pub fn put(&mut self, frame: Frame) {
         POOL.push(frame.into_raw());
         self.remaining += 1;
+    }
+
+    /// Gives a frame back to the promise as one that need not be zeroed again.
+    ///
+    /// # Safety
+    /// Every byte of the frame is zero.
+    pub(super) unsafe fn put_zeroed(&mut self, frame: Frame) {
+        debug_assert_eq!(frame.bytes(), &[0; PAGE_LEN]);
+        if POOL.push_zeroed(frame.number) {
+            let _in_the_list = frame.into_raw();
+            self.remaining += 1;
+        } else {
+            self.put(frame);
+        }
     }
 
     /// Frames that can still be taken.
@@ -448,29 +450,32 @@ mod tests {
         let mut frames: Vec<Frame> =
             (0..3 * FRAME_BATCH).map(|_| Frame::allocate().expect("the arena is large")).collect();
         for (index, frame) in frames.iter_mut().enumerate() {
-            assert!(frame.bytes().iter().all(|byte| *byte == 0));
+            assert_eq!(frame.bytes(), &[0; PAGE_LEN]);
             frame.bytes_mut().fill(index as u8 + 1);
         }
         for (index, frame) in frames.iter().enumerate() {
-            assert!(frame.bytes().iter().all(|byte| *byte == index as u8 + 1));
+            assert_eq!(frame.bytes(), &[index as u8 + 1; PAGE_LEN]);
         }
         drop(frames);
         let again = Frame::allocate().expect("they were given back");
-        assert!(again.bytes().iter().all(|byte| *byte == 0));
+        assert_eq!(again.bytes(), &[0; PAGE_LEN]);
     }
 
     #[test]
     fn zeroed_frames_come_back_zeroed_and_are_bounded() {
         host::install();
-        let frames: Vec<Frame> =
-            (0..2 * FRAME_BATCH).map(|_| Frame::allocate().expect("the arena is large")).collect();
+        let mut reservation = Reservation::new(2 * FRAME_BATCH).expect("the arena is large");
+        let take = |_| reservation.take().expect("promised");
+        let frames: Vec<Frame> = (0..2 * FRAME_BATCH).map(take).collect();
         for frame in frames {
             // SAFETY: nothing was written to it since it was allocated.
-            unsafe { frame.give_back_zeroed() };
+            unsafe { reservation.put_zeroed(frame) };
         }
+        assert_eq!(reservation.remaining(), 2 * FRAME_BATCH);
+        drop(reservation);
         for _ in 0..2 * FRAME_BATCH {
             let mut frame = Frame::allocate().expect("they were given back");
-            assert!(frame.bytes().iter().all(|byte| *byte == 0));
+            assert_eq!(frame.bytes(), &[0; PAGE_LEN]);
             frame.bytes_mut().fill(1);
         }
     }

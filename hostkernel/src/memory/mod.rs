@@ -12,6 +12,7 @@ pub mod frames;
 pub mod heap;
 #[cfg(target_os = "none")]
 pub mod kernel_map;
+mod likely;
 pub mod per_core;
 pub mod physical;
 mod regions;
@@ -21,7 +22,7 @@ mod template;
 
 pub use buffer::PageBuffer;
 pub use frames::{Frame, OutOfFrames, Reservation};
-pub use space::{AddressSpace, KernelEntry, Refusal};
+pub use space::{AddressSpace, KernelEntry, Lists, Refusal};
 pub use template::Template;
 
 /// Index of the calling core, below [`crate::config::CORES_MAX`].

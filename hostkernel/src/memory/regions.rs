@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use super::template::PageRange;
-use crate::config::REGIONS_MAX;
+use crate::config::{REGIONS_MAX, SEGMENTS_MAX};
 use crate::image::Protection;
 
 /// What a page of a region holds when it is first touched.
@@ -27,29 +27,6 @@ pub(super) struct Region {
     pub range: PageRange,
     pub protection: Protection,
     pub backing: Backing,
-    /// Smallest range that holds every page this address space owns in the region: what teardown
-    /// looks at. Empty while nothing was touched.
-    pub touched: PageRange,
-}
-
-impl Region {
-    pub fn new(range: PageRange, protection: Protection, backing: Backing) -> Self {
-        let touched = PageRange { start: range.end, end: range.start };
-        Self { range, protection, backing, touched }
-    }
-
-    pub fn touch(&mut self, page: PageRange) {
-        self.touched.start = self.touched.start.min(page.start);
-        self.touched.end = self.touched.end.max(page.end);
-    }
-
-    /// The part of the region inside `range`.
-    fn clipped(mut self, range: PageRange) -> Self {
-        self.touched.start = self.touched.start.max(range.start);
-        self.touched.end = self.touched.end.min(range.end);
-        self.range = range;
-        self
-    }
 }
 
 /// All regions, ascending and disjoint; at most [`REGIONS_MAX`].
@@ -61,23 +38,39 @@ pub(super) struct Regions(Vec<Region>);
 pub(super) struct TooManyRegions;
 
 impl Regions {
-    pub fn new() -> Self {
-        Self(Vec::with_capacity(REGIONS_MAX))
+    /// No regions, and a list to put them on.
+    pub fn new(mut list: Vec<Region>) -> Self {
+        list.clear();
+        list.reserve_exact(REGIONS_MAX);
+        Self(list)
     }
 
-    pub fn empty() -> Self {
-        Self(Vec::new())
+    /// The list, for the next instance.
+    pub fn take_list(&mut self) -> Vec<Region> {
+        core::mem::take(&mut self.0)
     }
 
-    pub fn iter(&self) -> impl Iterator<Item = &Region> {
-        self.0.iter()
+    /// The first regions: those of an image, ascending, and above them windows, ascending and
+    /// disjoint. A window without pages is none.
+    pub fn start<const N: usize>(
+        &mut self,
+        image: &[Region],
+        windows: [(PageRange, Protection, Backing); N],
+    ) {
+        const { assert!(N + SEGMENTS_MAX <= REGIONS_MAX, "an instance has room for what it maps") };
+        self.0.extend_from_slice(image);
+        for (range, protection, backing) in windows {
+            if range.start < range.end {
+                self.0.push(Region { range, protection, backing });
+            }
+        }
     }
 
     /// The region that holds `address`.
-    pub fn find(&mut self, address: u64) -> Option<&mut Region> {
-        let after = self.0.partition_point(|region| region.range.start <= address);
-        let region = self.0.get_mut(after.checked_sub(1)?)?;
-        (address < region.range.end).then_some(region)
+    pub fn find(&self, address: u64) -> Option<&Region> {
+        // Windows are above the image and asked for most; an instance has few regions.
+        let below = self.0.iter().rev().find(|region| region.range.start <= address)?;
+        (address < below.range.end).then_some(below)
     }
 
     /// Adds a region that overlaps no other.
@@ -117,8 +110,20 @@ impl Regions {
         range: PageRange,
         protection: Option<Protection>,
     ) -> Result<(), TooManyRegions> {
-        // At most the first and the last region are split in two.
-        if self.0.len() + 2 > REGIONS_MAX {
+        // The first and the last region may be split in two; whole ones may go. So who is at the
+        // bound can still give back what it has.
+        let left_of = |region: &Region| {
+            let outside = region.range.end <= range.start || range.end <= region.range.start;
+            let below = region.range.start < range.start;
+            let above = range.end < region.range.end;
+            match outside {
+                true => 1,
+                false => {
+                    usize::from(below) + usize::from(above) + usize::from(protection.is_some())
+                }
+            }
+        };
+        if self.0.iter().map(left_of).sum::<usize>() > REGIONS_MAX {
             return Err(TooManyRegions);
         }
         let mut index = 0;
@@ -140,7 +145,7 @@ impl Regions {
                 if let Some(protection) = protection
                     && piece.start < piece.end
                 {
-                    self.0.insert(index, Region { protection, ..region.clipped(piece) });
+                    self.0.insert(index, Region { range: piece, protection, ..region });
                     index += 1;
                 }
             }

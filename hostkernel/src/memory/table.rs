@@ -84,6 +84,11 @@ impl Entry {
         self.0 & Self::BORROWED != 0
     }
 
+    /// Whether this, as a leaf, refers to a page that its address space owns.
+    pub fn is_owned_page(self) -> bool {
+        self.0 & (Self::PRESENT | Self::BORROWED) == Self::PRESENT
+    }
+
     pub fn is_writable(self) -> bool {
         self.0 & Self::WRITABLE != 0
     }
@@ -115,6 +120,10 @@ impl Slots {
         self.first = self.first.min(slot);
         self.end = self.end.max(slot + 1);
     }
+
+    pub fn iter(self) -> impl Iterator<Item = usize> {
+        usize::from(self.first)..usize::from(self.end)
+    }
 }
 
 /// A page table in a frame.
@@ -137,17 +146,8 @@ impl Table {
         self.0[index].store(entry.0, Ordering::Relaxed);
     }
 
-    /// Empties a range of slots.
-    pub fn clear(&self, slots: Slots) {
-        for index in slots.first..slots.end {
-            self.set(usize::from(index), Entry::EMPTY);
-        }
-    }
-
     pub fn copy_from(&self, other: &Self, slots: Slots) {
-        for index in slots.first..slots.end {
-            self.set(usize::from(index), other.get(usize::from(index)));
-        }
+        slots.iter().for_each(|slot| self.set(slot, other.get(slot)));
     }
 }
 

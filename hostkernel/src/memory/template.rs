@@ -10,9 +10,11 @@ use alloc::vec::Vec;
 
 use super::buffer::PageBuffer;
 use super::frames::{Frame, FrameNumber, OutOfFrames};
+use super::likely::{LikelyPage, LikelyPages};
+use super::regions::{Backing, Region};
 use super::table::{Entry, Slots, Table, index};
 use crate::config::PAGE_LEN;
-use crate::image::{LoadPlan, Protection};
+use crate::image::LoadPlan;
 
 /// A range of whole pages of an address space.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,25 +25,20 @@ pub struct PageRange {
     pub end: u64,
 }
 
-/// One segment as instances see it.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct TemplateSegment {
-    pub range: PageRange,
-    pub protection: Protection,
-}
-
-/// A deployed image, ready to be mapped. Immutable.
+/// A deployed image, ready to be mapped. Immutable, but for what it learns from its instances.
 #[derive(Debug)]
 pub struct Template {
     code: PageBuffer,
     entry: u64,
-    segments: Vec<TemplateSegment>,
+    /// Its segments as instances see them, ascending.
+    regions: Vec<Region>,
     // The level-3 table comes first; the rest are below it. Their entries refer to each other, to
     // `code` and to `copies`.
     tables: Vec<(Frame, Slots)>,
     /// Positions in `tables`, ordered by frame number.
     by_frame: Vec<u32>,
     copies: Vec<Frame>,
+    likely: LikelyPages,
 }
 
 // Images live below IMAGE_END, which one level-3 table covers.
@@ -59,10 +56,11 @@ impl Template {
         let mut template = Self {
             code,
             entry: plan.entry,
-            segments: Vec::new(),
+            regions: Vec::new(),
             tables: Vec::new(),
             by_frame: Vec::new(),
             copies: Vec::new(),
+            likely: LikelyPages::default(),
         };
         template.tables.push((Frame::allocate()?, Slots::NONE));
         for segment in &plan.segments {
@@ -74,7 +72,8 @@ impl Template {
                 "the load plan is inside the image range"
             );
             let range = PageRange { start, end };
-            template.segments.push(TemplateSegment { range, protection: segment.protection });
+            let protection = segment.protection;
+            template.regions.push(Region { range, protection, backing: Backing::Image });
             let file_end = segment.address + segment.file_len;
             let mut file_page = (segment.file_offset / page) as usize;
             let mut address = start;
@@ -90,6 +89,9 @@ impl Template {
                 address += page;
             }
         }
+        template.regions.sort_unstable_by_key(|region| region.range.start);
+        let disjoint = |pair: &[Region]| pair[0].range.end <= pair[1].range.start;
+        assert!(template.regions.windows(2).all(disjoint), "segments share no page");
         let tables = &template.tables;
         template.by_frame = (0..tables.len() as u32).collect();
         template.by_frame.sort_unstable_by_key(|position| tables[*position as usize].0.number());
@@ -166,14 +168,24 @@ impl Template {
     pub fn heap_len(&self) -> usize {
         size_of::<Self>()
             + size_of_val(self.code.pages())
-            + size_of_val(&*self.segments)
+            + size_of_val(&*self.regions)
             + size_of_val(&*self.tables)
             + size_of_val(&*self.by_frame)
             + size_of_val(&*self.copies)
     }
 
-    pub(super) fn segments(&self) -> &[TemplateSegment] {
-        &self.segments
+    pub(super) fn regions(&self) -> &[Region] {
+        &self.regions
+    }
+
+    /// Calls `provide` for pages that instances touch early.
+    pub(super) fn likely_pages(&self, provide: impl FnMut(LikelyPage)) {
+        self.likely.for_each(provide);
+    }
+
+    /// Learns from an instance which pages it had to ask for.
+    pub(super) fn learn(&self, touched: &[LikelyPage]) {
+        self.likely.learn(touched);
     }
 
     /// The level-3 table that covers the whole image range.

@@ -13,7 +13,7 @@ use crate::arch::user::{Stop, UserContext};
 use crate::arch::{area, clock, mitigation};
 use crate::call::{self, After, Instance};
 use crate::dispatch::{Completion, Dispatcher, End, Exception, Fault, Invocation, Log, Timing};
-use crate::memory::{AddressSpace, PageBuffer, Refusal, Reservation};
+use crate::memory::{AddressSpace, Lists, PageBuffer, Refusal, Reservation};
 use crate::observe::crash;
 use crate::observe::trace::{self, Event};
 use crate::random::Random;
@@ -31,13 +31,20 @@ pub struct Worker {
     random: Random,
     /// Whose invocation ran here last.
     tenant: Option<Namespace>,
+    /// What the last instance needed of the heap, for the next.
+    lists: Lists,
 }
 
 impl Worker {
     /// The worker of the calling core.
     #[must_use]
     pub fn new() -> Self {
-        Self { core: area::core_id(), random: Random::from_hardware(), tenant: None }
+        Self {
+            core: area::core_id(),
+            random: Random::from_hardware(),
+            tenant: None,
+            lists: Lists::default(),
+        }
     }
 
     /// Takes and runs invocations forever.
@@ -94,6 +101,7 @@ impl Worker {
                 completion.frames = (pages - instance.space.frames_left()) as u32;
                 completion.output = instance.output;
                 completion.log = instance.log;
+                self.lists = instance.space.end();
             }
             Err(fault) => completion.end = End::Fault(fault),
         }
@@ -112,8 +120,9 @@ impl Worker {
         let out_of_memory = |_: Refusal| Fault::Memory { memory_mb: limits.memory_mb, address: 0 };
         let heap_len = limits.memory_mb << 20;
         let entry = template.entry();
-        let mut space =
-            AddressSpace::new(template, input, heap_len, reservation).map_err(out_of_memory)?;
+        let lists = core::mem::take(&mut self.lists);
+        let mut space = AddressSpace::with_lists(template, input, heap_len, reservation, lists)
+            .map_err(out_of_memory)?;
         space.set_kernel_entry(area::kernel_entry());
         let start_cycles = clock::cycles();
         let start_ns = clock::to_ns(start_cycles);

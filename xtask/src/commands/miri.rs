@@ -11,6 +11,10 @@ use crate::progress::say;
 /// Tests that are run unless others are named.
 const DEFAULT_TESTS: [&str; 2] = ["memory::", "call::"];
 
+/// A page table's entries are atomics, the frame below them is zeroed as plain bytes. Miri 0.1 of
+/// May 2026 falls over that when it also plays delayed stores, which these tests do not need.
+const FLAGS: &str = "-Zmiri-disable-weak-memory-emulation";
+
 /// Run host tests of the kernel under Miri: by default those of memory and of an action's calls.
 ///
 /// Needs a nightly Rust toolchain with the components miri and rust-src; what is missing is
@@ -29,6 +33,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     command
         .args(["miri", "test", "--package", "hostkernel", "--lib", "--target-dir"])
         .arg(workspace::target().join("miri"))
+        .env("MIRIFLAGS", FLAGS)
         .arg("--");
     if arguments.filters.is_empty() {
         command.args(DEFAULT_TESTS);

@@ -18,14 +18,20 @@
 //! on its behalf. The kernel never dereferences an address of an action: it walks these tables and
 //! reads the frame through the direct map, so there is no fault to recover from.
 
+mod maps;
+mod tables;
+
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+use tables::{OwnTable, OwnTables};
+
 use super::buffer::PageBuffer;
 use super::frames::{Frame, FrameNumber, OutOfFrames, Reservation};
+use super::likely::{LikelyPage, Touched};
 use super::physical::{frame_pointer, speculation_barrier};
 use super::regions::{Backing, Region, Regions};
-use super::table::{Entry, Slots, Table, index, leaf};
+use super::table::Entry;
 use super::template::{PageRange, Template};
 use crate::config::{ACTION_STACK_LEN, ENVIRONMENT_LEN_MAX, OUTPUT_LEN_MAX, PAGE_LEN};
 use crate::dispatch::Access;
@@ -35,10 +41,13 @@ const PAGE: u64 = PAGE_LEN as u64;
 const WINDOWS_START: u64 = action_abi::IMAGE_END;
 const STACK: PageRange =
     PageRange { start: WINDOWS_START + PAGE, end: WINDOWS_START + ACTION_STACK_LEN as u64 };
-const CONTEXT_START: u64 = STACK.end + PAGE;
-const CONTEXT_END_MAX: u64 = CONTEXT_START
-    + (size_of::<action_abi::Context>() + ENVIRONMENT_LEN_MAX + DEADLINE_LEN_MAX)
-        .next_multiple_of(PAGE_LEN) as u64;
+const CONTEXT: PageRange = PageRange {
+    start: STACK.end + PAGE,
+    end: STACK.end
+        + PAGE
+        + (size_of::<action_abi::Context>() + ENVIRONMENT_LEN_MAX + DEADLINE_LEN_MAX)
+            .next_multiple_of(PAGE_LEN) as u64,
+};
 /// What the worker adds to the environment: `__OW_DEADLINE=` and a number.
 const DEADLINE_LEN_MAX: usize = 64;
 const INPUT_START: u64 = STACK.end + 16 * PAGE;
@@ -46,12 +55,10 @@ const HEAP_START: u64 = WINDOWS_START + (16 << 20);
 const MAPPED_START: u64 = WINDOWS_START + (2 << 30);
 /// No page at or above this address is ever mapped for an action.
 pub const USER_END: u64 = 0x100_0000_0000;
-/// Tables that a short invocation needs: room is made for them at once.
-const TABLES_TYPICAL: usize = 8;
 /// The level-4 slot that holds the kernel's entry code and the core's entry area.
 const KERNEL_SLOT: usize = 511;
 
-const _: () = assert!(CONTEXT_END_MAX < INPUT_START);
+const _: () = assert!(CONTEXT.end < INPUT_START);
 const _: () = assert!(HEAP_START + ((crate::config::MEMORY_MB_MAX) << 20) < MAPPED_START);
 // A return address past the last page is canonical: `syscall` can never leave rip non-canonical.
 const _: () = assert!(USER_END < 1 << 47);
@@ -80,8 +87,7 @@ impl From<OutOfFrames> for Refusal {
 /// The address space of one invocation; dropping it gives back exactly what was touched.
 #[derive(Debug)]
 pub struct AddressSpace {
-    // The root comes first. With the slots that were ever used: what has to be cleared at the end.
-    tables: Vec<(Frame, Slots)>,
+    tables: OwnTables,
     regions: Regions,
     reservation: Reservation,
     // Borrowed entries point into these two; they must outlive the tables.
@@ -90,10 +96,15 @@ pub struct AddressSpace {
     output: PageRange,
     mapped_end: u64,
     enterable: bool,
-    /// A processor that remembers translations may remember one that has changed since.
-    stale: bool,
-    /// Page faults resolved.
-    pub faults: u64,
+    /// Pages that were provided when they were touched, and how often that happened.
+    touched: Touched,
+}
+
+/// Memory for the lists of an address space, kept from one instance to the next of a core.
+#[derive(Debug, Default)]
+pub struct Lists {
+    tables: Vec<OwnTable>,
+    regions: Vec<Region>,
 }
 
 impl AddressSpace {
@@ -107,66 +118,72 @@ impl AddressSpace {
         template: Arc<Template>,
         input: PageBuffer,
         heap_len: u64,
-        mut reservation: Reservation,
+        reservation: Reservation,
     ) -> Result<Self, Refusal> {
-        let root = reservation.take()?;
-        let mut tables = Vec::with_capacity(TABLES_TYPICAL);
-        tables.push((root, Slots::NONE));
+        Self::with_lists(template, input, heap_len, reservation, Lists::default())
+    }
+
+    /// As [`Self::new`], with lists that [`Self::end`] gave back.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn with_lists(
+        template: Arc<Template>,
+        input: PageBuffer,
+        heap_len: u64,
+        reservation: Reservation,
+        lists: Lists,
+    ) -> Result<Self, Refusal> {
         let input_len = (input.len() as u64).next_multiple_of(PAGE);
         let output_start = INPUT_START + input_len + PAGE;
         let output = PageRange { start: output_start, end: output_start + OUTPUT_LEN_MAX as u64 };
         assert!(output.end <= HEAP_START, "input and output fit below the heap");
         let mut space = Self {
-            tables,
-            regions: Regions::new(),
+            tables: OwnTables::new(lists.tables),
+            regions: Regions::new(lists.regions),
             reservation,
             template,
             input,
             output,
             mapped_end: MAPPED_START,
             enterable: false,
-            // What the root's frame was before, no processor may remember either.
-            stale: true,
-            faults: 0,
+            touched: Touched::default(),
         };
-        let table = space.template.table();
-        space.set_own(space.root_table(), 0, Entry::borrowed_table(table));
-        space.add_regions(heap_len.next_multiple_of(PAGE))?;
+        space.tables.make_windows(&mut space.reservation)?;
+        space.tables.borrow_image(space.template.table());
+        let heap_end = HEAP_START + heap_len.next_multiple_of(PAGE);
+        let input_range = PageRange { start: INPUT_START, end: INPUT_START + input_len };
+        let windows = [
+            (STACK, Protection::ReadWrite, Backing::Stack),
+            (CONTEXT, Protection::Read, Backing::Placed),
+            (input_range, Protection::Read, Backing::Placed),
+            (output, Protection::ReadWrite, Backing::Zero),
+            (PageRange { start: HEAP_START, end: heap_end }, Protection::ReadWrite, Backing::Zero),
+        ];
+        space.regions.start(space.template.regions(), windows);
         space.place_input()?;
+        space.provide_likely_pages();
         Ok(space)
     }
 
-    fn add_regions(&mut self, heap_len: u64) -> Result<(), Refusal> {
-        let template = self.template.clone();
-        let image = template
-            .segments()
-            .iter()
-            .map(|segment| Region::new(segment.range, segment.protection, Backing::Image));
-        let heap = PageRange { start: HEAP_START, end: HEAP_START + heap_len };
-        let windows = [
-            Region::new(STACK, Protection::ReadWrite, Backing::Stack),
-            Region::new(self.output, Protection::ReadWrite, Backing::Zero),
-            Region::new(heap, Protection::ReadWrite, Backing::Zero),
-        ];
-        for region in image.chain(windows) {
-            self.regions.insert(region).map_err(|_| Refusal::TooManyRegions)?;
+    fn place_input(&mut self) -> Result<(), Refusal> {
+        let Self { tables, reservation, template, input, .. } = self;
+        for (page, frame) in (INPUT_START..).step_by(PAGE_LEN).zip(input.pages()) {
+            let entry = Entry::borrowed_page(frame.number(), Protection::Read);
+            tables.set_leaf(page, entry, reservation, template)?;
         }
         Ok(())
     }
 
-    fn place_input(&mut self) -> Result<(), Refusal> {
-        let pages = self.input.pages().len() as u64;
-        for page in 0..pages {
-            let frame = self.input.pages()[page as usize].number();
-            let entry = Entry::borrowed_page(frame, Protection::Read);
-            self.set_leaf(INPUT_START + page * PAGE, entry)?;
-        }
-        if pages > 0 {
-            let range = PageRange { start: INPUT_START, end: INPUT_START + pages * PAGE };
-            let region = Region::new(range, Protection::Read, Backing::Placed);
-            self.regions.insert(region).map_err(|_| Refusal::TooManyRegions)?;
-        }
-        Ok(())
+    /// Provides the pages that earlier instances of the template touched, instead of waiting for as
+    /// many page faults. What cannot be provided is no worse off than without.
+    fn provide_likely_pages(&mut self) {
+        let template = Arc::clone(&self.template);
+        template.likely_pages(|page| {
+            let access = if page.written { Access::Write } else { Access::Read };
+            let _ = self.page_for(page.address, access);
+        });
+        self.touched = Touched::default();
     }
 
     /// Maps the context structure and, right behind it, the environment, read-only.
@@ -175,14 +192,9 @@ impl AddressSpace {
     /// [`Refusal::OutOfMemory`] if the reservation does not cover them.
     pub fn place_context(&mut self, context: &[u8], environment: &[u8]) -> Result<(), Refusal> {
         let len = context.len() + environment.len();
-        let end = CONTEXT_START + (len as u64).next_multiple_of(PAGE);
-        assert!(end <= CONTEXT_END_MAX, "the context is bounded");
-        let range = PageRange { start: CONTEXT_START, end };
-        let mut region = Region::new(range, Protection::Read, Backing::Placed);
-        region.touch(range);
-        self.regions.insert(region).map_err(|_| Refusal::TooManyRegions)?;
+        assert!(len as u64 <= CONTEXT.end - CONTEXT.start, "the context is bounded");
         let (mut context, mut environment) = (context, environment);
-        for page in (range.start..range.end).step_by(PAGE_LEN) {
+        for page in (CONTEXT.start..CONTEXT.start + len as u64).step_by(PAGE_LEN) {
             let mut frame = self.reservation.take()?;
             let (first, rest) = frame.bytes_mut().split_at_mut(context.len().min(PAGE_LEN));
             first.copy_from_slice(context.split_off(..first.len()).unwrap_or_default());
@@ -197,7 +209,7 @@ impl AddressSpace {
     /// Where the context is mapped.
     #[must_use]
     pub fn context_address(&self) -> u64 {
-        CONTEXT_START
+        CONTEXT.start
     }
 
     /// Where the input is mapped.
@@ -226,33 +238,14 @@ impl AddressSpace {
 
     /// Makes the level-4 slot of the kernel refer to the calling core's entry tables.
     pub fn set_kernel_entry(&mut self, entry: KernelEntry) {
-        // Not counted among the root's slots: it is far from the others, and cleared by itself.
-        // SAFETY: the root is this address space's own table.
-        unsafe { Table::at(self.root_table()) }.set(KERNEL_SLOT, Entry(entry.0));
+        self.tables.set_kernel_slot(Entry(entry.0));
         self.enterable = true;
-    }
-
-    fn root_table(&self) -> FrameNumber {
-        self.tables[0].0.number()
-    }
-
-    /// Writes an entry of one of this address space's own tables.
-    fn set_own(&mut self, table: FrameNumber, slot: usize, entry: Entry) {
-        // Tables that were made last are used most.
-        let own = self.tables.iter_mut().rev().find(|(frame, _)| frame.number() == table);
-        let (_, slots) = own.expect("only own tables are written");
-        slots.include(slot);
-        // SAFETY: the table is this address space's own.
-        let table = unsafe { Table::at(table) };
-        // Entries that are not present are never remembered (Intel SDM vol. 3A, 4.10.2.3).
-        self.stale |= table.get(slot).is_present();
-        table.set(slot, entry);
     }
 
     /// Whether an entry that was present has changed since this was asked last, or it was never
     /// asked: the processor must then forget what it knows of this address space.
     pub fn take_stale(&mut self) -> bool {
-        core::mem::take(&mut self.stale)
+        self.tables.take_stale()
     }
 
     /// Physical address of the root table, for the processor.
@@ -262,7 +255,7 @@ impl AddressSpace {
     #[must_use]
     pub fn root(&self) -> u64 {
         assert!(self.enterable, "tables that are entered have the kernel's entry");
-        self.tables[0].0.physical()
+        self.tables.root().physical()
     }
 
     /// Frames still free under the memory limit.
@@ -284,8 +277,8 @@ impl AddressSpace {
         if (WINDOWS_START..STACK.start).contains(&address) {
             return Err(Refusal::StackOverflow);
         }
-        let region = self.regions.find(address).ok_or(Refusal::NotAllowed)?;
-        let (protection, backing) = (region.protection, region.backing);
+        let Region { protection, backing, .. } =
+            *self.regions.find(address).ok_or(Refusal::NotAllowed)?;
         let allowed = match access {
             Access::Read => true,
             Access::Write => protection == Protection::ReadWrite,
@@ -294,62 +287,32 @@ impl AddressSpace {
         if !allowed {
             return Err(Refusal::NotAllowed);
         }
-        // SAFETY: `root` and everything below it live as long as `self`.
-        let entry = unsafe { leaf(self.root_table(), address) };
+        let page = address / PAGE * PAGE;
+        let entry = self.tables.leaf(page);
         let copy_needed = access == Access::Write && !entry.is_writable();
         let present = match entry.frame() {
             Some(frame) if !copy_needed => return Ok(frame),
             present => present,
         };
-        assert!(backing != Backing::Placed, "placed pages are present and read-only");
-        self.faults += 1;
+        if backing == Backing::Placed {
+            return Err(Refusal::NotAllowed);
+        }
         let frame = match present {
             // SAFETY: the source is the template's, which is immutable and outlives this space.
             Some(source) => self.reservation.take_copy(&unsafe { Frame::borrow(source) })?,
             None => self.reservation.take()?,
         };
         let number = frame.number();
-        let page = address / PAGE * PAGE;
         self.own_page(page, frame, Entry::owned_page(number, protection))?;
-        if let Some(region) = self.regions.find(page) {
-            region.touch(PageRange { start: page, end: page + PAGE });
-        }
+        self.touched.record(LikelyPage { address: page, written: access == Access::Write });
         Ok(number)
     }
 
     /// Enters a frame this address space owns from now on.
     fn own_page(&mut self, page: u64, frame: Frame, entry: Entry) -> Result<(), Refusal> {
-        self.set_leaf(page, entry)?;
+        let Self { tables, reservation, template, .. } = self;
+        tables.set_leaf(page, entry, reservation, template)?;
         let _owned_by_the_entry = frame.into_raw();
-        Ok(())
-    }
-
-    /// Writes the leaf entry of `page`, making private every table on the way.
-    fn set_leaf(&mut self, page: u64, entry: Entry) -> Result<(), Refusal> {
-        let mut frame = self.root_table();
-        for level in (2..=4).rev() {
-            // SAFETY: `frame` is the root or a table made private below; both are owned.
-            let table = unsafe { Table::at(frame) };
-            let slot = index(page, level);
-            let below = table.get(slot);
-            frame = match below.frame() {
-                Some(next) if !below.is_borrowed() => next,
-                borrowed => {
-                    let new = self.reservation.take()?;
-                    let number = new.number();
-                    let mut slots = Slots::NONE;
-                    if let Some(original) = borrowed {
-                        slots = self.template.slots(original);
-                        // SAFETY: the new frame is owned; the original is the template's, alive.
-                        unsafe { Table::at(number).copy_from(Table::at(original), slots) };
-                    }
-                    self.set_own(frame, slot, Entry::owned_table(number));
-                    self.tables.push((new, slots));
-                    number
-                }
-            };
-        }
-        self.set_own(frame, index(page, 1), entry);
         Ok(())
     }
 
@@ -409,105 +372,6 @@ impl AddressSpace {
         Ok(())
     }
 
-    /// Maps `len` bytes of zeroed memory, rounded up to pages; returns the address.
-    ///
-    /// # Errors
-    /// [`Refusal`] if the limit cannot cover it or the range is absurd.
-    pub fn map(&mut self, len: u64, protection: Protection) -> Result<u64, Refusal> {
-        let len = len.checked_next_multiple_of(PAGE).filter(|len| *len > 0);
-        let len = len.ok_or(Refusal::BadRange)?;
-        if len / PAGE > self.reservation.remaining() as u64 {
-            return Err(Refusal::OutOfMemory);
-        }
-        let start = self.mapped_end;
-        // A guard page keeps neighbours apart.
-        let end = start.checked_add(len).filter(|end| *end + PAGE <= USER_END);
-        let range = PageRange { start, end: end.ok_or(Refusal::OutOfMemory)? };
-        let region = Region::new(range, protection, Backing::Mapped);
-        self.regions.insert(region).map_err(|_| Refusal::TooManyRegions)?;
-        self.mapped_end = range.end + PAGE;
-        Ok(start)
-    }
-
-    /// Removes whole pages that [`Self::map`] made.
-    ///
-    /// # Errors
-    /// [`Refusal::BadRange`] if they are not such pages.
-    pub fn unmap(&mut self, address: u64, len: u64) -> Result<(), Refusal> {
-        let range = self.mapped_range(address, len)?;
-        self.regions.carve(range, None).map_err(|_| Refusal::TooManyRegions)?;
-        self.for_owned_leaves(range, |table, slot, entry| {
-            table.set(slot, Entry::EMPTY);
-            entry.frame()
-        });
-        Ok(())
-    }
-
-    /// Changes the protection of whole pages that [`Self::map`] made.
-    ///
-    /// # Errors
-    /// [`Refusal::BadRange`] if they are not such pages.
-    pub fn protect(&mut self, address: u64, len: u64, to: Protection) -> Result<(), Refusal> {
-        let range = self.mapped_range(address, len)?;
-        self.regions.carve(range, Some(to)).map_err(|_| Refusal::TooManyRegions)?;
-        self.for_owned_leaves(range, |table, slot, entry| {
-            table.set(slot, entry.with_protection(to));
-            None
-        });
-        Ok(())
-    }
-
-    fn mapped_range(&self, address: u64, len: u64) -> Result<PageRange, Refusal> {
-        let end = len.checked_next_multiple_of(PAGE).and_then(|len| address.checked_add(len));
-        let range = PageRange { start: address, end: end.ok_or(Refusal::BadRange)? };
-        let aligned = address.is_multiple_of(PAGE) && range.start < range.end;
-        if aligned && self.regions.covers_mapped(range) {
-            Ok(range)
-        } else {
-            Err(Refusal::BadRange)
-        }
-    }
-
-    /// Calls `change` for every leaf in `range` whose page this address space owns. A frame it
-    /// returns is no longer referred to and goes back to the reservation.
-    fn for_owned_leaves(
-        &mut self,
-        range: PageRange,
-        mut change: impl FnMut(&Table, usize, Entry) -> Option<FrameNumber>,
-    ) {
-        self.stale = true;
-        let mut page = range.start;
-        while page < range.end {
-            let Some(table) = self.leaf_table(page) else {
-                // No table: nothing in this block was touched.
-                page = (page + 1).next_multiple_of(PAGE << 9);
-                continue;
-            };
-            let slot = index(page, 1);
-            let entry = table.get(slot);
-            if entry.is_present()
-                && !entry.is_borrowed()
-                && let Some(frame) = change(table, slot, entry)
-            {
-                // SAFETY: the entry owned the frame (`own_page`), and `change` removed the entry.
-                self.reservation.put(unsafe { Frame::from_raw(frame) });
-            }
-            page += PAGE;
-        }
-    }
-
-    /// The owned level-1 table for `page`, if there is one.
-    fn leaf_table<'a>(&self, page: u64) -> Option<&'a Table> {
-        let mut frame = self.root_table();
-        for level in (2..=4).rev() {
-            // SAFETY: `frame` is the root or an owned table; both live as long as `self`.
-            let entry = unsafe { Table::at(frame) }.get(index(page, level));
-            frame = entry.frame().filter(|_| !entry.is_borrowed())?;
-        }
-        // SAFETY: as above; callers use the table while they hold `self`.
-        Some(unsafe { Table::at(frame) })
-    }
-
     /// Takes the first `len` bytes of the output window out of the address space.
     ///
     /// # Errors
@@ -523,32 +387,33 @@ impl AddressSpace {
         for page in 0..count {
             let address = self.output.start + page * PAGE;
             let number = self.page_for(address, Access::Write)?;
-            self.set_leaf(address, Entry::EMPTY)?;
+            let Self { tables, reservation, template, .. } = self;
+            tables.set_leaf(address, Entry::EMPTY, reservation, template)?;
             // SAFETY: the window is demand-zero, so the entry just removed owned the frame.
             pages.push(unsafe { Frame::from_raw(number) });
         }
         Ok(PageBuffer::from_pages(pages, len as usize))
     }
+
+    /// Page faults resolved.
+    #[must_use]
+    pub fn faults(&self) -> u64 {
+        self.touched.count
+    }
+
+    /// Ends the instance: gives back all its memory, tells its template what it touched, and hands
+    /// out the lists for the next.
+    #[must_use]
+    pub fn end(mut self) -> Lists {
+        self.tables.clear(&mut self.reservation);
+        self.template.learn(self.touched.first());
+        Lists { tables: self.tables.take_list(), regions: self.regions.take_list() }
+    }
 }
 
 impl Drop for AddressSpace {
     fn drop(&mut self) {
-        let regions = core::mem::replace(&mut self.regions, Regions::empty());
-        for region in regions.iter() {
-            self.for_owned_leaves(region.touched, |table, slot, entry| {
-                table.set(slot, Entry::EMPTY);
-                entry.frame()
-            });
-        }
-        // SAFETY: as in `set_kernel_entry`.
-        unsafe { Table::at(self.root_table()) }.set(KERNEL_SLOT, Entry::EMPTY);
-        for (table, slots) in self.tables.drain(..) {
-            // SAFETY: a table is zero where no entry was ever written, and those are cleared here.
-            unsafe {
-                Table::at(table.number()).clear(slots);
-                table.give_back_zeroed();
-            }
-        }
+        self.tables.clear(&mut self.reservation);
     }
 }
 
