@@ -60,9 +60,11 @@ impl Measures {
         let amd =
             if __cpuid(0x8000_0000).eax >= 0x8000_0008 { __cpuid(0x8000_0008).ebx } else { 0 };
         let has_capabilities = extended & 1 << 29 != 0;
-        // SAFETY: it is read only if the processor says that it has this register.
-        let capabilities =
-            if has_capabilities { unsafe { read_msr(MSR_ARCH_CAPABILITIES) } } else { 0 };
+        let capabilities = match has_capabilities {
+            // SAFETY: the processor says that it has this register.
+            true => unsafe { read_msr(MSR_ARCH_CAPABILITIES) },
+            false => 0,
+        };
         let ibrs_all = capabilities & CAPABILITY_IBRS_ALL != 0;
         let mut measures = 0;
         for (offered, measure) in [

@@ -1,4 +1,4 @@
-//! A network card as smoltcp wants to see it, with one filter in front.
+//! A network card as smoltcp wants to see it, with two filters in front.
 
 use alloc::boxed::Box;
 use alloc::vec;
@@ -7,12 +7,14 @@ use smoltcp::phy::{Device, DeviceCapabilities, Medium, RxToken, TxToken};
 use smoltcp::time::Instant;
 use smoltcp::wire::{EthernetFrame, EthernetProtocol, IpProtocol, Ipv4Packet, TcpPacket};
 
+use super::neighbours::Neighbours;
 use crate::device::nic::{Nic, Receiver, Sender};
 
 /// The card.
 pub struct Adapter {
     nic: Box<dyn Nic>,
     port: u16,
+    neighbours: Neighbours,
     /// Drop attempts to connect. smoltcp would answer them with a reset, and the client would give
     /// up; this way it tries again, and finds a connection free by then.
     pub refuse_connects: bool,
@@ -20,7 +22,7 @@ pub struct Adapter {
 
 impl Adapter {
     pub fn new(nic: Box<dyn Nic>, port: u16) -> Self {
-        Self { nic, port, refuse_connects: false }
+        Self { nic, port, neighbours: Neighbours::new(), refuse_connects: false }
     }
 
     pub fn flush(&mut self) {
@@ -57,10 +59,11 @@ impl Device for Adapter {
     type RxToken<'a> = Received<'a>;
     type TxToken<'a> = Sending<'a>;
 
-    fn receive(&mut self, _: Instant) -> Option<(Received<'_>, Sending<'_>)> {
+    fn receive(&mut self, now: Instant) -> Option<(Received<'_>, Sending<'_>)> {
         let (receiver, sender) = self.nic.split();
         while let Some(frame) = receiver.frame() {
-            if !(self.refuse_connects && is_connect(frame, self.port)) {
+            let refused = self.refuse_connects && is_connect(frame, self.port);
+            if !refused && self.neighbours.admits(frame, now) {
                 return Some((Received(receiver), Sending(sender)));
             }
             receiver.release();

@@ -12,8 +12,8 @@ use smoltcp::socket::tcp::{self, State};
 
 use crate::api::{self, Load, Node, Now, Pending, Readiness, Reject, Reply};
 use crate::config::{
-    HEAP_RESERVE_LEN, IDLE_TIMEOUT_MS, LISTENING_MIN, PROGRESS_TIMEOUT_MS, RECEIVE_BUFFER_LEN,
-    REQUEST_TIMEOUT_MS, SEND_BUFFER_LEN,
+    HALF_OPEN_MIN, HEAP_RESERVE_LEN, IDLE_TIMEOUT_MS, LISTENING_MIN, PROGRESS_TIMEOUT_MS,
+    RECEIVE_BUFFER_LEN, REQUEST_TIMEOUT_MS, SEND_BUFFER_LEN,
 };
 use crate::dispatch::{Dispatcher, QueueFull, Ticket};
 use crate::http::connection::{Accept, Connection, Phase, Step};
@@ -27,6 +27,8 @@ const NS_PER_MS: u64 = 1_000_000;
 const CHECK_INTERVAL_NS: u64 = 1_000 * NS_PER_MS;
 /// How often while there is no room for more of them.
 const CROWDED_INTERVAL_NS: u64 = 100 * NS_PER_MS;
+/// A connection idle for less does not make room for others: its first request may be on the way.
+const IDLE_SPARED_NS: u64 = 1_000 * NS_PER_MS;
 
 /// All connections, and the node they talk to.
 pub struct Connections<'a> {
@@ -48,8 +50,12 @@ struct Slot {
     /// Counts requests, so that the completion of one cannot answer another.
     generation: u32,
     pending: Option<Pending>,
-    /// When bytes last moved.
+    /// When bytes last moved, into the socket, out of it, or to the client.
     progress_ns: u64,
+    /// Bytes in the socket that the client had not acknowledged at the last look.
+    unacknowledged: usize,
+    /// The client has closed a connection that we closed first; only its socket is left.
+    parted: bool,
     /// When the current request began.
     request_ns: u64,
 }
@@ -100,21 +106,67 @@ impl<'a> Connections<'a> {
         (self.open > 0).then_some(self.next_check_ns)
     }
 
-    /// Turns listening sockets that became connections into open slots, and makes new ones listen.
+    /// Turns listening sockets that became connections into open slots, frees those of connections
+    /// that both sides have closed, and makes new ones listen. To be called before anything is
+    /// received.
     pub fn keep_listening(&mut self, sockets: &mut SocketSet<'static>, now_ns: u64) {
         for (index, slot) in self.slots.iter_mut().enumerate() {
-            if slot.state == SlotState::Listening
-                && sockets.get::<tcp::Socket>(slot.socket).state() != State::Listen
-            {
-                slot.state = SlotState::Open;
-                // What the slot did before does not count against its new connection.
-                slot.progress_ns = now_ns;
-                self.listening -= 1;
-                self.open += 1;
-                trace::record(Event::Open, index as u64);
+            let listens = sockets.get::<tcp::Socket>(slot.socket).state() == State::Listen;
+            match slot.state {
+                SlotState::Listening if !listens => {
+                    slot.state = SlotState::Open;
+                    // What the slot did before does not count against its new connection.
+                    slot.progress_ns = now_ns;
+                    self.listening -= 1;
+                    self.open += 1;
+                    trace::record(Event::Open, index as u64);
+                }
+                // smoltcp listens again when a half-open connection is reset.
+                SlotState::Open if listens => {
+                    slot.state = SlotState::Listening;
+                    self.listening += 1;
+                    self.open -= 1;
+                    trace::record(Event::Close, index as u64);
+                }
+                _ => {}
+            }
+            if slot.parted {
+                sockets.remove(slot.socket);
+                slot.socket = sockets.add(new_socket());
+                slot.reset();
+                self.open -= 1;
+                trace::record(Event::Close, index as u64);
             }
         }
-        while self.listening < LISTENING_MIN && self.listen_on_one(sockets) {}
+        while self.listening < LISTENING_MIN
+            && (self.listen_on_one(sockets) || self.give_up_half_open(sockets))
+        {}
+        if self.listening < LISTENING_MIN {
+            // It got crowded since the last check: the next one, which makes room, comes sooner.
+            self.next_check_ns = self.next_check_ns.min(now_ns + CROWDED_INTERVAL_NS);
+        }
+    }
+
+    /// With every slot taken, frees the one that has been half-open longest. Who floods the node
+    /// with connects never completes one; who means it needs a slot for one round trip, and gets it
+    /// as long as there are fewer connects in that time than slots.
+    fn give_up_half_open(&mut self, sockets: &mut SocketSet<'static>) -> bool {
+        let half_open = |(_, slot): &(usize, &Slot)| {
+            slot.state == SlotState::Open
+                && sockets.get::<tcp::Socket>(slot.socket).state() == State::SynReceived
+        };
+        let candidates = || self.slots.iter().enumerate().filter(half_open);
+        if candidates().count() < HALF_OPEN_MIN {
+            return false;
+        }
+        let oldest = candidates().min_by_key(|(_, slot)| slot.progress_ns);
+        let Some((index, _)) = oldest else { return false };
+        let slot = &mut self.slots[index];
+        sockets.get_mut::<tcp::Socket>(slot.socket).abort();
+        slot.reset();
+        self.open -= 1;
+        trace::record(Event::Close, index as u64);
+        true
     }
 
     fn listen_on_one(&mut self, sockets: &mut SocketSet<'static>) -> bool {
@@ -161,7 +213,7 @@ impl<'a> Connections<'a> {
             }
         }
         if check {
-            self.make_room(sockets);
+            self.make_room(sockets, now.monotonic_ns);
             let crowded = self.listening < LISTENING_MIN;
             let interval_ns = if crowded { CROWDED_INTERVAL_NS } else { CHECK_INTERVAL_NS };
             self.next_check_ns = now.monotonic_ns + interval_ns;
@@ -170,15 +222,18 @@ impl<'a> Connections<'a> {
 
     /// With every slot taken, gives up the connections that have been idle longest, so that clients
     /// which only hold connections do not keep others out.
-    fn make_room(&mut self, sockets: &mut SocketSet<'static>) {
+    fn make_room(&mut self, sockets: &mut SocketSet<'static>, now_ns: u64) {
         if self.slots.len() < self.slots_max {
             return;
         }
         for _ in self.listening..LISTENING_MIN {
             let is_idle = |slot: &&mut Slot| {
+                let socket = sockets.get::<tcp::Socket>(slot.socket);
                 slot.state == SlotState::Open
                     && slot.connection.phase() == Phase::Idle
-                    && sockets.get::<tcp::Socket>(slot.socket).is_open()
+                    && slot.progress_ns + IDLE_SPARED_NS <= now_ns
+                    && socket.is_open()
+                    && socket.send_queue() == 0
             };
             let oldest = self.slots.iter_mut().filter(is_idle).min_by_key(|slot| slot.progress_ns);
             let Some(slot) = oldest else { return };
@@ -188,11 +243,16 @@ impl<'a> Connections<'a> {
 
     /// Moves bytes and answers requests on one connection until nothing moves any more.
     fn serve(&mut self, index: usize, sockets: &mut SocketSet<'static>, now: Now) {
-        let socket = sockets.get_mut::<tcp::Socket>(self.slots[index].socket);
+        let slot = &mut self.slots[index];
+        let socket = sockets.get_mut::<tcp::Socket>(slot.socket);
+        if slot.unacknowledged != socket.send_queue() {
+            slot.progress_ns = now.monotonic_ns;
+        }
         loop {
             let slot = &mut self.slots[index];
             let sent = slot.send(socket);
-            let received = match slot.connection.phase() {
+            let phase = slot.connection.phase();
+            let received = match phase {
                 Phase::Idle | Phase::Receiving | Phase::Closing => {
                     let (node, random) = (&self.node, &mut self.random);
                     slot.receive(socket, &mut |method, path, headers| {
@@ -202,7 +262,8 @@ impl<'a> Connections<'a> {
                 }
                 Phase::Answering | Phase::Sending => None,
             };
-            if sent || received.is_some() {
+            // What comes after the last answer is dropped, and keeps nothing alive.
+            if sent || received.is_some() && phase != Phase::Closing {
                 slot.progress_ns = now.monotonic_ns;
             }
             match received {
@@ -220,6 +281,7 @@ impl<'a> Connections<'a> {
                 None => break,
             }
         }
+        self.slots[index].unacknowledged = socket.send_queue();
     }
 
     fn answer(&mut self, index: usize, request: Request, now: Now) {
@@ -252,23 +314,27 @@ impl<'a> Connections<'a> {
         let socket = sockets.get_mut::<tcp::Socket>(slot.socket);
         let still_ms = now.monotonic_ns.saturating_sub(slot.progress_ns) / NS_PER_MS;
         let request_ms = now.monotonic_ns.saturating_sub(slot.request_ns) / NS_PER_MS;
+        let established = matches!(socket.state(), State::Established | State::CloseWait);
+        let all_sent = socket.send_queue() == 0;
         match slot.connection.phase() {
             // The action has its own deadline.
             Phase::Answering => {}
-            Phase::Idle if still_ms >= IDLE_TIMEOUT_MS => socket.close(),
             Phase::Receiving
                 if still_ms >= PROGRESS_TIMEOUT_MS || request_ms >= REQUEST_TIMEOUT_MS =>
             {
                 let id = self.random.id();
                 slot.connection.respond(api::malformed(http::Reject::TooSlow, id));
+                slot.send(socket);
                 slot.progress_ns = now.monotonic_ns;
             }
-            Phase::Sending | Phase::Closing if still_ms >= IDLE_TIMEOUT_MS => socket.abort(),
+            // Only the handshake at the beginning or the end is missing.
+            _ if !established && all_sent && still_ms >= PROGRESS_TIMEOUT_MS => socket.abort(),
+            Phase::Idle if established && all_sent && still_ms >= IDLE_TIMEOUT_MS => {
+                socket.close();
+                slot.progress_ns = now.monotonic_ns;
+            }
+            _ if still_ms >= IDLE_TIMEOUT_MS => socket.abort(),
             _ => {}
-        }
-        let lingering = !matches!(socket.state(), State::Established | State::CloseWait);
-        if lingering && still_ms >= PROGRESS_TIMEOUT_MS {
-            socket.abort();
         }
     }
 
@@ -288,12 +354,9 @@ impl<'a> Connections<'a> {
         }
         // smoltcp waits out ten seconds on a connection we closed first. What that protects from, a
         // late segment, finds no connection here and is reset; a socket and its buffers for each
-        // such client would let a few hundred of them keep everybody else out.
-        if socket.state() == State::TimeWait {
-            sockets.remove(slot.socket);
-            slot.socket = sockets.add(new_socket());
-        }
-        let socket = sockets.get::<tcp::Socket>(slot.socket);
+        // such client would let a few hundred of them keep everybody else out. It goes before the
+        // next poll receives anything: the acknowledgement of the client's end leaves in this one.
+        slot.parted = socket.state() == State::TimeWait;
         if socket.state() == State::Closed {
             slot.reset();
             self.open -= 1;
@@ -330,6 +393,8 @@ impl Slot {
             generation: 0,
             pending: None,
             progress_ns: 0,
+            unacknowledged: 0,
+            parted: false,
             request_ns: 0,
         }
     }
@@ -340,6 +405,8 @@ impl Slot {
         self.connection = Connection::new();
         self.generation = self.generation.wrapping_add(1);
         self.pending = None;
+        self.unacknowledged = 0;
+        self.parted = false;
     }
 
     /// Moves output into the socket. Returns whether anything moved.
@@ -380,7 +447,7 @@ fn new_socket() -> tcp::Socket<'static> {
     let mut socket = tcp::Socket::new(buffer(RECEIVE_BUFFER_LEN), buffer(SEND_BUFFER_LEN));
     // An answer leaves when it is complete; there is nothing to wait for.
     socket.set_nagle_enabled(false);
-    let timeout = smoltcp::time::Duration::from_millis(IDLE_TIMEOUT_MS);
-    socket.set_timeout(Some(timeout));
+    // No time-out of smoltcp's: it would end connections on which the client has nothing to say
+    // while its invocation runs. `check_time` tells them apart.
     socket
 }

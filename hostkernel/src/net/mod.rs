@@ -12,6 +12,7 @@
 mod adapter;
 mod address;
 mod connections;
+mod neighbours;
 
 use alloc::boxed::Box;
 use alloc::vec;
@@ -130,3 +131,6 @@ impl<'a> Service<'a> {
 fn instant(ns: u64) -> Instant {
     Instant::from_micros(i64::try_from(ns / 1000).unwrap_or(i64::MAX))
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,13 @@
+//! The service as its clients see it: frames in, frames out, over a fake card in virtual time.
+//!
+//! `lab` has all that a test needs: connect, send, wait for an answer, let time pass, inject a
+//! fault into a frame by its number, and check at the end that nothing is left over.
+
+mod exchange;
+mod faults;
+mod hostile;
+mod lab;
+mod leaving;
+mod peer;
+mod time;
+mod wire;

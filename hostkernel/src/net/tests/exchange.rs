@@ -1,0 +1,72 @@
+//! What goes well: every way to use a connection.
+
+use alloc::vec::Vec;
+
+use super::lab::{Lab, PING, ROOM, invoke, pattern};
+use crate::config::{INPUT_LEN_MAX, LISTENING_MIN};
+
+#[test]
+fn one_connection_carries_many_requests() {
+    let mut lab = Lab::new();
+    let client = lab.connect();
+    for len in [0, 1, 1000, 1024, 1025, 1460, 5000, 3] {
+        lab.echo(client, &pattern(len));
+    }
+    assert_eq!(lab.sockets(), (LISTENING_MIN, 1));
+    assert_eq!(lab.worker.begun, 8);
+    lab.settle();
+}
+
+#[test]
+fn what_is_pipelined_is_answered_in_order() {
+    let mut lab = Lab::new();
+    let client = lab.connect();
+    for number in 0..50_u8 {
+        lab.send(client, &invoke(&[number; 700]));
+        lab.send(client, PING);
+    }
+    for number in 0..50_u8 {
+        lab.is_echoed(client, &[number; 700]);
+        assert_eq!(lab.answer(client).body, b"pong");
+    }
+    lab.settle();
+}
+
+#[test]
+fn a_body_as_long_as_bodies_may_be_goes_in_and_out() {
+    let mut lab = Lab::new();
+    let client = lab.connect();
+    lab.echo(client, &pattern(INPUT_LEN_MAX));
+    lab.send(client, &invoke(&pattern(INPUT_LEN_MAX + 1)));
+    let answer = lab.answer(client);
+    assert_eq!((answer.status, answer.last), (413, true));
+    lab.settle();
+}
+
+#[test]
+fn more_connections_one_after_the_other_than_there_are_sockets() {
+    let mut lab = Lab::new();
+    for number in 0..100 {
+        let client = lab.connect();
+        lab.echo(client, &pattern(number));
+        lab.peer.close(client);
+    }
+    lab.settle();
+}
+
+#[test]
+fn as_many_connections_at_a_time_as_there_is_room() {
+    let mut lab = Lab::new();
+    lab.worker.run_ns = 50_000;
+    let clients: Vec<_> = (0..ROOM).map(|_| lab.connect()).collect();
+    for round in 0..5 {
+        for (number, client) in clients.iter().enumerate() {
+            lab.send(*client, &invoke(&pattern(100 * number + round)));
+        }
+        for (number, client) in clients.iter().enumerate() {
+            lab.is_echoed(*client, &pattern(100 * number + round));
+        }
+    }
+    assert_eq!(lab.sockets(), (LISTENING_MIN, ROOM));
+    lab.settle();
+}

@@ -1,0 +1,356 @@
+//! A node and its clients on one wire, in virtual time.
+//!
+//! The node is the real service with the real API and dispatcher behind it; the worker is a
+//! stand-in that gives every input back. The node is called when its loop on core 0 would call it:
+//! a frame or a completion waits, or the time has come that it named. So a wake-up that it forgets
+//! to ask for stops the lab.
+
+extern crate std;
+
+use alloc::boxed::Box;
+use alloc::format;
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec;
+use alloc::vec::Vec;
+use std::eprintln;
+
+use smoltcp::socket::AnySocket;
+use smoltcp::socket::tcp::{self, State};
+use smoltcp::wire::{EthernetFrame, PrettyPrinter};
+
+use super::super::Service;
+use super::peer::{Answer, Client, NODE_IP, PORT, PREFIX_LEN, Peer};
+use super::wire::{Card, Line};
+use crate::api::{ApiConfig, Load, Node, Now, Readiness};
+use crate::config::{IDLE_TIMEOUT_MS, LISTENING_MIN, REQUEST_TIMEOUT_MS};
+use crate::dispatch::{Completion, Dispatcher, End, Invocation, Limits, Log, Timing};
+use crate::image::LoadPlan;
+use crate::memory::{PageBuffer, Template, install_for_test};
+use crate::random::Random;
+use crate::registry::{Action, Digest, Name, Namespace, Registry, Share, Version};
+use crate::settings::{Address, Settings};
+
+pub const NS_PER_MS: u64 = 1_000_000;
+/// Connections of the node that may be open while as many sockets listen as should.
+pub const ROOM: usize = 8;
+/// One more invocation than this is refused: these wait while one runs.
+pub const QUEUE_LEN: usize = 32;
+/// How long one turn of the node's loop takes.
+const TURN_NS: u64 = 1_000;
+/// What does not happen in so much virtual time does not happen.
+const PATIENCE_NS: u64 = 300_000 * NS_PER_MS;
+/// Turns until a lab that goes round in circles is stopped.
+const TURNS_MAX: usize = 1_000_000;
+/// After so long every connection that is not used is gone: whatever time-outs come in a row.
+const SETTLED_NS: u64 = 2 * (REQUEST_TIMEOUT_MS + IDLE_TIMEOUT_MS) * NS_PER_MS;
+/// The core of the stand-in for a worker.
+const WORKER: usize = 1;
+const FRONT: usize = 0;
+
+/// See the head of this file.
+pub struct Lab {
+    pub now_ns: u64,
+    pub to_node: Line,
+    pub to_peer: Line,
+    pub peer: Peer,
+    pub worker: Worker,
+    pub service: Service<'static>,
+    /// How often the node was called.
+    pub polls: usize,
+    dispatcher: &'static Dispatcher,
+    node_next_ns: Option<u64>,
+    /// When something is to be done next.
+    next_ns: u64,
+    /// What a report of failure is about.
+    case: String,
+}
+
+/// Gives every input back as output.
+#[derive(Default)]
+pub struct Worker {
+    /// How long an invocation takes.
+    pub run_ns: u64,
+    /// Nothing that runs ends.
+    pub holds: bool,
+    /// Invocations it began.
+    pub begun: usize,
+    running: Option<(u64, Box<Invocation>)>,
+}
+
+impl Lab {
+    pub fn new() -> Self {
+        Self::with_case(String::new())
+    }
+
+    /// A lab that says which case of many it is when its test fails.
+    pub fn with_case(case: String) -> Self {
+        Self::with_seed(1, case)
+    }
+
+    /// One whose clients and their line take other chances.
+    pub fn with_seed(seed: u32, case: String) -> Self {
+        install_for_test();
+        let now_ns = 1_000 * NS_PER_MS;
+        let (to_node, to_peer) = (Line::default(), Line::default());
+        let dispatcher = Dispatcher::new(&[WORKER], FRONT, QUEUE_LEN, |_| {});
+        // As in the kernel, where it is for ever, too.
+        let dispatcher: &'static Dispatcher = Box::leak(Box::new(dispatcher));
+        let address = Address::Static { address: NODE_IP, prefix_len: PREFIX_LEN, gateway: None };
+        let settings = Settings { address, port: PORT, ..Settings::default() };
+        let service = Service::new(
+            Box::new(Card::new(&to_node, &to_peer)),
+            &settings,
+            LISTENING_MIN + ROOM,
+            node(),
+            dispatcher,
+            Random::from_seed([7; 32]),
+            now_ns,
+        );
+        let peer = Peer::new(&to_peer, &to_node, seed, now_ns);
+        Self {
+            now_ns,
+            to_node,
+            to_peer,
+            peer,
+            worker: Worker::default(),
+            service,
+            polls: 0,
+            dispatcher,
+            // A node begins with a turn of its loop.
+            node_next_ns: Some(now_ns),
+            next_ns: now_ns,
+            case,
+        }
+    }
+
+    pub fn connect(&mut self) -> Client {
+        self.peer.connect()
+    }
+
+    pub fn send(&mut self, client: Client, bytes: &[u8]) {
+        self.peer.send(client, bytes);
+    }
+
+    /// Waits for the next answer.
+    pub fn answer(&mut self, client: Client) -> Answer {
+        self.until("an answer", |lab| lab.peer.take_answer(client))
+    }
+
+    /// Invokes, and checks that the right answer comes.
+    pub fn echo(&mut self, client: Client, body: &[u8]) {
+        self.send(client, &invoke(body));
+        self.is_echoed(client, body);
+    }
+
+    /// Checks that the next answer is the one to this body.
+    pub fn is_echoed(&mut self, client: Client, body: &[u8]) {
+        let answer = self.answer(client);
+        assert_eq!(answer.status, 200);
+        assert!(answer.body == body, "{} bytes, not the {} sent", answer.body.len(), body.len());
+    }
+
+    /// Waits until a connection is in a state.
+    pub fn until_state(&mut self, client: Client, state: State) {
+        let what = format!("{state:?}");
+        self.until(&what, |lab| (lab.peer.state(client) == state).then_some(()));
+    }
+
+    /// Lets time pass until something is the case.
+    pub fn until<R>(&mut self, what: &str, mut found: impl FnMut(&mut Self) -> Option<R>) -> R {
+        let end_ns = self.now_ns + PATIENCE_NS;
+        // The test may have done something since.
+        self.next_ns = self.now_ns;
+        for _ in 0..TURNS_MAX {
+            if let Some(result) = found(self) {
+                return result;
+            }
+            assert!(self.now_ns < end_ns, "{what} has not come");
+            self.turn(end_ns);
+        }
+        panic!("{what} has not come after {TURNS_MAX} turns");
+    }
+
+    /// Lets time pass.
+    pub fn pass_ms(&mut self, duration_ms: u64) {
+        let end_ns = self.now_ns + duration_ms * NS_PER_MS;
+        self.next_ns = self.now_ns;
+        for _ in 0..TURNS_MAX {
+            if self.now_ns >= end_ns {
+                return;
+            }
+            self.turn(end_ns);
+        }
+        panic!("{TURNS_MAX} turns were not enough for {duration_ms} ms");
+    }
+
+    /// Closes all clients, and checks that the node comes to rest and is as it was at first.
+    pub fn settle(&mut self) {
+        self.worker.holds = false;
+        self.to_node.borrow_mut().mend();
+        self.to_peer.borrow_mut().mend();
+        self.peer.close_all();
+        self.pass_ms(SETTLED_NS / NS_PER_MS);
+        assert_eq!(self.dispatcher.outstanding(), 0);
+        assert_eq!(self.sockets().1, 0, "connections");
+        let client = self.connect();
+        self.until_state(client, State::Established);
+        assert_eq!(self.sockets(), (LISTENING_MIN, 1), "sockets that listen, and connections");
+        self.peer.close(client);
+        self.pass_ms(SETTLED_NS / NS_PER_MS);
+        let polls = self.polls;
+        self.pass_ms(SETTLED_NS / NS_PER_MS);
+        assert_eq!(self.polls, polls, "a node without connections sleeps");
+    }
+
+    /// The node's sockets that listen, and those that are a connection or what is left of one.
+    pub fn sockets(&self) -> (usize, usize) {
+        let sockets = self.service.sockets.iter();
+        let states: Vec<_> = sockets
+            .filter_map(|(_, socket)| tcp::Socket::downcast(socket).map(tcp::Socket::state))
+            .collect();
+        let listening = states.iter().filter(|state| **state == State::Listen).count();
+        let closed = states.iter().filter(|state| **state == State::Closed).count();
+        (listening, states.len() - listening - closed)
+    }
+
+    /// Milliseconds since an earlier moment.
+    pub fn since_ms(&self, earlier_ns: u64) -> u64 {
+        (self.now_ns - earlier_ns) / NS_PER_MS
+    }
+
+    /// Moves on to the next moment at which something is due, not beyond `end_ns`, and does it.
+    fn turn(&mut self, end_ns: u64) {
+        let now_ns = self.next_ns.max(self.now_ns + TURN_NS).min(end_ns);
+        self.now_ns = now_ns;
+        self.to_node.borrow_mut().deliver(now_ns);
+        self.to_peer.borrow_mut().deliver(now_ns);
+        if self.node_is_awake() || self.node_next_ns.is_some_and(|next_ns| next_ns <= now_ns) {
+            let wall_ms = 0;
+            self.node_next_ns = self.service.poll(Now { monotonic_ns: now_ns, wall_ms });
+            self.polls += 1;
+        }
+        self.worker.step(self.dispatcher, now_ns);
+        let peer_next_ns = self.peer.poll(now_ns);
+        let awake = self.node_is_awake() || self.to_peer.borrow().has_arrived();
+        let next_ns = [
+            awake.then_some(now_ns),
+            self.node_next_ns,
+            peer_next_ns,
+            self.worker.next_ns(),
+            self.to_node.borrow().next_ns(),
+            self.to_peer.borrow().next_ns(),
+        ];
+        self.next_ns = next_ns.into_iter().flatten().min().unwrap_or(u64::MAX);
+    }
+
+    /// Whether the loop of core 0 would not sleep.
+    fn node_is_awake(&mut self) -> bool {
+        let mut sleeps = false;
+        self.dispatcher.sleep_front(|| {
+            sleeps = self.service.arm();
+            self.service.disarm();
+        });
+        !sleeps
+    }
+}
+
+/// A test that fails shows its case and the last frames.
+impl Drop for Lab {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            return;
+        }
+        eprintln!("case: {}, at {} ns", self.case, self.now_ns);
+        let mut frames: Vec<_> = Vec::new();
+        for (arrow, line) in [("->", &self.to_node), ("<-", &self.to_peer)] {
+            let history = line.borrow().history.clone();
+            frames.extend(history.into_iter().map(|(at_ns, frame)| (at_ns, arrow, frame)));
+        }
+        frames.sort_by_key(|(at_ns, _, _)| *at_ns);
+        for (at_ns, arrow, frame) in frames {
+            let text = PrettyPrinter::<EthernetFrame<&[u8]>>::new("", &frame);
+            eprintln!("{at_ns:>15} node {arrow} {text}");
+        }
+    }
+}
+
+impl Worker {
+    fn step(&mut self, dispatcher: &Dispatcher, now_ns: u64) {
+        loop {
+            if self.running.is_none() {
+                let Some(invocation) = dispatcher.take(WORKER) else { return };
+                self.begun += 1;
+                self.running = Some((now_ns + self.run_ns, invocation));
+            }
+            let ended = |(end_ns, _): &mut (u64, _)| !self.holds && *end_ns <= now_ns;
+            let Some((_, invocation)) = self.running.take_if(ended) else { return };
+            dispatcher.complete(WORKER, Box::new(echo(*invocation)));
+        }
+    }
+
+    fn next_ns(&self) -> Option<u64> {
+        let (end_ns, _) = self.running.as_ref()?;
+        (!self.holds).then_some(*end_ns)
+    }
+}
+
+fn echo(invocation: Invocation) -> Completion {
+    Completion {
+        id: invocation.id,
+        ticket: invocation.ticket,
+        end: End::Exit(0),
+        output: invocation.input,
+        log: Log::default(),
+        timing: Timing::default(),
+        core: WORKER as u32,
+        frames: 0,
+    }
+}
+
+/// A node on which `echo` is deployed.
+fn node() -> Node {
+    let plan = LoadPlan { entry: 0, segments: vec![] };
+    let template = Template::build(&plan, PageBuffer::new()).expect("frames are left");
+    let mut registry = Registry::new(Share::UNBOUNDED);
+    let action = Action {
+        namespace: Namespace::new("guest"),
+        name: Name::new("echo").expect("a good name"),
+        version: Version::FIRST,
+        digest: Digest([0; 32]),
+        kind: "native:1".into(),
+        limits: Limits { timeout_ms: 1000, memory_mb: 1, logs_mb: 0 },
+        annotations: Arc::default(),
+        parameters: Arc::default(),
+        publish: false,
+        updated_ms: 0,
+        template: Arc::new(template),
+    };
+    registry.insert(Arc::new(action)).expect("there is room");
+    let config = ApiConfig::development(1);
+    Node { registry, config, readiness: Readiness::Booting, load: Load::default() }
+}
+
+/// A request to `echo`.
+pub fn invoke(body: &[u8]) -> Vec<u8> {
+    invoke_with("", body)
+}
+
+/// The same with further header fields.
+pub fn invoke_with(fields: &str, body: &[u8]) -> Vec<u8> {
+    let len = body.len();
+    let head = format!(
+        "POST /function/echo HTTP/1.1\r\nHost: node\r\n{fields}Content-Length: {len}\r\n\r\n"
+    );
+    [head.as_bytes(), body].concat()
+}
+
+/// A request that the node answers itself.
+pub const PING: &[u8] = b"GET /ping HTTP/1.1\r\nHost: node\r\n\r\n";
+
+/// A body of which no two parts are the same.
+pub fn pattern(len: usize) -> Vec<u8> {
+    (0..len / 8 + 1).flat_map(|word| format!("{word:07}\n").into_bytes()).take(len).collect()
+}
+/// The same, as the last on its connection.
+pub const LAST_PING: &[u8] = b"GET /ping HTTP/1.1\r\nHost: node\r\nConnection: close\r\n\r\n";

@@ -1,0 +1,168 @@
+//! Clients that leave before they have their answer, and a node that does.
+
+use alloc::vec::Vec;
+
+use smoltcp::socket::tcp::State;
+
+use super::lab::{LAST_PING, Lab, PING, QUEUE_LEN, ROOM, invoke};
+use super::peer::Peer;
+use crate::config::LISTENING_MIN;
+
+/// A client that is reset while its invocation runs, on a lab that holds what runs.
+fn abandoned(body: &[u8]) -> Lab {
+    let mut lab = Lab::new();
+    lab.worker.holds = true;
+    let client = lab.connect();
+    lab.send(client, &invoke(body));
+    lab.until("its start", |lab| (lab.worker.begun == 1).then_some(()));
+    lab.peer.reset(client);
+    lab.pass_ms(10);
+    assert_eq!(lab.sockets(), (LISTENING_MIN, 0), "its connection is free at once");
+    lab
+}
+
+#[test]
+fn the_answer_to_a_client_that_left_goes_to_nobody() {
+    let mut lab = abandoned(b"secret");
+    // So many that each socket is used again, that of the abandoned request among them.
+    let clients: Vec<_> = (0..LISTENING_MIN).map(|_| lab.connect()).collect();
+    for client in &clients {
+        lab.send(*client, PING);
+        assert_eq!(lab.answer(*client).body, b"pong");
+    }
+    lab.worker.holds = false;
+    lab.pass_ms(10);
+    for client in &clients {
+        assert!(lab.peer.unread(*client).is_empty());
+        lab.echo(*client, b"mine");
+    }
+    lab.settle();
+}
+
+#[test]
+fn the_answer_to_a_client_that_left_is_not_that_to_the_next_request_in_its_place() {
+    let mut lab = abandoned(b"secret");
+    let clients: Vec<_> = (0..LISTENING_MIN).map(|_| lab.connect()).collect();
+    for client in &clients {
+        lab.send(*client, &invoke(b"mine"));
+    }
+    lab.pass_ms(10);
+    lab.worker.holds = false;
+    for client in &clients {
+        lab.is_echoed(*client, b"mine");
+    }
+    assert_eq!(lab.worker.begun, 1 + clients.len());
+    lab.settle();
+}
+
+#[test]
+fn the_same_port_can_connect_again_at_once() {
+    for leave in [Peer::close, Peer::reset] {
+        let mut lab = Lab::new();
+        let client = lab.connect();
+        lab.send(client, LAST_PING);
+        assert!(lab.answer(client).last);
+        let port = lab.peer.port(client).expect("a connection has a port");
+        leave(&mut lab.peer, client);
+        lab.pass_ms(10);
+        // A client that was closed by the node need not wait out anything.
+        let again = lab.peer.connect_from(port);
+        let start_ns = lab.now_ns;
+        lab.echo(again, b"again");
+        assert!(lab.since_ms(start_ns) < 1_000, "{} ms", lab.since_ms(start_ns));
+        lab.settle();
+    }
+}
+
+#[test]
+fn a_client_that_closes_after_the_node_is_acknowledged() {
+    let mut lab = Lab::new();
+    let client = lab.connect();
+    lab.send(client, LAST_PING);
+    assert!(lab.answer(client).last);
+    lab.until_state(client, State::CloseWait);
+    lab.peer.close(client);
+    lab.pass_ms(1);
+    assert_eq!(lab.peer.state(client), State::Closed, "nothing had to be sent again");
+    lab.settle();
+}
+
+#[test]
+fn connections_that_the_node_closed_do_not_keep_others_out() {
+    let mut lab = Lab::new();
+    let start_ns = lab.now_ns;
+    for _ in 0..4 * (LISTENING_MIN + ROOM) {
+        let client = lab.connect();
+        lab.send(client, LAST_PING);
+        assert!(lab.answer(client).last);
+        lab.peer.close(client);
+    }
+    assert!(lab.since_ms(start_ns) < 5_000, "{} ms", lab.since_ms(start_ns));
+    lab.settle();
+}
+
+#[test]
+fn a_client_that_closes_its_side_first_still_gets_its_answer() {
+    let mut lab = Lab::new();
+    lab.worker.run_ns = 5_000_000;
+    let client = lab.connect();
+    lab.send(client, &invoke(b"last words"));
+    lab.peer.close(client);
+    lab.is_echoed(client, b"last words");
+    lab.until_state(client, State::TimeWait);
+    lab.settle();
+}
+
+#[test]
+fn a_client_that_closes_within_a_request_is_closed() {
+    let mut lab = Lab::new();
+    let client = lab.connect();
+    let request = invoke(b"never complete");
+    lab.send(client, &request[..request.len() - 1]);
+    lab.peer.close(client);
+    lab.pass_ms(100);
+    assert_eq!(lab.sockets(), (LISTENING_MIN, 0));
+    assert_eq!(lab.worker.begun, 0);
+    lab.settle();
+}
+
+#[test]
+fn more_invocations_than_the_queue_holds_are_refused_and_the_rest_runs() {
+    let mut lab = Lab::new();
+    lab.worker.holds = true;
+    // One connection has one request under way, so those who left make the queue full.
+    for _ in 0..=QUEUE_LEN {
+        let client = lab.connect();
+        lab.send(client, &invoke(b"left behind"));
+        lab.pass_ms(10);
+        lab.peer.reset(client);
+        lab.pass_ms(10);
+    }
+    let client = lab.connect();
+    lab.send(client, &invoke(b"one too many"));
+    let answer = lab.answer(client);
+    assert_eq!((answer.status, answer.last), (503, false));
+    lab.worker.holds = false;
+    lab.echo(client, b"now");
+    assert_eq!(lab.worker.begun, QUEUE_LEN + 2);
+    lab.settle();
+}
+
+#[test]
+fn a_node_that_drains_answers_what_it_was_asked_and_closes() {
+    let mut lab = Lab::new();
+    lab.worker.holds = true;
+    let (busy, idle) = (lab.connect(), lab.connect());
+    lab.send(busy, &invoke(b"under way"));
+    lab.until_state(idle, State::Established);
+    lab.pass_ms(10);
+    lab.service.drain();
+    assert!(!lab.service.is_drained() && !lab.service.is_ready());
+    lab.send(idle, PING);
+    assert!(lab.answer(idle).last);
+    lab.worker.holds = false;
+    let answer = lab.answer(busy);
+    assert_eq!((answer.status, &answer.body[..], answer.last), (200, &b"under way"[..], true));
+    lab.until("a drained node", |lab| lab.service.is_drained().then_some(()));
+    lab.settle();
+}
