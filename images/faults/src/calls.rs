@@ -8,15 +8,10 @@ use crate::Misbehave;
 
 /// No call has this number.
 const UNKNOWN_CALL: u64 = 0xFFFF;
-/// An address no action has.
-const KERNEL: u64 = 0xFFFF_FFFF_8000_0000;
 
 pub const KINDS: &[(&str, Misbehave)] = &[
     ("call", |input| make(input.number, input.arguments)),
     ("unknown-call", |_| make(UNKNOWN_CALL, [0; 3])),
-    ("log-kernel", |_| make(Call::Log as u64, [KERNEL, 8, 1])),
-    ("write-kernel-bytes", |_| make(Call::Write as u64, [KERNEL, 8, 0])),
-    ("write-wrapping", |_| make(Call::Write as u64, [u64::MAX - 7, 16, 0])),
     ("map-writable-executable", |_| make(Call::Map as u64, [1, 7, 0])),
     ("exit-status", |input| call::exit(input.status)),
     ("exit-past-window", |_| call::exit_with_output(call::STATUS_OK, usize::MAX)),

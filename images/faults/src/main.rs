@@ -15,10 +15,13 @@ use action_abi::runtime::entry;
 
 mod calls;
 mod code;
+mod endless;
 mod instructions;
 mod memory;
+mod padding;
 mod resources;
 mod state;
+mod sweep;
 
 /// What to do, and its parameters; a kind ignores those that do not concern it.
 #[derive(Default, Deserialize)]
@@ -29,7 +32,8 @@ struct In {
     status: u32,
     /// `read`, `write`, `execute`: where.
     address: u64,
-    /// `call`: its number.
+    /// `call`, `sweep-call`: its number; `far-return`, `load-fs`: a selector; `exit-at-deadline`:
+    /// how long before it, in nanoseconds.
     number: u64,
     /// `call`: its arguments.
     arguments: [u64; 3],
@@ -40,18 +44,20 @@ struct In {
 /// Does one kind of harm. `None` means that it was survived and there is nothing else to report.
 type Misbehave = fn(&In) -> Option<Value>;
 
-/// Every kind of misbehaviour, by module.
+/// Every kind of misbehaviour, by module; those of [`instructions`] are in several tables.
 const KINDS: &[&[(&str, Misbehave)]] = &[
     memory::KINDS,
-    instructions::KINDS,
     code::KINDS,
     calls::KINDS,
+    sweep::KINDS,
     resources::KINDS,
+    endless::KINDS,
     state::KINDS,
+    padding::KINDS,
 ];
 
 fn faults(input: In) -> Result<Value, String> {
-    let kinds = || KINDS.iter().copied().flatten();
+    let kinds = || KINDS.iter().chain(&instructions::KINDS).copied().flatten();
     if input.kind == "list" {
         return Ok(kinds().map(|(name, _)| *name).collect());
     }

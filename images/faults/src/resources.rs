@@ -15,21 +15,20 @@ const STATUS_REFUSED: u32 = 3;
 const CHUNK: [u8; 1024] = [b'x'; 1024];
 /// Bytes per mapping.
 const MAP_LEN: usize = 1 << 16;
+/// Pages that one page table describes.
+const TABLE_ENTRIES: usize = 512;
 /// Rounds of mapping and unmapping.
 const STORM_ROUNDS: u32 = 10_000;
 /// More than any heap window.
 const HUGE_LEN: usize = 1 << 46;
 
 pub const KINDS: &[(&str, Misbehave)] = &[
-    ("endless-loop", |_| {
-        loop {
-            core::hint::spin_loop();
-        }
-    }),
     ("endless-log", |_| until_refused(|| call::log(&CHUNK, Stream::Stdout) == Ok(CHUNK.len()))),
     ("endless-output", |_| until_refused(|| call::write(&CHUNK).is_ok())),
     ("eat-memory", |_| eat_memory()),
+    ("touch-limit", |_| Some(touch_limit())),
     ("map-until-refused", |_| map_until_refused()),
+    ("unmap-at-the-bound", |_| Some(unmap_at_the_bound())),
     ("map-storm", |_| map_storm()),
     ("out-of-heap", |_| Some(json!(Vec::<u8>::with_capacity(HUGE_LEN).capacity()))),
     ("endless-allocation", |_| {
@@ -43,6 +42,16 @@ pub const KINDS: &[(&str, Misbehave)] = &[
 fn until_refused(mut go_on: impl FnMut() -> bool) -> Option<Value> {
     while go_on() {}
     call::exit(STATUS_REFUSED)
+}
+
+/// Touches every page of the limit but those that the page tables for them take, and a few for
+/// image, stack and output.
+fn touch_limit() -> Value {
+    let heap = context().heap;
+    let len = heap.len as usize;
+    let tables_len = len.div_ceil(PAGE_LEN * TABLE_ENTRIES) * PAGE_LEN;
+    touch(heap.address as usize, len - tables_len);
+    json!({ "limit": len, "touched": len - tables_len })
 }
 
 /// Touches every page of the heap window, then of as many mappings as it can get.
@@ -91,4 +100,15 @@ fn map_storm() -> Option<Value> {
         }
     }
     Some(json!({ "rounds": STORM_ROUNDS }))
+}
+
+/// Maps until there are as many mappings as there may be, and gives all of them back.
+fn unmap_at_the_bound() -> Value {
+    let mut mappings = Vec::new();
+    while let Ok(pages) = call::map(MAP_LEN, READ | WRITE) {
+        mappings.push(pages);
+    }
+    // SAFETY: the pages were never used.
+    let refused = mappings.into_iter().filter(|pages| unsafe { call::unmap(*pages) }.is_err());
+    json!({ "refused": refused.count() })
 }

@@ -128,6 +128,7 @@ fn enabled_components() -> u64 {
 /// Fills every register a program can write, then exits with a result already in place.
 fn dirty_state() -> Option<Value> {
     const AVX: u64 = 0b110;
+    const AVX_512: u64 = 0b1110_0110;
     const ANSWER: &[u8] = br#"{"dirty":true}"#;
     let output = context().output;
     let window = core::ptr::with_exposed_provenance_mut::<u8>(output.address as usize);
@@ -152,6 +153,18 @@ fn dirty_state() -> Option<Value> {
             "vinsertf128 ymm\\n, ymm\\n, xmm\\n, 1",
             ".endr",
             "2:",
+            "test {avx_512:e}, {avx_512:e}",
+            "jz 2f",
+            ".irp n, 0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15",
+            "vpbroadcastq zmm\\n, {pattern}",
+            ".endr",
+            ".irp n, 16,17,18,19,20,21,22,23,24,25,26,27,28,29,30,31",
+            "vpbroadcastq zmm\\n, {pattern}",
+            ".endr",
+            ".irp n, 0,1,2,3,4,5,6,7",
+            "kmovw k\\n, {pattern:e}",
+            ".endr",
+            "2:",
             "mov rbx, {pattern}",
             "mov rdx, rbx",
             "mov rbp, rbx",
@@ -165,6 +178,7 @@ fn dirty_state() -> Option<Value> {
             x87 = in(reg) &X87_CONTROL_DIRTY,
             mxcsr = in(reg) &MXCSR_DIRTY,
             avx = in(reg) u64::from(enabled_components() & AVX == AVX),
+            avx_512 = in(reg) u64::from(enabled_components() & AVX_512 == AVX_512),
             pattern = in(reg) PATTERN,
             in("rsi") ANSWER.len(),
             options(noreturn),

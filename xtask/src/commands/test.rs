@@ -26,28 +26,36 @@ const RUNNER_VARIABLE: &str = "CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUNNER";
 /// Run all tests: checks, host tests, in-kernel tests in QEMU, system tests over the network.
 ///
 /// The words check, host, kernel and system select parts; any other word is a filter for the names
-/// of host and system tests. Without a part, a filter runs those two.
+/// of host and system tests. Without a part, a filter runs those two. The word isolation runs the
+/// table of attacks, which is also in system, and prints a line for each.
 #[derive(Args, Debug)]
 pub struct Arguments {
-    /// Parts (check, host, kernel, system) and filters.
+    /// Parts (check, host, kernel, system, isolation) and filters.
     #[arg(value_name = "PART|FILTER")]
     words: Vec<String>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd)]
 enum Part {
     Check,
     Host,
+    // From here on with QEMU.
     Kernel,
     System,
+    Isolation,
 }
 
-const PARTS: [(&str, Part); 4] = [
+const PARTS: [(&str, Part); 5] = [
     ("check", Part::Check),
     ("host", Part::Host),
     ("kernel", Part::Kernel),
     ("system", Part::System),
+    ("isolation", Part::Isolation),
 ];
+/// What runs if no part is named. The attacks are among the system tests.
+const PARTS_DEFAULT: [Part; 4] = [Part::Check, Part::Host, Part::Kernel, Part::System];
+/// The test that runs the table of attacks, in the test program `faults`.
+const ATTACKS: &str = "every_attack_ends_as_the_table_says_and_the_next_invocation_succeeds";
 
 /// What a part came to.
 #[derive(Debug, Default)]
@@ -59,7 +67,7 @@ struct Tally {
 /// Runs the command.
 pub fn run(arguments: &Arguments) -> Result<()> {
     let (parts, filters) = select(&arguments.words);
-    if parts.iter().any(|part| matches!(part, Part::Kernel | Part::System)) {
+    if parts.iter().any(|part| *part >= Part::Kernel) {
         ensure_qemu(say)?;
     }
     let mut lines = Vec::new();
@@ -70,19 +78,19 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         let seconds = begin.elapsed().as_secs();
         lines.push(match result {
             Ok(Tally { passed, failed: 0 }) if part == Part::Check => {
-                format!("{name:8} {passed} checks passed ({seconds} s)")
+                format!("{name:9} {passed} checks passed ({seconds} s)")
             }
             Ok(Tally { passed, failed: 0 }) => {
-                format!("{name:8} {passed} passed ({seconds} s)")
+                format!("{name:9} {passed} passed ({seconds} s)")
             }
             Ok(Tally { passed, failed }) => {
                 failures += 1;
-                format!("{name:8} {failed} FAILED, {passed} passed ({seconds} s)")
+                format!("{name:9} {failed} FAILED, {passed} passed ({seconds} s)")
             }
             Err(error) => {
                 failures += 1;
                 eprintln!("error: {error:#}");
-                format!("{name:8} FAILED: {}", error.to_string().lines().next().unwrap_or_default())
+                format!("{name:9} FAILED: {}", error.to_string().lines().next().unwrap_or_default())
             }
         });
     }
@@ -104,7 +112,7 @@ fn select(words: &[String]) -> (Vec<Part>, Vec<String>) {
     let filters: Vec<_> = words.iter().filter(|word| part_of(word).is_none()).cloned().collect();
     if parts.is_empty() {
         parts = match filters.is_empty() {
-            true => PARTS.map(|(_, part)| part).to_vec(),
+            true => PARTS_DEFAULT.to_vec(),
             false => vec![Part::Host, Part::System],
         };
     }
@@ -117,6 +125,7 @@ fn run_part(part: Part, filters: &[String]) -> Result<Tally> {
         Part::Host => host(filters),
         Part::Kernel => kernel(),
         Part::System => system(filters),
+        Part::Isolation => isolation(),
     }
 }
 
@@ -140,11 +149,7 @@ fn system(filters: &[String]) -> Result<Tally> {
     build_command::everything()?;
     let mut command = cargo_test();
     command.args(["--package", "system-tests", "--lib", "--tests"]);
-    // These tests boot nodes, so they must not run on when Cargo is killed. Examples in the
-    // documentation do not, and their harness prints a warning when it is wrapped.
-    if !lifeline::runner().is_empty() {
-        command.env(RUNNER_VARIABLE, lifeline::runner().join(" "));
-    }
+    end_with_cargo(&mut command);
     if env::var_os("RUST_TEST_THREADS").is_none() {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         command.env("RUST_TEST_THREADS", cores.min(NODES_MAX).to_string());
@@ -154,6 +159,33 @@ fn system(filters: &[String]) -> Result<Tally> {
     examples.args(["--package", "system-tests", "--doc"]);
     tally.add(&run_tests(examples, filters)?);
     Ok(tally)
+}
+
+/// Runs the attack table; it prints its cases itself, and last how many there were.
+fn isolation() -> Result<Tally> {
+    build_command::everything()?;
+    let mut command = cargo_test();
+    command.args(["--package", "system-tests", "--test", "faults"]);
+    command.args(["--", "--exact", ATTACKS, "--nocapture"]);
+    end_with_cargo(&mut command);
+    let mut tally: Option<Tally> = None;
+    let succeeded = watch(command, |line| {
+        if let Some(count) = line.strip_prefix("attacks: ") {
+            tally = parse_count_line(count);
+        }
+    })?;
+    match tally {
+        Some(tally) if succeeded || tally.failed > 0 => Ok(tally),
+        _ => bail!("the table did not run to its end; what went wrong is above"),
+    }
+}
+
+/// Tests that boot nodes must not run on when Cargo is killed. Examples in the documentation do
+/// not, and their harness prints a warning when it is wrapped.
+fn end_with_cargo(command: &mut Command) {
+    if !lifeline::runner().is_empty() {
+        command.env(RUNNER_VARIABLE, lifeline::runner().join(" "));
+    }
 }
 
 fn kernel() -> Result<Tally> {
@@ -188,7 +220,7 @@ fn kernel_on(machine: Machine) -> Result<Tally> {
         }
     };
     drop(spinner);
-    let tally = node.serial().lines().filter_map(parse_kernel_line).next_back();
+    let tally = node.serial().lines().filter_map(parse_count_line).next_back();
     match tally {
         Some(tally) if status.code() == Some(SELFTEST_PASSED) && tally.failed == 0 => Ok(tally),
         Some(tally) if tally.failed > 0 => {
@@ -199,8 +231,9 @@ fn kernel_on(machine: Machine) -> Result<Tally> {
     }
 }
 
-/// Reads `12 passed, 0 failed`, wherever it stands in the line.
-fn parse_kernel_line(line: &str) -> Option<Tally> {
+/// Reads `12 passed, 0 failed`, wherever it stands in the line: what the in-kernel tests and the
+/// table of attacks end with.
+fn parse_count_line(line: &str) -> Option<Tally> {
     let (before, after) = line.split_once(" passed, ")?;
     Some(Tally {
         passed: before.rsplit(' ').next()?.parse().ok()?,
@@ -219,22 +252,31 @@ fn cargo_test() -> Command {
 
 /// Runs `cargo test`, passes its output on and counts.
 fn run_tests(mut command: Command, filters: &[String]) -> Result<Tally> {
-    command.arg("--").args(filters).stdout(Stdio::piped());
-    let mut child = lifeline::spawn(command).context("Cargo could not be started")?;
-    let output = child.pipes().stdout.take().context("Cargo has no output")?;
+    command.arg("--").args(filters);
     let mut tally = Tally::default();
-    let mut out = io::stdout().lock();
-    for line in BufReader::new(output).lines().map_while(Result::ok) {
-        writeln!(out, "{line}")?;
-        if let Some(result) = parse_test_line(&line) {
+    let succeeded = watch(command, |line| {
+        if let Some(result) = parse_test_line(line) {
             tally.add(&result);
         }
-    }
-    let succeeded = child.wait()?.success();
+    })?;
     if !succeeded && tally.failed == 0 {
         bail!("the tests did not build or did not finish; Cargo's messages are above");
     }
     Ok(tally)
+}
+
+/// Runs a command, passes its output on and shows each line to `look`. Returns whether it
+/// succeeded.
+fn watch(mut command: Command, mut look: impl FnMut(&str)) -> Result<bool> {
+    command.stdout(Stdio::piped());
+    let mut child = lifeline::spawn(command).context("Cargo could not be started")?;
+    let output = child.pipes().stdout.take().context("Cargo has no output")?;
+    let mut out = io::stdout().lock();
+    for line in BufReader::new(output).lines().map_while(Result::ok) {
+        writeln!(out, "{line}")?;
+        look(&line);
+    }
+    Ok(child.wait()?.success())
 }
 
 /// Reads `test result: ok. 12 passed; 0 failed; …`, with or without colours.
@@ -263,7 +305,8 @@ mod tests {
 
     #[test]
     fn parts_and_filters_are_told_apart() {
-        assert_eq!(select(&[]).0.len(), 4);
+        assert_eq!(select(&[]).0, PARTS_DEFAULT);
+        assert_eq!(select(&words(&["isolation"])), (vec![Part::Isolation], vec![]));
         assert_eq!(select(&words(&["kernel"])), (vec![Part::Kernel], vec![]));
         let (parts, filters) = select(&words(&["smoke"]));
         assert_eq!(parts, [Part::Host, Part::System]);
@@ -283,9 +326,11 @@ mod tests {
     }
 
     #[test]
-    fn the_kernel_is_understood() {
-        let tally = parse_kernel_line("[    0.1 INFO] 12 passed, 1 failed").expect("a result");
+    fn the_kernel_and_the_table_of_attacks_are_understood() {
+        let tally = parse_count_line("[    0.1 INFO] 12 passed, 1 failed").expect("a result");
         assert_eq!((tally.passed, tally.failed), (12, 1));
-        assert!(parse_kernel_line("all passed").is_none());
+        let tally = parse_count_line("900 passed, 0 failed").expect("a result");
+        assert_eq!((tally.passed, tally.failed), (900, 0));
+        assert!(parse_count_line("all passed").is_none());
     }
 }
