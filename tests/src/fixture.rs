@@ -11,14 +11,7 @@ use serde_json::Value;
 use xtask::qemu::{Machine, Node};
 use xtask::workspace;
 
-use crate::{Connection, Response};
-
-/// Where actions are deployed.
-pub const ACTIONS: &str = "/api/v1/namespaces/_/actions";
-/// The header line with the key of development nodes, [`hk::GUEST_KEY`].
-pub const AUTHORIZATION: &str = "Authorization: Basic \
-    MjNiYzQ2YjEtNzFmNi00ZWQ1LThjNTQtODE2YWE0ZjhjNTAyOjEyM3pPM3haQ0xyTU42djJCS0sxZFhZRnBYbFBrY2NPRn\
-    FtMTJDZEFzTWdSVTRWck5aOWx5R1ZDR3VNREdJd1A=";
+use crate::{ACTIONS, AUTHORIZATION, Connection, Response, request};
 
 /// How long a node may take to boot: emulated, with several others, on a busy computer.
 pub const BOOT_TIMEOUT: Duration = Duration::from_secs(180);
@@ -43,22 +36,6 @@ pub fn boot(machine: Machine) -> TestNode {
         Ok(node) => TestNode { client: node.client(), node },
         Err(error) => panic!("{error}"),
     }
-}
-
-/// The bytes of one request. `headers` are whole lines without their ends; `Host`, and for a body
-/// `Content-Length`, are added.
-#[must_use]
-pub fn request(method: &str, target: &str, headers: &[&str], body: &[u8]) -> Vec<u8> {
-    let mut request = format!("{method} {target} HTTP/1.1\r\nHost: node\r\n").into_bytes();
-    for header in headers {
-        request.extend_from_slice(format!("{header}\r\n").as_bytes());
-    }
-    if !body.is_empty() {
-        request.extend_from_slice(format!("Content-Length: {}\r\n", body.len()).as_bytes());
-    }
-    request.extend_from_slice(b"\r\n");
-    request.extend_from_slice(body);
-    request
 }
 
 /// The ELF file of a sample action.

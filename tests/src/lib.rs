@@ -24,12 +24,11 @@
 #![forbid(unsafe_code)]
 
 mod fixture;
+pub mod frames;
+pub mod tap;
 mod wire;
 
-pub use fixture::{
-    ACTIONS, AUTHORIZATION, BOOT_TIMEOUT, Lease, SharedNode, TestNode, boot, machine, request,
-    sample,
-};
+pub use fixture::{BOOT_TIMEOUT, Lease, SharedNode, TestNode, boot, machine, sample};
 pub use wire::Wire;
-pub use xtask::connection::{Connection, Response};
-pub use xtask::qemu::{Machine, MachineKind, Network, PowerOff};
+pub use xtask::connection::{ACTIONS, AUTHORIZATION, Connection, Response, request};
+pub use xtask::qemu::{Machine, MachineKind, Network, PowerOff, Tap, TapError};

@@ -18,6 +18,8 @@ use crate::workspace;
 
 /// Cargo profile of actions.
 pub const ACTION_PROFILE: &str = "action";
+/// The folder under `images/` whose programs run on Linux: no actions, and a workspace of its own.
+const PEERS: &str = "peers";
 const ACTION_FLAGS_VARIABLE: &str = "CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUSTFLAGS";
 
 /// Why a build gave no result.
@@ -213,7 +215,7 @@ pub fn action_packages() -> Result<Vec<OsString>, BuildError> {
     let mut packages = Vec::new();
     for entry in fs::read_dir(&images).map_err(BuildError::file(&images))? {
         let entry = entry.map_err(BuildError::file(&images))?;
-        if entry.path().join("Cargo.toml").is_file() {
+        if entry.file_name() != PEERS && entry.path().join("Cargo.toml").is_file() {
             packages.push(entry.file_name());
         }
     }
@@ -222,7 +224,7 @@ pub fn action_packages() -> Result<Vec<OsString>, BuildError> {
 }
 
 /// Runs Cargo and collects the programs it produced.
-fn programs(command: Command, what: &str) -> Result<Vec<Program>, BuildError> {
+pub(crate) fn programs(command: Command, what: &str) -> Result<Vec<Program>, BuildError> {
     artifacts(command, what, program)
 }
 

@@ -6,10 +6,32 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+/// Where actions are deployed.
+pub const ACTIONS: &str = "/api/v1/namespaces/_/actions";
+/// The header line with the key of development nodes, [`hk::GUEST_KEY`].
+pub const AUTHORIZATION: &str = "Authorization: Basic \
+    MjNiYzQ2YjEtNzFmNi00ZWQ1LThjNTQtODE2YWE0ZjhjNTAyOjEyM3pPM3haQ0xyTU42djJCS0sxZFhZRnBYbFBrY2NPRn\
+    FtMTJDZEFzTWdSVTRWck5aOWx5R1ZDR3VNREdJd1A=";
 /// How long an answer may take; generous, for the host may be busy.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(120);
 /// Header fields an answer may have.
 const HEADERS_MAX: usize = 64;
+
+/// The bytes of one request. `headers` are whole lines without their ends; `Host`, and for a body
+/// `Content-Length`, are added.
+#[must_use]
+pub fn request(method: &str, target: &str, headers: &[&str], body: &[u8]) -> Vec<u8> {
+    let mut request = format!("{method} {target} HTTP/1.1\r\nHost: node\r\n").into_bytes();
+    for header in headers {
+        request.extend_from_slice(format!("{header}\r\n").as_bytes());
+    }
+    if !body.is_empty() {
+        request.extend_from_slice(format!("Content-Length: {}\r\n", body.len()).as_bytes());
+    }
+    request.extend_from_slice(b"\r\n");
+    request.extend_from_slice(body);
+    request
+}
 
 /// A connection to a node.
 #[derive(Debug)]
@@ -237,5 +259,11 @@ mod tests {
     fn a_body_without_length_ends_with_the_connection() {
         let response = hearing(b"HTTP/1.1 200 OK\r\n\r\nhello").receive().expect("an answer");
         assert_eq!(response.text(), "hello");
+    }
+
+    #[test]
+    fn a_body_has_its_length() {
+        let bytes = request("POST", "/", &["A: b"], b"xy");
+        assert_eq!(bytes, b"POST / HTTP/1.1\r\nHost: node\r\nA: b\r\nContent-Length: 2\r\n\r\nxy");
     }
 }

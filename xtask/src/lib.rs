@@ -7,8 +7,10 @@
 //! | [`build`] | how the kernel and the actions are compiled |
 //! | [`qemu`] | a typed QEMU runner: [`qemu::Machine`] boots, [`qemu::Node`] runs |
 //! | [`connection`] | HTTP by hand, for requests no library would send |
+//! | [`lab`] | a Linux guest with hostkernel's peers, and instruction counts of either |
 //! | [`lifeline`] | child processes that cannot outlive this one |
 //! | [`symbols`] | the lines of source behind the addresses of a crash record |
+//! | [`trial`] | a live node under hostile or heavy use, every answer checked |
 //! | [`tidy`] | the rules of size and unsafe zones |
 //!
 //! The binary beside this library holds one file per command. The library is what the system tests
@@ -18,9 +20,11 @@
 
 pub mod build;
 pub mod connection;
+pub mod lab;
 pub mod lifeline;
 pub mod prerequisites;
 pub mod qemu;
 pub mod symbols;
 pub mod tidy;
+pub mod trial;
 pub mod workspace;

@@ -30,6 +30,7 @@ enum Command {
     Bench(commands::bench::Arguments),
     Symbolise(commands::symbolise::Arguments),
     Fuzz(commands::fuzz::Arguments),
+    Soak(commands::soak::Arguments),
     Miri(commands::miri::Arguments),
 }
 
@@ -45,6 +46,7 @@ fn main() -> ExitCode {
         Command::Bench(arguments) => commands::bench::run(&arguments),
         Command::Symbolise(arguments) => commands::symbolise::run(&arguments),
         Command::Fuzz(arguments) => commands::fuzz::run(&arguments),
+        Command::Soak(arguments) => commands::soak::run(&arguments),
         Command::Miri(arguments) => commands::miri::run(&arguments),
     };
     match result {

@@ -1,6 +1,6 @@
 //! What must be installed, and how to install it.
 //!
-//! Two things may be missing on a fresh machine: compiler targets, which rustup adds, and QEMU,
+//! Missing on a fresh machine may be compiler targets, which rustup adds, and QEMU and iproute2,
 //! which apt installs on Debian and Ubuntu. Everywhere else the error names the package.
 
 use std::env;
@@ -161,11 +161,38 @@ pub fn ensure_qemu(say: impl Fn(&str)) -> Result<(), PrerequisiteError> {
             install: install_elsewhere(|name| find_program(name).is_some()).to_owned(),
         });
     }
-    let install = ["apt-get", "install", "-y", "--no-install-recommends", "qemu-system-x86"];
-    let root = become_root(&install)?;
+    apt_install("qemu-system-x86", QEMU, say)
+}
+
+/// Makes sure `ip` is installed, which sets up network devices. `say` hears what is about to be
+/// done.
+///
+/// # Errors
+/// [`PrerequisiteError`] if it is missing and cannot be installed from here.
+pub fn ensure_iproute2(say: impl Fn(&str)) -> Result<(), PrerequisiteError> {
+    if find_program("ip").is_some() {
+        return Ok(());
+    }
+    if find_program("apt-get").is_none() {
+        return Err(PrerequisiteError::Install {
+            what: "ip".to_owned(),
+            install: "your package manager (look for iproute2)".to_owned(),
+        });
+    }
+    apt_install("iproute2", "ip", say)
+}
+
+/// Installs the package with the program `what` on Debian and Ubuntu.
+fn apt_install(
+    package: &'static str,
+    what: &str,
+    say: impl Fn(&str),
+) -> Result<(), PrerequisiteError> {
+    let install = ["apt-get", "install", "-y", "--no-install-recommends", package];
+    let root = become_root(&install, what)?;
     let sudo = if root.contains(&"sudo") { "sudo " } else { "" };
     say(&format!(
-        "QEMU is not installed; installing it with `{sudo}apt-get update && {sudo}{}`",
+        "{what} is not installed; installing it with `{sudo}apt-get update && {sudo}{}`",
         install.join(" ")
     ));
     let as_root = |words: &[&'static str]| run(&[root, words].concat());
@@ -181,7 +208,7 @@ fn install_elsewhere(exists: impl Fn(&str) -> bool) -> &'static str {
 }
 
 /// The words to put before a command that must run as root.
-fn become_root(command: &[&str]) -> Result<&'static [&'static str], PrerequisiteError> {
+fn become_root(command: &[&str], what: &str) -> Result<&'static [&'static str], PrerequisiteError> {
     // Debian would otherwise stop to ask about keyboards and time zones.
     const AS_ROOT: &[&str] = &["sudo", "env", "DEBIAN_FRONTEND=noninteractive"];
     let own = fs::metadata("/proc/self").map(|process| process.uid());
@@ -192,7 +219,7 @@ fn become_root(command: &[&str]) -> Result<&'static [&'static str], Prerequisite
         return Ok(AS_ROOT);
     }
     Err(PrerequisiteError::Install {
-        what: QEMU.to_owned(),
+        what: what.to_owned(),
         install: format!("apt-get update && {} (as root)", command.join(" ")),
     })
 }

@@ -4,11 +4,16 @@
 //! qemu-system-x86_64 -plugin libinstruction_counter.so,counters=FILE …
 //! ```
 //!
-//! `FILE` must exist and be at least [`FILE_LEN`] bytes long. The plugin maps it and keeps one
-//! 64-bit counter a core in it, [`STRIDE`] bytes apart, so that whoever reads the file sees the
-//! figures of that moment, while QEMU runs. Every instruction is counted when it is about to
-//! execute, which makes the figures exact: blocks that are left half way do not count as whole.
-//! Each repetition of a string instruction counts as one.
+//! `FILE` must exist and be at least [`FILE_LEN`] bytes long. The plugin maps it and keeps two
+//! 64-bit counters a core in it, the cores [`STRIDE`] bytes apart, so that whoever reads the file
+//! sees the figures of that moment, while QEMU runs. The first counts all instructions, the second
+//! those at addresses below [`KERNEL_HALF`], which with Linux as with hostkernel are the programs'.
+//!
+//! Every instruction is counted when it is about to execute, which makes the figures exact: blocks
+//! that are left half way do not count as whole. A repeated string instruction (`rep movsb` and its
+//! like) counts once, however often it repeats, as a processor's own counter has it. QEMU announces
+//! each repetition; those after the first are known by the same address with nothing counted since.
+//! An instruction that an interrupt or a fault stops half way counts again when it goes on.
 //!
 //! The interface to QEMU is declared by hand, for QEMU installs no header for it. It is that of
 //! `include/qemu/qemu-plugin.h`, version 1, as of QEMU 7.2.
@@ -16,6 +21,7 @@
 use std::ffi::{CStr, c_char, c_int, c_uint, c_void};
 use std::fs::OpenOptions;
 use std::ptr;
+use std::slice;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -23,8 +29,11 @@ use memmap2::{MmapOptions, MmapRaw};
 
 /// Cores that are counted; others are not.
 pub const CORES_MAX: usize = 256;
-/// Distance of two counters in bytes: a cache line, so that cores do not slow each other down.
+/// Distance of two cores' counters in bytes: a cache line, so that cores do not slow each other
+/// down.
 pub const STRIDE: usize = 64;
+/// The lowest address of the upper half of the address space.
+pub const KERNEL_HALF: u64 = 1 << 63;
 /// Length of the file with the counters.
 pub const FILE_LEN: usize = CORES_MAX * STRIDE;
 
@@ -52,6 +61,9 @@ unsafe extern "C" {
     );
     fn qemu_plugin_tb_n_insns(block: *const Block) -> usize;
     fn qemu_plugin_tb_get_insn(block: *const Block, index: usize) -> *mut Instruction;
+    fn qemu_plugin_insn_vaddr(instruction: *const Instruction) -> u64;
+    fn qemu_plugin_insn_data(instruction: *const Instruction) -> *const u8;
+    fn qemu_plugin_insn_size(instruction: *const Instruction) -> usize;
     fn qemu_plugin_register_vcpu_insn_exec_cb(
         instruction: *mut Instruction,
         callback: extern "C" fn(core: c_uint, data: *mut c_void),
@@ -113,28 +125,101 @@ extern "C" fn translated(_plugin: u64, block: *mut Block) {
     for index in 0..count {
         // SAFETY: as above, and the index is below the number of instructions.
         let instruction = unsafe { qemu_plugin_tb_get_insn(block, index) };
-        // SAFETY: the instruction is the block's, and the callback makes no use of its data.
+        // SAFETY: the instruction is the block's, and its bytes live as long.
+        let (address, bytes) = unsafe {
+            let len = qemu_plugin_insn_size(instruction);
+            let bytes = slice::from_raw_parts(qemu_plugin_insn_data(instruction), len);
+            (qemu_plugin_insn_vaddr(instruction), bytes)
+        };
+        let callback = match (repeats(bytes), address < KERNEL_HALF) {
+            (true, _) => repeated,
+            (false, true) => executed::<true>,
+            (false, false) => executed::<false>,
+        };
+        // SAFETY: the instruction is the block's. The callbacks take what is passed as their data
+        // for a number.
         unsafe {
             qemu_plugin_register_vcpu_insn_exec_cb(
                 instruction,
-                executed,
+                callback,
                 NO_REGISTERS,
-                ptr::null_mut(),
+                ptr::without_provenance_mut(address as usize),
             );
         }
     }
 }
 
+/// Whether an instruction is a string instruction with a repeat prefix.
+fn repeats(bytes: &[u8]) -> bool {
+    // Prefixes come in any order, REX (0x40 to 0x4f) last.
+    const PREFIXES: [u8; 11] = [0xf0, 0xf2, 0xf3, 0x2e, 0x36, 0x3e, 0x26, 0x64, 0x65, 0x66, 0x67];
+    let is_prefix = |byte: &u8| PREFIXES.contains(byte) || byte & 0xf0 == 0x40;
+    let prefixes = bytes.iter().take_while(|byte| is_prefix(byte)).count();
+    let repeat = bytes[..prefixes].iter().any(|byte| matches!(byte, 0xf2 | 0xf3));
+    // ins, outs; movs, cmps; stos, lods, scas.
+    repeat && matches!(bytes.get(prefixes), Some(0x6c..=0x6f | 0xa4..=0xa7 | 0xaa..=0xaf))
+}
+
+/// The counters of one core.
+struct Counters<'a> {
+    all: &'a AtomicU64,
+    programs: &'a AtomicU64,
+}
+
+impl Counters<'_> {
+    fn of(core: usize) -> Option<Self> {
+        let counters = COUNTERS.get().filter(|_| core < CORES_MAX)?;
+        // SAFETY: the mapping is `FILE_LEN` bytes long, starts at a page, lives as long as the
+        // process and is accessed as atomic words only; `core` is below the number of cores and
+        // two words fit into a stride.
+        unsafe {
+            let all = counters.as_mut_ptr().add(core * STRIDE).cast::<u64>();
+            Some(Self { all: AtomicU64::from_ptr(all), programs: AtomicU64::from_ptr(all.add(1)) })
+        }
+    }
+
+    fn count(&self, program: bool) {
+        increment(self.all);
+        if program {
+            increment(self.programs);
+        }
+    }
+}
+
+// A counter has one writer at a time, so no read-modify-write is needed.
+fn increment(counter: &AtomicU64) {
+    counter.store(counter.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+}
+
 /// Called by QEMU before every instruction, on the thread that emulates the core.
-extern "C" fn executed(core: c_uint, _data: *mut c_void) {
+extern "C" fn executed<const PROGRAM: bool>(core: c_uint, _address: *mut c_void) {
+    if let Some(counters) = Counters::of(core as usize) {
+        counters.count(PROGRAM);
+    }
+}
+
+/// The repeated instruction a core executed last: its address, and the count of all instructions
+/// when it had been counted.
+struct Repeat {
+    address: AtomicU64,
+    count: AtomicU64,
+}
+
+static REPEATS: [Repeat; CORES_MAX] =
+    [const { Repeat { address: AtomicU64::new(0), count: AtomicU64::new(0) } }; CORES_MAX];
+
+/// Called by QEMU before every repetition of a string instruction: counts the first.
+extern "C" fn repeated(core: c_uint, address: *mut c_void) {
     let core = core as usize;
-    let Some(counters) = COUNTERS.get().filter(|_| core < CORES_MAX) else {
+    let address = address.addr() as u64;
+    let Some((counters, last)) = Counters::of(core).zip(REPEATS.get(core)) else {
         return;
     };
-    // SAFETY: the mapping is `FILE_LEN` bytes long, starts at a page, lives as long as the process
-    // and is accessed as atomic words only; `core` is below the number of counters.
-    let counter =
-        unsafe { AtomicU64::from_ptr(counters.as_mut_ptr().add(core * STRIDE).cast::<u64>()) };
-    // A counter has one writer at a time, so no read-modify-write is needed.
-    counter.store(counter.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+    let goes_on = last.address.load(Ordering::Relaxed) == address
+        && last.count.load(Ordering::Relaxed) == counters.all.load(Ordering::Relaxed);
+    if !goes_on {
+        counters.count(address < KERNEL_HALF);
+        last.address.store(address, Ordering::Relaxed);
+        last.count.store(counters.all.load(Ordering::Relaxed), Ordering::Relaxed);
+    }
 }

@@ -9,6 +9,7 @@ pub mod invoke;
 pub mod miri;
 pub mod new;
 pub mod run;
+pub mod soak;
 pub mod symbolise;
 pub mod test;
 

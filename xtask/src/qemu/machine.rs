@@ -1,11 +1,12 @@
 //! The description of a virtual machine, and how it becomes a QEMU command line.
 
 use std::ffi::OsString;
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use super::{Accelerator, Engine, NODE_PORT, Node, QemuError};
+use super::node::Place;
+use super::{Accelerator, Engine, NODE_PORT, Node, QemuError, Tap};
 
 /// How often another free port is tried when somebody else was quicker.
 const FREE_PORT_ATTEMPTS: u32 = 8;
@@ -56,7 +57,7 @@ impl FromStr for MachineKind {
 }
 
 /// How the machine reaches the network.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub enum Network {
     /// Without a network card.
     None,
@@ -65,6 +66,9 @@ pub enum Network {
     User,
     /// QEMU's user-mode network and this card: a QEMU device with its properties, without `netdev`.
     UserWith(String),
+    /// A tap device. The node is at [`Tap::NODE`], for threads in the tap's namespace; ports are
+    /// not forwarded.
+    Tap(Tap),
 }
 
 /// A virtual machine that is not running yet. The setters return the machine, so that a
@@ -233,21 +237,34 @@ impl Machine {
             return Err(QemuError::NoKernel(self.kernel));
         }
         let engine = self.accelerator.resolve()?;
-        if self.network == Network::None {
-            return Node::start(&self.plan(engine, 0), None);
-        }
-        if self.port != 0 {
-            return Node::start(&self.plan(engine, self.port), Some(self.port));
+        let start = |port: u16| Node::start(&self.plan(engine, port), self.place(port));
+        let is_forwarded = matches!(self.network, Network::User | Network::UserWith(_));
+        if self.port != 0 || !is_forwarded {
+            return start(self.port);
         }
         // Between choosing a free port and QEMU's taking it, another process may be quicker.
         let mut attempts = 0;
         loop {
             attempts += 1;
             let port = free_port().map_err(|cause| QemuError::Spawn { cause })?;
-            match Node::start(&self.plan(engine, port), Some(port)) {
+            match start(port) {
                 Err(QemuError::PortTaken { .. }) if attempts < FREE_PORT_ATTEMPTS => {}
                 result => return result,
             }
+        }
+    }
+
+    /// Where the node will be, if `port` is forwarded to it.
+    fn place(&self, port: u16) -> Option<Place> {
+        match &self.network {
+            Network::None => None,
+            Network::User | Network::UserWith(_) => {
+                Some(Place { address: ([127, 0, 0, 1], port).into(), namespace: None })
+            }
+            Network::Tap(tap) => Some(Place {
+                address: SocketAddr::from((Tap::NODE, NODE_PORT)),
+                namespace: Some(tap.namespace().clone()),
+            }),
         }
     }
 
@@ -271,8 +288,13 @@ impl Machine {
             plan.flag("-no-reboot");
         }
         plan.option("-kernel", &self.kernel);
-        if !self.words.is_empty() {
-            plan.option("-append", self.words.join(" "));
+        let mut words = self.words.clone();
+        if let Network::Tap(_) = self.network {
+            // At the front: of two addresses the kernel takes the last one.
+            words.insert(0, Tap::kernel_word());
+        }
+        if !words.is_empty() {
+            plan.option("-append", words.join(" "));
         }
         self.plan_network(&mut plan, port);
         if self.debug_exit {
@@ -287,16 +309,14 @@ impl Machine {
     }
 
     fn plan_network(&self, plan: &mut Plan, port: u16) {
-        let device = match &self.network {
+        let (netdev, card) = match &self.network {
             Network::None => return,
-            Network::User => self.kind.default_nic(),
-            Network::UserWith(device) => device,
+            Network::User => (self.user_netdev(port), None),
+            Network::UserWith(device) => (self.user_netdev(port), Some(device.as_str())),
+            Network::Tap(tap) => (tap.netdev("net0"), tap.chosen_card()),
         };
-        let mut user = "user,id=net0".to_owned();
-        for (host_port, node_port) in [(port, NODE_PORT)].iter().chain(&self.forwards) {
-            user.push_str(&format!(",hostfwd=tcp:127.0.0.1:{host_port}-:{node_port}"));
-        }
-        plan.option("-netdev", user);
+        let device = card.unwrap_or(self.kind.default_nic());
+        plan.option("-netdev", netdev);
         plan.option("-device", format!("{device},netdev=net0"));
         if let Some(file) = &self.capture {
             let mut object = OsString::from("filter-dump,id=pcap,netdev=net0,file=");
@@ -304,6 +324,15 @@ impl Machine {
             object.push(file.to_string_lossy().replace(',', ",,"));
             plan.option("-object", object);
         }
+    }
+
+    /// QEMU's user-mode network with its forwarded ports.
+    fn user_netdev(&self, port: u16) -> String {
+        let mut user = "user,id=net0".to_owned();
+        for (host_port, node_port) in [(port, NODE_PORT)].iter().chain(&self.forwards) {
+            user.push_str(&format!(",hostfwd=tcp:127.0.0.1:{host_port}-:{node_port}"));
+        }
+        user
     }
 }
 
@@ -331,6 +360,7 @@ fn free_port() -> std::io::Result<u16> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::TapError;
     use super::*;
 
     fn words(machine: &Machine, port: u16) -> String {
@@ -385,6 +415,23 @@ mod tests {
     #[test]
     fn a_machine_without_network_has_no_card() {
         assert!(!words(&Machine::new("k.elf").network(Network::None), 0).contains("net0"));
+    }
+
+    #[test]
+    fn a_tap_replaces_forwarded_ports_and_gives_the_node_its_address() {
+        let tap = match Tap::new() {
+            Err(error @ TapError::NeedsRoot) => return eprintln!("skipped: {error}"),
+            result => result.expect("a tap device").card("rtl8139").netdev_properties("vhost=off"),
+        };
+        let words = words(&Machine::new("k.elf").network(Network::Tap(tap)).kernel_words("x=y"), 1);
+        for expected in [
+            "-append ip=10.77.0.2::10.77.0.1:255.255.255.0 x=y",
+            "-netdev tap,id=net0,ifname=tap0,script=no,downscript=no,vhost=off ",
+            "-device rtl8139,netdev=net0",
+        ] {
+            assert!(words.contains(expected), "{expected} not in {words}");
+        }
+        assert!(!words.contains("hostfwd"), "{words}");
     }
 
     #[test]

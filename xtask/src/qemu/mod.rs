@@ -19,13 +19,17 @@ mod accelerator;
 mod error;
 mod machine;
 mod monitor;
+mod namespace;
 mod node;
+mod tap;
 mod transcript;
 
 pub use accelerator::{Accelerator, Engine};
 pub use error::{QemuError, Report};
 pub use machine::{Machine, MachineKind, Network};
+pub use namespace::{Entered, Namespace};
 pub use node::{Node, PowerOff};
+pub use tap::{Tap, TapError};
 pub use transcript::{Chunk, Transcript};
 
 /// The port on which a node serves HTTP.

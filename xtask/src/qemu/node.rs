@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use super::machine::Plan;
 use super::monitor::Monitor;
-use super::{QEMU_VARIABLE, QemuError, Report, Transcript};
+use super::{Namespace, QEMU_VARIABLE, QemuError, Report, Transcript};
 use crate::lifeline::{self, TiedChild};
 use crate::prerequisites::{QEMU, find_program};
 
@@ -55,26 +55,41 @@ pub struct Node {
     monitor: Monitor,
     serial: Transcript,
     messages: Transcript,
-    port: Option<u16>,
+    place: Option<Place>,
     command_line: String,
 }
 
+/// Where a node is.
+#[derive(Debug)]
+pub(super) struct Place {
+    pub(super) address: SocketAddr,
+    /// The network that has this address, where it is not the computer's own.
+    pub(super) namespace: Option<Namespace>,
+}
+
 impl Node {
-    pub(super) fn start(plan: &Plan, port: Option<u16>) -> Result<Self, QemuError> {
+    pub(super) fn start(plan: &Plan, place: Option<Place>) -> Result<Self, QemuError> {
         let program = std::env::var_os(QEMU_VARIABLE).unwrap_or_else(|| QEMU.into());
         if find_program(&program).is_none() {
             return Err(QemuError::NoQemu(program.to_string_lossy().into_owned()));
         }
-        let node = Self::spawn(program, plan, port).map_err(|cause| QemuError::Spawn { cause })?;
+        let node = Self::spawn(program, plan, place).map_err(|cause| QemuError::Spawn { cause })?;
         match node.monitor.negotiate() {
             Ok(()) => Ok(node),
             Err(error) => Err(node.start_failed(&error)),
         }
     }
 
-    fn spawn(program: OsString, plan: &Plan, port: Option<u16>) -> io::Result<Self> {
+    fn spawn(program: OsString, plan: &Plan, place: Option<Place>) -> io::Result<Self> {
         let (monitor, qemu_end) = Monitor::pair()?;
-        let mut command = lifeline::command(&program);
+        let mut command = match place.as_ref().and_then(|place| place.namespace.as_ref()) {
+            None => lifeline::command(&program),
+            Some(namespace) => {
+                let mut command = namespace.command();
+                command.arg(&program);
+                command
+            }
+        };
         command
             .args(&plan.arguments)
             .args(["-chardev", "socket,id=qmp,fd=0", "-mon", "chardev=qmp,mode=control"])
@@ -96,7 +111,7 @@ impl Node {
             monitor,
             serial: Transcript::capture(serial),
             messages: Transcript::capture(messages),
-            port,
+            place,
             command_line: format!("{} -serial stdio", words.join(" ")),
         })
     }
@@ -106,9 +121,9 @@ impl Node {
         let Some(status) = self.wait_exit(QUIT_TIMEOUT) else {
             return QemuError::Silent { reason: error.to_string(), report: self.report() };
         };
-        match self.port {
-            Some(port) if self.messages.text().contains(FORWARD_FAILED) => {
-                QemuError::PortTaken { port }
+        match &self.place {
+            Some(place) if self.messages.text().contains(FORWARD_FAILED) => {
+                QemuError::PortTaken { port: place.address.port() }
             }
             _ => QemuError::Ended { status, report: self.report() },
         }
@@ -123,14 +138,14 @@ impl Node {
         format!("http://{}", self.address())
     }
 
-    /// The socket address behind [`base_url`](Self::base_url).
+    /// The socket address behind [`base_url`](Self::base_url). With a tap it is one that only
+    /// threads in the tap's namespace reach.
     ///
     /// # Panics
     /// If the machine has no network.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
-        let port = self.port.expect("the machine was given a network");
-        SocketAddr::from(([127, 0, 0, 1], port))
+        self.place.as_ref().expect("the machine was given a network").address
     }
 
     /// A client for this node with the public development key.
@@ -154,12 +169,17 @@ impl Node {
     ///
     /// # Errors
     /// Also [`QemuError::Interrupted`].
+    ///
+    /// # Panics
+    /// If the machine has no network, or has a tap and this process is not root any more.
     pub fn wait_ready_unless(
         &self,
         timeout: Duration,
         cancelled: impl Fn() -> bool,
     ) -> Result<(), QemuError> {
         let begin = Instant::now();
+        let namespace = self.place.as_ref().and_then(|place| place.namespace.as_ref());
+        let _inside = namespace.map(|it| it.enter().expect("who created it may enter"));
         let mut probe = READY_PROBE_MIN;
         loop {
             if self.client().with_timeout(probe).is_ready() {

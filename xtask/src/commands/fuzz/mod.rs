@@ -1,16 +1,22 @@
-//! `cargo xtask fuzz`: random and mutated bytes at a boundary of the kernel, on this computer.
+//! `cargo xtask fuzz`: random and mutated bytes at a boundary of the kernel, on this computer or
+//! on a live node.
+
+mod live;
 
 use std::fs;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use clap::Args;
 use clap::builder::PossibleValuesParser;
+use clap::{Args, ValueEnum};
 use xtask::prerequisites::{NIGHTLY, ensure_cargo_fuzz, ensure_nightly};
 use xtask::{build, lifeline, workspace};
 
 use crate::progress::say;
 
+/// All targets. The first four are programs of `fuzz/`.
+const TARGETS: [&str; 7] =
+    ["elf", "http", "api", "calls", "live-images", "live-http", "live-calls"];
 /// Longest input, in bytes. What the targets make of an input is longer where that matters.
 const INPUT_LEN_MAX: u32 = 4096;
 /// Longest time one input may take: whatever takes longer is a find.
@@ -18,14 +24,17 @@ const INPUT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Fuzz a boundary of the kernel: image files, HTTP, the API, or the calls of an action.
 ///
+/// The targets live-images, live-http and live-calls do so on a node in QEMU, over the network and
+/// from inside: the same seed tries the same cases, and a find ends the run with its seed and case.
+///
+/// The others run the kernel's code on this computer, under libFuzzer.
 /// Starts from the seeds in fuzz/corpus/TARGET; what is learnt is kept in target/fuzz/corpus and
 /// used again. A find ends the run: the input is in fuzz/artifacts/TARGET, and the last lines say
 /// how to repeat it. Needs a nightly Rust toolchain and cargo-fuzz; what is missing is installed.
 #[derive(Args, Debug)]
 pub struct Arguments {
     /// elf: image files. http: bytes of connections. api: requests. calls: calls of an action.
-    #[arg(value_name = "TARGET",
-        value_parser = PossibleValuesParser::new(["elf", "http", "api", "calls"]))]
+    #[arg(value_name = "TARGET", value_parser = PossibleValuesParser::new(TARGETS))]
     target: String,
     /// How long, in seconds.
     #[arg(long, value_name = "S", default_value_t = 60,
@@ -35,11 +44,17 @@ pub struct Arguments {
     #[arg(long, value_name = "N", default_value_t = 1,
         value_parser = clap::value_parser!(u32).range(1..=256))]
     jobs: u32,
+    /// Where all choices come from; for the live targets.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    seed: u64,
 }
 
 /// Runs the command.
 pub fn run(arguments: &Arguments) -> Result<()> {
-    let Arguments { target, time, jobs } = arguments;
+    let Arguments { target, time, jobs, seed } = arguments;
+    if let Ok(target) = live::Target::from_str(target, false) {
+        return live::run(target, *time, *seed);
+    }
     ensure_nightly(&[], say)?;
     ensure_cargo_fuzz(say)?;
     let root = workspace::root();
