@@ -150,8 +150,7 @@ fn serve(node: &mut Node, request: &Request, now: Now, id: u128) {
     let bytes = bytes(request);
     let mut connection = Connection::new();
     let (_, step) = connection.receive(&bytes, &mut |method, path, headers| {
-        api::check_head(node, method, path, headers, id)?;
-        Ok(api::body_len_max(method, path))
+        api::check_head(node, method, path, headers, || id)
     });
     let rejected = matches!(step, Step::Reject(_));
     match step {
@@ -164,7 +163,7 @@ fn serve(node: &mut Node, request: &Request, now: Now, id: u128) {
                 assert!(environment.is_empty() || environment.ends_with('\0'));
                 assert!(environment.len() <= hostkernel::config::ENVIRONMENT_LEN_MAX);
                 let completion = completion(&request.end, invocation.id, invocation.ticket);
-                connection.respond(api::complete(&pending, completion, now));
+                connection.respond(api::complete(pending, completion, now));
             }
         },
         // Refused by its head alone, or waiting for more than was sent.

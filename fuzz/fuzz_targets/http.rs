@@ -2,7 +2,7 @@
 #![no_main]
 
 use hostkernel::http::connection::{Connection, Phase, Step};
-use hostkernel::http::{Body, Method, Reject, Response};
+use hostkernel::http::{Body, Fields, Method, Reject, Response};
 use hostkernel::memory::install_for_test;
 use hostkernel_fuzz::{check_response, drain};
 use libfuzzer_sys::fuzz_target;
@@ -46,14 +46,16 @@ fn serve(mut bytes: &[u8], cuts: &[u8], body_len_max: usize) -> Vec<Out> {
             Step::Request(request) => {
                 let body = request.body.to_vec().expect("the arena is large");
                 assert!(body.len() <= body_len_max);
-                assert!(request.path.starts_with('/') || request.path == "*");
-                let headers = request.headers.iter();
-                let headers = headers.map(|(name, value)| (name.to_owned(), value.to_owned()));
+                let path = request.text.path();
+                assert!(path.starts_with('/') || path == "*");
+                let headers = request.text.headers();
+                let headers =
+                    headers.iter().map(|(name, value)| (name.to_owned(), value.to_owned()));
                 let to_head = request.method == Method::Head;
                 out.push(Out::Request(
                     request.method,
-                    request.path,
-                    request.query,
+                    path.to_owned(),
+                    request.text.query().map(str::to_owned),
                     headers.collect(),
                     body,
                 ));
@@ -66,7 +68,7 @@ fn serve(mut bytes: &[u8], cuts: &[u8], body_len_max: usize) -> Vec<Out> {
         };
         assert_eq!(connection.phase(), Phase::Answering);
         let body = Body::Heap(b"answer".to_vec());
-        connection.respond(Response { status: 200, headers: Vec::new(), body });
+        connection.respond(Response { status: 200, headers: Fields::new(), body });
         // A reject may be answered by the head alone, if the request was a HEAD.
         let sent = drain(&mut connection, 1000);
         if !matches!(out.last(), Some(Out::Reject(_))) {

@@ -35,12 +35,10 @@ pub const HEAP_RESERVE_LEN: usize = 1 << 20;
 
 /// TCP port of the API unless configured.
 pub const PORT_DEFAULT: u16 = 3233;
-/// Open connections, listening sockets included. Fewer on a node with little heap.
+/// Open connections. Fewer on a node with little heap.
 pub const CONNECTIONS_MAX: usize = 1024;
 /// Share of the heap that connections may take, as a divisor.
 pub const CONNECTIONS_HEAP_DIVISOR: usize = 2;
-/// Sockets kept listening, so that a burst of connects finds one each.
-pub const LISTENING_MIN: usize = 16;
 /// Half-open connections that are safe from being given up for newer ones while the table is full.
 pub const HALF_OPEN_MIN: usize = 64;
 /// Neighbours whose hardware address is guarded while they talk to the node.
@@ -89,6 +87,8 @@ pub const CHUNK_SIZE_DIGITS_MAX: usize = 16;
 pub const INLINE_BODY_LEN_MAX: usize = 1024;
 /// Room for answers that an idle connection keeps, so that the next one needs no allocation.
 pub const OUTPUT_LEN_KEPT_MAX: usize = 2048;
+/// Likewise for the text of requests and the header fields of answers.
+pub const TEXT_LEN_KEPT_MAX: usize = 2048;
 /// What `Keep-Alive: timeout` announces: a little less than [`IDLE_TIMEOUT_MS`], so that a client
 /// does not send into a connection that is just being closed.
 pub const KEEP_ALIVE_ANNOUNCED_S: u64 = IDLE_TIMEOUT_MS / 1000 - 5;
@@ -131,6 +131,8 @@ pub const LIST_LIMIT_DEFAULT: usize = 30;
 
 /// Invocations waiting for one core unless configured; one more is answered 503.
 pub const QUEUE_LEN_DEFAULT: usize = 256;
+/// Share of the heap that the queues may take, as a divisor; they are shorter where it is small.
+pub const QUEUES_HEAP_DIVISOR: usize = 8;
 /// Largest configurable queue.
 pub const QUEUE_LEN_MAX: usize = 4096;
 /// Seconds named by `Retry-After` with a 503.
@@ -209,11 +211,10 @@ const _: () = assert!(PARAMETERS_LEN_MAX <= u32::MAX as usize);
 const _: () = assert!(REGIONS_MAX > SEGMENTS_MAX + 5, "every image must fit with its windows");
 const _: () = assert!(IMAGE_MEMORY_LEN_MAX <= MEMORY_MB_MAX << 20);
 const _: () = assert!(QUEUE_LEN_DEFAULT <= QUEUE_LEN_MAX);
-const _: () = assert!(LISTENING_MIN < CONNECTIONS_MAX);
-const _: () = assert!(LISTENING_MIN + HALF_OPEN_MIN < CONNECTIONS_MIN);
+const _: () = assert!(HALF_OPEN_MIN < CONNECTIONS_MIN);
 const _: () = assert!(
     (HEAP_LEN_BASE + (56 << 20) / HEAP_MEMORY_DIVISOR) / CONNECTIONS_HEAP_DIVISOR
-        >= (CONNECTIONS_MIN + LISTENING_MIN) * CONNECTION_LEN,
+        >= CONNECTIONS_MIN * CONNECTION_LEN,
     "a machine with 64 MiB, of which firmware and image take some, has that many connections"
 );
 const _: () = assert!(NIC_QUEUE_LEN.is_power_of_two());

@@ -66,7 +66,7 @@ impl Front {
             Random::from_hardware(),
             clock::now_ns(),
         );
-        log::info!("at most {connections_max} connections, {} per queue", settings.queue_len);
+        log::info!("at most {connections_max} connections");
         let worker = alone.then(Worker::new);
         Self { service, dispatcher, worker, power: Power::On, announced: false }
     }

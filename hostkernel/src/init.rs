@@ -10,6 +10,7 @@ use crate::arch::cpu::{self, Features};
 use crate::arch::mitigation::Measures;
 use crate::arch::{self, apic, clock, interrupt};
 use crate::boot::{BootInfo, acpi, smp};
+use crate::config::QUEUES_HEAP_DIVISOR;
 use crate::device::{power, probe, rtc, serial};
 use crate::dispatch::Dispatcher;
 use crate::front::Front;
@@ -69,8 +70,11 @@ extern "C" fn start_on_own_tables() -> ! {
     log::info!("cores: {cores} of {}", platform.processors.len().max(1));
     frames::hold_back_for(cores);
     let workers: Vec<usize> = if cores == 1 { vec![0] } else { (1..cores).collect() };
+    let room = heap::len() / QUEUES_HEAP_DIVISOR;
+    let queue_len = Dispatcher::queue_len(settings.queue_len, workers.len(), room);
+    log::info!("queues: {queue_len} invocations for each of {} workers", workers.len());
     let dispatcher = DISPATCHER.call_once(|| {
-        Dispatcher::new(&workers, 0, settings.queue_len, |core| {
+        Dispatcher::new(&workers, 0, queue_len, |core| {
             apic::send(smp::apic_id(core), interrupt::WAKE);
         })
     });

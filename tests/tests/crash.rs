@@ -138,6 +138,45 @@ fn a_full_kernel_stack_is_recorded_and_the_node_comes_back() {
     assert_works_after_reboot(&node);
 }
 
+/// Starts an action that runs for longer than a test.
+fn keep_busy(node: &TestNode) -> Connection {
+    node.deploy("sleepless");
+    let mut busy = node.established();
+    let input = json!({ "ms": 50_000 }).to_string();
+    busy.send(&request("POST", "/function/sleepless", &[], input.as_bytes())).expect("it is open");
+    while node.metric("hostkernel_inflight_invocations") == 0 {}
+    busy
+}
+
+/// Waits for the record that what was done to the machine leads to.
+fn record_of(node: &TestNode) -> String {
+    let end = "=== restarting";
+    assert!(node.serial_log().wait_for(end, RECORD_TIMEOUT), "no record\n{}", node.report());
+    node.serial().replace('\r', "")
+}
+
+#[test]
+fn a_non_maskable_interrupt_in_ring_3_and_in_a_halt_is_recorded() {
+    for busy in [true, false] {
+        let node = boot(machine().reboots());
+        let _running = busy.then(|| keep_busy(&node));
+        node.execute("inject-nmi").expect("QEMU listens");
+        assert_says(&record_of(&node), "non-maskable interrupt");
+        assert_works_after_reboot(&node);
+    }
+}
+
+#[test]
+fn broken_hardware_under_an_action_is_recorded() {
+    let node = boot(machine().reboots());
+    let _running = keep_busy(&node);
+    // Bank 9 of the worker's processor: uncorrected, context corrupt, address valid.
+    let line = "mce 1 9 0xbe00000000800400 0x5 0x12345000 0x8c";
+    node.execute_human(line).expect("QEMU listens");
+    assert_says(&record_of(&node), "machine check (#MC) while an action ran");
+    assert_works_after_reboot(&node);
+}
+
 #[test]
 fn a_node_told_to_halt_stays_as_it_crashed() {
     // Without `reboots` a reset would end QEMU.

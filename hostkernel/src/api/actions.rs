@@ -109,12 +109,20 @@ pub fn find<'a>(
     namespace: &Namespace,
     segment: &str,
 ) -> Result<&'a Arc<Action>, Reject> {
-    if segment.bytes().any(|byte| byte == b'/') {
-        return Err(Reject::Packaged { deploy: false });
+    let name = decode_segment(segment);
+    let found = name.as_deref().and_then(|name| registry.get(namespace, name));
+    // What is in the registry has a good name.
+    found.ok_or_else(|| why_absent(segment, name.as_deref()))
+}
+
+/// What to say about a segment that names no action; `name` is what it decodes to.
+fn why_absent(segment: &str, name: Option<&str>) -> Reject {
+    match name.map(Name::check) {
+        _ if segment.contains('/') => Reject::Packaged { deploy: false },
+        None => Reject::Encoding,
+        Some(Err(reject)) => reject.into(),
+        Some(Ok(())) => Reject::NotFound,
     }
-    let name = decode_segment(segment).ok_or(Reject::Encoding)?;
-    Name::check(&name)?;
-    registry.get(namespace, &name).ok_or(Reject::NotFound)
 }
 
 /// The answer that describes an action.

@@ -78,7 +78,7 @@ pub fn put(
 }
 
 /// Whether the body is the file itself. The bytes tell where the content type does not.
-fn is_file(headers: &Headers, body: &PageBuffer) -> bool {
+fn is_file(headers: Headers<'_>, body: &PageBuffer) -> bool {
     let kind = headers.get("content-type").and_then(|kind| kind.split(';').next());
     kind.is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/octet-stream"))
         || body.chunk_at(0).starts_with(code::ELF_MAGIC)

@@ -3,7 +3,6 @@
 //! A [`Reject`] has had no effect: nothing ran and nothing changed. What an action does wrong is
 //! not here; it becomes an outcome, see the module `outcome`.
 
-use alloc::borrow::Cow;
 use alloc::format;
 use alloc::string::ToString;
 use core::fmt;
@@ -14,12 +13,15 @@ use super::limits::LimitReject;
 use super::respond::{self, RequestId};
 use super::route::Collection;
 use crate::config::{
-    CODE_LEN_MAX, INPUT_LEN_MAX, LIST_LIMIT_MAX, PARAMETERS_LEN_MAX, PARAMETERS_MAX, RETRY_AFTER_S,
+    CODE_LEN_MAX, INPUT_LEN_MAX, LIST_LIMIT_MAX, PARAMETERS_LEN_MAX, PARAMETERS_MAX,
 };
-use crate::http::{self, Response};
+use crate::http::{self, Line, Response};
 use crate::image::ImageReject;
 use crate::memory::OutOfFrames;
 use crate::registry::{Full, NameReject};
+
+/// How to say who one is.
+const CHALLENGE: Line = Line::new("WWW-Authenticate: Basic realm=\"OpenWhisk secure realm\"\r\n");
 
 /// Why a request is refused.
 #[derive(Debug)]
@@ -175,14 +177,9 @@ impl Reject {
     pub fn response(&self, request_id: &RequestId) -> Response {
         let mut response = error(self.status(), &self.to_string(), request_id);
         match self {
-            Self::NoKey | Self::WrongKey => response.headers.push((
-                "WWW-Authenticate",
-                Cow::Borrowed("Basic realm=\"OpenWhisk secure realm\""),
-            )),
-            Self::Method { allow } => response.headers.push(("Allow", Cow::Borrowed(allow))),
-            _ if self.status() == 503 => {
-                response.headers.push(("Retry-After", Cow::Owned(RETRY_AFTER_S.to_string())));
-            }
+            Self::NoKey | Self::WrongKey => response.headers.push_line(CHALLENGE),
+            Self::Method { allow } => respond::push_allow(&mut response.headers, allow),
+            _ if self.status() == 503 => respond::push_retry_after(&mut response.headers),
             _ => {}
         }
         response
@@ -193,7 +190,7 @@ impl Reject {
 #[must_use]
 pub fn error(status: u16, text: &str, request_id: &RequestId) -> Response {
     let code = request_id.text();
-    let body = format!("{{\"error\":{},\"code\":{}}}", Quoted(text), Quoted(&code));
+    let body = format!("{{\"error\":{},\"code\":{}}}", Quoted(text), Quoted(code));
     respond::api(status, respond::text(body), request_id)
 }
 
@@ -207,7 +204,7 @@ pub fn http(reject: http::Reject, request_id: &RequestId) -> Response {
         _ => error(reject.status(), http_text(reject), request_id),
     };
     if reject.status() == 503 {
-        response.headers.push(("Retry-After", Cow::Owned(RETRY_AFTER_S.to_string())));
+        respond::push_retry_after(&mut response.headers);
     }
     response
 }

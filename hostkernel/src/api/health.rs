@@ -1,15 +1,12 @@
 //! What load balancers and curious clients ask without a key: is it alive, is it ready, what is it.
 
-use alloc::borrow::Cow;
 use alloc::format;
 use alloc::string::{String, ToString as _};
 
 use super::json::Quoted;
 use super::respond::{self, text};
 use super::{ApiConfig, Parts, Readiness};
-use crate::config::{
-    LOGS_MB_MAX, MEMORY_MB_MAX, MEMORY_MB_MIN, RETRY_AFTER_S, TIMEOUT_MS_MAX, TIMEOUT_MS_MIN,
-};
+use crate::config::{LOGS_MB_MAX, MEMORY_MB_MAX, MEMORY_MB_MIN, TIMEOUT_MS_MAX, TIMEOUT_MS_MIN};
 use crate::http::{Body, Response};
 
 /// `GET /healthz`, `GET /livez`: who can answer is alive.
@@ -38,7 +35,7 @@ pub fn ready(parts: &Parts<'_>, readiness: Readiness) -> Response {
     let status = if mark == '+' { 200 } else { 503 };
     let mut response = respond::plain(status, respond::TEXT, text(body), &parts.request_id);
     if status == 503 {
-        response.headers.push(("Retry-After", Cow::Owned(RETRY_AFTER_S.to_string())));
+        respond::push_retry_after(&mut response.headers);
     }
     response
 }

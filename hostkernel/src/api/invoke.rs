@@ -1,10 +1,9 @@
 //! `POST …/actions/NAME`: from a request to an [`Admission`], and what stays behind to answer it.
 
-use alloc::borrow::Cow;
-use alloc::boxed::Box;
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec;
+use alloc::vec::Vec;
 use core::fmt::Write as _;
 
 use super::actions::find;
@@ -12,11 +11,11 @@ use super::auth::Tenant;
 use super::error::{Reject, Unsupported};
 use super::json::{ESCAPED_LEN, Json, Quoted};
 use super::respond::{Document, contiguous};
-use super::text::{push_decimal, push_id, push_milliseconds};
+use super::text::{Hex, push_milliseconds, push_number};
 use super::{Now, Parts, Reply, RequestId, function, outcome};
 use crate::config::{ENVIRONMENT_FIXED_LEN, INPUT_LEN_MAX, PARAMETER_NAME_LEN_MAX};
 use crate::dispatch::{ActivationId, Completion, Invocation, Limits, Ticket, Timing};
-use crate::http::Response;
+use crate::http::{Fields, Name, Response};
 use crate::memory::{PageBuffer, Template};
 use crate::registry::{Action, KeyValues, Registry, Version};
 
@@ -40,10 +39,13 @@ pub struct Admission {
 #[derive(Debug)]
 pub struct Pending {
     id: ActivationId,
+    id_text: Hex,
     request_id: RequestId,
     action: Arc<Action>,
     shape: Shape,
     admitted_ns: u64,
+    /// Empty; the answer's will be written into their memory.
+    fields: Fields,
 }
 
 /// What the answer looks like.
@@ -93,6 +95,15 @@ impl Pending {
         self.shape
     }
 
+    /// Keeps memory for the header fields of the answer.
+    pub(super) fn keep_buffer(&mut self, buffer: Vec<u8>) {
+        self.fields = Fields::in_buffer(buffer);
+    }
+
+    pub(super) fn take_fields(&mut self) -> Fields {
+        core::mem::take(&mut self.fields)
+    }
+
     /// From admission until now.
     pub(super) fn age_ns(&self, now: Now) -> u64 {
         now.monotonic_ns.saturating_sub(self.admitted_ns)
@@ -130,18 +141,20 @@ pub(super) fn prepare(
 ) -> Reply {
     let pending = Pending {
         id: parts.id,
+        id_text: parts.id_text,
         request_id: parts.request_id.clone(),
         action: Arc::clone(action),
         shape,
         admitted_ns: parts.now.monotonic_ns,
+        fields: Fields::new(),
     };
-    Reply::Invoke(Box::new(Admission {
+    Reply::Invoke(Admission {
         template: Arc::clone(&action.template),
         limits: action.limits,
         input,
         environment,
         pending,
-    }))
+    })
 }
 
 /// The variables every action gets, with room for `more` bytes. Together they stay below
@@ -152,16 +165,21 @@ pub(super) fn environment(action: &Action, parts: &Parts<'_>, more: usize) -> St
     let mut environment = String::with_capacity(ENVIRONMENT_FIXED_LEN / 2 + more);
     let out = &mut environment;
     out.push_str("__OW_ACTIVATION_ID=");
-    push_id(out, parts.id.0);
-    out.extend(["\0__OW_ACTION_NAME=/", namespace, "/", action.name.as_str()]);
+    out.push_str(parts.id_text.as_str());
+    out.push_str("\0__OW_ACTION_NAME=/");
+    out.push_str(namespace);
+    out.push('/');
+    out.push_str(action.name.as_str());
     out.push_str("\0__OW_ACTION_VERSION=");
-    push_decimal(out, major.into());
+    push_number(out, major);
     out.push('.');
-    push_decimal(out, minor.into());
+    push_number(out, minor);
     out.push('.');
-    push_decimal(out, patch.into());
-    out.extend(["\0__OW_NAMESPACE=", namespace, "\0__OW_TRANSACTION_ID="]);
-    parts.request_id.push_to(out);
+    push_number(out, patch);
+    out.push_str("\0__OW_NAMESPACE=");
+    out.push_str(namespace);
+    out.push_str("\0__OW_TRANSACTION_ID=");
+    out.push_str(parts.request_id.text());
     out.push('\0');
     environment
 }
@@ -216,42 +234,38 @@ fn merge(request: &str, parameters: &KeyValues) -> Result<PageBuffer, Reject> {
     if merged.len() > INPUT_LEN_MAX { Err(Reject::InputTooLong) } else { Ok(merged) }
 }
 
+const ACTIVATION_ID: Name = Name::new("X-OpenWhisk-Activation-Id: ");
+const SERVER_TIMING: Name = Name::new("Server-Timing: ");
+
 /// The answer to an invocation that ran.
-pub fn complete(pending: &Pending, completion: Completion, now: Now) -> Response {
+pub fn complete(mut pending: Pending, completion: Completion, now: Now) -> Response {
     let timing = completion.timing;
     let mut response = match pending.shape {
-        Shape::Function => function::complete(pending, completion),
-        Shape::Activation | Shape::Result => outcome::complete(pending, completion, now),
+        Shape::Function => function::complete(&mut pending, completion),
+        Shape::Activation | Shape::Result => outcome::complete(&mut pending, completion, now),
     };
-    let mut id = String::with_capacity(32);
-    push_id(&mut id, pending.id.0);
-    response.headers.push(("X-OpenWhisk-Activation-Id", Cow::Owned(id)));
-    response
-        .headers
-        .push(("Server-Timing", Cow::Owned(server_timing(timing, pending.age_ns(now)))));
+    let headers = &mut response.headers;
+    headers.push(ACTIVATION_ID, pending.id_text.as_bytes());
+    headers.push_with(SERVER_TIMING, |out| push_timing(out, timing, pending.age_ns(now)));
     response
 }
 
 /// Where the time went, in milliseconds, as browsers show it.
-fn server_timing(timing: Timing, total_ns: u64) -> String {
-    let mut text = String::with_capacity(96);
-    for (name, ns) in [
-        ("queue;dur=", timing.queue_ns),
-        (", load;dur=", timing.load_ns),
-        (", run;dur=", timing.run_ns),
-        (", total;dur=", total_ns),
-    ] {
-        text.push_str(name);
-        push_milliseconds(&mut text, ns);
-    }
-    text
+fn push_timing(out: &mut Vec<u8>, timing: Timing, total_ns: u64) {
+    out.extend_from_slice(b"queue;dur=");
+    push_milliseconds(out, timing.queue_ns);
+    out.extend_from_slice(b", load;dur=");
+    push_milliseconds(out, timing.load_ns);
+    out.extend_from_slice(b", run;dur=");
+    push_milliseconds(out, timing.run_ns);
+    out.extend_from_slice(b", total;dur=");
+    push_milliseconds(out, total_ns);
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use alloc::format;
-    use alloc::vec::Vec;
     use proptest::prelude::*;
 
     fn input(body: &str, parameters: &[(&str, &str)]) -> Result<String, Reject> {
@@ -309,10 +323,9 @@ mod tests {
     fn times_are_in_milliseconds() {
         let timing =
             Timing { started_ns: 9, queue_ns: 20_000, load_ns: 999, run_ns: 1_234_567_890 };
-        assert_eq!(
-            server_timing(timing, 5_000_001),
-            "queue;dur=0.020, load;dur=0.000, run;dur=1234.567, total;dur=5.000"
-        );
+        let mut text = Vec::new();
+        push_timing(&mut text, timing, 5_000_001);
+        assert_eq!(text, b"queue;dur=0.020, load;dur=0.000, run;dur=1234.567, total;dur=5.000");
     }
 
     proptest! {

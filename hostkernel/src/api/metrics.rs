@@ -6,11 +6,11 @@ use core::fmt::Write as _;
 use super::respond::{self, text};
 use super::{Node, Parts, Readiness};
 use crate::config::PAGE_LEN;
-use crate::http::Response;
+use crate::http::{Line, Response};
 use crate::memory::{frames, heap_free};
 
 /// What Prometheus insists on, to the letter.
-const METRICS: &str = "text/plain; version=0.0.4; charset=utf-8";
+const METRICS: Line = Line::new("Content-Type: text/plain; version=0.0.4; charset=utf-8\r\n");
 
 /// One family: a gauge with at most one label.
 struct Gauge<'a> {

@@ -42,6 +42,7 @@ use alloc::boxed::Box;
 use self::error::Unsupported;
 use self::query::Query;
 use self::route::{Collection, Route};
+use self::text::Hex;
 use crate::config::{
     DEPLOY_LEN_MAX, INPUT_LEN_MAX, LOGS_MB_MAX, MEMORY_MB_DEFAULT, OTHER_BODY_LEN_MAX,
     TIMEOUT_MS_DEFAULT,
@@ -132,31 +133,22 @@ pub enum Reply {
     /// It is answered.
     Respond(Response),
     /// It is an invocation that may run.
-    Invoke(Box<Admission>),
+    Invoke(Admission),
 }
 
 /// A request without path and body: what the route's handler still wants to know.
 struct Parts<'a> {
     method: Method,
     query: Query<'a>,
-    headers: &'a Headers,
+    headers: Headers<'a>,
     now: Now,
     id: ActivationId,
+    id_text: Hex,
     request_id: RequestId,
 }
 
-/// How long the body of a request may be, known from its first line.
-#[must_use]
-pub fn body_len_max(method: Method, path: &str) -> usize {
-    match (Route::of(path), method) {
-        (Route::Action { .. }, Method::Put) => DEPLOY_LEN_MAX,
-        (Route::Action { .. }, Method::Post) | (Route::Function { .. }, _) => INPUT_LEN_MAX,
-        _ => OTHER_BODY_LEN_MAX,
-    }
-}
-
-/// Refuses a request by its head alone if its key is wrong, so that nobody without a key makes the
-/// node receive and keep a body of [`DEPLOY_LEN_MAX`] bytes.
+/// Says by a request's head how long its body may be, or refuses it already because its key is
+/// wrong: nobody without a key makes the node receive and keep [`DEPLOY_LEN_MAX`] bytes.
 ///
 /// # Errors
 /// The answer to send instead of receiving the body; the connection must be closed after it.
@@ -164,17 +156,25 @@ pub fn check_head(
     node: &Node,
     method: Method,
     path: &str,
-    headers: &Headers,
-    random_id: u128,
-) -> Result<(), Box<Response>> {
+    headers: Headers<'_>,
+    random_id: impl FnOnce() -> u128,
+) -> Result<usize, Box<Response>> {
     let route = Route::of(path);
-    if method == Method::Options || !route.needs_key() {
-        return Ok(());
+    if method != Method::Options && route.needs_key() {
+        let checked = node.config.tenants.authenticate(headers.get("authorization"));
+        checked.map_err(|reject| {
+            Box::new(reject.response(&RequestId::choose(headers, Hex::of(random_id()))))
+        })?;
     }
-    let checked = node.config.tenants.authenticate(headers.get("authorization"));
-    checked
-        .map(drop)
-        .map_err(|reject| Box::new(reject.response(&RequestId::choose(headers, random_id))))
+    Ok(body_len_max(route, method))
+}
+
+const fn body_len_max(route: Route<'_>, method: Method) -> usize {
+    match (route, method) {
+        (Route::Action { .. }, Method::Put) => DEPLOY_LEN_MAX,
+        (Route::Action { .. }, Method::Post) | (Route::Function { .. }, _) => INPUT_LEN_MAX,
+        _ => OTHER_BODY_LEN_MAX,
+    }
 }
 
 /// Answers a request, or finds what it wants to run.
@@ -182,24 +182,30 @@ pub fn check_head(
 /// `random_id` must be unguessable: it becomes the activation id.
 #[must_use]
 pub fn handle(node: &mut Node, request: Request, now: Now, random_id: u128) -> Reply {
-    let Request { method, path, query, headers, body } = request;
+    let Request { method, text, body } = request;
+    let id_text = Hex::of(random_id);
     let parts = Parts {
         method,
-        query: Query::new(query.as_deref()),
-        headers: &headers,
+        query: Query::new(text.query()),
+        headers: text.headers(),
         now,
         id: ActivationId(random_id),
-        request_id: RequestId::choose(&headers, random_id),
+        id_text,
+        request_id: RequestId::choose(text.headers(), id_text),
     };
-    answer(node, Route::of(&path), &parts, body)
-        .unwrap_or_else(|reject| Reply::Respond(reject.response(&parts.request_id)))
+    let mut reply = answer(node, Route::of(text.path()), &parts, body)
+        .unwrap_or_else(|reject| Reply::Respond(reject.response(&parts.request_id)));
+    if let Reply::Invoke(admission) = &mut reply {
+        admission.pending.keep_buffer(text.into_buffer());
+    }
+    reply
 }
 
 /// The answer to an invocation that has ended.
 #[must_use]
-pub fn complete(pending: &Pending, completion: Completion, now: Now) -> Response {
+pub fn complete(pending: Pending, completion: Completion, now: Now) -> Response {
     if completion.end == End::NotStarted {
-        return refuse(pending, &Reject::NotStarted);
+        return refuse(&pending, &Reject::NotStarted);
     }
     invoke::complete(pending, completion, now)
 }
@@ -214,13 +220,13 @@ pub fn refuse(pending: &Pending, reject: &Reject) -> Response {
 /// The answer to a request that is refused before [`handle`] may allocate anything for it.
 #[must_use]
 pub fn overloaded(random_id: u128) -> Response {
-    Reject::NoMemory.response(&RequestId::Generated(random_id))
+    Reject::NoMemory.response(&RequestId::Generated(Hex::of(random_id)))
 }
 
 /// The answer to bytes that did not become a request.
 #[must_use]
 pub fn malformed(reject: http::Reject, random_id: u128) -> Response {
-    error::http(reject, &RequestId::Generated(random_id))
+    error::http(reject, &RequestId::Generated(Hex::of(random_id)))
 }
 
 fn answer(

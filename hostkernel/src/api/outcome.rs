@@ -108,9 +108,10 @@ fn excerpt(output: &[u8]) -> String {
 }
 
 /// The answer to an invocation with JSON input.
-pub fn complete(pending: &Pending, completion: Completion, now: Now) -> Response {
+pub fn complete(pending: &mut Pending, completion: Completion, now: Now) -> Response {
+    let fields = pending.take_fields();
     match body(pending, completion, now) {
-        Ok((status, body)) => respond::api(status, body, pending.request_id()),
+        Ok((status, body)) => respond::api_with(fields, status, body, pending.request_id()),
         Err(OutOfFrames) => Reject::NoMemory.response(pending.request_id()),
     }
 }

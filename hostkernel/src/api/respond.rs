@@ -6,40 +6,43 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
-use super::text::push_id;
-use crate::config::{HEAP_RESERVE_LEN, REQUEST_ID_LEN_MAX};
-use crate::http::{Body, Headers, Response};
+use super::text::Hex;
+use crate::config::{HEAP_RESERVE_LEN, REQUEST_ID_LEN_MAX, RETRY_AFTER_S};
+use crate::http::fields::push_decimal;
+use crate::http::{Body, Fields, Headers, Line, Name, Response};
 use crate::memory::{OutOfFrames, PageBuffer};
 
 /// Name of the header that carries a [`RequestId`].
-const REQUEST_ID: &str = "X-Request-ID";
+const REQUEST_ID: Name = Name::new("X-Request-ID: ");
+const ALLOW: Name = Name::new("Allow: ");
+const RETRY_AFTER: Name = Name::new("Retry-After: ");
 
-/// What lets a browser script of any origin use the API. Requests carry no cookies, so this gives
-/// nothing away that the script's author could not fetch alone.
-const CORS: [(&str, &str); 3] = [
-    ("Access-Control-Allow-Origin", "*"),
-    (
-        "Access-Control-Allow-Headers",
-        "Authorization, Origin, X-Requested-With, Content-Type, Accept, User-Agent",
-    ),
-    ("Access-Control-Allow-Methods", "GET, DELETE, POST, PUT, HEAD"),
-];
-
-/// The same for functions, which have every method.
-const CORS_METHODS_FUNCTION: &str = "OPTIONS, GET, DELETE, POST, PUT, HEAD, PATCH";
+/// What lets a browser script of any origin read an answer. Requests carry no cookies, so this
+/// gives nothing away that the script's author could not fetch alone.
+pub const ANY_ORIGIN: Line = Line::new("Access-Control-Allow-Origin: *\r\n");
+/// What such a script may send.
+const ALLOWED_HEADERS: Line = Line::new(
+    "Access-Control-Allow-Headers: \
+     Authorization, Origin, X-Requested-With, Content-Type, Accept, User-Agent\r\n",
+);
+/// How it may use the API.
+const METHODS: Line = Line::new("Access-Control-Allow-Methods: GET, DELETE, POST, PUT, HEAD\r\n");
+/// How it may use functions, which have every method.
+const METHODS_FUNCTION: Line =
+    Line::new("Access-Control-Allow-Methods: OPTIONS, GET, DELETE, POST, PUT, HEAD, PATCH\r\n");
 
 /// Content types the node itself states.
-pub const JSON: &str = "application/json";
+pub const JSON: Line = Line::new("Content-Type: application/json\r\n");
 /// See [`JSON`].
-pub const TEXT: &str = "text/plain; charset=utf-8";
+pub const TEXT: Line = Line::new("Content-Type: text/plain; charset=utf-8\r\n");
 /// See [`JSON`].
-pub const BYTES: &str = "application/octet-stream";
+pub const BYTES: Line = Line::new("Content-Type: application/octet-stream\r\n");
 
 /// Names one request in answers and logs; clients may bring their own.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RequestId {
-    /// Ours: random, 32 hexadecimal digits.
-    Generated(u128),
+    /// Ours: random, as the activation id.
+    Generated(Hex),
     /// The client's: visible ASCII, at most [`REQUEST_ID_LEN_MAX`] bytes.
     Given(Box<str>),
 }
@@ -47,27 +50,29 @@ pub enum RequestId {
 impl RequestId {
     /// The client's id if it is sane, else one of our own.
     #[must_use]
-    pub fn choose(headers: &Headers, random_id: u128) -> Self {
+    pub fn choose(headers: Headers<'_>, own: Hex) -> Self {
         match headers.get("x-request-id") {
             Some(id) if is_sane(id) => Self::Given(id.into()),
-            _ => Self::Generated(random_id),
-        }
-    }
-
-    /// Appends it.
-    pub fn push_to(&self, out: &mut String) {
-        match self {
-            Self::Generated(id) => push_id(out, *id),
-            Self::Given(id) => out.push_str(id),
+            _ => Self::Generated(own),
         }
     }
 
     /// Its text.
     #[must_use]
-    pub fn text(&self) -> String {
-        let mut text = String::with_capacity(32);
-        self.push_to(&mut text);
-        text
+    pub fn text(&self) -> &str {
+        match self {
+            Self::Generated(id) => id.as_str(),
+            Self::Given(id) => id,
+        }
+    }
+
+    /// Its text, as bytes.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        match self {
+            Self::Generated(id) => id.as_bytes(),
+            Self::Given(id) => id.as_bytes(),
+        }
     }
 }
 
@@ -78,36 +83,60 @@ fn is_sane(id: &str) -> bool {
 /// An answer of the API: with the headers that browsers ask for.
 #[must_use]
 pub fn api(status: u16, body: Body, request_id: &RequestId) -> Response {
-    let mut response = plain(status, JSON, body, request_id);
-    response.headers.extend(CORS.map(|(name, value)| (name, Cow::Borrowed(value))));
+    api_with(Fields::new(), status, body, request_id)
+}
+
+/// The same, behind other fields.
+#[must_use]
+pub fn api_with(fields: Fields, status: u16, body: Body, request_id: &RequestId) -> Response {
+    let mut response = plain_with(fields, status, JSON, body, request_id);
+    push_cors(&mut response.headers, METHODS);
     response
 }
 
 /// An answer without those.
 #[must_use]
-pub fn plain(status: u16, kind: &'static str, body: Body, request_id: &RequestId) -> Response {
-    // Room for what invocations add, so that it grows once.
-    let mut headers = Vec::with_capacity(8);
-    headers.push(("Content-Type", Cow::Borrowed(kind)));
-    headers.push((REQUEST_ID, Cow::Owned(request_id.text())));
-    Response { status, headers, body }
+pub fn plain(status: u16, kind: Line, body: Body, request_id: &RequestId) -> Response {
+    plain_with(Fields::new(), status, kind, body, request_id)
+}
+
+/// The same, behind other fields.
+#[must_use]
+pub fn plain_with(
+    mut fields: Fields,
+    status: u16,
+    kind: Line,
+    body: Body,
+    request_id: &RequestId,
+) -> Response {
+    fields.push_line(kind);
+    fields.push(REQUEST_ID, request_id.as_bytes());
+    Response { status, headers: fields, body }
 }
 
 /// The answer to `OPTIONS`: what a browser may send.
 #[must_use]
 pub fn preflight(is_function: bool, allow: &'static str, request_id: &RequestId) -> Response {
-    let mut response = api(200, Body::Empty, request_id);
-    response.headers.remove(0);
-    if is_function {
-        let methods = response.headers.last_mut();
-        methods.into_iter().for_each(|(_, value)| *value = Cow::Borrowed(CORS_METHODS_FUNCTION));
-    }
-    response.headers.push(("Allow", Cow::Borrowed(allow)));
-    response
+    let mut headers = Fields::new();
+    headers.push(REQUEST_ID, request_id.as_bytes());
+    push_cors(&mut headers, if is_function { METHODS_FUNCTION } else { METHODS });
+    push_allow(&mut headers, allow);
+    Response { status: 200, headers, body: Body::Empty }
 }
 
-/// The header that lets a browser script read the result of a function.
-pub const ANY_ORIGIN: (&str, Cow<'static, str>) = (CORS[0].0, Cow::Borrowed(CORS[0].1));
+fn push_cors(headers: &mut Fields, methods: Line) {
+    [ANY_ORIGIN, ALLOWED_HEADERS, methods].into_iter().for_each(|line| headers.push_line(line));
+}
+
+/// Appends the methods a path has.
+pub fn push_allow(headers: &mut Fields, methods: &'static str) {
+    headers.push(ALLOW, methods.as_bytes());
+}
+
+/// Appends when to try again, as every 503 says.
+pub fn push_retry_after(headers: &mut Fields) {
+    headers.push_with(RETRY_AFTER, |out| push_decimal(out, RETRY_AFTER_S.into()));
+}
 
 /// A body of text.
 #[must_use]
@@ -172,14 +201,16 @@ pub fn keeping_reserve<T>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::http::RequestText;
     use core::fmt::Write as _;
 
     #[test]
     fn a_request_id_is_taken_over_only_if_sane() {
         let choose = |id: &str| {
-            let mut headers = Headers::default();
-            headers.push("X-Request-ID", id);
-            RequestId::choose(&headers, 0xab).text()
+            let text = RequestText::of("/", None, &[("X-Request-ID", id)]);
+            let id = RequestId::choose(text.headers(), Hex::of(0xab));
+            assert_eq!(id.text().as_bytes(), id.as_bytes());
+            String::from(id.text())
         };
         let own = "000000000000000000000000000000ab";
         assert_eq!(choose("abc-1\"\\"), "abc-1\"\\");
@@ -188,7 +219,7 @@ mod tests {
         }
         assert_eq!(choose(&"x".repeat(REQUEST_ID_LEN_MAX)), "x".repeat(REQUEST_ID_LEN_MAX));
         assert_eq!(choose(&"x".repeat(REQUEST_ID_LEN_MAX + 1)), own);
-        assert_eq!(RequestId::choose(&Headers::default(), 0xab).text(), own);
+        assert_eq!(RequestId::choose(Headers::default(), Hex::of(0xab)).text(), own);
     }
 
     #[test]

@@ -81,12 +81,12 @@ impl<'a> Route<'a> {
     /// The route of a path.
     #[must_use]
     pub fn of(path: &'a str) -> Self {
-        if let Some(rest) = path.strip_prefix("/api/v1") {
-            return Self::of_api(rest);
-        }
         if let Some(rest) = path.strip_prefix("/function/") {
             let (name, path) = cut(rest);
             return if name.is_empty() { Self::Unknown } else { Self::Function { name, path } };
+        }
+        if let Some(rest) = path.strip_prefix("/api/v1") {
+            return Self::of_api(rest);
         }
         match path {
             "/" => Self::Index,

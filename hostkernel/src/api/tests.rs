@@ -17,6 +17,7 @@ use serde_json::Value;
 
 use super::*;
 use crate::dispatch::{Log, Ticket, Timing};
+use crate::http::RequestText;
 use crate::registry::Share;
 
 /// Wall clock of all tests: 2026-11-23T02:50:41Z.
@@ -78,17 +79,14 @@ impl Client {
         body: PageBuffer,
     ) -> Reply {
         let (path, query) = match target.split_once('?') {
-            Some((path, query)) => (path, Some(query.to_string())),
+            Some((path, query)) => (path, Some(query)),
             None => (target, None),
         };
-        let mut request =
-            Request { method, path: path.to_string(), query, headers: Headers::default(), body };
-        headers.iter().for_each(|(name, value)| request.headers.push(name, value));
-        if let Some(authorization) = &self.authorization {
-            request.headers.push("Authorization", authorization);
-        }
+        let mut headers = headers.to_vec();
+        headers.extend(self.authorization.as_deref().map(|key| ("Authorization", key)));
+        let text = RequestText::of(path, query, &headers);
         self.requests += 1;
-        handle(&mut self.node, request, NOW, self.requests)
+        handle(&mut self.node, Request { method, text, body }, NOW, self.requests)
     }
 
     /// Sends what is answered at once.
@@ -104,7 +102,7 @@ impl Client {
     }
 
     /// Sends what is admitted.
-    fn admit(&mut self, method: Method, target: &str, body: &[u8]) -> Box<Admission> {
+    fn admit(&mut self, method: Method, target: &str, body: &[u8]) -> Admission {
         match self.send(method, target, &[], body) {
             Reply::Invoke(admission) => admission,
             Reply::Respond(response) => panic!("{target}: {}", Answer::of(response).text()),
@@ -147,7 +145,7 @@ impl Answer {
 
     fn header(&self, name: &str) -> Option<&str> {
         let mut found = self.response.headers.iter().filter(|(field, _)| *field == name);
-        let value = found.next().map(|(_, value)| value.as_ref());
+        let value = found.next().map(|(_, value)| value);
         assert!(found.next().is_none(), "{name} twice");
         value
     }
@@ -187,7 +185,7 @@ fn finish(admission: Admission, end: End, output: &[u8], log: &[u8]) -> Answer {
         frames: 11,
     };
     let now = Now { monotonic_ns: NOW.monotonic_ns + 3_500_000, wall_ms: WALL_MS + 3 };
-    Answer::of(complete(&pending, completion, now))
+    Answer::of(complete(pending, completion, now))
 }
 
 /// The smallest ELF file the node accepts: one executable segment with the note in it.

@@ -1,46 +1,75 @@
-//! Numbers as text for what is composed on every invocation.
+//! Numbers and ids as text for what is composed on every invocation.
 //!
 //! `core::fmt` is general: a number that is padded costs it several hundred instructions. An
 //! invocation has a dozen numbers in its headers and environment, so these are written by hand.
 
 use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt::Write as _;
 
-/// Appends a number.
-pub fn push_decimal(out: &mut String, number: u64) {
-    push_digits(out, number, 1);
+use crate::http::fields::push_decimal;
+
+/// An id as 32 hexadecimal digits. Aligned so that `core` looks at them by words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(align(8))]
+pub struct Hex([u8; 32]);
+
+impl Hex {
+    /// The digits of an id.
+    #[must_use]
+    pub fn of(id: u128) -> Self {
+        let mut digits = [0; 32];
+        for (eight, word) in digits.as_chunks_mut::<8>().0.iter_mut().zip([96, 64, 32, 0]) {
+            *eight = hex((id >> word) as u32);
+        }
+        Self(digits)
+    }
+
+    /// The digits.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
+    /// The digits as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        core::str::from_utf8(&self.0).unwrap_or_default()
+    }
+}
+
+/// Eight digits at a time, each in a byte of one register.
+fn hex(word: u32) -> [u8; 8] {
+    const fn each(byte: u8) -> u64 {
+        u64::from_ne_bytes([byte; 8])
+    }
+    let mut digits = u64::from(word);
+    digits = (digits | digits << 16) & 0x0000_ffff_0000_ffff;
+    digits = (digits | digits << 8) & 0x00ff_00ff_00ff_00ff;
+    digits = (digits | digits << 4) & each(0x0f);
+    // From ten on the addition reaches the next four bits.
+    let is_letter = (digits + each(6)) >> 4 & each(1);
+    let gap = u64::from(b'a' - b'9' - 1);
+    (digits + each(b'0') + is_letter * gap).to_be_bytes()
+}
+
+/// Appends a number to a text. Most parts of most versions have one digit.
+pub fn push_number(out: &mut String, number: u32) {
+    if number < 10 {
+        out.push(char::from(b'0' + number as u8));
+    } else {
+        // Writing to a string cannot fail.
+        let _ = write!(out, "{number}");
+    }
 }
 
 /// Appends nanoseconds as milliseconds with three decimals.
-pub fn push_milliseconds(out: &mut String, ns: u64) {
-    push_decimal(out, ns / 1_000_000);
-    out.push('.');
-    push_digits(out, ns / 1000 % 1000, 3);
-}
-
-/// Appends a number with zeros in front of it if it has less than `digits_min` digits.
-fn push_digits(out: &mut String, mut number: u64, digits_min: usize) {
-    let mut digits = [b'0'; 20];
-    let mut start = digits.len();
-    while number > 0 {
-        start -= 1;
-        digits[start] = b'0' + (number % 10) as u8;
-        number /= 10;
-    }
-    push_ascii(out, &digits[start.min(digits.len() - digits_min)..]);
-}
-
-/// Appends an id as 32 hexadecimal digits.
-pub fn push_id(out: &mut String, id: u128) {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let mut digits = [0; 32];
-    for (pair, byte) in digits.as_chunks_mut::<2>().0.iter_mut().zip(id.to_be_bytes()) {
-        *pair = [DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]];
-    }
-    push_ascii(out, &digits);
-}
-
-fn push_ascii(out: &mut String, digits: &[u8]) {
-    out.push_str(core::str::from_utf8(digits).unwrap_or_default());
+pub fn push_milliseconds(out: &mut Vec<u8>, ns: u64) {
+    let us = ns / 1000;
+    push_decimal(out, us / 1000);
+    let thousandths = (us % 1000) as u32;
+    let digit = |power| b'0' + (thousandths / power % 10) as u8;
+    out.extend_from_slice(&[b'.', digit(100), digit(10), digit(1)]);
 }
 
 #[cfg(test)]
@@ -49,30 +78,34 @@ mod tests {
     use alloc::format;
     use proptest::prelude::*;
 
-    fn text(push: impl FnOnce(&mut String)) -> String {
-        let mut out = String::from("x");
-        push(&mut out);
-        out.split_off(1)
+    fn milliseconds(ns: u64) -> String {
+        let mut out = b"x".to_vec();
+        push_milliseconds(&mut out, ns);
+        String::from_utf8(out.split_off(1)).expect("digits are text")
     }
 
     proptest! {
         #[test]
-        fn it_is_what_fmt_writes(number: u64, id: u128, shift in 0..64_u32) {
-            let number = number >> shift;
-            prop_assert_eq!(text(|out| push_decimal(out, number)), format!("{number}"));
-            prop_assert_eq!(text(|out| push_id(out, id)), format!("{id:032x}"));
+        fn it_is_what_fmt_writes(number: u64, id: u128, shift in 0..128_u32) {
+            for id in [id, id >> shift, !(id >> shift)] {
+                let (hex, text) = (Hex::of(id), format!("{id:032x}"));
+                prop_assert_eq!(hex.as_str(), &text);
+                prop_assert_eq!(hex.as_bytes(), text.as_bytes());
+            }
+            let number = number >> (shift / 2);
+            let mut text = String::new();
+            push_number(&mut text, number as u32);
+            prop_assert_eq!(text, format!("{}", number as u32));
             let us = number / 1000;
-            prop_assert_eq!(
-                text(|out| push_milliseconds(out, number)),
-                format!("{}.{:03}", us / 1000, us % 1000)
-            );
+            prop_assert_eq!(milliseconds(number), format!("{}.{:03}", us / 1000, us % 1000));
         }
     }
 
     #[test]
-    fn zero_has_a_digit() {
-        assert_eq!(text(|out| push_decimal(out, 0)), "0");
-        assert_eq!(text(|out| push_decimal(out, u64::MAX)), "18446744073709551615");
-        assert_eq!(text(|out| push_milliseconds(out, 999)), "0.000");
+    fn every_digit_and_the_ends_of_time() {
+        let id = 0x0123_4567_89ab_cdef_fedc_ba98_7654_3210;
+        assert_eq!(Hex::of(id).as_str(), "0123456789abcdeffedcba9876543210");
+        assert_eq!(milliseconds(999), "0.000");
+        assert_eq!(milliseconds(u64::MAX), "18446744073709.551");
     }
 }

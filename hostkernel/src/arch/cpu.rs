@@ -31,6 +31,8 @@ pub struct Features {
     pub pcid: bool,
     /// 1 GiB pages.
     pub huge_pages: bool,
+    /// Broken hardware raises an exception instead of stopping the processor.
+    pub machine_check: bool,
     /// RDTSCP, which also reads a register of the kernel's choice.
     pub rdtscp: bool,
     /// RDRAND.
@@ -43,6 +45,7 @@ const CR0_TS: u64 = 1 << 3;
 const CR0_NE: u64 = 1 << 5;
 const CR0_WP: u64 = 1 << 16;
 const CR0_AM: u64 = 1 << 18;
+const CR4_MCE: u64 = 1 << 6;
 const CR4_OSFXSR: u64 = 1 << 9;
 const CR4_OSXMMEXCPT: u64 = 1 << 10;
 const CR4_UMIP: u64 = 1 << 11;
@@ -122,6 +125,7 @@ impl Features {
             invariant_tsc: amd_highest >= 0x8000_0007 && __cpuid(0x8000_0007).edx & 1 << 8 != 0,
             pcid: basic.ecx & 1 << 17 != 0,
             huge_pages: amd.edx & 1 << 26 != 0,
+            machine_check: basic.edx & 1 << 7 != 0,
             rdtscp: amd.edx & 1 << 27 != 0,
             rdrand: basic.ecx & 1 << 30 != 0,
         }
@@ -196,6 +200,7 @@ pub(super) unsafe fn enable(features: &Features) {
     cr0 &= !(CR0_EM | CR0_TS);
     cr4 |= CR4_OSFXSR | CR4_OSXMMEXCPT;
     for (present, bit) in [
+        (features.machine_check, CR4_MCE),
         (features.smep, CR4_SMEP),
         (features.smap, CR4_SMAP),
         (features.umip, CR4_UMIP),
@@ -274,8 +279,11 @@ pub(super) fn reset_user_state() {
     let area = &raw const INITIAL_STATE;
     // SAFETY: the area is aligned and large enough for both forms. With no component marked
     // present, `xrstor` puts every enabled one into its initial state and loads MXCSR. Ring 0 uses
-    // none of these registers, nor DS, ES, FS or GS.
+    // none of these registers, nor DS, ES, FS or GS. Some processors restore the addresses of the
+    // last x87 instruction and its operand only with an exception pending (AMD APM vol. 5,
+    // FXRSTOR), so an instruction of ours takes their place first.
     unsafe {
+        asm!("fnclex", "emms", "fild dword ptr [{}]", in(reg) area, options(nostack));
         if state == 0 {
             asm!("fxrstor64 [{}]", in(reg) area, options(nostack));
         } else {

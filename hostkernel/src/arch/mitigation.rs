@@ -13,6 +13,7 @@
 //! | branch history injection | BHI_DIS_S, switched on once | indirect branches of the kernel |
 //! | MDS, TAA, MMIO stale data, RFDS | `verw` | every change of tenant, every interrupt |
 //! | Spectre v1 in calls | `lfence` between check and use, in `memory::space` | every claim |
+//! | split locks, which stop all cores | #AC instead, switched on once | who makes them |
 //! | leaks between hyperthreads | one thread of each core is used | the other threads |
 //!
 //! Left: indirect branches on processors without enhanced IBRS, for the compiler has no retpolines.
@@ -29,6 +30,10 @@ use super::descriptor::KERNEL_DATA;
 const MSR_SPEC_CTRL: u32 = 0x48;
 const MSR_PRED_CMD: u32 = 0x49;
 const MSR_ARCH_CAPABILITIES: u32 = 0x10a;
+const MSR_CORE_CAPABILITIES: u32 = 0xcf;
+const MSR_TEST_CONTROL: u32 = 0x33;
+const TEST_CONTROL_SPLIT_LOCK: u64 = 1 << 29;
+const CORE_CAPABILITY_SPLIT_LOCK: u64 = 1 << 5;
 const SPEC_CTRL_IBRS: u64 = 1 << 0;
 const SPEC_CTRL_BHI_DIS_S: u64 = 1 << 10;
 const PRED_CMD_IBPB: u64 = 1 << 0;
@@ -41,6 +46,7 @@ const IBPB: u64 = 1 << 0;
 const BUFFER_CLEARING: u64 = 1 << 1;
 const ENHANCED_IBRS: u64 = 1 << 2;
 const BHI_CONTROL: u64 = 1 << 3;
+const SPLIT_LOCK: u64 = 1 << 4;
 
 static MEASURES: AtomicU64 = AtomicU64::new(0);
 
@@ -65,6 +71,11 @@ impl Measures {
             true => unsafe { read_msr(MSR_ARCH_CAPABILITIES) },
             false => 0,
         };
+        let core_capabilities = match extended & 1 << 30 != 0 {
+            // SAFETY: the processor says that it has this register.
+            true => unsafe { read_msr(MSR_CORE_CAPABILITIES) },
+            false => 0,
+        };
         let ibrs_all = capabilities & CAPABILITY_IBRS_ALL != 0;
         let mut measures = 0;
         for (offered, measure) in [
@@ -75,6 +86,7 @@ impl Measures {
             ),
             (ibrs_all || amd & 1 << 14 != 0 && amd & 1 << 16 != 0, ENHANCED_IBRS),
             (ibrs_all && second & 1 << 4 != 0, BHI_CONTROL),
+            (core_capabilities & CORE_CAPABILITY_SPLIT_LOCK != 0, SPLIT_LOCK),
         ] {
             if offered {
                 measures |= measure;
@@ -91,6 +103,7 @@ impl fmt::Display for Measures {
             (BUFFER_CLEARING, "verw"),
             (ENHANCED_IBRS, "enhanced-ibrs"),
             (BHI_CONTROL, "bhi-dis-s"),
+            (SPLIT_LOCK, "split-lock-detection"),
         ];
         for (bit, name) in named {
             if self.0 & bit == 0 {
@@ -118,6 +131,12 @@ pub(super) unsafe fn enable(measures: Measures) {
     if control != 0 {
         // SAFETY: the processor has the register and these bits.
         unsafe { write_msr(MSR_SPEC_CTRL, control) };
+    }
+    if measures.0 & SPLIT_LOCK != 0 {
+        // SAFETY: the processor has the register and the bit. The kernel's atomics are aligned.
+        unsafe {
+            write_msr(MSR_TEST_CONTROL, read_msr(MSR_TEST_CONTROL) | TEST_CONTROL_SPLIT_LOCK)
+        };
     }
 }
 

@@ -11,7 +11,6 @@ pub mod invocation;
 mod model;
 mod sleeper;
 
-use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::sync::atomic::{self, AtomicUsize, Ordering};
 
@@ -27,9 +26,11 @@ use sleeper::Sleeper;
 use crate::observe::trace::{self, Event};
 
 /// The queues between the front (network and API, on one core) and the workers.
+///
+/// What travels is moved into and out of the queues' slots: nothing is allocated on the way.
 pub struct Dispatcher {
     workers: Vec<Worker>,
-    completions: ArrayQueue<Box<Completion>>,
+    completions: ArrayQueue<Completion>,
     // Submitted, and completion not yet taken: at most what `completions` holds.
     in_flight: AtomicUsize,
     front: Sleeper,
@@ -38,15 +39,15 @@ pub struct Dispatcher {
 
 struct Worker {
     core: usize,
-    queue: ArrayQueue<Box<Invocation>>,
+    queue: ArrayQueue<Invocation>,
     // Submitted and not yet complete, whoever runs it.
     outstanding: AtomicUsize,
     sleeper: Sleeper,
 }
 
 /// Every queue is full. Nothing ran.
-#[derive(Debug)]
-pub struct QueueFull(pub Box<Invocation>);
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct QueueFull;
 
 impl Dispatcher {
     /// Queues for the workers on `cores`, each `queue_len` long; the front runs on `front_core`.
@@ -69,28 +70,36 @@ impl Dispatcher {
         }
     }
 
+    /// The longest queues, up to `wanted`, with which those of all workers take no more than
+    /// `heap_len` bytes.
+    #[must_use]
+    pub fn queue_len(wanted: usize, workers: usize, heap_len: usize) -> usize {
+        let place_len = size_of::<Invocation>() + size_of::<Completion>() + 2 * size_of::<usize>();
+        wanted.min(heap_len / place_len / workers.max(1)).max(1)
+    }
+
     /// Queues an invocation on the worker with the least outstanding work. For the front only.
     ///
     /// # Errors
-    /// [`QueueFull`] hands it back. That is so, too, while the front has not taken so many
-    /// completions that one more could find no place.
-    pub fn submit(&self, invocation: Box<Invocation>) -> Result<(), QueueFull> {
+    /// [`QueueFull`]; the invocation is dropped. That is so, too, while the front has not taken so
+    /// many completions that one more could find no place.
+    pub fn submit(&self, invocation: Invocation) -> Result<(), QueueFull> {
         trace::record(Event::Admit, invocation.id.0 as u64);
         let load = |worker: &&Worker| worker.outstanding.load(Ordering::Relaxed);
         let Some(worker) = self.workers.iter().min_by_key(load) else {
-            return Err(QueueFull(invocation));
+            return Err(QueueFull);
         };
         // Only the front adds to it and takes from it, so it does not grow in between.
         if self.in_flight.load(Ordering::Relaxed) == self.completions.capacity() {
-            return Err(QueueFull(invocation));
+            return Err(QueueFull);
         }
         // Counted first: whoever takes it may complete it before we go on.
         self.in_flight.fetch_add(1, Ordering::Relaxed);
         worker.outstanding.fetch_add(1, Ordering::Relaxed);
-        if let Err(invocation) = worker.queue.push(invocation) {
+        if worker.queue.push(invocation).is_err() {
             self.in_flight.fetch_sub(1, Ordering::Relaxed);
             worker.outstanding.fetch_sub(1, Ordering::Relaxed);
-            return Err(QueueFull(invocation));
+            return Err(QueueFull);
         }
         worker.sleeper.notify(self.wake);
         Ok(())
@@ -99,7 +108,7 @@ impl Dispatcher {
     /// The next invocation for the worker on `core`: its own oldest, else the oldest of the worker
     /// with the longest queue. `core` must be a worker's.
     #[must_use]
-    pub fn take(&self, core: usize) -> Option<Box<Invocation>> {
+    pub fn take(&self, core: usize) -> Option<Invocation> {
         let own = self.workers.iter().find(|worker| worker.core == core)?;
         if let Some(invocation) = own.queue.pop() {
             return Some(invocation);
@@ -112,7 +121,7 @@ impl Dispatcher {
     }
 
     /// Hands in the end of what the worker on `core` took.
-    pub fn complete(&self, core: usize, completion: Box<Completion>) {
+    pub fn complete(&self, core: usize, completion: Completion) {
         trace::record(Event::End, completion.id.0 as u64);
         if let Some(worker) = self.workers.iter().find(|worker| worker.core == core) {
             worker.outstanding.fetch_sub(1, Ordering::Relaxed);
@@ -124,7 +133,7 @@ impl Dispatcher {
 
     /// The next completion, for the front.
     #[must_use]
-    pub fn completed(&self) -> Option<Box<Completion>> {
+    pub fn completed(&self) -> Option<Completion> {
         let completion = self.completions.pop()?;
         self.in_flight.fetch_sub(1, Ordering::Relaxed);
         Some(completion)
@@ -167,11 +176,11 @@ mod tests {
     use alloc::string::String;
     use alloc::sync::Arc;
 
-    fn invocation(number: u128) -> Box<Invocation> {
+    fn invocation(number: u128) -> Invocation {
         install_for_test();
         let plan = LoadPlan { entry: 0, segments: Vec::new() };
         let template = Template::build(&plan, PageBuffer::new()).expect("the arena is large");
-        Box::new(Invocation {
+        Invocation {
             id: ActivationId(number),
             ticket: Ticket { slot: 0, generation: 0 },
             tenant: Namespace::new("guest"),
@@ -180,11 +189,11 @@ mod tests {
             input: PageBuffer::new(),
             environment: String::new(),
             admitted_ns: 0,
-        })
+        }
     }
 
-    fn completion(number: u128) -> Box<Completion> {
-        Box::new(Completion {
+    fn completion(number: u128) -> Completion {
+        Completion {
             id: ActivationId(number),
             ticket: Ticket { slot: 0, generation: 0 },
             end: End::Exit(0),
@@ -193,7 +202,7 @@ mod tests {
             timing: Timing::default(),
             core: 0,
             frames: 0,
-        })
+        }
     }
 
     #[test]

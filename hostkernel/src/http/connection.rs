@@ -13,22 +13,25 @@
 //! else.
 
 use alloc::boxed::Box;
+use alloc::vec::Vec;
 
 use super::body::BodyReader;
 use super::encode::Output;
 use super::parse::{Framing, Head, HeadReader};
 use super::{Headers, Method, Reject, Request, Response};
-use crate::config::REQUESTS_PER_CONNECTION_MAX;
+use crate::config::{REQUESTS_PER_CONNECTION_MAX, TEXT_LEN_KEPT_MAX};
 
 /// Decides by method, percent-encoded path and header fields how long a request's body may be, or
 /// answers the request instead of letting it be sent. Asked only if there is a body.
-pub type Accept<'a> = &'a mut dyn FnMut(Method, &str, &Headers) -> Result<usize, Box<Response>>;
+pub type Accept<'a> = &'a mut dyn FnMut(Method, &str, Headers<'_>) -> Result<usize, Box<Response>>;
 
 /// State of one connection.
 #[derive(Debug, Default)]
 pub struct Connection {
     state: State,
     output: Output,
+    /// What the text of the next request will be in.
+    buffer: Vec<u8>,
     requests: u32,
     /// The current request is the last.
     last: bool,
@@ -112,7 +115,7 @@ impl Connection {
 
     fn receive_head(&mut self, bytes: &[u8], accept: Accept) -> Result<(usize, Step), Reject> {
         let State::Head(reader) = &mut self.state else { return Ok((0, Step::More)) };
-        let received = reader.receive(bytes);
+        let received = reader.receive(bytes, &mut self.buffer);
         if received.is_err() {
             self.head_only = reader.is_head_request(bytes);
         }
@@ -124,7 +127,7 @@ impl Connection {
         self.head_only = head.method == Method::Head;
         let len_max = match head.framing {
             Framing::Length(0) => 0,
-            _ => match accept(head.method, &head.path, &head.headers) {
+            _ => match accept(head.method, head.text.path(), head.text.headers()) {
                 Ok(len_max) => len_max,
                 Err(response) => {
                     self.state = State::Answering;
@@ -134,20 +137,20 @@ impl Connection {
                 }
             },
         };
-        let reader = BodyReader::new(head.framing, len_max)?;
+        let mut reader = BodyReader::new(head.framing, len_max)?;
+        let rest = &bytes[consumed..];
+        let consumed = consumed + reader.receive(rest)?;
         if reader.is_complete() {
             return Ok((consumed, self.hand_out(head, reader)));
         }
         // Who has sent part of the body does not wait to be asked.
-        let rest = &bytes[consumed..];
         let ask = head.expects_continue && rest.is_empty();
         self.state = State::Body(head, reader);
         if ask {
             self.output.push_continue();
             return Ok((consumed, Step::Continue));
         }
-        let (body_consumed, step) = self.receive_body(rest)?;
-        Ok((consumed + body_consumed, step))
+        Ok((consumed, Step::More))
     }
 
     fn receive_body(&mut self, bytes: &[u8]) -> Result<(usize, Step), Reject> {
@@ -164,8 +167,8 @@ impl Connection {
 
     fn hand_out(&mut self, head: Head, reader: BodyReader) -> Step {
         self.state = State::Answering;
-        let Head { method, path, query, headers, .. } = head;
-        Step::Request(Request { method, path, query, headers, body: reader.into_body() })
+        let Head { method, text, .. } = head;
+        Step::Request(Request { method, text, body: reader.into_body() })
     }
 
     /// Hands over the answer to the current request or reject. While idle or receiving, this gives
@@ -180,7 +183,10 @@ impl Connection {
             State::Body(..) => true,
             State::Sending | State::Closing => panic!("a request is answered once"),
         };
-        self.output.push_response(response, !last, !self.head_only);
+        let buffer = self.output.push_response(response, !last, !self.head_only);
+        if buffer.capacity() <= TEXT_LEN_KEPT_MAX {
+            self.buffer = buffer;
+        }
         self.state = if last { State::Closing } else { State::Sending };
     }
 

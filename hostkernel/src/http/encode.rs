@@ -4,10 +4,10 @@
 //! small ones cost a delayed acknowledgement (40 ms) behind many proxies. A large body is not
 //! copied: its pages are sent from where the action wrote them.
 
-use alloc::borrow::Cow;
 use alloc::vec::Vec;
 
-use super::{Body, Response};
+use super::fields::push_decimal;
+use super::{Body, Fields, Response};
 use crate::config::{INLINE_BODY_LEN_MAX, KEEP_ALIVE_ANNOUNCED_S, OUTPUT_LEN_KEPT_MAX};
 
 /// Bytes that wait to be sent.
@@ -27,28 +27,38 @@ impl Output {
     }
 
     /// Queues a response. At most one at a time: the body of an earlier one must have been sent.
-    /// `with_body` is false in answers to `HEAD`, which keep the length only.
-    pub fn push_response(&mut self, response: Response, persistent: bool, with_body: bool) {
+    /// `with_body` is false in answers to `HEAD`, which keep the length only. Returns the buffer
+    /// the header fields were in.
+    pub fn push_response(
+        &mut self,
+        response: Response,
+        persistent: bool,
+        with_body: bool,
+    ) -> Vec<u8> {
         assert!(self.body.is_empty(), "one response at a time");
-        push_head(&mut self.front, &response, persistent);
-        if !with_body || !may_have_body(response.status) {
-            return;
+        let Response { status, headers, body } = response;
+        let len = body.len();
+        push_head(&mut self.front, status, &headers, len, persistent);
+        if with_body && may_have_body(status) {
+            if len > INLINE_BODY_LEN_MAX {
+                self.body = body;
+            } else {
+                let mut copied = 0;
+                while copied < len {
+                    let chunk = body.chunk_at(copied);
+                    self.front.extend_from_slice(chunk);
+                    copied += chunk.len();
+                }
+            }
         }
-        if response.body.len() > INLINE_BODY_LEN_MAX {
-            self.body = response.body;
-            return;
-        }
-        let mut copied = 0;
-        while let chunk @ [_, ..] = response.body.chunk_at(copied) {
-            self.front.extend_from_slice(chunk);
-            copied += chunk.len();
-        }
+        headers.into_buffer()
     }
 
     /// The next contiguous bytes to send; empty when there are none.
     #[must_use]
     pub fn bytes(&self) -> &[u8] {
         match &self.front[self.front_sent..] {
+            [] if matches!(self.body, Body::Empty) => &[],
             [] => self.body.chunk_at(self.body_sent),
             front => front,
         }
@@ -63,10 +73,11 @@ impl Output {
             self.body_sent += sent;
         }
         if self.bytes().is_empty() {
-            let mut front = core::mem::take(&mut self.front);
-            front.clear();
-            front.shrink_to(OUTPUT_LEN_KEPT_MAX);
-            *self = Self { front, ..Self::default() };
+            self.front.clear();
+            self.front.shrink_to(OUTPUT_LEN_KEPT_MAX);
+            self.front_sent = 0;
+            self.body = Body::Empty;
+            self.body_sent = 0;
         }
     }
 }
@@ -76,33 +87,25 @@ fn may_have_body(status: u16) -> bool {
     !matches!(status, 100..=199 | 204 | 304)
 }
 
-fn push_head(out: &mut Vec<u8>, response: &Response, persistent: bool) {
-    // The fixed part is below 192 bytes.
-    let fields = response.headers.iter().map(|(name, value)| name.len() + value.len() + 4);
-    out.reserve(192 + INLINE_BODY_LEN_MAX.min(response.body.len()) + fields.sum::<usize>());
+/// What a head has at most besides its header fields.
+const HEAD_FIXED_LEN_MAX: usize = 192;
 
-    let mut start = *b"HTTP/1.1 000 ";
-    for (digit, power) in start[9..12].iter_mut().zip([100, 10, 1]) {
-        *digit += (response.status / power % 10) as u8;
+fn push_head(out: &mut Vec<u8>, status: u16, fields: &Fields, body_len: usize, persistent: bool) {
+    let fields = fields.as_bytes();
+    out.reserve(HEAD_FIXED_LEN_MAX + fields.len() + INLINE_BODY_LEN_MAX.min(body_len));
+    if status == 200 {
+        out.extend_from_slice(b"HTTP/1.1 200 OK\r\n");
+    } else {
+        let digit = |power: u16| b'0' + (status / power % 10) as u8;
+        out.extend_from_slice(b"HTTP/1.1 ");
+        out.extend_from_slice(&[digit(100), digit(10), digit(1), b' ']);
+        out.extend_from_slice(reason(status).as_bytes());
+        out.extend_from_slice(b"\r\n");
     }
-    out.extend_from_slice(&start);
-    out.extend_from_slice(reason(response.status).as_bytes());
-    out.extend_from_slice(b"\r\n");
-    for (name, value) in &response.headers {
-        if !is_written_here(name) {
-            out.extend_from_slice(name.as_bytes());
-            out.extend_from_slice(b": ");
-            match value {
-                // Ours, and known when this was compiled.
-                Cow::Borrowed(value) => out.extend_from_slice(value.as_bytes()),
-                Cow::Owned(value) => push_value(out, value),
-            }
-            out.extend_from_slice(b"\r\n");
-        }
-    }
-    if may_have_body(response.status) {
+    out.extend_from_slice(fields);
+    if may_have_body(status) {
         out.extend_from_slice(b"Content-Length: ");
-        push_decimal(out, response.body.len() as u64);
+        push_decimal(out, body_len as u64);
         out.extend_from_slice(b"\r\n");
     }
     out.extend_from_slice(if persistent { &KEEP_ALIVE } else { b"Connection: close\r\n\r\n" });
@@ -117,39 +120,6 @@ const KEEP_ALIVE: [u8; 50] = {
     text[45] += (KEEP_ALIVE_ANNOUNCED_S % 10) as u8;
     text
 };
-
-/// Fields that say where a response ends; whoever composes a response cannot contradict them.
-fn is_written_here(name: &str) -> bool {
-    ["content-length", "connection", "keep-alive", "transfer-encoding"]
-        .iter()
-        .any(|own| name.eq_ignore_ascii_case(own))
-}
-
-/// Writes a value with a space for every control character, as RFC 9110, 5.5 suggests: a value that
-/// came from a request or an action cannot end the line it is on.
-fn push_value(out: &mut Vec<u8>, value: &str) {
-    let start = out.len();
-    out.extend_from_slice(value.as_bytes());
-    for byte in &mut out[start..] {
-        if byte.is_ascii_control() && *byte != b'\t' {
-            *byte = b' ';
-        }
-    }
-}
-
-fn push_decimal(out: &mut Vec<u8>, mut number: u64) {
-    let mut digits = [0; 20];
-    let mut start = digits.len();
-    loop {
-        start -= 1;
-        digits[start] = b'0' + (number % 10) as u8;
-        number /= 10;
-        if number == 0 {
-            break;
-        }
-    }
-    out.extend_from_slice(&digits[start..]);
-}
 
 /// The reason phrase of a status code; empty, which is allowed, for codes without a usual one.
 #[must_use]
@@ -199,13 +169,12 @@ pub fn reason(status: u16) -> &'static str {
 mod tests {
     extern crate std;
 
-    use alloc::borrow::Cow;
-    use std::format;
     use std::string::String;
     use std::vec;
 
     use proptest::prelude::*;
 
+    use super::super::{Line, Name};
     use super::*;
     use crate::memory::{PageBuffer, install_for_test};
 
@@ -225,7 +194,9 @@ mod tests {
     }
 
     fn response(status: u16, body: Body) -> Response {
-        Response { status, headers: vec![("Content-Type", Cow::Borrowed("text/plain"))], body }
+        let mut headers = Fields::new();
+        headers.push_line(Line::new("Content-Type: text/plain\r\n"));
+        Response { status, headers, body }
     }
 
     #[test]
@@ -295,12 +266,14 @@ mod tests {
     }
 
     #[test]
-    fn decimals() {
-        for number in [0, 9, 10, 12_345, u64::MAX] {
-            let mut out = Vec::new();
-            push_decimal(&mut out, number);
-            assert_eq!(out, format!("{number}").into_bytes());
-        }
+    fn the_buffer_of_the_fields_comes_back() {
+        let mut headers = Fields::in_buffer(Vec::with_capacity(100));
+        headers.push(Name::new("A: "), b"b");
+        let address = headers.as_bytes().as_ptr();
+        let mut output = Output::default();
+        let response = Response { status: 200, headers, body: Body::Empty };
+        let buffer = output.push_response(response, true, true);
+        assert_eq!(buffer.as_ptr(), address);
     }
 
     proptest! {
@@ -308,15 +281,13 @@ mod tests {
         #[test]
         fn values_cannot_leave_their_line(
             values in
-                prop::collection::vec("(\\PC|[\r\n\t\0:\u{85}]|Content-Length: 9){0,12}", 0..4),
+                prop::collection::vec("(\\PC|[\r\n\t\0:\u{85}]|Content-Length: 9){0,12}", 0..3),
             status in 200_u16..600,
         ) {
-            let headers: Vec<_> = values
-                .iter()
-                .zip(["A", "B", "content-length", "Transfer-Encoding"])
-                .map(|(value, name)| (name, Cow::Owned(value.clone())))
-                .collect();
-            let kept = headers.len().min(2);
+            let mut headers = Fields::new();
+            for (value, name) in values.iter().zip([Name::new("A: "), Name::new("B: ")]) {
+                headers.push(name, value.as_bytes());
+            }
             let body = Body::Static(b"body");
             let bytes = sent(Response { status, headers, body }, false, true).concat();
 
@@ -325,11 +296,11 @@ mod tests {
             let head_len = parsed.parse(&bytes).expect("valid").unwrap();
             prop_assert_eq!(parsed.code, Some(status));
             let has_body = may_have_body(status);
-            prop_assert_eq!(parsed.headers.len(), kept + usize::from(has_body) + 1);
+            prop_assert_eq!(parsed.headers.len(), values.len() + usize::from(has_body) + 1);
             prop_assert_eq!(&bytes[head_len..], if has_body { &b"body"[..] } else { b"" });
             let lengths = parsed.headers.iter().filter(|field| field.name == "Content-Length");
             prop_assert!(lengths.map(|field| field.value).eq(has_body.then_some(&b"4"[..])));
-            for (field, value) in parsed.headers.iter().zip(&values).take(kept) {
+            for (field, value) in parsed.headers.iter().zip(&values) {
                 let replaced = value.replace(|c: char| c.is_ascii_control() && c != '\t', " ");
                 let trimmed = replaced.trim_matches([' ', '\t']);
                 prop_assert_eq!(field.value, trimmed.as_bytes());

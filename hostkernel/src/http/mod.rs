@@ -1,21 +1,27 @@
 //! HTTP/1.1 and 1.0, without I/O: bytes in, values out.
 //!
 //! [`connection`] turns the bytes of one TCP connection into [`Request`]s and a [`Response`] into
-//! bytes; [`parse`] reads one request head, [`body`] what follows it; [`encode`] writes one
-//! response. What comes out depends on the bytes alone, not on how they were cut into segments.
-//! Nothing here knows routes, sockets or time. Every length is bounded by [`crate::config`]; what
-//! exceeds a bound is a [`Reject`] with its status code, never an allocation.
+//! bytes; [`parse`] reads one request head into a [`text`], [`body`] what follows it; [`encode`]
+//! writes one response with its [`fields`]. What comes out depends on the bytes alone, not on how
+//! they were cut into segments. Nothing here knows routes, sockets or time. Every length is bounded
+//! by [`crate::config`]; what exceeds a bound is a [`Reject`] with its status code, never an
+//! allocation.
+//!
+//! The memory of a request's text becomes that of its answer's header fields, and then that of the
+//! connection's next request: on a connection that stays open neither is allocated.
 #![forbid(unsafe_code)]
 
 pub mod body;
 pub mod connection;
 pub mod encode;
+pub mod fields;
 pub mod parse;
+pub mod text;
 
-use alloc::borrow::Cow;
-use alloc::string::String;
+pub use fields::{Fields, Line, Name};
+pub use text::{Headers, RequestText};
+
 use alloc::vec::Vec;
-use core::ops::Range;
 
 use crate::memory::PageBuffer;
 
@@ -74,63 +80,10 @@ impl Method {
 pub struct Request {
     /// The method.
     pub method: Method,
-    /// Percent-encoded path, starting with `/`, without the query; `*` in `OPTIONS *`.
-    pub path: String,
-    /// Percent-encoded query without the `?`; `None` if there was no `?`.
-    pub query: Option<String>,
-    /// Header fields in order of arrival.
-    pub headers: Headers,
+    /// Path, query and header fields.
+    pub text: RequestText,
     /// The body with transfer coding removed; empty if there was none.
     pub body: PageBuffer,
-}
-
-/// Header fields of one request, names in lower case.
-///
-/// The text of all fields lives in one allocation; a field is two ranges of it.
-#[derive(Debug, Default)]
-pub struct Headers {
-    text: String,
-    fields: Vec<Field>,
-}
-
-#[derive(Clone, Debug)]
-struct Field {
-    name: Range<usize>,
-    value: Range<usize>,
-}
-
-impl Headers {
-    /// The value of the first field with this name (given in lower case), trimmed.
-    #[must_use]
-    pub fn get(&self, name: &str) -> Option<&str> {
-        self.iter().find(|(field, _)| *field == name).map(|(_, value)| value)
-    }
-
-    /// All fields in order of arrival: lower-case name and trimmed value.
-    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        let part = |range: &Range<usize>| &self.text[range.clone()];
-        self.fields.iter().map(move |field| (part(&field.name), part(&field.value)))
-    }
-
-    /// Appends a field. The name is stored in lower case.
-    pub fn push(&mut self, name: &str, value: &str) {
-        let start = self.text.len();
-        self.text.push_str(name);
-        let name_end = self.text.len();
-        self.text.push_str(value);
-        self.push_part(start..name_end, name_end..self.text.len());
-    }
-
-    /// No field yet, but the text that fields will be parts of.
-    fn of_text(text: &str, fields: usize) -> Self {
-        Self { text: String::from(text), fields: Vec::with_capacity(fields) }
-    }
-
-    /// Appends a field that is part of the text.
-    fn push_part(&mut self, name: Range<usize>, value: Range<usize>) {
-        self.text[name.clone()].make_ascii_lowercase();
-        self.fields.push(Field { name, value });
-    }
 }
 
 /// What the node answers.
@@ -139,7 +92,7 @@ pub struct Response {
     /// Status code, 200..=599.
     pub status: u16,
     /// Header fields besides those the encoder adds (`Content-Length`, `Connection`, `Keep-Alive`).
-    pub headers: Vec<(&'static str, Cow<'static, str>)>,
+    pub headers: Fields,
     /// The body.
     pub body: Body,
 }

@@ -11,12 +11,11 @@
 //! a line must end in CR LF, not in a lone LF; repeated `Content-Length` is refused even if
 //! identical; header values must be UTF-8 (replacing bad bytes would make different values equal).
 
-use alloc::string::String;
 use alloc::vec::Vec;
 use core::mem::MaybeUninit;
 use core::ops::Range;
 
-use super::{Headers, Method, Reject};
+use super::{Method, Reject, RequestText};
 use crate::config::{BLANK_LINES_MAX, HEAD_LEN_MAX, HEADERS_MAX, METHOD_LEN_MAX, TARGET_LEN_MAX};
 
 /// A request without its body, and how to read the body.
@@ -24,12 +23,8 @@ use crate::config::{BLANK_LINES_MAX, HEAD_LEN_MAX, HEADERS_MAX, METHOD_LEN_MAX, 
 pub struct Head {
     /// The method.
     pub method: Method,
-    /// As in [`super::Request::path`].
-    pub path: String,
-    /// As in [`super::Request::query`].
-    pub query: Option<String>,
-    /// Header fields in order of arrival.
-    pub headers: Headers,
+    /// Path, query and header fields.
+    pub text: RequestText,
     /// What follows the head.
     pub framing: Framing,
     /// Whether the client wants the connection to stay open.
@@ -71,11 +66,16 @@ impl HeadReader {
     }
 
     /// Takes bytes up to the end of the head. Returns how many, and the head when it is complete;
-    /// the reader is then ready for the next one.
+    /// the reader is then ready for the next one. The head's text is put into the memory of
+    /// `buffer`, which is empty after that.
     ///
     /// # Errors
     /// Why the bytes are no acceptable request.
-    pub fn receive(&mut self, bytes: &[u8]) -> Result<(usize, Option<Head>), Reject> {
+    pub fn receive(
+        &mut self,
+        bytes: &[u8],
+        buffer: &mut Vec<u8>,
+    ) -> Result<(usize, Option<Head>), Reject> {
         let before = self.buffer.len();
         if before > 0 {
             self.keep(bytes)?;
@@ -88,7 +88,8 @@ impl HeadReader {
             return Ok((bytes.len(), None));
         };
         let consumed = range.end - before;
-        let head = parse(&all[range])?;
+        let lines = self.scanner.lines_start - range.start;
+        let head = parse(&all[range], lines, buffer)?;
         *self = Self::default();
         Ok((consumed, Some(head)))
     }
@@ -114,6 +115,8 @@ struct Scanner {
     blank_lines: usize,
     /// Lines seen: the request line and header fields.
     lines: usize,
+    /// First byte after the request line.
+    lines_start: usize,
     /// Offset of the target in the request line; 0 until the method is complete.
     target_start: usize,
 }
@@ -141,6 +144,7 @@ impl Scanner {
             if !line.is_empty() {
                 if self.lines == 0 {
                     check_version(line)?;
+                    self.lines_start = newline + 1;
                 }
                 self.lines += 1;
                 if self.lines > 1 + HEADERS_MAX {
@@ -202,8 +206,8 @@ fn check_version(line: &[u8]) -> Result<(), Reject> {
     }
 }
 
-/// Parses one complete head.
-fn parse(bytes: &[u8]) -> Result<Head, Reject> {
+/// Parses one complete head, of which the header lines begin at `lines_start`.
+fn parse(bytes: &[u8], lines_start: usize, buffer: &mut Vec<u8>) -> Result<Head, Reject> {
     let mut fields = [const { MaybeUninit::uninit() }; HEADERS_MAX];
     let mut request = httparse::Request::new(&mut []);
     match request.parse_with_uninit_headers(bytes, &mut fields) {
@@ -214,33 +218,22 @@ fn parse(bytes: &[u8]) -> Result<Head, Reject> {
     let method = request.method.and_then(Method::from_name).ok_or(Reject::UnknownMethod)?;
     let (path, query) = split_target(method, request.path.unwrap_or_default())?;
 
-    // One copy and one check of the whole head instead of two for each field.
-    let text =
-        core::str::from_utf8(bytes).map_err(|_| Reject::Malformed("the head is not UTF-8"))?;
-    let mut headers = Headers::of_text(text, request.headers.len());
+    // Without the CR LF of the empty line.
+    let lines = core::str::from_utf8(&bytes[lines_start..bytes.len() - 2])
+        .map_err(|_| Reject::Malformed("the head is not UTF-8"))?;
     let mut connection = ConnectionFields::default();
     for field in request.headers.iter() {
-        let value = part_of(bytes, field.value);
-        connection.note(field.name, &text[value.clone()])?;
-        headers.push_part(part_of(bytes, field.name.as_bytes()), value);
+        connection.note(field.name.as_bytes(), field.value)?;
     }
     let version_1_1 = request.version == Some(1);
     connection.check(version_1_1)?;
     Ok(Head {
         method,
-        path: String::from(path),
-        query: query.map(String::from),
-        headers,
+        text: RequestText::new(core::mem::take(buffer), path, query, lines),
         framing: connection.framing(),
         persistent: !connection.close && (version_1_1 || connection.keep_alive),
         expects_continue: version_1_1 && connection.expectation == Some(Expectation::Continue),
     })
-}
-
-/// Where `part`, a subslice of `whole`, lies in it.
-fn part_of(whole: &[u8], part: &[u8]) -> Range<usize> {
-    let start = part.as_ptr().addr() - whole.as_ptr().addr();
-    start..start + part.len()
 }
 
 fn reject_of(error: httparse::Error) -> Reject {
@@ -263,25 +256,41 @@ fn split_target(method: Method, target: &str) -> Result<(&str, Option<&str>), Re
     if target == "*" && method == Method::Options {
         return Ok((target, None));
     }
-    // Neither is in the grammar; a fragment is dropped by some readers and kept by others.
-    if target.bytes().any(|byte| !byte.is_ascii() || byte == b'#') {
-        return Err(MALFORMED);
-    }
     let local = if target.starts_with('/') {
         target
     } else {
         let (scheme, rest) = target.split_at_checked(SCHEME.len()).ok_or(MALFORMED)?;
         let host_len = rest.find(['/', '?']).unwrap_or(rest.len());
-        if !scheme.eq_ignore_ascii_case(SCHEME) || host_len == 0 || !is_host(&rest[..host_len]) {
+        let host = &rest.as_bytes()[..host_len];
+        if !scheme.eq_ignore_ascii_case(SCHEME) || host.is_empty() || !is_host(host) {
             return Err(MALFORMED);
         }
         &rest[host_len..]
     };
-    let (path, query) = match local.bytes().position(|byte| byte == b'?') {
-        Some(at) => (&local[..at], Some(&local[at + 1..])),
-        None => (local, None),
+    let path_len = local.bytes().position(|byte| !is_path(byte)).unwrap_or(local.len());
+    let (path, rest) = local.split_at(path_len);
+    let query = match rest.strip_prefix('?') {
+        None if rest.is_empty() => None,
+        Some(query) if query.bytes().all(|byte| is_path(byte) || byte == b'?') => Some(query),
+        _ => return Err(MALFORMED),
     };
     Ok((if path.is_empty() { "/" } else { path }, query))
+}
+
+/// What can be in a path; a query can have a `?` besides. Neither has bytes that are not ASCII, and
+/// a fragment, after `#`, is dropped by some readers and kept by others. `httparse` has refused
+/// controls and spaces.
+fn is_path(byte: u8) -> bool {
+    static PATH: [bool; 256] = {
+        let mut class = [false; 256];
+        let mut byte = 0;
+        while byte < 128 {
+            class[byte] = byte != b'?' as usize && byte != b'#' as usize;
+            byte += 1;
+        }
+        class
+    };
+    PATH[usize::from(byte)]
 }
 
 /// What the fields that concern the connection say.
@@ -302,32 +311,32 @@ enum Expectation {
 }
 
 impl ConnectionFields {
-    fn note(&mut self, name: &str, value: &str) -> Result<(), Reject> {
-        if name.eq_ignore_ascii_case("host") {
+    fn note(&mut self, name: &[u8], value: &[u8]) -> Result<(), Reject> {
+        if name.eq_ignore_ascii_case(b"host") {
             self.hosts += 1;
             if !is_host(value) {
                 return Err(Reject::Malformed("Host is malformed"));
             }
-        } else if name.eq_ignore_ascii_case("content-length") {
+        } else if name.eq_ignore_ascii_case(b"content-length") {
             let len = parse_content_length(value)?;
             if self.content_length.replace(len).is_some() {
                 return Err(Reject::Malformed("more than one Content-Length"));
             }
-        } else if name.eq_ignore_ascii_case("transfer-encoding") {
+        } else if name.eq_ignore_ascii_case(b"transfer-encoding") {
             if self.chunked {
                 return Err(Reject::Malformed("more than one Transfer-Encoding"));
             }
-            if !value.eq_ignore_ascii_case("chunked") {
+            if !value.eq_ignore_ascii_case(b"chunked") {
                 return Err(Reject::UnknownCoding);
             }
             self.chunked = true;
-        } else if name.eq_ignore_ascii_case("connection") {
-            for option in value.split(',').map(str::trim_ascii) {
-                self.close |= option.eq_ignore_ascii_case("close");
-                self.keep_alive |= option.eq_ignore_ascii_case("keep-alive");
+        } else if name.eq_ignore_ascii_case(b"connection") {
+            for option in value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii) {
+                self.close |= option.eq_ignore_ascii_case(b"close");
+                self.keep_alive |= option.eq_ignore_ascii_case(b"keep-alive");
             }
-        } else if name.eq_ignore_ascii_case("expect") {
-            let known = value.eq_ignore_ascii_case("100-continue")
+        } else if name.eq_ignore_ascii_case(b"expect") {
+            let known = value.eq_ignore_ascii_case(b"100-continue")
                 && self.expectation != Some(Expectation::Unknown);
             self.expectation =
                 Some(if known { Expectation::Continue } else { Expectation::Unknown });
@@ -361,18 +370,19 @@ impl ConnectionFields {
 }
 
 /// Digits only: no sign, no list, no space.
-fn parse_content_length(value: &str) -> Result<usize, Reject> {
-    if value.is_empty() || !value.bytes().all(|byte| byte.is_ascii_digit()) {
+fn parse_content_length(value: &[u8]) -> Result<usize, Reject> {
+    if value.is_empty() || !value.iter().all(u8::is_ascii_digit) {
         return Err(Reject::Malformed("Content-Length is not a number"));
     }
-    value.parse().map_err(|_| Reject::BodyTooLarge)
+    let append = |len: usize, byte: &u8| len.checked_mul(10)?.checked_add(usize::from(byte - b'0'));
+    value.iter().try_fold(0, append).ok_or(Reject::BodyTooLarge)
 }
 
 /// The characters of `uri-host [":" port]` (RFC 3986, 3.2.2); notably no space, `/`, `@` or `,`,
 /// with which one field could name two hosts.
-fn is_host(value: &str) -> bool {
+fn is_host(value: &[u8]) -> bool {
     static HOST: [bool; 256] = alphanumeric_or(b"-._~%!$&'()*+;=:[]");
-    value.bytes().all(|byte| HOST[usize::from(byte)])
+    value.iter().all(|byte| HOST[usize::from(*byte)])
 }
 
 /// RFC 9110, 5.6.2.
@@ -397,7 +407,7 @@ const fn alphanumeric_or(others: &[u8]) -> [bool; 256] {
 }
 
 /// Position of the first LF, eight bytes at a time: this runs over every request head.
-fn find_newline(bytes: &[u8]) -> Option<usize> {
+pub(super) fn find_newline(bytes: &[u8]) -> Option<usize> {
     const ONES: u64 = u64::from_le_bytes([0x01; 8]);
     const HIGH_BITS: u64 = u64::from_le_bytes([0x80; 8]);
     let (words, rest) = bytes.as_chunks::<8>();

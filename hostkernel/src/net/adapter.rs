@@ -1,12 +1,13 @@
-//! A network card as smoltcp wants to see it, with two filters in front.
+//! A network card as smoltcp wants to see it, with a look at every frame before.
 
 use alloc::boxed::Box;
 use alloc::vec;
 
 use smoltcp::phy::{Device, DeviceCapabilities, Medium, RxToken, TxToken};
 use smoltcp::time::Instant;
-use smoltcp::wire::{EthernetFrame, EthernetProtocol, IpProtocol, Ipv4Packet, TcpPacket};
+use smoltcp::wire::EthernetFrame;
 
+use super::arrival::Arrival;
 use super::neighbours::Neighbours;
 use crate::device::nic::{Nic, Receiver, Sender};
 
@@ -15,14 +16,30 @@ pub struct Adapter {
     nic: Box<dyn Nic>,
     port: u16,
     neighbours: Neighbours,
-    /// Drop attempts to connect. smoltcp would answer them with a reset, and the client would give
-    /// up; this way it tries again, and finds a connection free by then.
-    pub refuse_connects: bool,
 }
 
 impl Adapter {
     pub fn new(nic: Box<dyn Nic>, port: u16) -> Self {
-        Self { nic, port, neighbours: Neighbours::new(), refuse_connects: false }
+        Self { nic, port, neighbours: Neighbours::new() }
+    }
+
+    /// Who the oldest frame that waits concerns. Frames that smoltcp must not see are dropped here.
+    pub fn arrival(&mut self, now: Instant) -> Option<Arrival> {
+        let (receiver, _) = self.nic.split();
+        while let Some(frame) = receiver.frame() {
+            if let Ok(ethernet) = EthernetFrame::new_checked(frame)
+                && self.neighbours.admits(&ethernet, now)
+            {
+                return Some(Arrival::of(&ethernet, self.port));
+            }
+            receiver.release();
+        }
+        None
+    }
+
+    /// Drops the oldest frame that waits.
+    pub fn discard(&mut self) {
+        self.nic.split().0.release();
     }
 
     pub fn flush(&mut self) {
@@ -38,37 +55,13 @@ impl Adapter {
     }
 }
 
-/// Whether a frame asks for a new TCP connection to `port`.
-fn is_connect(frame: &[u8], port: u16) -> bool {
-    let parse = || {
-        let frame = EthernetFrame::new_checked(frame).ok()?;
-        if frame.ethertype() != EthernetProtocol::Ipv4 {
-            return None;
-        }
-        let packet = Ipv4Packet::new_checked(frame.payload()).ok()?;
-        if packet.next_header() != IpProtocol::Tcp || packet.frag_offset() != 0 {
-            return None;
-        }
-        let segment = TcpPacket::new_checked(packet.payload()).ok()?;
-        Some(segment.syn() && !segment.ack() && segment.dst_port() == port)
-    };
-    parse().unwrap_or(false)
-}
-
 impl Device for Adapter {
     type RxToken<'a> = Received<'a>;
     type TxToken<'a> = Sending<'a>;
 
-    fn receive(&mut self, now: Instant) -> Option<(Received<'_>, Sending<'_>)> {
+    fn receive(&mut self, _: Instant) -> Option<(Received<'_>, Sending<'_>)> {
         let (receiver, sender) = self.nic.split();
-        while let Some(frame) = receiver.frame() {
-            let refused = self.refuse_connects && is_connect(frame, self.port);
-            if !refused && self.neighbours.admits(frame, now) {
-                return Some((Received(receiver), Sending(sender)));
-            }
-            receiver.release();
-        }
-        None
+        receiver.frame().is_some().then_some((Received(receiver), Sending(sender)))
     }
 
     fn transmit(&mut self, _: Instant) -> Option<Sending<'_>> {
@@ -119,18 +112,6 @@ impl TxToken for Sending<'_> {
 mod tests {
     use super::*;
 
-    fn frame(flags: u8, port: u16) -> [u8; 54] {
-        let mut frame = [0; 54];
-        frame[12..14].copy_from_slice(&[0x08, 0x00]);
-        frame[14] = 0x45;
-        frame[16..18].copy_from_slice(&40_u16.to_be_bytes());
-        frame[23] = 6;
-        frame[36..38].copy_from_slice(&port.to_be_bytes());
-        frame[46] = 5 << 4;
-        frame[47] = flags;
-        frame
-    }
-
     /// A card that sends no frame longer than this.
     struct Short(usize, usize);
 
@@ -153,18 +134,5 @@ mod tests {
         assert_eq!(Sending(&mut card).consume(60, |frame| frame.len()), 60);
         assert_eq!(Sending(&mut card).consume(2000, |frame| frame.len()), 2000);
         assert_eq!(card.1, 1, "frames sent");
-    }
-
-    #[test]
-    fn only_a_connect_to_the_port_is_one() {
-        const SYN: u8 = 2;
-        const ACK: u8 = 16;
-        assert!(is_connect(&frame(SYN, 3233), 3233));
-        assert!(!is_connect(&frame(SYN | ACK, 3233), 3233));
-        assert!(!is_connect(&frame(ACK, 3233), 3233));
-        assert!(!is_connect(&frame(SYN, 80), 3233));
-        for len in 0..54 {
-            assert!(!is_connect(&frame(SYN, 3233)[..len], 3233));
-        }
     }
 }

@@ -1,70 +1,49 @@
-//! The HTTP connections: which socket carries which request, who waits for which completion.
+//! The HTTP connections: who has which slot, what happens on it, who waits for which completion.
 //!
-//! Every slot has a socket for good. A slot is closed, listening or open; enough of them are kept
-//! listening that a burst of connects finds one each, because a smoltcp socket takes one.
+//! Work is done for slots that something happened to: a frame, a completion, or a time that came.
+//! The others cost nothing. A slot is taken when a client asks to connect; if all are taken, the
+//! one goes that has been half-open or idle longest.
 
-use alloc::boxed::Box;
-use alloc::vec;
 use alloc::vec::Vec;
 
-use smoltcp::iface::{SocketHandle, SocketSet};
-use smoltcp::socket::tcp::{self, State};
+use smoltcp::iface::SocketSet;
 
-use crate::api::{self, Load, Node, Now, Pending, Readiness, Reject, Reply};
-use crate::config::{
-    HALF_OPEN_MIN, HEAP_RESERVE_LEN, IDLE_TIMEOUT_MS, LISTENING_MIN, PROGRESS_TIMEOUT_MS,
-    RECEIVE_BUFFER_LEN, REQUEST_TIMEOUT_MS, SEND_BUFFER_LEN,
-};
+use super::arrival::Peer;
+use super::clients::Clients;
+use super::slot::{Overdue, Slot};
+use super::timers::Timers;
+use crate::api::{self, Load, Node, Now, Readiness, Reject, Reply};
+use crate::config::{CONNECTION_LEN, HALF_OPEN_MIN, HEAP_RESERVE_LEN};
 use crate::dispatch::{Dispatcher, QueueFull, Ticket};
-use crate::http::connection::{Accept, Connection, Phase, Step};
+use crate::http::connection::{Phase, Step};
 use crate::http::{self, Request};
 use crate::memory;
 use crate::observe::trace::{self, Event};
 use crate::random::Random;
 
-const NS_PER_MS: u64 = 1_000_000;
-/// How often time-outs are looked for while connections are open.
-const CHECK_INTERVAL_NS: u64 = 1_000 * NS_PER_MS;
-/// How often while there is no room for more of them.
-const CROWDED_INTERVAL_NS: u64 = 100 * NS_PER_MS;
 /// A connection idle for less does not make room for others: its first request may be on the way.
-const IDLE_SPARED_NS: u64 = 1_000 * NS_PER_MS;
+const IDLE_SPARED_NS: u64 = 1_000_000_000;
 
 /// All connections, and the node they talk to.
 pub struct Connections<'a> {
     port: u16,
     slots_max: usize,
     slots: Vec<Slot>,
-    listening: usize,
-    open: usize,
+    /// Slots without a connection; the last one that had one first, whose memory is in the caches.
+    free: Vec<u32>,
+    clients: Clients,
+    timers: Timers,
+    /// Slots that something happened to.
+    touched: Vec<u32>,
     node: Node,
     dispatcher: &'a Dispatcher,
     random: Random,
-    next_check_ns: u64,
 }
 
-struct Slot {
-    socket: SocketHandle,
-    state: SlotState,
-    connection: Connection,
-    /// Counts requests, so that the completion of one cannot answer another.
-    generation: u32,
-    pending: Option<Pending>,
-    /// When bytes last moved, into the socket, out of it, or to the client.
-    progress_ns: u64,
-    /// Bytes in the socket that the client had not acknowledged at the last look.
-    unacknowledged: usize,
-    /// The client has closed a connection that we closed first; only its socket is left.
-    parted: bool,
-    /// When the current request began.
-    request_ns: u64,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum SlotState {
-    Closed,
-    Listening,
-    Open,
+/// Sends what the sockets of a set have to send, and says when they have more.
+pub trait Egress {
+    /// Does so.
+    fn egress(&mut self, sockets: &mut SocketSet<'static>) -> Option<u64>;
 }
 
 impl<'a> Connections<'a> {
@@ -73,18 +52,19 @@ impl<'a> Connections<'a> {
         slots_max: usize,
         node: Node,
         dispatcher: &'a Dispatcher,
-        random: Random,
+        mut random: Random,
     ) -> Self {
         Self {
             port,
             slots_max,
             slots: Vec::with_capacity(slots_max),
-            listening: 0,
-            open: 0,
+            free: Vec::with_capacity(slots_max),
+            clients: Clients::new(slots_max, &mut random),
+            timers: Timers::new(),
+            touched: Vec::with_capacity(slots_max),
             node,
             dispatcher,
             random,
-            next_check_ns: 0,
         }
     }
 
@@ -96,168 +76,179 @@ impl<'a> Connections<'a> {
         &mut self.node
     }
 
-    /// Whether a further connection finds no socket.
-    pub fn is_full(&self) -> bool {
-        self.listening == 0
+    /// Slots with a connection.
+    pub fn open(&self) -> usize {
+        self.slots.len() - self.free.len()
     }
 
     /// When time-outs must be looked for again.
-    pub fn next_check_ns(&self) -> Option<u64> {
-        (self.open > 0).then_some(self.next_check_ns)
+    pub fn next_ns(&self) -> Option<u64> {
+        self.timers.next_ns()
     }
 
-    /// Turns listening sockets that became connections into open slots, frees those of connections
-    /// that both sides have closed, and makes new ones listen. To be called before anything is
-    /// received.
-    pub fn keep_listening(&mut self, sockets: &mut SocketSet<'static>, now_ns: u64) {
-        for (index, slot) in self.slots.iter_mut().enumerate() {
-            let listens = sockets.get::<tcp::Socket>(slot.socket).state() == State::Listen;
-            match slot.state {
-                SlotState::Listening if !listens => {
-                    slot.state = SlotState::Open;
-                    // What the slot did before does not count against its new connection.
-                    slot.progress_ns = now_ns;
-                    self.listening -= 1;
-                    self.open += 1;
-                    trace::record(Event::Open, index as u64);
-                }
-                // smoltcp listens again when a half-open connection is reset.
-                SlotState::Open if listens => {
-                    slot.state = SlotState::Listening;
-                    self.listening += 1;
-                    self.open -= 1;
-                    trace::record(Event::Close, index as u64);
-                }
-                _ => {}
-            }
-            if slot.parted {
-                sockets.remove(slot.socket);
-                slot.socket = sockets.add(new_socket());
-                slot.reset();
-                self.open -= 1;
-                trace::record(Event::Close, index as u64);
-            }
-        }
-        while self.listening < LISTENING_MIN
-            && (self.listen_on_one(sockets) || self.give_up_half_open(sockets))
-        {}
-        if self.listening < LISTENING_MIN {
-            // It got crowded since the last check: the next one, which makes room, comes sooner.
-            self.next_check_ns = self.next_check_ns.min(now_ns + CROWDED_INTERVAL_NS);
-        }
+    /// The sockets for a segment from this client; `None` if it has no connection.
+    pub fn segment(&mut self, peer: Peer) -> Option<&mut SocketSet<'static>> {
+        let index = self.clients.slot(peer)?;
+        self.touch(index);
+        Some(&mut self.slots[index as usize].sockets)
     }
 
-    /// With every slot taken, frees the one that has been half-open longest. Who floods the node
-    /// with connects never completes one; who means it needs a slot for one round trip, and gets it
-    /// as long as there are fewer connects in that time than slots.
-    fn give_up_half_open(&mut self, sockets: &mut SocketSet<'static>) -> bool {
-        let half_open = |(_, slot): &(usize, &Slot)| {
-            slot.state == SlotState::Open
-                && sockets.get::<tcp::Socket>(slot.socket).state() == State::SynReceived
-        };
-        let candidates = || self.slots.iter().enumerate().filter(half_open);
-        if candidates().count() < HALF_OPEN_MIN {
+    /// The sockets for a client that asks to connect; `None` if there is no room, in which case the
+    /// frame should be dropped: the client asks again, and would give up if it were told.
+    pub fn connect(&mut self, peer: Peer, now_ns: u64) -> Option<&mut SocketSet<'static>> {
+        if self.clients.slot(peer).is_none() {
+            let index = self.free_slot(now_ns)?;
+            let slot = &mut self.slots[index as usize];
+            slot.listen(peer, self.port, now_ns);
+            if self.node.readiness == Readiness::Draining {
+                slot.connection.close_after_response();
+            }
+            self.clients.insert(peer, index);
+            trace::record(Event::Open, u64::from(index));
+        }
+        self.segment(peer)
+    }
+
+    fn free_slot(&mut self, now_ns: u64) -> Option<u32> {
+        if self.free.is_empty() && !self.add_slot() {
+            let victim = self.least_useful(now_ns)?;
+            self.release(victim);
+        }
+        self.free.pop()
+    }
+
+    fn add_slot(&mut self) -> bool {
+        if self.slots.len() == self.slots_max
+            || memory::heap_free() < HEAP_RESERVE_LEN + CONNECTION_LEN
+        {
             return false;
         }
-        let oldest = candidates().min_by_key(|(_, slot)| slot.progress_ns);
-        let Some((index, _)) = oldest else { return false };
-        let slot = &mut self.slots[index];
-        sockets.get_mut::<tcp::Socket>(slot.socket).abort();
-        slot.reset();
-        self.open -= 1;
-        trace::record(Event::Close, index as u64);
+        let Some(slot) = Slot::new() else { return false };
+        self.free.push(self.slots.len() as u32);
+        self.slots.push(slot);
         true
     }
 
-    fn listen_on_one(&mut self, sockets: &mut SocketSet<'static>) -> bool {
-        let closed = self.slots.iter().position(|slot| slot.state == SlotState::Closed);
-        let index = match closed {
-            Some(index) => index,
-            None if self.slots.len() < self.slots_max => {
-                self.slots.push(Slot::new(sockets));
-                self.slots.len() - 1
+    /// The connection to give up for another one. Half-open ones go first, the oldest first: who
+    /// floods the node with connects never completes one; who means it needs a slot for one round
+    /// trip, and gets it as long as there are fewer connects in that time than slots. Then the one
+    /// that was idle longest, so that clients which only hold connections keep nobody out.
+    fn least_useful(&self, now_ns: u64) -> Option<u32> {
+        let mut half_open = (0, None);
+        let mut idle = None;
+        for (index, slot) in self.slots.iter().enumerate() {
+            let age = (slot.progress_ns, index as u32);
+            let older = |oldest: Option<(u64, u32)>| Some(oldest.map_or(age, |it| it.min(age)));
+            if slot.is_half_open() {
+                half_open = (half_open.0 + 1, older(half_open.1));
+            } else if slot.progress_ns + IDLE_SPARED_NS <= now_ns && slot.is_idle() {
+                idle = older(idle);
             }
-            None => return false,
-        };
-        let slot = &mut self.slots[index];
-        // A closed socket and a port that is not 0 are all `listen` asks for.
-        let listening = sockets.get_mut::<tcp::Socket>(slot.socket).listen(self.port).is_ok();
-        if listening {
-            slot.state = SlotState::Listening;
-            self.listening += 1;
         }
-        listening
+        let (count, half_open) = half_open;
+        let victim = half_open.filter(|_| count >= HALF_OPEN_MIN).or(idle);
+        victim.map(|(_, index)| index)
     }
 
-    /// Hands out completions, serves every open connection, and enforces time-outs.
-    pub fn poll(&mut self, sockets: &mut SocketSet<'static>, now: Now) {
+    fn release(&mut self, index: u32) {
+        if let Some(peer) = self.slots[index as usize].reset() {
+            self.clients.remove(peer);
+            self.timers.set(index, None);
+            self.free.push(index);
+            trace::record(Event::Close, u64::from(index));
+        }
+    }
+
+    fn touch(&mut self, index: u32) {
+        let slot = &mut self.slots[index as usize];
+        if !slot.is_touched {
+            slot.is_touched = true;
+            self.touched.push(index);
+        }
+    }
+
+    /// Has a look at every connection that has something to send: what it waits for may be there.
+    pub fn touch_waiting(&mut self) {
+        for index in 0..self.slots.len() {
+            let slot = &self.slots[index];
+            if slot.peer.is_some() && (slot.is_half_open() || slot.socket().send_queue() > 0) {
+                self.touch(index as u32);
+            }
+        }
+    }
+
+    /// Hands out completions, and does what is to be done for every slot something happened to.
+    pub fn poll(&mut self, now: Now, egress: &mut impl Egress) {
         while let Some(completion) = self.dispatcher.completed() {
             let Ticket { slot: index, generation } = completion.ticket;
             let Some(slot) = self.slots.get_mut(index as usize) else { continue };
             if slot.generation == generation
                 && let Some(pending) = slot.pending.take()
             {
-                slot.connection.respond(api::complete(&pending, *completion, now));
+                slot.connection.respond(api::complete(pending, completion, now));
                 slot.progress_ns = now.monotonic_ns;
                 trace::record(Event::Respond, u64::from(index));
+                self.touch(index);
             }
         }
-        let check = now.monotonic_ns >= self.next_check_ns;
-        for index in 0..self.slots.len() {
-            if self.slots[index].state == SlotState::Open {
-                self.serve(index, sockets, now);
-                if check {
-                    self.check_time(index, sockets, now);
-                }
-                self.close_if_done(index, sockets);
+        let Self { timers, slots, touched, .. } = self;
+        timers.take_due(now.monotonic_ns, |index| {
+            if !core::mem::replace(&mut slots[index as usize].is_touched, true) {
+                touched.push(index);
             }
-        }
-        if check {
-            self.make_room(sockets, now.monotonic_ns);
-            let crowded = self.listening < LISTENING_MIN;
-            let interval_ns = if crowded { CROWDED_INTERVAL_NS } else { CHECK_INTERVAL_NS };
-            self.next_check_ns = now.monotonic_ns + interval_ns;
+        });
+        while let Some(index) = self.touched.pop() {
+            let slot = &mut self.slots[index as usize];
+            slot.is_touched = false;
+            // It may have been given up since.
+            if slot.peer.is_some() {
+                self.work(index, now, egress);
+            }
         }
     }
 
-    /// With every slot taken, gives up the connections that have been idle longest, so that clients
-    /// which only hold connections do not keep others out.
-    fn make_room(&mut self, sockets: &mut SocketSet<'static>, now_ns: u64) {
-        if self.slots.len() < self.slots_max {
+    fn work(&mut self, index: u32, now: Now, egress: &mut impl Egress) {
+        self.serve(index, now);
+        let now_ns = now.monotonic_ns;
+        let slot = &mut self.slots[index as usize];
+        match slot.overdue() {
+            Some((at_ns, overdue)) if at_ns <= now_ns => {
+                slot.progress_ns = now_ns;
+                match overdue {
+                    Overdue::Close => slot.socket_mut().close(),
+                    Overdue::Abort => slot.socket_mut().abort(),
+                    Overdue::Refuse => {
+                        let id = self.random.id();
+                        slot.connection.respond(api::malformed(http::Reject::TooSlow, id));
+                        slot.send();
+                    }
+                }
+            }
+            _ => {}
+        }
+        slot.close_if_done();
+        slot.note_unacknowledged();
+        let network_ns = egress.egress(&mut slot.sockets);
+        if slot.is_over() {
+            self.release(index);
             return;
         }
-        for _ in self.listening..LISTENING_MIN {
-            let is_idle = |slot: &&mut Slot| {
-                let socket = sockets.get::<tcp::Socket>(slot.socket);
-                slot.state == SlotState::Open
-                    && slot.connection.phase() == Phase::Idle
-                    && slot.progress_ns + IDLE_SPARED_NS <= now_ns
-                    && socket.is_open()
-                    && socket.send_queue() == 0
-            };
-            let oldest = self.slots.iter_mut().filter(is_idle).min_by_key(|slot| slot.progress_ns);
-            let Some(slot) = oldest else { return };
-            sockets.get_mut::<tcp::Socket>(slot.socket).abort();
-        }
+        let overdue_ns = slot.overdue().map(|(at_ns, _)| at_ns);
+        self.timers.set(index, network_ns.into_iter().chain(overdue_ns).min());
     }
 
     /// Moves bytes and answers requests on one connection until nothing moves any more.
-    fn serve(&mut self, index: usize, sockets: &mut SocketSet<'static>, now: Now) {
-        let slot = &mut self.slots[index];
-        let socket = sockets.get_mut::<tcp::Socket>(slot.socket);
-        if slot.unacknowledged != socket.send_queue() {
-            slot.progress_ns = now.monotonic_ns;
-        }
+    fn serve(&mut self, index: u32, now: Now) {
+        self.slots[index as usize].note_acknowledged(now.monotonic_ns);
         loop {
-            let slot = &mut self.slots[index];
-            let sent = slot.send(socket);
+            let slot = &mut self.slots[index as usize];
+            let sent = slot.send();
             let phase = slot.connection.phase();
             let received = match phase {
                 Phase::Idle | Phase::Receiving | Phase::Closing => {
                     let (node, random) = (&self.node, &mut self.random);
-                    slot.receive(socket, &mut |method, path, headers| {
-                        api::check_head(node, method, path, headers, random.id())?;
-                        Ok(api::body_len_max(method, path))
+                    slot.receive(&mut |method, path, headers| {
+                        api::check_head(node, method, path, headers, || random.id())
                     })
                 }
                 Phase::Answering | Phase::Sending => None,
@@ -270,97 +261,42 @@ impl<'a> Connections<'a> {
                 Some((Step::Request(request), _)) => self.answer(index, request, now),
                 Some((Step::Reject(reject), _)) => {
                     let id = self.random.id();
-                    self.slots[index].connection.respond(api::malformed(reject, id));
+                    slot.connection.respond(api::malformed(reject, id));
                 }
                 Some((Step::More | Step::Continue, began)) => {
                     if began {
-                        self.slots[index].request_ns = now.monotonic_ns;
+                        slot.request_ns = now.monotonic_ns;
                     }
                 }
                 None if sent => {}
                 None => break,
             }
         }
-        self.slots[index].unacknowledged = socket.send_queue();
     }
 
-    fn answer(&mut self, index: usize, request: Request, now: Now) {
-        trace::record(Event::Request, index as u64);
+    fn answer(&mut self, index: u32, request: Request, now: Now) {
+        trace::record(Event::Request, u64::from(index));
         let id = self.random.id();
-        let slot = &mut self.slots[index];
+        self.node.load =
+            Load { connections: self.open(), in_flight: self.dispatcher.outstanding() };
+        let slot = &mut self.slots[index as usize];
         if memory::heap_free() < HEAP_RESERVE_LEN {
             slot.connection.respond(api::overloaded(id));
             return;
         }
-        self.node.load = Load { connections: self.open, in_flight: self.dispatcher.outstanding() };
         match api::handle(&mut self.node, request, now, id) {
             Reply::Respond(response) => slot.connection.respond(response),
             Reply::Invoke(admission) => {
                 slot.generation = slot.generation.wrapping_add(1);
-                let ticket = Ticket { slot: index as u32, generation: slot.generation };
+                let ticket = Ticket { slot: index, generation: slot.generation };
                 let (invocation, pending) = admission.split(ticket);
-                match self.dispatcher.submit(Box::new(invocation)) {
+                match self.dispatcher.submit(invocation) {
                     Ok(()) => slot.pending = Some(pending),
-                    Err(QueueFull(_)) => {
+                    Err(QueueFull) => {
                         slot.connection.respond(api::refuse(&pending, &Reject::QueueFull));
                     }
                 }
             }
-        }
-    }
-
-    fn check_time(&mut self, index: usize, sockets: &mut SocketSet<'static>, now: Now) {
-        let slot = &mut self.slots[index];
-        let socket = sockets.get_mut::<tcp::Socket>(slot.socket);
-        let still_ms = now.monotonic_ns.saturating_sub(slot.progress_ns) / NS_PER_MS;
-        let request_ms = now.monotonic_ns.saturating_sub(slot.request_ns) / NS_PER_MS;
-        let established = matches!(socket.state(), State::Established | State::CloseWait);
-        let all_sent = socket.send_queue() == 0;
-        match slot.connection.phase() {
-            // The action has its own deadline.
-            Phase::Answering => {}
-            Phase::Receiving
-                if still_ms >= PROGRESS_TIMEOUT_MS || request_ms >= REQUEST_TIMEOUT_MS =>
-            {
-                let id = self.random.id();
-                slot.connection.respond(api::malformed(http::Reject::TooSlow, id));
-                slot.send(socket);
-                slot.progress_ns = now.monotonic_ns;
-            }
-            // Only the handshake at the beginning or the end is missing.
-            _ if !established && all_sent && still_ms >= PROGRESS_TIMEOUT_MS => socket.abort(),
-            Phase::Idle if established && all_sent && still_ms >= IDLE_TIMEOUT_MS => {
-                socket.close();
-                slot.progress_ns = now.monotonic_ns;
-            }
-            _ if still_ms >= IDLE_TIMEOUT_MS => socket.abort(),
-            _ => {}
-        }
-    }
-
-    /// Closes what is answered or abandoned, and frees the slot of what is closed.
-    fn close_if_done(&mut self, index: usize, sockets: &mut SocketSet<'static>) {
-        let slot = &mut self.slots[index];
-        let socket = sockets.get_mut::<tcp::Socket>(slot.socket);
-        let finished = slot.connection.output().is_empty()
-            && match slot.connection.phase() {
-                Phase::Closing => true,
-                // The client said that nothing more will come.
-                Phase::Idle | Phase::Receiving => socket.state() == State::CloseWait,
-                Phase::Answering | Phase::Sending => false,
-            };
-        if finished {
-            socket.close();
-        }
-        // smoltcp waits out ten seconds on a connection we closed first. What that protects from, a
-        // late segment, finds no connection here and is reset; a socket and its buffers for each
-        // such client would let a few hundred of them keep everybody else out. It goes before the
-        // next poll receives anything: the acknowledgement of the client's end leaves in this one.
-        slot.parted = socket.state() == State::TimeWait;
-        if socket.state() == State::Closed {
-            slot.reset();
-            self.open -= 1;
-            trace::record(Event::Close, index as u64);
         }
     }
 
@@ -373,81 +309,8 @@ impl<'a> Connections<'a> {
     }
 
     /// Whether nothing is being answered or sent any more.
-    pub fn is_drained(&self, sockets: &SocketSet<'static>) -> bool {
-        let busy = |slot: &Slot| {
-            slot.state == SlotState::Open
-                && (!matches!(slot.connection.phase(), Phase::Idle | Phase::Closing)
-                    || !slot.connection.output().is_empty()
-                    || sockets.get::<tcp::Socket>(slot.socket).send_queue() > 0)
-        };
+    pub fn is_drained(&self) -> bool {
+        let busy = |slot: &Slot| slot.peer.is_some() && slot.is_busy();
         self.dispatcher.outstanding() == 0 && !self.slots.iter().any(busy)
     }
-}
-
-impl Slot {
-    fn new(sockets: &mut SocketSet<'static>) -> Self {
-        Self {
-            socket: sockets.add(new_socket()),
-            state: SlotState::Closed,
-            connection: Connection::new(),
-            generation: 0,
-            pending: None,
-            progress_ns: 0,
-            unacknowledged: 0,
-            parted: false,
-            request_ns: 0,
-        }
-    }
-
-    /// Forgets the connection; a completion that still comes finds another generation.
-    fn reset(&mut self) {
-        self.state = SlotState::Closed;
-        self.connection = Connection::new();
-        self.generation = self.generation.wrapping_add(1);
-        self.pending = None;
-        self.unacknowledged = 0;
-        self.parted = false;
-    }
-
-    /// Moves output into the socket. Returns whether anything moved.
-    fn send(&mut self, socket: &mut tcp::Socket<'static>) -> bool {
-        let mut moved = false;
-        while !self.connection.output().is_empty() && socket.can_send() {
-            match socket.send_slice(self.connection.output()) {
-                Ok(count) if count > 0 => self.connection.advance(count),
-                _ => break,
-            }
-            moved = true;
-        }
-        moved
-    }
-
-    /// Moves received bytes into the connection. Returns what they led to, and whether they began a
-    /// request; `None` if nothing moved.
-    fn receive(
-        &mut self,
-        socket: &mut tcp::Socket<'static>,
-        accept: Accept,
-    ) -> Option<(Step, bool)> {
-        let was_idle = self.connection.phase() == Phase::Idle;
-        let connection = &mut self.connection;
-        let (count, step) = socket
-            .recv(|bytes| {
-                let (count, step) = connection.receive(bytes, accept);
-                (count, (count, step))
-            })
-            .ok()?;
-        let began = was_idle && self.connection.phase() != Phase::Idle;
-        (count > 0 || !matches!(step, Step::More)).then_some((step, began))
-    }
-}
-
-fn new_socket() -> tcp::Socket<'static> {
-    let buffer = |len: usize| tcp::SocketBuffer::new(vec![0; len]);
-    let mut socket = tcp::Socket::new(buffer(RECEIVE_BUFFER_LEN), buffer(SEND_BUFFER_LEN));
-    // An answer leaves when it is complete; there is nothing to wait for.
-    socket.set_nagle_enabled(false);
-    // No time-out of smoltcp's: it would end connections on which the client has nothing to say
-    // while its invocation runs. `check_time` tells them apart.
-    socket
 }

@@ -11,19 +11,24 @@
 
 mod adapter;
 mod address;
+mod arrival;
+mod clients;
 mod connections;
 mod neighbours;
+mod slot;
+mod timers;
 
 use alloc::boxed::Box;
 use alloc::vec;
 
-use smoltcp::iface::{Config, Interface, PollIngressSingleResult, SocketSet};
+use smoltcp::iface::{Config, Interface, SocketSet};
 use smoltcp::time::Instant;
 use smoltcp::wire::{EthernetAddress, HardwareAddress};
 
 use self::adapter::Adapter;
 use self::address::Addressing;
-use self::connections::Connections;
+use self::arrival::Arrival;
+use self::connections::{Connections, Egress};
 use crate::api::{Node, Now, Readiness};
 use crate::config::FRAMES_PER_POLL_MAX;
 use crate::device::nic::Nic;
@@ -31,12 +36,25 @@ use crate::dispatch::Dispatcher;
 use crate::random::Random;
 use crate::settings::Settings;
 
+/// How long to wait for a free buffer of the card before sending is tried again.
+const SEND_RETRY_NS: u64 = 100_000;
+/// How often connections that wait for a neighbour's hardware address are looked at.
+const RESOLVE_INTERVAL_NS: u64 = 10_000_000;
+
 /// Network, connections and API of one node.
 pub struct Service<'a> {
     adapter: Adapter,
     interface: Interface,
+    /// The node's own: what gets it an address.
     sockets: SocketSet<'static>,
+    /// No sockets, for segments that belong to none: smoltcp answers them with a reset.
+    nobody: SocketSet<'static>,
     addressing: Addressing,
+    /// When the node's own sockets want to be looked at.
+    own_ns: Option<u64>,
+    /// When to look whether a neighbour was found, and when that was done last.
+    resolve_ns: Option<u64>,
+    resolved_ns: u64,
     connections: Connections<'a>,
 }
 
@@ -61,43 +79,80 @@ impl<'a> Service<'a> {
         let addressing = Addressing::new(settings.address, &mut interface, &mut sockets);
         let connections =
             Connections::new(settings.port, connections_max, node, dispatcher, random);
-        Self { adapter, interface, sockets, addressing, connections }
+        Self {
+            adapter,
+            interface,
+            sockets,
+            nobody: SocketSet::new(vec![]),
+            addressing,
+            own_ns: Some(now_ns),
+            resolve_ns: None,
+            resolved_ns: 0,
+            connections,
+        }
     }
 
     /// Does all there is to do. Returns when to be called again at the latest even if nothing
     /// happens, on the scale of `now.monotonic_ns`.
     pub fn poll(&mut self, now: Now) -> Option<u64> {
-        let timestamp = instant(now.monotonic_ns);
-        self.connections.keep_listening(&mut self.sockets, now.monotonic_ns);
-        for _ in 0..FRAMES_PER_POLL_MAX {
-            self.adapter.refuse_connects = self.connections.is_full();
-            let result =
-                self.interface.poll_ingress_single(timestamp, &mut self.adapter, &mut self.sockets);
-            match result {
-                PollIngressSingleResult::None => break,
-                PollIngressSingleResult::PacketProcessed => {}
-                // A listening socket may have become a connection; the next frame may want another.
-                PollIngressSingleResult::SocketStateChanged => {
-                    self.connections.keep_listening(&mut self.sockets, now.monotonic_ns);
-                }
-            }
+        let now_ns = now.monotonic_ns;
+        self.receive(now_ns);
+        let is_due = |at_ns: Option<u64>| at_ns.is_some_and(|at_ns| at_ns <= now_ns);
+        if is_due(self.own_ns) {
+            self.work_for_itself(now_ns);
         }
-        let ready = self.addressing.poll(&mut self.interface, &mut self.sockets);
-        let node = self.connections.node_mut();
+        if is_due(self.resolve_ns) {
+            self.resolve_ns = None;
+            self.resolved_ns = now_ns;
+            self.connections.touch_waiting();
+        }
+        let Self { interface, adapter, connections, .. } = self;
+        connections.poll(now, &mut Network { interface, adapter, now_ns });
+        self.adapter.flush();
+        [self.connections.next_ns(), self.own_ns, self.resolve_ns].into_iter().flatten().min()
+    }
+
+    /// Passes the frames that wait to smoltcp, each with the sockets it may concern.
+    fn receive(&mut self, now_ns: u64) {
+        let timestamp = instant(now_ns);
+        for _ in 0..FRAMES_PER_POLL_MAX {
+            let Some(arrival) = self.adapter.arrival(timestamp) else { return };
+            let sockets = match arrival {
+                Arrival::Segment(peer) => {
+                    self.connections.segment(peer).unwrap_or(&mut self.nobody)
+                }
+                Arrival::Connect(peer) => match self.connections.connect(peer, now_ns) {
+                    Some(sockets) => sockets,
+                    None => {
+                        self.adapter.discard();
+                        continue;
+                    }
+                },
+                Arrival::Address => {
+                    let earliest_ns = self.resolved_ns + RESOLVE_INTERVAL_NS;
+                    self.resolve_ns.get_or_insert(now_ns.max(earliest_ns));
+                    &mut self.sockets
+                }
+                Arrival::Other => {
+                    self.own_ns = Some(now_ns);
+                    &mut self.sockets
+                }
+            };
+            self.interface.poll_ingress_single(timestamp, &mut self.adapter, sockets);
+        }
+    }
+
+    /// Gets and keeps the node's address.
+    fn work_for_itself(&mut self, now_ns: u64) {
+        let Self { interface, adapter, sockets, addressing, connections, .. } = self;
+        let ready = addressing.poll(interface, sockets);
+        let node = connections.node_mut();
         match node.readiness {
             Readiness::Booting if ready => node.readiness = Readiness::Ready,
             Readiness::Ready if !ready => node.readiness = Readiness::Booting,
             _ => {}
         }
-        self.connections.poll(&mut self.sockets, now);
-        self.interface.poll_maintenance(timestamp);
-        self.interface.poll_egress(timestamp, &mut self.adapter, &mut self.sockets);
-        self.adapter.flush();
-        let network = self
-            .interface
-            .poll_at(timestamp, &self.sockets)
-            .map(|at| u64::try_from(at.total_micros()).unwrap_or(0).saturating_mul(1000));
-        network.into_iter().chain(self.connections.next_check_ns()).min()
+        self.own_ns = Network { interface, adapter, now_ns }.egress(sockets);
     }
 
     /// Prepares for sleep: a frame from now on interrupts. Returns false if one is there already.
@@ -124,7 +179,25 @@ impl<'a> Service<'a> {
     /// Whether a drained service has answered everything it was asked.
     #[must_use]
     pub fn is_drained(&self) -> bool {
-        self.connections.is_drained(&self.sockets)
+        self.connections.is_drained()
+    }
+}
+
+/// The way out, at one moment.
+struct Network<'a> {
+    interface: &'a mut Interface,
+    adapter: &'a mut Adapter,
+    now_ns: u64,
+}
+
+impl Egress for Network<'_> {
+    fn egress(&mut self, sockets: &mut SocketSet<'static>) -> Option<u64> {
+        let timestamp = instant(self.now_ns);
+        self.interface.poll_egress(timestamp, self.adapter, sockets);
+        let at = self.interface.poll_at(timestamp, sockets)?;
+        let at_ns = u64::try_from(at.total_micros()).unwrap_or(0).saturating_mul(1000);
+        // What could not leave now found the card's queue full.
+        Some(if at_ns <= self.now_ns { self.now_ns + SEND_RETRY_NS } else { at_ns })
     }
 }
 

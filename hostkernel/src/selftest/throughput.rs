@@ -1,7 +1,5 @@
 //! Many invocations: nothing leaks, every core works, nothing waits behind a busy core.
 
-use alloc::boxed::Box;
-
 use super::Bench;
 use super::program::{TIMEOUT_MS, invocation, template};
 use crate::arch::programs;
@@ -61,7 +59,7 @@ pub fn all_workers(bench: &mut Bench) {
     let mut ran = [0_usize; crate::config::CORES_MAX];
     for _ in 0..ROUNDS {
         for _ in 0..workers * 4 {
-            let invocation = Box::new(invocation(&exit, b"", TIMEOUT_MS));
+            let invocation = invocation(&exit, b"", TIMEOUT_MS);
             bench.dispatcher.submit(invocation).expect("the queues are longer");
         }
         bench.collect(workers * 4, |core, end| {
@@ -82,10 +80,10 @@ pub fn all_workers(bench: &mut Bench) {
 pub fn stealing(bench: &mut Bench) {
     const LONG_MS: u64 = 300;
     let (endless, exit) = (template(programs::endless()), template(programs::exit()));
-    bench.dispatcher.submit(Box::new(invocation(&endless, b"", LONG_MS))).expect("there is room");
+    bench.dispatcher.submit(invocation(&endless, b"", LONG_MS)).expect("there is room");
     const SHORT: usize = 30;
     for _ in 0..SHORT {
-        let invocation = Box::new(invocation(&exit, b"", TIMEOUT_MS));
+        let invocation = invocation(&exit, b"", TIMEOUT_MS);
         bench.dispatcher.submit(invocation).expect("there is room");
     }
     let mut order = alloc::vec::Vec::new();

@@ -5,9 +5,6 @@
 //! interrupted; it then goes on with the same action or ends it, never with another.
 #![forbid(unsafe_code)]
 
-use alloc::boxed::Box;
-use core::fmt::Write as _;
-
 use crate::arch::interrupt::{self, Arrived};
 use crate::arch::user::{Stop, UserContext};
 use crate::arch::{area, clock, mitigation};
@@ -59,8 +56,8 @@ impl Worker {
     /// Runs one invocation, if there is one. Returns whether there was.
     pub fn step(&mut self, dispatcher: &Dispatcher, on_interrupt: OnInterrupt) -> bool {
         let Some(invocation) = dispatcher.take(self.core) else { return false };
-        let completion = self.run(*invocation, on_interrupt);
-        dispatcher.complete(self.core, Box::new(completion));
+        let completion = self.run(invocation, on_interrupt);
+        dispatcher.complete(self.core, completion);
         true
     }
 
@@ -146,8 +143,8 @@ impl Worker {
         };
         if let Some(now_ns) = clock::wall_ns() {
             let deadline_ms = now_ns / NS_PER_MS + limits.timeout_ms;
-            // Writing to a string cannot fail.
-            let _ = write!(environment, "__OW_DEADLINE={deadline_ms}\0");
+            let digits = &mut itoa::Buffer::new();
+            environment.extend(["__OW_DEADLINE=", digits.format(deadline_ms), "\0"]);
         }
         let argument = space.context_address();
         context.environment = action_abi::Range {

@@ -38,8 +38,18 @@ impl Monitor {
 
     /// Executes a command without arguments and returns its result.
     pub(super) fn execute(&self, command: &str) -> io::Result<Value> {
+        self.exchange(&json!({ "execute": command }))
+    }
+
+    /// Executes a command of the monitor for people, which knows some that the protocol does not.
+    pub(super) fn execute_human(&self, line: &str) -> io::Result<Value> {
+        let arguments = json!({ "command-line": line });
+        self.exchange(&json!({ "execute": "human-monitor-command", "arguments": arguments }))
+    }
+
+    fn exchange(&self, command: &Value) -> io::Result<Value> {
         let mut stream = self.stream.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut line = json!({ "execute": command }).to_string();
+        let mut line = command.to_string();
         line.push('\n');
         stream.get_mut().write_all(line.as_bytes())?;
         for _ in 0..EVENTS_MAX {

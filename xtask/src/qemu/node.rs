@@ -286,6 +286,14 @@ impl Node {
         self.monitor.execute(command)
     }
 
+    /// Executes a line of QEMU's monitor for people, for instance `mce …`.
+    ///
+    /// # Errors
+    /// When QEMU does not listen any more. What the monitor says is the result.
+    pub fn execute_human(&self, line: &str) -> io::Result<serde_json::Value> {
+        self.monitor.execute_human(line)
+    }
+
     /// Presses the power button and waits for the node to switch off; if it does not, ends QEMU.
     pub fn power_off(&self) -> PowerOff {
         self.power_off_within(POWER_OFF_TIMEOUT)

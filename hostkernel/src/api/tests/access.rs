@@ -277,7 +277,7 @@ fn the_route_bounds_the_body() {
         (Method::Post, "/absent", OTHER_BODY_LEN_MAX),
         (Method::Put, "/", OTHER_BODY_LEN_MAX),
     ] {
-        assert_eq!(body_len_max(method, path), len, "{} {path}", method.name());
+        assert_eq!(body_len_max(Route::of(path), method), len, "{} {path}", method.name());
     }
 }
 
@@ -285,11 +285,10 @@ fn the_route_bounds_the_body() {
 fn a_wrong_key_is_refused_by_the_head_alone() {
     let client = Client::new();
     let check = |method, path, authorization: Option<&str>| {
-        let mut headers = Headers::default();
-        if let Some(value) = authorization {
-            headers.push("Authorization", value);
-        }
-        let checked = check_head(&client.node, method, path, &headers, 1);
+        let fields: Vec<_> =
+            authorization.map(|value| ("Authorization", value)).into_iter().collect();
+        let text = RequestText::of(path, None, &fields);
+        let checked = check_head(&client.node, method, path, text.headers(), || 1);
         checked.err().map(|response| response.status)
     };
     assert_eq!(check(Method::Put, ACTION, None), Some(401));

@@ -90,7 +90,7 @@ fn output_is_sent_as_it_is_and_named_for_what_it_seems() {
         (&[0xff; 9000], bytes),
     ] {
         let admission = client.admit(Method::Post, "/function/hello", b"");
-        let answer = finish(*admission, End::Exit(0), output, b"1not shown\n");
+        let answer = finish(admission, End::Exit(0), output, b"1not shown\n");
         assert_eq!((answer.status(), answer.body.as_slice()), (200, output));
         assert_eq!(answer.header("Content-Type"), Some(kind), "{:?}", output.get(..20));
         assert_eq!(answer.header("Access-Control-Allow-Origin"), Some("*"));
@@ -98,6 +98,23 @@ fn output_is_sent_as_it_is_and_named_for_what_it_seems() {
         assert!(answer.header("X-OpenWhisk-Activation-Id").is_some_and(|id| id.len() == 32));
         assert!(answer.header("Server-Timing").is_some());
     }
+}
+
+#[test]
+fn an_answer_is_written_where_the_request_was() {
+    let mut client = public();
+    let mut buffer = Vec::with_capacity(1024);
+    buffer.extend_from_slice(b"left over");
+    let address = buffer.as_ptr();
+    let text = RequestText::in_buffer(buffer, "/function/hello", &[("Host", "h")]);
+    let request = Request { method: Method::Post, text, body: PageBuffer::new() };
+    let Reply::Invoke(admission) = handle(&mut client.node, request, NOW, 1) else {
+        panic!("refused");
+    };
+    let answer = finish(admission, End::Exit(0), b"text", b"");
+    assert_eq!(answer.header("Content-Type"), Some("text/plain; charset=utf-8"));
+    assert_eq!(answer.response.headers.iter().count(), 5);
+    assert_eq!(answer.response.headers.as_bytes().as_ptr(), address);
 }
 
 #[test]
@@ -110,7 +127,7 @@ fn failures_are_errors_with_reason_and_activation_id() {
         (End::Fault(Fault::ResultTooLong { len: 9 << 20 }), "result of 9437184 bytes exceeds"),
     ] {
         let admission = client.admit(Method::Get, "/function/hello", b"");
-        let answer = finish(*admission, end, b"partial", b"");
+        let answer = finish(admission, end, b"partial", b"");
         answer.refused(502, reason);
         assert!(answer.header("X-OpenWhisk-Activation-Id").is_some());
     }

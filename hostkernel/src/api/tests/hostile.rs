@@ -174,11 +174,11 @@ proptest! {
         let mut client = Client::with_hello();
         for query in ["blocking=true", "blocking=true&result=true"] {
             let admission = client.admit(Method::Post, &format!("{ACTION}?{query}"), b"");
-            let answer = finish(*admission, End::Exit(0), &output, &log);
+            let answer = finish(admission, End::Exit(0), &output, &log);
             prop_assert!(matches!(answer.status(), 200 | 502));
             prop_assert!(answer.json().is_object());
         }
         let admission = client.admit(Method::Get, "/function/hello", b"");
-        prop_assert_eq!(finish(*admission, End::Exit(0), &output, &log).body, output);
+        prop_assert_eq!(finish(admission, End::Exit(0), &output, &log).body, output);
     }
 }

@@ -10,7 +10,7 @@ const RESULT: &str = "/api/v1/namespaces/_/actions/hello?blocking=true&result=tr
 /// Invokes and ends.
 fn run(client: &mut Client, target: &str, end: End, output: &[u8]) -> Answer {
     let admission = client.admit(Method::Post, target, b"{\"name\":\"A\"}");
-    finish(*admission, end, output, b"")
+    finish(admission, end, output, b"")
 }
 
 #[test]
@@ -42,16 +42,10 @@ fn input_without_bound_parameters_stays_where_it_arrived() {
     let mut body = body;
     body.append(b"{}").expect("frames are left");
     let frames: Vec<_> = body.pages().iter().map(|frame| frame.number()).collect();
-    let mut headers = Headers::default();
-    headers.push("authorization", &client.authorization.clone().expect("set by `new`"));
+    let key = client.authorization.clone().expect("set by `new`");
     let (path, query) = RESULT.split_once('?').expect("it has a query");
-    let request = Request {
-        method: Method::Post,
-        path: path.into(),
-        query: Some(query.into()),
-        headers,
-        body,
-    };
+    let text = RequestText::of(path, Some(query), &[("authorization", &key)]);
+    let request = Request { method: Method::Post, text, body };
     let Reply::Invoke(admission) = handle(&mut client.node, request, NOW, 1) else {
         panic!("refused");
     };
@@ -95,7 +89,7 @@ fn success_is_the_record_of_the_activation() {
     let mut client = Client::with_hello();
     let admission = client.admit(Method::Post, BLOCKING, b"{\"name\":\"A\"}");
     let output = b"{\"greeting\":\"Hello, A!\"}\n";
-    let answer = finish(*admission, End::Exit(0), output, b"1a log line\n2b\n");
+    let answer = finish(admission, End::Exit(0), output, b"1a log line\n2b\n");
     assert_eq!(answer.status(), 200);
     let time = "2026-11-23T02:50:41.000000000Z";
     let id = "00000000000000000000000000000002";
@@ -150,7 +144,7 @@ fn a_result_is_sent_from_the_frames_it_was_written_to() {
             core: 1,
             frames: 11,
         };
-        let response = complete(&pending, completion, NOW);
+        let response = complete(pending, completion, NOW);
         assert_eq!(response.status, 200);
         let Body::Pages(pages) = &response.body else { panic!("copied") };
         assert!(pages.pages().iter().map(|frame| frame.number()).eq(frames));
@@ -201,7 +195,7 @@ fn a_broken_rule_is_the_developers_error_with_its_reason() {
         assert!(json["error"].as_str().expect("a text").starts_with(reason), "{json}");
         assert!(json.get("code").is_none());
         let admission = client.admit(Method::Post, BLOCKING, b"");
-        let answer = finish(*admission, end, output.as_bytes(), b"2last words\n");
+        let answer = finish(admission, end, output.as_bytes(), b"2last words\n");
         assert_eq!(answer.status(), 502);
         let json = answer.json();
         assert_eq!(json["response"]["status"], "action developer error");
@@ -255,7 +249,7 @@ fn an_invocation_under_way_keeps_what_it_started_with() {
     client.ask(Method::Delete, ACTION, b"");
     assert_eq!(admission.template.code().chunk_at(0), image());
     assert_eq!(admission.pending.action().limits.timeout_ms, 60_000);
-    let answer = finish(*admission, End::Exit(0), b"{}", b"");
+    let answer = finish(admission, End::Exit(0), b"{}", b"");
     assert_eq!(answer.json()["version"], "0.0.1");
 }
 
@@ -267,6 +261,6 @@ fn the_clients_request_id_goes_all_the_way() {
         panic!("refused");
     };
     assert!(admission.environment.contains("__OW_TRANSACTION_ID=trace-7\0"));
-    let answer = finish(*admission, End::Exit(0), b"{}", b"");
+    let answer = finish(admission, End::Exit(0), b"{}", b"");
     assert_eq!(answer.header("X-Request-ID"), Some("trace-7"));
 }

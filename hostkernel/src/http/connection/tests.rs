@@ -2,17 +2,15 @@
 
 extern crate std;
 
-use alloc::borrow::Cow;
 use std::format;
 use std::string::{String, ToString};
-use std::vec;
 use std::vec::Vec;
 
 use proptest::prelude::*;
 
-use super::super::Body;
+use super::super::{Body, Fields, Line};
 use super::*;
-use crate::config::{CHUNK_OVERHEAD_LEN_MAX, TARGET_LEN_MAX};
+use crate::config::{CHUNK_OVERHEAD_LEN_MAX, TARGET_LEN_MAX, TEXT_LEN_KEPT_MAX};
 use crate::memory::install_for_test;
 
 const LEN_MAX: usize = 20;
@@ -28,7 +26,8 @@ fn receive(connection: &mut Connection, bytes: &[u8]) -> (usize, Step) {
 }
 
 fn answer(body: &'static str) -> Response {
-    let headers = vec![("Content-Type", Cow::Borrowed("text/plain"))];
+    let mut headers = Fields::new();
+    headers.push_line(Line::new("Content-Type: text/plain\r\n"));
     Response { status: 200, headers, body: Body::Static(body.as_bytes()) }
 }
 
@@ -67,9 +66,9 @@ fn a_request_is_handed_out_with_its_body() {
         panic!("the request is complete")
     };
     assert_eq!(consumed, text.len());
-    assert_eq!((request.method, request.path.as_str()), (Method::Post, "/a"));
-    assert_eq!(request.query.as_deref(), Some("b"));
-    assert_eq!(request.headers.get("host"), Some("h"));
+    assert_eq!((request.method, request.text.path()), (Method::Post, "/a"));
+    assert_eq!(request.text.query(), Some("b"));
+    assert_eq!(request.text.headers().get("host"), Some("h"));
     assert_eq!(request.body.chunk_at(0), b"hello");
 }
 
@@ -243,9 +242,31 @@ fn an_idle_connection_is_small() {
 }
 
 #[test]
+fn the_memory_of_a_request_becomes_that_of_its_answer_and_of_the_next_request() {
+    let mut connection = Connection::new();
+    let mut text_of_next = |padding: usize| {
+        let request = format!("GET /{} HTTP/1.1\r\nHost: h\r\n\r\n", "a".repeat(padding));
+        let (_, step) = receive(&mut connection, request.as_bytes());
+        let Step::Request(request) = step else { panic!("the request is complete") };
+        let buffer = request.text.into_buffer();
+        let (address, capacity) = (buffer.as_ptr(), buffer.capacity());
+        let headers = Fields::in_buffer(buffer);
+        connection.respond(Response { headers, ..answer("hi") });
+        send_all(&mut connection);
+        assert!(connection.buffer.capacity() <= TEXT_LEN_KEPT_MAX);
+        (address, capacity)
+    };
+    let first = text_of_next(100);
+    assert_eq!(text_of_next(50), first);
+    let (_, long) = text_of_next(2 * TEXT_LEN_KEPT_MAX);
+    assert!(long > TEXT_LEN_KEPT_MAX);
+    assert!(text_of_next(50).1 <= TEXT_LEN_KEPT_MAX, "a long request leaves nothing behind");
+}
+
+#[test]
 fn a_body_that_is_not_wanted_is_answered_before_it_arrives() {
     install_for_test();
-    let mut refuse = |_: Method, _: &str, _: &Headers| Err(Box::new(answer("no")));
+    let mut refuse = |_: Method, _: &str, _: Headers<'_>| Err(Box::new(answer("no")));
     let mut connection = Connection::new();
     let head = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n";
     let (consumed, step) = connection.receive(head, &mut refuse);
@@ -273,9 +294,9 @@ fn transcript<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> Vec<String> {
                 Step::More => assert!(window.is_empty()),
                 Step::Continue => assert_eq!(send_all(&mut connection).len(), 25),
                 Step::Request(request) => {
-                    let Request { method, path, query, headers, body } = request;
+                    let Request { method, text, body } = request;
                     let body = body.to_vec().expect("the heap is large");
-                    events.push(format!("{method:?} {path} {query:?} {headers:?} {body:?}"));
+                    events.push(format!("{method:?} {text:?} {body:?}"));
                     connection.respond(answer("hi"));
                     events.push(send_all(&mut connection));
                 }

@@ -27,6 +27,9 @@ pub struct OwnTable {
     is_leaf: bool,
 }
 
+/// Tables a core keeps room for from one instance to the next.
+const TABLES_KEPT: usize = 64;
+
 /// All tables of one address space that are its own, root first, then those above the windows.
 #[derive(Debug)]
 pub(super) struct OwnTables {
@@ -37,8 +40,9 @@ pub(super) struct OwnTables {
 
 impl OwnTables {
     /// No tables yet, and a list to put them on, which must be empty.
-    pub fn new(list: Vec<OwnTable>) -> Self {
+    pub fn new(mut list: Vec<OwnTable>) -> Self {
         assert!(list.is_empty(), "tables of one instance are no other's");
+        list.reserve_exact(TABLES_KEPT);
         // What the root's frame was before, no processor may remember either.
         Self { list, stale: true }
     }
@@ -208,7 +212,10 @@ impl OwnTables {
 
     /// The list, empty after [`Self::clear`], for the next instance.
     pub fn take_list(&mut self) -> Vec<OwnTable> {
-        core::mem::take(&mut self.list)
+        let mut list = core::mem::take(&mut self.list);
+        // One instance with very many tables must not cost the core that memory for ever.
+        list.shrink_to(TABLES_KEPT);
+        list
     }
 }
 

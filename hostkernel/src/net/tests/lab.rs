@@ -15,15 +15,14 @@ use alloc::vec;
 use alloc::vec::Vec;
 use std::eprintln;
 
-use smoltcp::socket::AnySocket;
-use smoltcp::socket::tcp::{self, State};
+use smoltcp::socket::tcp::State;
 use smoltcp::wire::{EthernetFrame, PrettyPrinter};
 
 use super::super::Service;
 use super::peer::{Answer, Client, NODE_IP, PORT, PREFIX_LEN, Peer};
 use super::wire::{Card, Line};
 use crate::api::{ApiConfig, Load, Node, Now, Readiness};
-use crate::config::{IDLE_TIMEOUT_MS, LISTENING_MIN, REQUEST_TIMEOUT_MS};
+use crate::config::{IDLE_TIMEOUT_MS, REQUEST_TIMEOUT_MS};
 use crate::dispatch::{Completion, Dispatcher, End, Invocation, Limits, Log, Timing};
 use crate::image::LoadPlan;
 use crate::memory::{PageBuffer, Template, install_for_test};
@@ -32,8 +31,8 @@ use crate::registry::{Action, Digest, Name, Namespace, Registry, Share, Version}
 use crate::settings::{Address, Settings};
 
 pub const NS_PER_MS: u64 = 1_000_000;
-/// Connections of the node that may be open while as many sockets listen as should.
-pub const ROOM: usize = 8;
+/// Connections the node has room for.
+pub const ROOM: usize = 24;
 /// One more invocation than this is refused: these wait while one runs.
 pub const QUEUE_LEN: usize = 32;
 /// How long one turn of the node's loop takes.
@@ -75,7 +74,7 @@ pub struct Worker {
     pub holds: bool,
     /// Invocations it began.
     pub begun: usize,
-    running: Option<(u64, Box<Invocation>)>,
+    running: Option<(u64, Invocation)>,
 }
 
 impl Lab {
@@ -101,7 +100,7 @@ impl Lab {
         let service = Service::new(
             Box::new(Card::new(&to_node, &to_peer)),
             &settings,
-            LISTENING_MIN + ROOM,
+            ROOM,
             node(),
             dispatcher,
             Random::from_seed([7; 32]),
@@ -192,26 +191,16 @@ impl Lab {
         self.peer.close_all();
         self.pass_ms(SETTLED_NS / NS_PER_MS);
         assert_eq!(self.dispatcher.outstanding(), 0);
-        assert_eq!(self.sockets().1, 0, "connections");
-        let client = self.connect();
-        self.until_state(client, State::Established);
-        assert_eq!(self.sockets(), (LISTENING_MIN, 1), "sockets that listen, and connections");
-        self.peer.close(client);
-        self.pass_ms(SETTLED_NS / NS_PER_MS);
+        assert_eq!(self.connections(), 0, "connections");
+        assert_eq!(self.service.connections.next_ns(), None, "nobody is waited for");
         let polls = self.polls;
         self.pass_ms(SETTLED_NS / NS_PER_MS);
         assert_eq!(self.polls, polls, "a node without connections sleeps");
     }
 
-    /// The node's sockets that listen, and those that are a connection or what is left of one.
-    pub fn sockets(&self) -> (usize, usize) {
-        let sockets = self.service.sockets.iter();
-        let states: Vec<_> = sockets
-            .filter_map(|(_, socket)| tcp::Socket::downcast(socket).map(tcp::Socket::state))
-            .collect();
-        let listening = states.iter().filter(|state| **state == State::Listen).count();
-        let closed = states.iter().filter(|state| **state == State::Closed).count();
-        (listening, states.len() - listening - closed)
+    /// The node's slots with a connection or what is left of one.
+    pub fn connections(&self) -> usize {
+        self.service.connections.open()
     }
 
     /// Milliseconds since an earlier moment.
@@ -285,7 +274,7 @@ impl Worker {
             }
             let ended = |(end_ns, _): &mut (u64, _)| !self.holds && *end_ns <= now_ns;
             let Some((_, invocation)) = self.running.take_if(ended) else { return };
-            dispatcher.complete(WORKER, Box::new(echo(*invocation)));
+            dispatcher.complete(WORKER, echo(invocation));
         }
     }
 

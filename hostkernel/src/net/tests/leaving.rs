@@ -6,7 +6,6 @@ use smoltcp::socket::tcp::State;
 
 use super::lab::{LAST_PING, Lab, PING, QUEUE_LEN, ROOM, invoke};
 use super::peer::Peer;
-use crate::config::LISTENING_MIN;
 
 /// A client that is reset while its invocation runs, on a lab that holds what runs.
 fn abandoned(body: &[u8]) -> Lab {
@@ -17,7 +16,7 @@ fn abandoned(body: &[u8]) -> Lab {
     lab.until("its start", |lab| (lab.worker.begun == 1).then_some(()));
     lab.peer.reset(client);
     lab.pass_ms(10);
-    assert_eq!(lab.sockets(), (LISTENING_MIN, 0), "its connection is free at once");
+    assert_eq!(lab.connections(), 0, "its connection is free at once");
     lab
 }
 
@@ -25,7 +24,7 @@ fn abandoned(body: &[u8]) -> Lab {
 fn the_answer_to_a_client_that_left_goes_to_nobody() {
     let mut lab = abandoned(b"secret");
     // So many that each socket is used again, that of the abandoned request among them.
-    let clients: Vec<_> = (0..LISTENING_MIN).map(|_| lab.connect()).collect();
+    let clients: Vec<_> = (0..ROOM).map(|_| lab.connect()).collect();
     for client in &clients {
         lab.send(*client, PING);
         assert_eq!(lab.answer(*client).body, b"pong");
@@ -42,7 +41,7 @@ fn the_answer_to_a_client_that_left_goes_to_nobody() {
 #[test]
 fn the_answer_to_a_client_that_left_is_not_that_to_the_next_request_in_its_place() {
     let mut lab = abandoned(b"secret");
-    let clients: Vec<_> = (0..LISTENING_MIN).map(|_| lab.connect()).collect();
+    let clients: Vec<_> = (0..ROOM).map(|_| lab.connect()).collect();
     for client in &clients {
         lab.send(*client, &invoke(b"mine"));
     }
@@ -91,7 +90,7 @@ fn a_client_that_closes_after_the_node_is_acknowledged() {
 fn connections_that_the_node_closed_do_not_keep_others_out() {
     let mut lab = Lab::new();
     let start_ns = lab.now_ns;
-    for _ in 0..4 * (LISTENING_MIN + ROOM) {
+    for _ in 0..4 * ROOM {
         let client = lab.connect();
         lab.send(client, LAST_PING);
         assert!(lab.answer(client).last);
@@ -121,7 +120,7 @@ fn a_client_that_closes_within_a_request_is_closed() {
     lab.send(client, &request[..request.len() - 1]);
     lab.peer.close(client);
     lab.pass_ms(100);
-    assert_eq!(lab.sockets(), (LISTENING_MIN, 0));
+    assert_eq!(lab.connections(), 0);
     assert_eq!(lab.worker.begun, 0);
     lab.settle();
 }

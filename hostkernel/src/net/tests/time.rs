@@ -7,9 +7,7 @@ use smoltcp::socket::tcp::State;
 use super::lab::{LAST_PING, Lab, NS_PER_MS, PING, ROOM, invoke, invoke_with, pattern};
 use super::peer::{BUFFER_LEN, Client};
 use super::wire::Fault;
-use crate::config::{
-    IDLE_TIMEOUT_MS, LISTENING_MIN, PROGRESS_TIMEOUT_MS, REQUEST_TIMEOUT_MS, SEND_BUFFER_LEN,
-};
+use crate::config::{IDLE_TIMEOUT_MS, PROGRESS_TIMEOUT_MS, REQUEST_TIMEOUT_MS, SEND_BUFFER_LEN};
 
 /// Time-outs are looked for this often, and an answer takes its way.
 const SLACK_MS: u64 = 1_100;
@@ -31,7 +29,7 @@ fn is_about(since_ns: u64, at_ns: u64, expected_ms: u64) {
 
 /// Waits until the node has no connection; returns when that was.
 fn until_empty(lab: &mut Lab) -> u64 {
-    lab.until("the end of all connections", |lab| (lab.sockets().1 == 0).then_some(lab.now_ns))
+    lab.until("the end of all connections", |lab| (lab.connections() == 0).then_some(lab.now_ns))
 }
 
 #[test]
@@ -151,7 +149,7 @@ fn a_client_that_never_ends_its_handshake_is_forgotten() {
     lab.to_node.borrow_mut().inject(2, Fault::Cut);
     let start_ns = lab.now_ns;
     lab.connect();
-    lab.until("a half-open connection", |lab| (lab.sockets().1 == 1).then_some(()));
+    lab.until("a half-open connection", |lab| (lab.connections() == 1).then_some(()));
     let at_ns = until_empty(&mut lab);
     is_about(start_ns, at_ns, PROGRESS_TIMEOUT_MS);
     lab.settle();
@@ -163,7 +161,7 @@ fn half_open_connections_do_not_keep_others_out() {
     let warm = lab.connect();
     lab.echo(warm, b"warm");
     lab.to_peer.borrow_mut().inject_now(Fault::Cut);
-    for _ in 0..LISTENING_MIN + ROOM {
+    for _ in 0..ROOM {
         lab.connect();
     }
     lab.pass_ms(10);
@@ -211,7 +209,7 @@ fn a_client_that_goes_on_sending_after_its_last_answer_is_given_up() {
     let answer = lab.answer(client);
     assert_eq!((answer.status, answer.last), (400, true));
     let start_ns = lab.now_ns;
-    while lab.sockets().1 > 0 && lab.since_ms(start_ns) < REQUEST_TIMEOUT_MS {
+    while lab.connections() > 0 && lab.since_ms(start_ns) < REQUEST_TIMEOUT_MS {
         lab.send(client, b"x");
         lab.pass_ms(100);
     }
@@ -267,7 +265,7 @@ fn a_client_that_vanishes_is_given_up_wherever_it_stood() {
         let client = lab.connect();
         lab.send(client, &invoke(&pattern(9000)));
         lab.pass_ms(IDLE_TIMEOUT_MS + PROGRESS_TIMEOUT_MS + 2 * SLACK_MS);
-        assert_eq!(lab.sockets(), (LISTENING_MIN, 0));
+        assert_eq!(lab.connections(), 0);
         lab.settle();
     }
 }
@@ -276,12 +274,12 @@ fn a_client_that_vanishes_is_given_up_wherever_it_stood() {
 fn a_full_table_lets_the_next_one_in_when_there_is_room() {
     let mut lab = Lab::new();
     lab.worker.holds = true;
-    let busy: Vec<_> = (0..LISTENING_MIN + ROOM).map(|_| lab.connect()).collect();
+    let busy: Vec<_> = (0..ROOM).map(|_| lab.connect()).collect();
     for client in &busy {
         lab.send(*client, &invoke(b"busy"));
     }
     lab.pass_ms(50);
-    assert_eq!(lab.sockets(), (0, LISTENING_MIN + ROOM));
+    assert_eq!(lab.connections(), ROOM);
     let late = lab.connect();
     lab.send(late, &invoke(b"late"));
     lab.pass_ms(30_000);
@@ -298,7 +296,7 @@ fn a_full_table_lets_the_next_one_in_when_there_is_room() {
 fn idle_connections_make_room_for_new_ones() {
     let mut lab = Lab::new();
     let start_ns = lab.now_ns;
-    let idle: Vec<_> = (0..3 * (LISTENING_MIN + ROOM))
+    let idle: Vec<_> = (0..3 * ROOM)
         .map(|_| {
             let client = lab.connect();
             lab.send(client, PING);
@@ -321,7 +319,7 @@ fn a_connection_that_still_takes_its_answer_does_not_make_room() {
     lab.send(slow, &invoke(&body));
     lab.peer.set_wanted(slow, 0);
     lab.pass_ms(1_000);
-    for _ in 0..LISTENING_MIN + ROOM {
+    for _ in 0..ROOM {
         let client = lab.connect();
         lab.echo(client, b"busy");
     }

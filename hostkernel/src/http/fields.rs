@@ -1,0 +1,278 @@
+//! The header fields of a response, composed as they are sent: one `name: value` line each.
+//!
+//! Whoever composes a response cannot contradict the encoder about where it ends: the fields that
+//! say so have no [`Name`]. A value that came from a request or an action cannot end the line it is
+//! on.
+
+use alloc::vec::Vec;
+
+use crate::config::TEXT_LEN_KEPT_MAX;
+
+/// The header fields of one response.
+#[derive(Debug, Default)]
+pub struct Fields(Vec<u8>);
+
+/// The name of a field, with the colon and the space that follow it.
+#[derive(Clone, Copy, Debug)]
+pub struct Name(&'static str);
+
+/// A complete line: a field that is known when the kernel is compiled.
+#[derive(Clone, Copy, Debug)]
+pub struct Line(&'static str);
+
+impl Name {
+    /// A name, given as `Name: `. Meant for constants, so that a bad one does not compile.
+    ///
+    /// # Panics
+    /// If it is not of that form, or names a field that the encoder writes.
+    #[must_use]
+    pub const fn new(text: &'static str) -> Self {
+        let (name, end) = text.as_bytes().split_at(name_len(text));
+        assert!(matches!(end, b": "), "a name ends in colon and space");
+        assert!(!is_framing(name), "the encoder says where a response ends");
+        Self(text)
+    }
+}
+
+impl Line {
+    /// A line, given as `Name: value` with CR and LF. Meant for constants, as [`Name::new`].
+    ///
+    /// # Panics
+    /// If it is not of that form, or names a field that the encoder writes.
+    #[must_use]
+    pub const fn new(text: &'static str) -> Self {
+        let (name, rest) = text.as_bytes().split_at(name_len(text));
+        assert!(!is_framing(name), "the encoder says where a response ends");
+        assert!(matches!(rest, [b':', b' ', .., b'\r', b'\n']), "a line has a value and an end");
+        let mut index = 0;
+        while index < rest.len() - 2 {
+            assert!(!rest[index].is_ascii_control(), "a line has one end");
+            index += 1;
+        }
+        Self(text)
+    }
+}
+
+/// How many bytes at the beginning of a line can be those of a field's name.
+const fn name_len(line: &str) -> usize {
+    let bytes = line.as_bytes();
+    let mut len = 0;
+    while len < bytes.len() && (bytes[len].is_ascii_alphanumeric() || bytes[len] == b'-') {
+        len += 1;
+    }
+    assert!(len > 0, "a field has a name");
+    len
+}
+
+/// Fields that say where a response ends, or whether another one follows.
+const fn is_framing(name: &[u8]) -> bool {
+    name.eq_ignore_ascii_case(b"content-length")
+        || name.eq_ignore_ascii_case(b"connection")
+        || name.eq_ignore_ascii_case(b"keep-alive")
+        || name.eq_ignore_ascii_case(b"transfer-encoding")
+}
+
+impl Fields {
+    /// No field yet.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self(Vec::new())
+    }
+
+    /// No field yet; they will be written into this buffer, whatever is in it. One that a long
+    /// request made long is given back instead.
+    #[must_use]
+    pub fn in_buffer(mut buffer: Vec<u8>) -> Self {
+        if buffer.capacity() > TEXT_LEN_KEPT_MAX {
+            return Self::new();
+        }
+        buffer.clear();
+        Self(buffer)
+    }
+
+    /// The buffer, for another use.
+    #[must_use]
+    pub fn into_buffer(self) -> Vec<u8> {
+        self.0
+    }
+
+    /// Appends a field that is a constant.
+    #[inline]
+    pub fn push_line(&mut self, line: Line) {
+        self.0.extend_from_slice(line.0.as_bytes());
+    }
+
+    /// Appends a field, with a space for every control character of the value.
+    #[inline]
+    pub fn push(&mut self, name: Name, value: &[u8]) {
+        self.push_with(name, |out| out.extend_from_slice(value));
+    }
+
+    /// Appends a field whose value `write` appends to what it is given.
+    #[inline]
+    pub fn push_with(&mut self, name: Name, write: impl FnOnce(&mut Vec<u8>)) {
+        let out = &mut self.0;
+        out.extend_from_slice(name.0.as_bytes());
+        let start = out.len();
+        write(out);
+        clean(&mut out[start..]);
+        out.extend_from_slice(b"\r\n");
+    }
+
+    /// The lines, each with its end.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// All fields in order: name and value. Values that are not text are left out.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        let lines = self.0.split_inclusive(|byte| *byte == b'\n');
+        lines.filter_map(|line| core::str::from_utf8(line).ok()?.trim_end().split_once(": "))
+    }
+}
+
+/// Puts a space in place of every control character, as RFC 9110, 5.5 suggests.
+fn clean(value: &mut [u8]) {
+    if !may_have_control(value) {
+        return;
+    }
+    for byte in value {
+        if byte.is_ascii_control() && *byte != b'\t' {
+            *byte = b' ';
+        }
+    }
+}
+
+/// Whether there is a control character, eight bytes at a time: this sees every value.
+fn may_have_control(value: &[u8]) -> bool {
+    const fn each(byte: u8) -> u64 {
+        u64::from_ne_bytes([byte; 8])
+    }
+    let control_bits = |found: u64, bytes: &[u8; 8]| {
+        let word = u64::from_ne_bytes(*bytes);
+        let delete = word ^ each(0x7f);
+        // A byte borrows from its neighbour only if it is itself one of those looked for.
+        found | word.wrapping_sub(each(b' ')) & !word | delete.wrapping_sub(each(1)) & !delete
+    };
+    match value.last_chunk::<8>() {
+        // The last eight bytes may have been seen in part.
+        Some(last) => {
+            let found = value.as_chunks::<8>().0.iter().fold(0, control_bits);
+            control_bits(found, last) & each(0x80) != 0
+        }
+        None => value.iter().any(u8::is_ascii_control),
+    }
+}
+
+/// Appends a number in decimal digits. Most on the way of an invocation have one.
+#[inline]
+pub fn push_decimal(out: &mut Vec<u8>, number: u64) {
+    if number < 10 {
+        out.push(b'0' + number as u8);
+    } else {
+        push_digits(out, number);
+    }
+}
+
+#[inline(never)]
+fn push_digits(out: &mut Vec<u8>, mut number: u64) {
+    let mut digits = [0; 20];
+    let mut start = digits.len();
+    while number > 0 {
+        start -= 1;
+        digits[start] = b'0' + (number % 10) as u8;
+        number /= 10;
+    }
+    out.extend_from_slice(&digits[start..]);
+}
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+
+    use std::format;
+    use std::string::String;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const A: Name = Name::new("A: ");
+    const B: Name = Name::new("X-B: ");
+
+    #[test]
+    fn fields_are_lines() {
+        let mut fields = Fields::in_buffer(b"rest".to_vec());
+        fields.push_line(Line::new("Content-Type: text/plain; charset=utf-8\r\n"));
+        fields.push(A, b"a\r\nContent-Length: 9");
+        fields.push_with(B, |out| push_decimal(out, 12));
+        assert_eq!(
+            fields.as_bytes(),
+            b"Content-Type: text/plain; charset=utf-8\r\nA: a  Content-Length: 9\r\nX-B: 12\r\n"
+        );
+        let all: Vec<_> = fields.iter().collect();
+        let kind = ("Content-Type", "text/plain; charset=utf-8");
+        assert_eq!(all, [kind, ("A", "a  Content-Length: 9"), ("X-B", "12")]);
+        assert!(fields.into_buffer().starts_with(b"Content-Type"));
+        assert!(Fields::new().as_bytes().is_empty());
+    }
+
+    #[test]
+    fn where_a_response_ends_is_not_for_others_to_say() {
+        let framing = [
+            ["Content-Length: ", "Content-Length: 9\r\n"],
+            ["connection: ", "connection: close\r\n"],
+            ["Keep-Alive: ", "KEEP-ALIVE: timeout=9\r\n"],
+            ["TRANSFER-Encoding: ", "Transfer-Encoding: chunked\r\n"],
+        ];
+        let malformed = [
+            ["", ""],
+            [": ", ": a\r\n"],
+            ["A", "A: a"],
+            ["A:", "A:a\r\n"],
+            ["A:  ", "A: a\r\n\r\n"],
+            ["A : ", "A : a\r\n"],
+            ["A: a", "A: a\r\nConnection: close\r\n"],
+            ["A\r\n: ", "A\r\n: a\r\n"],
+        ];
+        for [name, line] in framing.into_iter().chain(malformed) {
+            assert!(std::panic::catch_unwind(|| Name::new(name)).is_err(), "{name:?}");
+            assert!(std::panic::catch_unwind(|| Line::new(line)).is_err(), "{line:?}");
+        }
+    }
+
+    #[test]
+    fn decimals() {
+        for number in [0, 9, 10, 12_345, u64::MAX] {
+            let mut out = Vec::new();
+            push_decimal(&mut out, number);
+            assert_eq!(out, format!("{number}").into_bytes());
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn control_characters_become_spaces(value: Vec<u8>, plain in "[ -~]{0,40}", at: usize) {
+            let cleaned = |mut value: Vec<u8>| {
+                clean(&mut value);
+                value
+            };
+            let space = |byte: &u8| match byte {
+                b'\t' => b'\t',
+                byte if byte.is_ascii_control() => b' ',
+                byte => *byte,
+            };
+            let expected: Vec<u8> = value.iter().map(space).collect();
+            prop_assert_eq!(cleaned(value), expected);
+
+            // One alone among others, wherever it is.
+            for control in 0..=u8::MAX {
+                let mut value = String::from(&plain).into_bytes();
+                value.insert(at % (plain.len() + 1), control);
+                let expected: Vec<u8> = value.iter().map(space).collect();
+                prop_assert_eq!(cleaned(value), expected);
+            }
+        }
+    }
+}

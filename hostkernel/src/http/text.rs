@@ -1,0 +1,152 @@
+//! The text of a request: path, query and header lines, in one piece of memory.
+//!
+//! The memory comes from the connection and goes back to it with the response, so that a request
+//! needs none of its own. Fields are looked up by going over the lines. An index of them would cost
+//! each request more than the one or two fields that are looked for.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use super::parse::find_newline;
+
+/// Path, query and header fields of one request.
+#[derive(Debug, Default)]
+pub struct RequestText {
+    /// Path, query and header lines, without anything between them.
+    text: String,
+    path_len: usize,
+    query_len: Option<usize>,
+}
+
+/// Header fields of one request: lines that end in CR LF and begin with a name and a colon.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Headers<'a>(&'a str);
+
+impl RequestText {
+    /// Copies the parts into `buffer`, whatever is in it. `lines` are those of a checked head.
+    pub(super) fn new(mut buffer: Vec<u8>, path: &str, query: Option<&str>, lines: &str) -> Self {
+        buffer.clear();
+        let mut text = String::from_utf8(buffer).unwrap_or_default();
+        let query_text = query.unwrap_or_default();
+        text.reserve(path.len() + query_text.len() + lines.len());
+        text.push_str(path);
+        text.push_str(query_text);
+        text.push_str(lines);
+        Self { text, path_len: path.len(), query_len: query.map(str::len) }
+    }
+
+    /// Percent-encoded path, starting with `/`, without the query; `*` in `OPTIONS *`.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        &self.text[..self.path_len]
+    }
+
+    /// Percent-encoded query without the `?`; `None` if there was no `?`.
+    #[must_use]
+    pub fn query(&self) -> Option<&str> {
+        self.query_len.map(|len| &self.text[self.path_len..self.path_len + len])
+    }
+
+    /// The header fields.
+    #[must_use]
+    pub fn headers(&self) -> Headers<'_> {
+        Headers(&self.text[self.path_len + self.query_len.unwrap_or(0)..])
+    }
+
+    /// The memory, for another use.
+    #[must_use]
+    pub fn into_buffer(self) -> Vec<u8> {
+        self.text.into_bytes()
+    }
+}
+
+impl<'a> Headers<'a> {
+    /// The value of the first field with this name, in whatever case, trimmed.
+    #[must_use]
+    pub fn get(self, name: &str) -> Option<&'a str> {
+        let mut rest = self.0.as_bytes();
+        while let Some(newline) = find_newline(rest) {
+            if rest.get(name.len()) == Some(&b':')
+                && rest[..name.len()].eq_ignore_ascii_case(name.as_bytes())
+            {
+                let start = self.0.len() - rest.len();
+                return Some(self.0[start + name.len() + 1..start + newline].trim_ascii());
+            }
+            rest = &rest[newline + 1..];
+        }
+        None
+    }
+
+    /// All fields in order of arrival: name as it was sent, and trimmed value.
+    pub fn iter(self) -> impl Iterator<Item = (&'a str, &'a str)> {
+        self.0.lines().filter_map(|line| {
+            let (name, value) = line.split_once(':')?;
+            Some((name, value.trim_ascii()))
+        })
+    }
+}
+
+#[cfg(test)]
+impl RequestText {
+    /// What a parser would make of a request with these parts.
+    pub fn of(path: &str, query: Option<&str>, headers: &[(&str, &str)]) -> Self {
+        Self::new(Vec::new(), path, query, &lines(headers))
+    }
+
+    /// The same without a query, in the memory of a buffer.
+    pub fn in_buffer(buffer: Vec<u8>, path: &str, headers: &[(&str, &str)]) -> Self {
+        Self::new(buffer, path, None, &lines(headers))
+    }
+}
+
+#[cfg(test)]
+fn lines(headers: &[(&str, &str)]) -> String {
+    headers.iter().map(|(name, value)| alloc::format!("{name}: {value}\r\n")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_are_found_again() {
+        let fields = [("Host", "h"), ("X-Two", "a: b"), ("x-two", "second"), ("Empty", "")];
+        for query in [None, Some(""), Some("a=b")] {
+            let text = RequestText::of("/a/b", query, &fields);
+            assert_eq!((text.path(), text.query()), ("/a/b", query));
+            assert_eq!(text.headers().iter().collect::<Vec<_>>(), fields);
+        }
+        let text = RequestText::of("*", None, &[]);
+        assert_eq!((text.path(), text.headers().iter().count()), ("*", 0));
+        assert_eq!(text.headers().get("host"), None);
+    }
+
+    #[test]
+    fn fields_are_found_by_their_whole_name_in_any_case() {
+        let text = RequestText::of(
+            "/",
+            Some("host:q"),
+            &[("X-Two", " \ta: b\t "), ("x-two", "second"), ("Empty", ""), ("Host", "k\u{f6}")],
+        );
+        let headers = text.headers();
+        assert_eq!(headers.get("x-two"), Some("a: b"));
+        assert_eq!(headers.get("EMPTY"), Some(""));
+        assert_eq!(headers.get("host"), Some("k\u{f6}"));
+        for absent in ["", "x", "two", "x-two: a", "x-two:", "hos", "host2", "second"] {
+            assert_eq!(headers.get(absent), None, "{absent}");
+        }
+    }
+
+    #[test]
+    fn a_buffer_is_used_again() {
+        let buffer = RequestText::of(&"/x".repeat(100), None, &[("a", "b")]).into_buffer();
+        let (address, capacity) = (buffer.as_ptr(), buffer.capacity());
+        let text = RequestText::new(buffer, "/y", Some("z"), "c: d\r\n");
+        assert_eq!(
+            (text.path(), text.query(), text.headers().get("c")),
+            ("/y", Some("z"), Some("d"))
+        );
+        let buffer = text.into_buffer();
+        assert_eq!((buffer.as_ptr(), buffer.capacity()), (address, capacity));
+    }
+}
