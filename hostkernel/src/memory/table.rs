@@ -115,14 +115,14 @@ pub(super) struct Slots {
 impl Slots {
     pub const NONE: Self = Self { first: ENTRIES as u16, end: 0 };
 
+    pub fn is_empty(self) -> bool {
+        self.first >= self.end
+    }
+
     pub fn include(&mut self, slot: usize) {
         let slot = slot as u16;
         self.first = self.first.min(slot);
         self.end = self.end.max(slot + 1);
-    }
-
-    pub fn iter(self) -> impl Iterator<Item = usize> {
-        usize::from(self.first)..usize::from(self.end)
     }
 }
 
@@ -146,8 +146,24 @@ impl Table {
         self.0[index].store(entry.0, Ordering::Relaxed);
     }
 
+    fn range(&self, slots: Slots) -> &[AtomicU64] {
+        self.0.get(usize::from(slots.first)..usize::from(slots.end)).unwrap_or_default()
+    }
+
+    /// The entries in a range of slots.
+    pub fn entries(&self, slots: Slots) -> impl Iterator<Item = Entry> {
+        self.range(slots).iter().map(|entry| Entry(entry.load(Ordering::Relaxed)))
+    }
+
+    /// Empties a range of slots.
+    pub fn clear(&self, slots: Slots) {
+        self.range(slots).iter().for_each(|entry| entry.store(0, Ordering::Relaxed));
+    }
+
     pub fn copy_from(&self, other: &Self, slots: Slots) {
-        slots.iter().for_each(|slot| self.set(slot, other.get(slot)));
+        for (own, others) in self.range(slots).iter().zip(other.range(slots)) {
+            own.store(others.load(Ordering::Relaxed), Ordering::Relaxed);
+        }
     }
 }
 

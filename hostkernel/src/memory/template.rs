@@ -41,6 +41,9 @@ pub struct Template {
     likely: LikelyPages,
 }
 
+/// Up to so many tables are found faster by looking at each than by dividing.
+const TABLES_FEW: usize = 8;
+
 // Images live below IMAGE_END, which one level-3 table covers.
 const _: () = assert!(action_abi::IMAGE_END <= 1 << 39);
 
@@ -139,6 +142,11 @@ impl Template {
 
     /// Which slots of one of the template's tables are in use.
     pub(super) fn slots(&self, table: FrameNumber) -> Slots {
+        // Most images have a handful of tables.
+        if self.tables.len() <= TABLES_FEW {
+            let own = self.tables.iter().find(|(frame, _)| frame.number() == table);
+            return own.expect("a borrowed table is the template's").1;
+        }
         let number = |position: &u32| self.tables[*position as usize].0.number();
         let found = self.by_frame.binary_search_by_key(&table, number);
         let at = found.expect("a borrowed table is the template's");

@@ -52,26 +52,33 @@ impl Bench {
 }
 
 pub fn all_workers(bench: &mut Bench) {
+    /// Enough, however late the host lets one of the cores run: others take what waits for it.
+    const ROUNDS_MAX: usize = 10_000;
     const ROUNDS: usize = 50;
     let exit = template(programs::exit());
-    let before = frames::available();
     let workers = bench.dispatcher.workers();
-    let mut ran = [0_usize; crate::config::CORES_MAX];
-    for _ in 0..ROUNDS {
+    let mut ran = [false; crate::config::CORES_MAX];
+    let mut round = |ran: &mut [bool]| {
         for _ in 0..workers * 4 {
             let invocation = invocation(&exit, b"", TIMEOUT_MS);
             bench.dispatcher.submit(invocation).expect("the queues are longer");
         }
         bench.collect(workers * 4, |core, end| {
             assert_eq!(end, End::Exit(0));
-            ran[core as usize] += 1;
+            ran[core as usize] = true;
         });
-    }
-    assert_eq!(ran.iter().sum::<usize>(), ROUNDS * workers * 4);
-    assert_eq!(ran.iter().filter(|ran| **ran > 0).count(), workers);
+    };
+    let all_ran = |ran: &[bool]| ran.iter().filter(|ran| **ran).count() == workers;
+    // A worker keeps some tables from its first instance on.
+    let needed = (0..ROUNDS_MAX).find(|_| {
+        round(&mut ran);
+        all_ran(&ran)
+    });
+    assert!(needed.is_some(), "a worker never ran anything");
+    let before = frames::available();
+    (0..ROUNDS).for_each(|_| round(&mut ran));
     assert_eq!(bench.dispatcher.outstanding(), 0);
-    drop(exit);
-    // Other cores may still hold the template for an instant after they handed in the end.
+    // Other cores may still hold the last instance for an instant after they handed in its end.
     while frames::available() < before {
         core::hint::spin_loop();
     }

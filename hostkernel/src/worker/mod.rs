@@ -79,7 +79,9 @@ impl Worker {
             frames: 0,
         };
         let pages = frames_to_run(invocation.limits.memory_mb);
-        let Ok(reservation) = Reservation::new(pages) else { return completion };
+        let Ok(reservation) = Reservation::new(pages - self.lists.frames()) else {
+            return completion;
+        };
         let tenant_changed = self.tenant.as_ref() != Some(&invocation.tenant);
         if tenant_changed {
             self.tenant = Some(invocation.tenant.clone());
@@ -118,8 +120,11 @@ impl Worker {
         let heap_len = limits.memory_mb << 20;
         let entry = template.entry();
         let lists = core::mem::take(&mut self.lists);
-        let mut space = AddressSpace::with_lists(template, input, heap_len, reservation, lists)
-            .map_err(out_of_memory)?;
+        let space = AddressSpace::with_lists(template, input, heap_len, reservation, lists);
+        let mut space = space.map_err(|(refusal, lists)| {
+            self.lists = lists;
+            out_of_memory(refusal)
+        })?;
         space.set_kernel_entry(area::kernel_entry());
         let start_cycles = clock::cycles();
         let start_ns = clock::to_ns(start_cycles);
@@ -151,7 +156,10 @@ impl Worker {
             address: argument + size_of::<action_abi::Context>() as u64,
             len: environment.len() as u64,
         };
-        space.place_context(&context.to_bytes(), environment.as_bytes()).map_err(out_of_memory)?;
+        if let Err(refusal) = space.place_context(&context.to_bytes(), environment.as_bytes()) {
+            self.lists = space.end();
+            return Err(out_of_memory(refusal));
+        }
         let stack = space.stack_range();
         let user = UserContext::new(entry, stack.address + stack.len, argument);
         trace::record(Event::Enter, entry);

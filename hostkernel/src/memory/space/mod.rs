@@ -100,11 +100,20 @@ pub struct AddressSpace {
     touched: Touched,
 }
 
-/// Memory for the lists of an address space, kept from one instance to the next of a core.
+/// What a core keeps from one instance to the next: memory for lists, and the tables that all
+/// instances have, without anything in them.
 #[derive(Debug, Default)]
 pub struct Lists {
     tables: Vec<OwnTable>,
     regions: Vec<Region>,
+}
+
+impl Lists {
+    /// Frames that the next instance need not take from its reservation.
+    #[must_use]
+    pub fn frames(&self) -> usize {
+        self.tables.len()
+    }
 }
 
 impl AddressSpace {
@@ -121,19 +130,20 @@ impl AddressSpace {
         reservation: Reservation,
     ) -> Result<Self, Refusal> {
         Self::with_lists(template, input, heap_len, reservation, Lists::default())
+            .map_err(|(refusal, _)| refusal)
     }
 
-    /// As [`Self::new`], with lists that [`Self::end`] gave back.
+    /// As [`Self::new`], with what [`Self::end`] gave back.
     ///
     /// # Errors
-    /// As [`Self::new`].
+    /// As [`Self::new`]; the lists come back, too.
     pub fn with_lists(
         template: Arc<Template>,
         input: PageBuffer,
         heap_len: u64,
         reservation: Reservation,
         lists: Lists,
-    ) -> Result<Self, Refusal> {
+    ) -> Result<Self, (Refusal, Lists)> {
         let input_len = (input.len() as u64).next_multiple_of(PAGE);
         let output_start = INPUT_START + input_len + PAGE;
         let output = PageRange { start: output_start, end: output_start + OUTPUT_LEN_MAX as u64 };
@@ -149,21 +159,30 @@ impl AddressSpace {
             enterable: false,
             touched: Touched::default(),
         };
-        space.tables.make_windows(&mut space.reservation)?;
-        space.tables.borrow_image(space.template.table());
+        match space.lay_out(heap_len) {
+            Ok(()) => Ok(space),
+            Err(refusal) => Err((refusal, space.end())),
+        }
+    }
+
+    /// Enters all regions, and the pages that are there from the start.
+    fn lay_out(&mut self, heap_len: u64) -> Result<(), Refusal> {
+        self.tables.make_windows(&mut self.reservation)?;
+        self.tables.borrow_image(self.template.table());
         let heap_end = HEAP_START + heap_len.next_multiple_of(PAGE);
-        let input_range = PageRange { start: INPUT_START, end: INPUT_START + input_len };
+        let input_end = INPUT_START + (self.input.len() as u64).next_multiple_of(PAGE);
+        let input_range = PageRange { start: INPUT_START, end: input_end };
         let windows = [
             (STACK, Protection::ReadWrite, Backing::Stack),
             (CONTEXT, Protection::Read, Backing::Placed),
             (input_range, Protection::Read, Backing::Placed),
-            (output, Protection::ReadWrite, Backing::Zero),
+            (self.output, Protection::ReadWrite, Backing::Zero),
             (PageRange { start: HEAP_START, end: heap_end }, Protection::ReadWrite, Backing::Zero),
         ];
-        space.regions.start(space.template.regions(), windows);
-        space.place_input()?;
-        space.provide_likely_pages();
-        Ok(space)
+        self.regions.start(self.template.regions(), windows);
+        self.place_input()?;
+        self.provide_likely_pages();
+        Ok(())
     }
 
     fn place_input(&mut self) -> Result<(), Refusal> {
@@ -401,13 +420,13 @@ impl AddressSpace {
         self.touched.count
     }
 
-    /// Ends the instance: gives back all its memory, tells its template what it touched, and hands
-    /// out the lists for the next.
+    /// Ends the instance: gives back its memory, tells its template what it touched, and hands out
+    /// what the next one can use again.
     #[must_use]
     pub fn end(mut self) -> Lists {
-        self.tables.clear(&mut self.reservation);
         self.template.learn(self.touched.first());
-        Lists { tables: self.tables.take_list(), regions: self.regions.take_list() }
+        let tables = self.tables.keep_skeleton(&mut self.reservation);
+        Lists { tables, regions: self.regions.take_list() }
     }
 }
 

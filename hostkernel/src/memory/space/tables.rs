@@ -14,6 +14,9 @@ use crate::memory::template::Template;
 /// Position of the root and of the level-1 table that all windows share.
 const ROOT: usize = 0;
 const WINDOWS: usize = 3;
+/// The tables from the root to the windows: every instance has them, so a core keeps its own from
+/// one instance to the next, empty but for the way down.
+pub(super) const SKELETON_LEN: usize = WINDOWS + 1;
 /// What one level-1 table maps.
 const BLOCK: u64 = 2 << 20;
 
@@ -23,8 +26,39 @@ const _: () = assert!(WINDOWS_START.is_multiple_of(BLOCK));
 #[derive(Debug)]
 pub struct OwnTable {
     frame: Frame,
+    /// Every slot that was ever written.
     slots: Slots,
-    is_leaf: bool,
+    /// Those of them that may refer to owned pages; none but in a level-1 table.
+    owned: Slots,
+}
+
+impl OwnTable {
+    fn new(frame: Frame, slots: Slots) -> Self {
+        Self { frame, slots, owned: Slots::NONE }
+    }
+
+    fn table(&self) -> &Table {
+        // SAFETY: the frame holds a table, and lives as long as `self`.
+        unsafe { Table::at(self.frame.number()) }
+    }
+
+    /// Gives back the pages that the table owns, and empties it.
+    fn clear(&mut self, reservation: &mut Reservation) {
+        if !self.owned.is_empty() {
+            for entry in self.table().entries(self.owned) {
+                if entry.is_owned_page()
+                    && let Some(page) = entry.frame()
+                {
+                    // SAFETY: the entry was the only reference to its frame; it goes just below,
+                    // and nothing walks the table any more.
+                    reservation.put(unsafe { Frame::from_raw(page) });
+                }
+            }
+            self.owned = Slots::NONE;
+        }
+        self.table().clear(self.slots);
+        self.slots = Slots::NONE;
+    }
 }
 
 /// Tables a core keeps room for from one instance to the next.
@@ -39,25 +73,30 @@ pub(super) struct OwnTables {
 }
 
 impl OwnTables {
-    /// No tables yet, and a list to put them on, which must be empty.
+    /// No tables yet, or those that [`Self::keep_skeleton`] left.
     pub fn new(mut list: Vec<OwnTable>) -> Self {
-        assert!(list.is_empty(), "tables of one instance are no other's");
-        list.reserve_exact(TABLES_KEPT);
+        assert!([0, SKELETON_LEN].contains(&list.len()), "tables of one instance are no other's");
+        list.reserve_exact(TABLES_KEPT - list.len());
         // What the root's frame was before, no processor may remember either.
         Self { list, stale: true }
     }
 
-    /// Makes the root and the tables down to the windows.
+    /// Makes the root and the tables down to the windows, if they are not there.
     pub fn make_windows(&mut self, reservation: &mut Reservation) -> Result<(), OutOfFrames> {
-        for level in (1..=4).rev() {
-            let frame = reservation.take()?;
-            let number = frame.number();
-            self.list.push(OwnTable { frame, slots: Slots::NONE, is_leaf: level == 1 });
-            if let Some(above) = self.list.len().checked_sub(2) {
-                self.set(above, index(WINDOWS_START, level + 1), Entry::owned_table(number));
-            }
+        while self.list.len() < SKELETON_LEN {
+            let table = OwnTable::new(reservation.take()?, Slots::NONE);
+            self.list.push(table);
         }
+        self.link_windows();
         Ok(())
+    }
+
+    /// Enters each table of the skeleton in the one above it.
+    fn link_windows(&mut self) {
+        for (below, level) in (1..SKELETON_LEN).zip((2..=4).rev()) {
+            let number = self.list[below].frame.number();
+            self.set(below - 1, index(WINDOWS_START, level), Entry::owned_table(number));
+        }
     }
 
     pub fn root(&self) -> &Frame {
@@ -69,17 +108,24 @@ impl OwnTables {
     }
 
     fn table(&self, position: usize) -> &Table {
-        // SAFETY: frames on the list hold tables, and live as long as the list.
-        unsafe { Table::at(self.list[position].frame.number()) }
+        self.list[position].table()
     }
 
     fn set(&mut self, position: usize, slot: usize, entry: Entry) {
-        self.list[position].slots.include(slot);
-        let table = self.table(position);
+        let own = &mut self.list[position];
+        own.slots.include(slot);
+        let table = own.table();
         // Entries that are not present are never remembered (Intel SDM vol. 3A, 4.10.2.3).
         let changes = table.get(slot).is_present();
         table.set(slot, entry);
         self.stale |= changes;
+    }
+
+    fn set_page(&mut self, position: usize, slot: usize, entry: Entry) {
+        if entry.is_owned_page() {
+            self.list[position].owned.include(slot);
+        }
+        self.set(position, slot, entry);
     }
 
     /// Makes the template's level-3 table the first of the root.
@@ -111,7 +157,7 @@ impl OwnTables {
         template: &Template,
     ) -> Result<(), OutOfFrames> {
         if is_window(page) {
-            self.set(WINDOWS, index(page, 1), entry);
+            self.set_page(WINDOWS, index(page, 1), entry);
             return Ok(());
         }
         let mut position = ROOT;
@@ -130,12 +176,12 @@ impl OwnTables {
                         slots
                     });
                     self.set(position, slot, Entry::owned_table(number));
-                    self.list.push(OwnTable { frame, slots, is_leaf: level == 2 });
+                    self.list.push(OwnTable::new(frame, slots));
                     self.list.len() - 1
                 }
             };
         }
-        self.set(position, index(page, 1), entry);
+        self.set_page(position, index(page, 1), entry);
         Ok(())
     }
 
@@ -188,34 +234,35 @@ impl OwnTables {
 
     /// Empties all tables and gives back every frame, of tables and of owned pages.
     pub fn clear(&mut self, reservation: &mut Reservation) {
-        if !self.list.is_empty() {
-            self.set_kernel_slot(Entry::EMPTY);
-        }
-        for OwnTable { frame, slots, is_leaf } in self.list.drain(..) {
-            // SAFETY: the table was on the list until now, and nothing runs on it any more.
-            let table = unsafe { Table::at(frame.number()) };
-            for slot in slots.iter() {
-                let entry = table.get(slot);
-                table.set(slot, Entry::EMPTY);
-                if is_leaf
-                    && entry.is_owned_page()
-                    && let Some(page) = entry.frame()
-                {
-                    // SAFETY: the entry was the only reference to its frame.
-                    reservation.put(unsafe { Frame::from_raw(page) });
-                }
-            }
-            // SAFETY: a table is zero where no entry was ever written, and those are cleared now.
-            unsafe { reservation.put_zeroed(frame) };
-        }
+        self.clear_from(ROOT, reservation);
     }
 
-    /// The list, empty after [`Self::clear`], for the next instance.
-    pub fn take_list(&mut self) -> Vec<OwnTable> {
+    /// The same for all but the skeleton, which is left as it was made; hands out the list for the
+    /// next instance.
+    pub fn keep_skeleton(&mut self, reservation: &mut Reservation) -> Vec<OwnTable> {
+        if self.list.len() < SKELETON_LEN {
+            // It was never complete.
+            self.clear(reservation);
+        } else {
+            self.clear_from(SKELETON_LEN, reservation);
+            self.link_windows();
+        }
         let mut list = core::mem::take(&mut self.list);
         // One instance with very many tables must not cost the core that memory for ever.
         list.shrink_to(TABLES_KEPT);
         list
+    }
+
+    /// Empties all tables, and gives back those from position `kept` on.
+    fn clear_from(&mut self, kept: usize, reservation: &mut Reservation) {
+        if !self.list.is_empty() {
+            self.set_kernel_slot(Entry::EMPTY);
+        }
+        self.list.iter_mut().for_each(|own| own.clear(reservation));
+        for OwnTable { frame, .. } in self.list.drain(kept.min(self.list.len())..) {
+            // SAFETY: a table is zero where no entry was ever written, and those are cleared now.
+            unsafe { reservation.put_zeroed(frame) };
+        }
     }
 }
 
