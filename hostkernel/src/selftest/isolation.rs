@@ -24,7 +24,7 @@ fn walk_live_tables(lists: Lists) -> Lists {
     let input = PageBuffer::from_bytes(b"input").expect("there is memory");
     let echo = template(programs::echo());
     let mut space =
-        AddressSpace::with_lists(echo, input, 1 << 20, reservation, lists).ok().expect("it fits");
+        AddressSpace::with_lists(echo, input, 1 << 20, reservation, lists).expect("it fits");
     space.set_kernel_entry(area::kernel_entry());
     space.place_context(&[0; 64], b"A=b\0").expect("it fits");
     let output = space.output_range().address;
