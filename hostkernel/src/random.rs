@@ -45,8 +45,8 @@ impl Random {
         use crate::arch::{area, clock, cpu};
         use sha2::{Digest, Sha256};
 
-        /// Readings of the counter that are mixed.
-        const JITTER_READINGS: usize = 1024;
+        /// Readings of the counter that are mixed: beside a generator, and instead of one.
+        const JITTER_READINGS: [usize; 2] = [64, 1024];
         let mut hash = Sha256::new();
         hash.update((area::core_id() as u64).to_le_bytes());
         if cpu::has_random() {
@@ -54,7 +54,7 @@ impl Random {
                 hash.update(cpu::hardware_random().unwrap_or_default().to_le_bytes());
             }
         }
-        for _ in 0..JITTER_READINGS {
+        for _ in 0..JITTER_READINGS[usize::from(!cpu::has_random())] {
             hash.update(clock::cycles().to_le_bytes());
         }
         Self::from_seed(hash.finalize().into())

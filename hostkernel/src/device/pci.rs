@@ -17,6 +17,14 @@ const CLASS_NETWORK: u8 = 0x02;
 const CLASS_BRIDGE: u8 = 0x06;
 const SUBCLASS_PCI_BRIDGE: u8 = 0x04;
 const BUS_NUMBERS: u8 = 0x18;
+/// Base address registers (PCI 3.0, 6.2.5.1): what they hold, and how a memory one looks.
+const BAR_0: u8 = 0x10;
+const BARS: u8 = 6;
+const BAR_IS_PORT: u32 = 1 << 0;
+const BAR_KIND: u32 = 3 << 1;
+const BAR_32: u32 = 0 << 1;
+const BAR_64: u32 = 2 << 1;
+const BAR_ADDRESS: u32 = !0xf;
 const INTERRUPT_LINE: u8 = 0x3c;
 const CAPABILITY_MSI_X: u8 = 0x11;
 const MSI_X_ENABLE: u32 = 1 << 31;
@@ -104,23 +112,31 @@ pub fn interrupt_line(function: DeviceFunction) -> Option<u32> {
     (pin != 0 && line != 0 && line != 0xff).then_some(line)
 }
 
-/// Physical address of a memory BAR.
-pub fn bar_address(
-    root: &mut PciRoot<PortAccess>,
-    function: DeviceFunction,
-    bar: u8,
-) -> Option<u64> {
-    let (address, _) = root.bar_info(function, bar).ok()??.memory_address_size()?;
+/// Physical address of a memory BAR, which firmware has set. It is not sized: that would mean to
+/// write to it.
+#[must_use]
+pub fn bar_address(function: DeviceFunction, bar: u8) -> Option<u64> {
+    if bar >= BARS {
+        return None;
+    }
+    let word = |bar: u8| PortAccess.read_word(function, BAR_0 + 4 * bar);
+    let low = word(bar);
+    let high = match low & (BAR_IS_PORT | BAR_KIND) {
+        BAR_64 if bar + 1 < BARS => word(bar + 1),
+        BAR_32 => 0,
+        _ => return None,
+    };
+    let address = u64::from(high) << 32 | u64::from(low & BAR_ADDRESS);
     (address != 0).then_some(address)
 }
 
 /// Routes the function's MSI-X entry 0 to `vector` of the calling core. Returns whether it has
 /// MSI-X.
-pub fn enable_msi_x(root: &mut PciRoot<PortAccess>, function: DeviceFunction, vector: u8) -> bool {
+pub fn enable_msi_x(root: &PciRoot<PortAccess>, function: DeviceFunction, vector: u8) -> bool {
     let capability = root.capabilities(function).find(|found| found.id == CAPABILITY_MSI_X);
     let Some(capability) = capability else { return false };
     let table = PortAccess.read_word(function, capability.offset + 4);
-    let Some(bar) = bar_address(root, function, (table & 7) as u8) else { return false };
+    let Some(bar) = bar_address(function, (table & 7) as u8) else { return false };
     let entry = PhysicalAddress(bar + u64::from(table & !7));
     let pointer = kernel_map::device(entry, TABLE_ENTRY_LEN).cast::<u32>();
     let words = [MESSAGE_ADDRESS | apic::id() << 12, 0, u32::from(vector), 0];

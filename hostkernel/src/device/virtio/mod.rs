@@ -29,7 +29,7 @@ const MMIO_LEN: usize = 0x200;
 #[derive(Debug)]
 pub enum Error {
     /// It has no modern interface, or one that makes no sense.
-    Transport(virtio_drivers::transport::pci::VirtioPciError),
+    NotModern,
     /// Queues could not be set up.
     Queue(virtio_drivers::Error),
     /// Its interrupt cannot be routed.
@@ -45,7 +45,7 @@ pub enum Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Transport(error) => write!(f, "no modern virtio interface: {error}"),
+            Self::NotModern => f.write_str("no modern virtio interface"),
             Self::Queue(error) => write!(f, "cannot set up its queues: {error}"),
             Self::NoInterrupt => f.write_str("cannot route its interrupt"),
             Self::TooOld => f.write_str("offers neither virtio 1 nor any-layout"),
@@ -62,12 +62,12 @@ pub fn open_pci(
     info: &DeviceFunctionInfo,
     platform: &Platform,
 ) -> Option<Result<Box<dyn Nic>, Error>> {
-    let kind = virtio_drivers::transport::pci::virtio_device_type(info);
-    if kind != Some(DeviceType::Network) {
+    let kind = virtio_drivers::transport::pci::virtio_device_type(info)?;
+    if kind != DeviceType::Network {
         return None;
     }
     super::pci::enable(root, function);
-    Some(ModernTransport::new(root, function, platform).and_then(|transport| {
+    Some(ModernTransport::new(root, function, kind, platform).and_then(|transport| {
         let nic = VirtioNet::new(transport)?;
         Ok(Box::new(nic) as Box<dyn Nic>)
     }))

@@ -1,17 +1,16 @@
-//! The modern PCI transport of `virtio-drivers`, completed by what it lacks: interrupts for the
-//! queues, and notification without searching the register first (virtio 1.2, 4.1.4 and 4.1.5).
+//! The modern PCI transport (virtio 1.2, 4.1), with an interrupt for the queues.
 //!
-//! Interrupts are messages where the card has MSI-X. QEMU's `-nic` option makes cards without it;
-//! those use the interrupt line the firmware gave them.
+//! Its structures lie where capabilities say, in memory that base address registers say. Those are
+//! read and never sized: every write to one makes an emulator lay out its memory anew, which costs
+//! more than all the rest of booting. Interrupts are messages where the card has MSI-X. QEMU's
+//! `-nic` option makes cards without it; those use the interrupt line the firmware gave them.
 
-use virtio_drivers::transport::pci::PciTransport;
 use virtio_drivers::transport::pci::bus::{ConfigurationAccess, DeviceFunction, PciRoot};
 use virtio_drivers::transport::{DeviceStatus, DeviceType, InterruptStatus, Transport};
-use virtio_drivers::{PhysAddr, Result};
+use virtio_drivers::{Error as VirtioError, PhysAddr, Result};
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 use super::Error;
-use super::hal::KernelHal;
 use crate::arch::interrupt::NIC;
 use crate::boot::acpi::Platform;
 use crate::device::pci::{PortAccess, bar_address, enable_msi_x, interrupt_line};
@@ -19,23 +18,86 @@ use crate::memory::kernel_map;
 use crate::memory::physical::PhysicalAddress;
 
 const CAPABILITY_VENDOR: u8 = 0x09;
+/// Kinds of structures.
 const KIND_COMMON: u8 = 1;
 const KIND_NOTIFY: u8 = 2;
-const COMMON_LEN: usize = 0x38;
-// Offsets in the common configuration structure.
-const QUEUE_SELECT: usize = 22;
-const QUEUE_VECTOR: usize = 26;
-const QUEUE_NOTIFY_OFFSET: usize = 30;
-const NO_VECTOR: u16 = 0xffff;
+const KIND_INTERRUPT: u8 = 3;
+const KIND_DEVICE: u8 = 4;
+/// Most bytes of the notification structure that are mapped: registers of queues beyond are found
+/// to be missing.
+const NOTIFY_LEN_MAX: usize = 4096;
 /// Queues whose notification registers are remembered: a receive and a send queue.
 const QUEUES_MAX: usize = 2;
+/// Longest value read from or written to the device's own structure.
+const VALUE_LEN_MAX: usize = 16;
+/// How often a device is asked whether it has reset itself.
+const RESET_READS_MAX: usize = 1_000_000;
+const NO_VECTOR: u16 = 0xffff;
+
+// Offsets in the common structure (virtio 1.2, 4.1.4.3).
+const COMMON_LEN: usize = 0x38;
+const DEVICE_FEATURE_SELECT: usize = 0;
+const DEVICE_FEATURE: usize = 4;
+const DRIVER_FEATURE_SELECT: usize = 8;
+const DRIVER_FEATURE: usize = 12;
+const DEVICE_STATUS: usize = 20;
+const CONFIG_GENERATION: usize = 21;
+const QUEUE_SELECT: usize = 22;
+const QUEUE_SIZE: usize = 24;
+const QUEUE_VECTOR: usize = 26;
+const QUEUE_ENABLE: usize = 28;
+const QUEUE_NOTIFY_OFFSET: usize = 30;
+const QUEUE_TABLE: usize = 32;
+const QUEUE_DRIVER: usize = 40;
+const QUEUE_DEVICE: usize = 48;
+
+/// Registers of a device.
+struct Window {
+    start: *mut u8,
+    len: usize,
+}
+
+impl Window {
+    /// Maps what a capability describes, at most `len_max` bytes of it.
+    fn map(structure: &Structure, len_max: usize) -> Self {
+        let len = structure.len.min(len_max);
+        Self { start: kernel_map::device(PhysicalAddress(structure.address), len), len }
+    }
+
+    fn register<T>(&self, offset: usize) -> *mut T {
+        assert!(offset + size_of::<T>() <= self.len, "a register outside its structure");
+        self.start.wrapping_add(offset).cast()
+    }
+
+    fn read<T: FromBytes>(&self, offset: usize) -> T {
+        // SAFETY: the register lies in the mapped structure, where it is aligned as virtio lays it
+        // out; any bytes are a value.
+        unsafe { self.register::<T>(offset).read_volatile() }
+    }
+
+    fn write<T: IntoBytes>(&self, offset: usize, value: T) {
+        // SAFETY: as in `read`. What the device may touch is in the addresses of its queues, which
+        // `VirtQueue` chooses.
+        unsafe { self.register::<T>(offset).write_volatile(value) };
+    }
+}
+
+/// Where a structure of the device is.
+struct Structure {
+    address: u64,
+    len: usize,
+    /// Of the capability in configuration space.
+    capability: u8,
+}
 
 /// A PCI virtio device whose queues interrupt the core that opened it.
 pub struct ModernTransport {
-    inner: PciTransport,
-    common: *mut u8,
-    notify: *mut u8,
+    kind: DeviceType,
+    common: Window,
+    notify: Window,
     notify_multiplier: u32,
+    interrupt: Window,
+    device: Option<Window>,
     msi_x: bool,
     queue_registers: [Option<*mut u16>; QUEUES_MAX],
 }
@@ -44,12 +106,18 @@ impl ModernTransport {
     pub fn new(
         root: &mut PciRoot<PortAccess>,
         function: DeviceFunction,
+        kind: DeviceType,
         platform: &Platform,
     ) -> core::result::Result<Self, Error> {
-        let inner = PciTransport::new::<KernelHal, _>(root, function).map_err(Error::Transport)?;
-        let (common, _) = find(root, function, KIND_COMMON).ok_or(Error::NoInterrupt)?;
-        let (notify, offset) = find(root, function, KIND_NOTIFY).ok_or(Error::NoInterrupt)?;
-        let notify_multiplier = PortAccess.read_word(function, offset + 16);
+        let structure = |kind| find(root, function, kind);
+        let common = structure(KIND_COMMON).filter(|found| found.len >= COMMON_LEN);
+        let (Some(common), Some(notify), Some(interrupt)) =
+            (common, structure(KIND_NOTIFY), structure(KIND_INTERRUPT))
+        else {
+            return Err(Error::NotModern);
+        };
+        let device = structure(KIND_DEVICE);
+        let notify_multiplier = PortAccess.read_word(function, notify.capability + 16);
         let msi_x = enable_msi_x(root, function, NIC);
         let routed = msi_x
             || interrupt_line(function).is_some_and(|line| platform.route_pci_line(line, NIC));
@@ -57,40 +125,99 @@ impl ModernTransport {
             return Err(Error::NoInterrupt);
         }
         Ok(Self {
-            inner,
-            common: kernel_map::device(PhysicalAddress(common), COMMON_LEN),
-            notify: kernel_map::device(PhysicalAddress(notify), 4096),
+            kind,
+            common: Window::map(&common, COMMON_LEN),
+            notify: Window::map(&notify, NOTIFY_LEN_MAX),
             notify_multiplier,
+            interrupt: Window::map(&interrupt, 1),
+            device: device.map(|device| Window::map(&device, NOTIFY_LEN_MAX)),
             msi_x,
             queue_registers: [None; QUEUES_MAX],
         })
     }
 
-    fn read(&self, offset: usize) -> u16 {
-        // SAFETY: `common` is the common configuration structure, which is longer than any offset
-        // here.
-        unsafe { self.common.add(offset).cast::<u16>().read_volatile() }
+    fn select(&self, queue: u16) {
+        self.common.write(QUEUE_SELECT, queue);
     }
 
-    fn write(&self, offset: usize, value: u16) {
-        // SAFETY: as in `read`; the registers written concern interrupts only.
-        unsafe { self.common.add(offset).cast::<u16>().write_volatile(value) }
+    fn write_address(&self, offset: usize, address: PhysAddr) {
+        let address = address as u64;
+        self.common.write(offset, address as u32);
+        self.common.write(offset + 4, (address >> 32) as u32);
+    }
+
+    /// The device's own structure, if a value of `len` bytes fits at `offset`.
+    fn own(&self, offset: usize, len: usize) -> Result<&Window> {
+        let window = self.device.as_ref().ok_or(VirtioError::ConfigSpaceMissing)?;
+        let fits =
+            len <= VALUE_LEN_MAX && offset.checked_add(len).is_some_and(|end| end <= window.len);
+        fits.then_some(window).ok_or(VirtioError::ConfigSpaceTooSmall)
     }
 }
 
-/// Physical address of the structure that a vendor capability of this kind describes, and the
-/// capability's offset.
-fn find(root: &mut PciRoot<PortAccess>, function: DeviceFunction, kind: u8) -> Option<(u64, u8)> {
-    let offset = root
+/// The structure of this kind.
+fn find(root: &PciRoot<PortAccess>, function: DeviceFunction, kind: u8) -> Option<Structure> {
+    let capability = root
         .capabilities(function)
         .find(|found| found.id == CAPABILITY_VENDOR && (found.private_header >> 8) as u8 == kind)?
         .offset;
-    let bar = PortAccess.read_word(function, offset + 4) as u8;
-    let start = PortAccess.read_word(function, offset + 8);
-    Some((bar_address(root, function, bar)? + u64::from(start), offset))
+    let word = |at| PortAccess.read_word(function, capability + at);
+    let (bar, start, len) = (word(4) as u8, word(8), word(12));
+    let address = bar_address(function, bar)?.checked_add(u64::from(start))?;
+    (len > 0).then_some(Structure { address, len: len as usize, capability })
 }
 
 impl Transport for ModernTransport {
+    fn device_type(&self) -> DeviceType {
+        self.kind
+    }
+
+    fn read_device_features(&mut self) -> u64 {
+        self.common.write(DEVICE_FEATURE_SELECT, 0_u32);
+        let low: u32 = self.common.read(DEVICE_FEATURE);
+        self.common.write(DEVICE_FEATURE_SELECT, 1_u32);
+        let high: u32 = self.common.read(DEVICE_FEATURE);
+        u64::from(high) << 32 | u64::from(low)
+    }
+
+    fn write_driver_features(&mut self, features: u64) {
+        self.common.write(DRIVER_FEATURE_SELECT, 0_u32);
+        self.common.write(DRIVER_FEATURE, features as u32);
+        self.common.write(DRIVER_FEATURE_SELECT, 1_u32);
+        self.common.write(DRIVER_FEATURE, (features >> 32) as u32);
+    }
+
+    fn max_queue_size(&mut self, queue: u16) -> u32 {
+        self.select(queue);
+        u32::from(self.common.read::<u16>(QUEUE_SIZE))
+    }
+
+    fn notify(&mut self, queue: u16) {
+        if let Some(Some(register)) = self.queue_registers.get(usize::from(queue)) {
+            // SAFETY: `queue_set` found the register inside the notification structure.
+            unsafe { register.write_volatile(queue) };
+        }
+    }
+
+    fn get_status(&self) -> DeviceStatus {
+        DeviceStatus::from_bits_truncate(u32::from(self.common.read::<u8>(DEVICE_STATUS)))
+    }
+
+    fn set_status(&mut self, status: DeviceStatus) {
+        self.common.write(DEVICE_STATUS, status.bits() as u8);
+        // A device has reset itself when it says so (virtio 1.2, 4.1.4.3.2).
+        if status.is_empty() {
+            let done = |_: &usize| self.common.read::<u8>(DEVICE_STATUS) == 0;
+            let _read = (0..RESET_READS_MAX).find(done);
+        }
+    }
+
+    fn set_guest_page_size(&mut self, _: u32) {}
+
+    fn requires_legacy_layout(&self) -> bool {
+        false
+    }
+
     fn queue_set(
         &mut self,
         queue: u16,
@@ -99,81 +226,55 @@ impl Transport for ModernTransport {
         driver: PhysAddr,
         device: PhysAddr,
     ) {
-        self.write(QUEUE_SELECT, queue);
+        self.select(queue);
         if self.msi_x {
-            self.write(QUEUE_VECTOR, 0);
-            if self.read(QUEUE_VECTOR) == NO_VECTOR {
+            self.common.write(QUEUE_VECTOR, 0_u16);
+            if self.common.read::<u16>(QUEUE_VECTOR) == NO_VECTOR {
                 log::warn!("virtio queue {queue} got no interrupt vector");
             }
         }
-        let offset = usize::from(self.read(QUEUE_NOTIFY_OFFSET)) * self.notify_multiplier as usize;
-        if let Some(register) = self.queue_registers.get_mut(usize::from(queue))
-            && offset < 4096
-        {
-            *register = Some(self.notify.wrapping_add(offset).cast());
+        let offset = usize::from(self.common.read::<u16>(QUEUE_NOTIFY_OFFSET))
+            * self.notify_multiplier as usize;
+        match self.queue_registers.get_mut(usize::from(queue)) {
+            Some(register) if offset + size_of::<u16>() <= self.notify.len => {
+                *register = Some(self.notify.register(offset));
+            }
+            _ => log::warn!("virtio queue {queue} cannot be notified"),
         }
-        self.inner.queue_set(queue, size, table, driver, device);
+        self.common.write(QUEUE_SIZE, size as u16);
+        self.write_address(QUEUE_TABLE, table);
+        self.write_address(QUEUE_DRIVER, driver);
+        self.write_address(QUEUE_DEVICE, device);
+        self.common.write(QUEUE_ENABLE, 1_u16);
     }
 
-    fn notify(&mut self, queue: u16) {
-        match self.queue_registers.get(usize::from(queue)) {
-            // SAFETY: the register lies in the page of the notification structure mapped in `new`.
-            Some(Some(register)) => unsafe { register.write_volatile(queue) },
-            _ => self.inner.notify(queue),
-        }
-    }
-
-    fn device_type(&self) -> DeviceType {
-        self.inner.device_type()
-    }
-
-    fn read_device_features(&mut self) -> u64 {
-        self.inner.read_device_features()
-    }
-
-    fn write_driver_features(&mut self, features: u64) {
-        self.inner.write_driver_features(features);
-    }
-
-    fn max_queue_size(&mut self, queue: u16) -> u32 {
-        self.inner.max_queue_size(queue)
-    }
-
-    fn get_status(&self) -> DeviceStatus {
-        self.inner.get_status()
-    }
-
-    fn set_status(&mut self, status: DeviceStatus) {
-        self.inner.set_status(status);
-    }
-
-    fn set_guest_page_size(&mut self, size: u32) {
-        self.inner.set_guest_page_size(size);
-    }
-
-    fn requires_legacy_layout(&self) -> bool {
-        self.inner.requires_legacy_layout()
-    }
-
-    fn queue_unset(&mut self, queue: u16) {
-        self.inner.queue_unset(queue);
-    }
+    // A queue of this transport can only be given up by a reset of the device (virtio 1.2, 4.1.4.3).
+    fn queue_unset(&mut self, _: u16) {}
 
     fn queue_used(&mut self, queue: u16) -> bool {
-        self.inner.queue_used(queue)
+        self.select(queue);
+        self.common.read::<u16>(QUEUE_ENABLE) == 1
     }
 
     fn ack_interrupt(&mut self) -> InterruptStatus {
         // With MSI-X there is nothing to acknowledge; a line stays up until the status is read.
-        if self.msi_x { InterruptStatus::empty() } else { self.inner.ack_interrupt() }
+        if self.msi_x {
+            return InterruptStatus::empty();
+        }
+        InterruptStatus::from_bits_truncate(u32::from(self.interrupt.read::<u8>(0)))
     }
 
     fn read_config_generation(&self) -> u32 {
-        self.inner.read_config_generation()
+        u32::from(self.common.read::<u8>(CONFIG_GENERATION))
     }
 
     fn read_config_space<T: FromBytes + IntoBytes>(&self, offset: usize) -> Result<T> {
-        self.inner.read_config_space(offset)
+        let window = self.own(offset, size_of::<T>())?;
+        let mut bytes = [0; VALUE_LEN_MAX];
+        for (index, byte) in bytes[..size_of::<T>()].iter_mut().enumerate() {
+            *byte = window.read(offset + index);
+        }
+        T::read_from_bytes(&bytes[..size_of::<T>()]).map_err(|_| VirtioError::InvalidParam)
     }
 
     fn write_config_space<T: IntoBytes + Immutable>(
@@ -181,6 +282,10 @@ impl Transport for ModernTransport {
         offset: usize,
         value: T,
     ) -> Result<()> {
-        self.inner.write_config_space(offset, value)
+        let window = self.own(offset, size_of::<T>())?;
+        for (index, byte) in value.as_bytes().iter().enumerate() {
+            window.write(offset + index, *byte);
+        }
+        Ok(())
     }
 }
