@@ -141,7 +141,6 @@ impl ModernTransport {
     }
 
     fn write_address(&self, offset: usize, address: PhysAddr) {
-        let address = address as u64;
         self.common.write(offset, address as u32);
         self.common.write(offset + 4, (address >> 32) as u32);
     }
@@ -248,7 +247,7 @@ impl Transport for ModernTransport {
         self.common.write(QUEUE_ENABLE, 1_u16);
     }
 
-    // A queue of this transport can only be given up by a reset of the device (virtio 1.2, 4.1.4.3).
+    // Only a reset of the device gives up a queue (virtio 1.2, 4.1.4.3).
     fn queue_unset(&mut self, _: u16) {}
 
     fn queue_used(&mut self, queue: u16) -> bool {
