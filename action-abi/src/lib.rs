@@ -197,12 +197,26 @@ impl Context {
     #[must_use]
     pub fn to_bytes(&self) -> [u8; size_of::<Self>()] {
         let Self { input, output, environment, heap, stack, clock, .. } = self;
-        let ranges = [input, output, environment, heap, stack];
-        let header = u64::from(self.len) << 32 | u64::from(self.version);
-        let words = core::iter::once(header)
-            .chain(ranges.into_iter().flat_map(|range| [range.address, range.len]))
-            .chain([self.memory_limit, self.deadline_ns])
-            .chain([clock.start_cycles, clock.start_ns, clock.scale, clock.start_wall_ns]);
+        // Written out: chained iterators over the same cost every invocation 250 instructions.
+        let words = [
+            u64::from(self.len) << 32 | u64::from(self.version),
+            input.address,
+            input.len,
+            output.address,
+            output.len,
+            environment.address,
+            environment.len,
+            heap.address,
+            heap.len,
+            stack.address,
+            stack.len,
+            self.memory_limit,
+            self.deadline_ns,
+            clock.start_cycles,
+            clock.start_ns,
+            clock.scale,
+            clock.start_wall_ns,
+        ];
         let mut bytes = [0; size_of::<Self>()];
         let (fields, seed) = bytes.split_at_mut(size_of::<Self>() - self.random_seed.len());
         for (field, word) in fields.chunks_exact_mut(8).zip(words) {

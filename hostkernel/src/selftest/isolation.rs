@@ -23,8 +23,8 @@ fn walk_live_tables(lists: Lists) -> Lists {
     let reservation = Reservation::new(64).expect("there is memory");
     let input = PageBuffer::from_bytes(b"input").expect("there is memory");
     let echo = template(programs::echo());
-    let mut space =
-        AddressSpace::with_lists(echo, input, 1 << 20, reservation, lists).expect("it fits");
+    let mut space = AddressSpace::empty(echo, input, reservation, lists);
+    space.lay_out(1 << 20).expect("it fits");
     space.set_kernel_entry(area::kernel_entry());
     space.place_context(&[0; 64], b"A=b\0").expect("it fits");
     let output = space.output_range().address;

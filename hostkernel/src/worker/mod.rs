@@ -5,11 +5,15 @@
 //! interrupted; it then goes on with the same action or ends it, never with another.
 #![forbid(unsafe_code)]
 
+use alloc::string::String;
+
 use crate::arch::interrupt::{self, Arrived};
 use crate::arch::user::{Stop, UserContext};
 use crate::arch::{area, clock, mitigation};
 use crate::call::{self, After, Instance};
-use crate::dispatch::{Completion, Dispatcher, End, Exception, Fault, Invocation, Log, Timing};
+use crate::dispatch::{
+    Completion, Dispatcher, End, Exception, Fault, Invocation, Limits, Log, Timing,
+};
 use crate::memory::{AddressSpace, Lists, PageBuffer, Refusal, Reservation};
 use crate::observe::crash;
 use crate::observe::trace::{self, Event};
@@ -87,53 +91,72 @@ impl Worker {
             self.tenant = Some(invocation.tenant.clone());
         }
         crash::set_running(invocation.id.0);
-        match self.load(invocation, reservation) {
-            Ok((mut instance, mut user, started_ns)) => {
-                let deadline_ns = started_ns + instance.limits.timeout_ms * NS_PER_MS;
+        let Invocation { template, limits, input, environment, .. } = invocation;
+        let entry = template.entry();
+        let lists = core::mem::take(&mut self.lists);
+        let mut instance = Instance {
+            space: AddressSpace::empty(template, input, reservation, lists),
+            log: Log::default(),
+            limits,
+            written: 0,
+            output: PageBuffer::new(),
+        };
+        match self.load(&mut instance.space, limits, environment) {
+            Ok(started_ns) => {
+                let argument = instance.space.context_address();
+                let stack = instance.space.stack_range();
+                let mut user = UserContext::new(entry, stack.address + stack.len, argument);
+                trace::record(Event::Enter, entry);
                 if tenant_changed {
                     mitigation::change_tenant();
                 }
+                let deadline_ns = started_ns + limits.timeout_ms * NS_PER_MS;
                 completion.timing.started_ns = started_ns;
                 completion.timing.load_ns = started_ns - taken_ns;
                 completion.end = execute(&mut instance, &mut user, deadline_ns, on_interrupt);
                 completion.timing.run_ns = clock::now_ns() - started_ns;
                 completion.frames = (pages - instance.space.frames_left()) as u32;
-                completion.output = instance.output;
-                completion.log = instance.log;
-                self.lists = instance.space.end();
+                completion.output = core::mem::take(&mut instance.output);
+                completion.log = core::mem::take(&mut instance.log);
             }
-            Err(fault) => completion.end = End::Fault(fault),
+            Err(_) => {
+                let fault = Fault::Memory { memory_mb: limits.memory_mb, address: 0 };
+                completion.end = End::Fault(fault);
+            }
         }
+        self.lists = instance.space.end();
         crash::set_running(0);
         completion
     }
 
-    /// Makes the address space and the register state. Returns also the time from which the
-    /// invocation's run time counts, which is what its context says.
+    /// Puts into an address space what is there when the action starts. Returns the time from which
+    /// the invocation's run time counts, which is what its context says.
     fn load(
         &mut self,
-        invocation: Invocation,
-        reservation: Reservation,
-    ) -> Result<(Instance, UserContext, u64), Fault> {
-        let Invocation { template, limits, input, mut environment, .. } = invocation;
-        let out_of_memory = |_: Refusal| Fault::Memory { memory_mb: limits.memory_mb, address: 0 };
+        space: &mut AddressSpace,
+        limits: Limits,
+        mut environment: String,
+    ) -> Result<u64, Refusal> {
         let heap_len = limits.memory_mb << 20;
-        let entry = template.entry();
-        let lists = core::mem::take(&mut self.lists);
-        let space = AddressSpace::with_lists(template, input, heap_len, reservation, lists);
-        let mut space = space.map_err(|(refusal, lists)| {
-            self.lists = lists;
-            out_of_memory(refusal)
-        })?;
+        space.lay_out(heap_len)?;
         space.set_kernel_entry(area::kernel_entry());
         let start_cycles = clock::cycles();
         let start_ns = clock::to_ns(start_cycles);
-        let mut context = action_abi::Context {
+        let start_wall_ns = clock::wall_ns();
+        if let Some(now_ns) = start_wall_ns {
+            let deadline_ms = now_ns / NS_PER_MS + limits.timeout_ms;
+            let digits = &mut itoa::Buffer::new();
+            environment.extend(["__OW_DEADLINE=", digits.format(deadline_ms), "\0"]);
+        }
+        let context = action_abi::Context {
             version: action_abi::ABI_VERSION,
             len: size_of::<action_abi::Context>() as u32,
             input: space.input_range(),
             output: space.output_range(),
-            environment: action_abi::Range::default(),
+            environment: action_abi::Range {
+                address: space.context_address() + size_of::<action_abi::Context>() as u64,
+                len: environment.len() as u64,
+            },
             heap: space.heap_range(heap_len),
             stack: space.stack_range(),
             memory_limit: heap_len,
@@ -142,30 +165,12 @@ impl Worker {
                 start_cycles,
                 start_ns,
                 scale: clock::scale(),
-                start_wall_ns: clock::wall_ns().unwrap_or(0),
+                start_wall_ns: start_wall_ns.unwrap_or(0),
             },
             random_seed: self.random.seed(),
         };
-        if let Some(now_ns) = clock::wall_ns() {
-            let deadline_ms = now_ns / NS_PER_MS + limits.timeout_ms;
-            let digits = &mut itoa::Buffer::new();
-            environment.extend(["__OW_DEADLINE=", digits.format(deadline_ms), "\0"]);
-        }
-        let argument = space.context_address();
-        context.environment = action_abi::Range {
-            address: argument + size_of::<action_abi::Context>() as u64,
-            len: environment.len() as u64,
-        };
-        if let Err(refusal) = space.place_context(&context.to_bytes(), environment.as_bytes()) {
-            self.lists = space.end();
-            return Err(out_of_memory(refusal));
-        }
-        let stack = space.stack_range();
-        let user = UserContext::new(entry, stack.address + stack.len, argument);
-        trace::record(Event::Enter, entry);
-        let instance =
-            Instance { space, log: Log::default(), limits, written: 0, output: PageBuffer::new() };
-        Ok((instance, user, start_ns))
+        space.place_context(&context.to_bytes(), environment.as_bytes())?;
+        Ok(start_ns)
     }
 }
 

@@ -129,26 +129,25 @@ impl AddressSpace {
         heap_len: u64,
         reservation: Reservation,
     ) -> Result<Self, Refusal> {
-        Self::with_lists(template, input, heap_len, reservation, Lists::default())
-            .map_err(|(refusal, _)| refusal)
+        let mut space = Self::empty(template, input, reservation, Lists::default());
+        space.lay_out(heap_len)?;
+        Ok(space)
     }
 
-    /// As [`Self::new`], with what [`Self::end`] gave back.
-    ///
-    /// # Errors
-    /// As [`Self::new`]; the lists come back, too.
-    pub fn with_lists(
+    /// An address space with nothing in it, to be completed by [`Self::lay_out`]; `lists` are those
+    /// that [`Self::end`] of the one before gave back.
+    #[must_use]
+    pub fn empty(
         template: Arc<Template>,
         input: PageBuffer,
-        heap_len: u64,
         reservation: Reservation,
         lists: Lists,
-    ) -> Result<Self, (Refusal, Lists)> {
+    ) -> Self {
         let input_len = (input.len() as u64).next_multiple_of(PAGE);
         let output_start = INPUT_START + input_len + PAGE;
         let output = PageRange { start: output_start, end: output_start + OUTPUT_LEN_MAX as u64 };
         assert!(output.end <= HEAP_START, "input and output fit below the heap");
-        let mut space = Self {
+        Self {
             tables: OwnTables::new(lists.tables),
             regions: Regions::new(lists.regions),
             reservation,
@@ -158,15 +157,14 @@ impl AddressSpace {
             mapped_end: MAPPED_START,
             enterable: false,
             touched: Touched::default(),
-        };
-        match space.lay_out(heap_len) {
-            Ok(()) => Ok(space),
-            Err(refusal) => Err((refusal, space.end())),
         }
     }
 
-    /// Enters all regions, and the pages that are there from the start.
-    fn lay_out(&mut self, heap_len: u64) -> Result<(), Refusal> {
+    /// Enters all regions, and the pages that are there from the start. To be called once.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn lay_out(&mut self, heap_len: u64) -> Result<(), Refusal> {
         self.tables.make_windows(&mut self.reservation)?;
         self.tables.borrow_image(self.template.table());
         let heap_end = HEAP_START + heap_len.next_multiple_of(PAGE);
@@ -421,10 +419,11 @@ impl AddressSpace {
     }
 
     /// Ends the instance: gives back its memory, tells its template what it touched, and hands out
-    /// what the next one can use again.
+    /// what the next one can use again. Nothing is mapped any more then.
     #[must_use]
-    pub fn end(mut self) -> Lists {
+    pub fn end(&mut self) -> Lists {
         self.template.learn(self.touched.first());
+        self.enterable = false;
         let tables = self.tables.keep_skeleton(&mut self.reservation);
         Lists { tables, regions: self.regions.take_list() }
     }

@@ -149,6 +149,7 @@ impl OwnTables {
     }
 
     /// Writes the leaf entry of `page`, making private every table on the way.
+    #[inline]
     pub fn set_leaf(
         &mut self,
         page: u64,
@@ -160,6 +161,18 @@ impl OwnTables {
             self.set_page(WINDOWS, index(page, 1), entry);
             return Ok(());
         }
+        self.set_far_leaf(page, entry, reservation, template)
+    }
+
+    /// The same outside the windows' block.
+    #[inline(never)]
+    fn set_far_leaf(
+        &mut self,
+        page: u64,
+        entry: Entry,
+        reservation: &mut Reservation,
+        template: &Template,
+    ) -> Result<(), OutOfFrames> {
         let mut position = ROOT;
         for level in (2..=4).rev() {
             let slot = index(page, level);
