@@ -3,24 +3,26 @@
 use alloc::boxed::Box;
 use alloc::vec;
 
-use smoltcp::phy::{Device, DeviceCapabilities, Medium, RxToken, TxToken};
+use smoltcp::phy::{Checksum, Device, DeviceCapabilities, Medium, RxToken, TxToken};
 use smoltcp::time::Instant;
 use smoltcp::wire::EthernetFrame;
 
-use super::arrival::Arrival;
+use super::arrival::{self, Arrival};
 use super::neighbours::Neighbours;
-use crate::device::nic::{Nic, Receiver, Sender};
+use crate::device::nic::{Checksums, Nic, Receiver, Sender};
 
 /// The card.
 pub struct Adapter {
     nic: Box<dyn Nic>,
     port: u16,
     neighbours: Neighbours,
+    checksums: Checksums,
 }
 
 impl Adapter {
     pub fn new(nic: Box<dyn Nic>, port: u16) -> Self {
-        Self { nic, port, neighbours: Neighbours::new() }
+        let checksums = nic.checksums();
+        Self { nic, port, neighbours: Neighbours::new(), checksums }
     }
 
     /// Who the oldest frame that waits concerns. Frames that smoltcp must not see are dropped here.
@@ -30,7 +32,14 @@ impl Adapter {
             if let Ok(ethernet) = EthernetFrame::new_checked(frame)
                 && self.neighbours.admits(&ethernet, now)
             {
-                return Some(Arrival::of(&ethernet, self.port));
+                let arrival = Arrival::of(&ethernet, self.port);
+                // smoltcp was told not to look, since most frames need no looking at.
+                let sound = !self.checksums.on_receive
+                    || receiver.is_verified()
+                    || receiver.frame().is_none_or(arrival::has_sound_checksum);
+                if sound {
+                    return Some(arrival);
+                }
             }
             receiver.release();
         }
@@ -73,6 +82,12 @@ impl Device for Adapter {
         let mut capabilities = DeviceCapabilities::default();
         capabilities.medium = Medium::Ethernet;
         capabilities.max_transmission_unit = self.nic.frame_len_max();
+        capabilities.checksum.tcp = match (self.checksums.on_receive, self.checksums.on_send) {
+            (false, false) => Checksum::Both,
+            (false, true) => Checksum::Rx,
+            (true, false) => Checksum::Tx,
+            (true, true) => Checksum::None,
+        };
         capabilities
     }
 }

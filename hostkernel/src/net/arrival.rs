@@ -56,6 +56,24 @@ impl Arrival {
     }
 }
 
+/// Whether the checksum of the TCP segment in a frame is right. True of whatever is none: smoltcp
+/// looks at everything else itself.
+pub fn has_sound_checksum(frame: &[u8]) -> bool {
+    let check = || {
+        let frame = EthernetFrame::new_checked(frame).ok()?;
+        if frame.ethertype() != EthernetProtocol::Ipv4 {
+            return None;
+        }
+        let packet = Ipv4Packet::new_checked(frame.payload()).ok()?;
+        if packet.next_header() != IpProtocol::Tcp {
+            return None;
+        }
+        let segment = TcpPacket::new_checked(packet.payload()).ok()?;
+        Some(segment.verify_checksum(&packet.src_addr().into(), &packet.dst_addr().into()))
+    };
+    check().unwrap_or(true)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -93,6 +111,22 @@ mod tests {
         for len in 0..54 {
             assert_eq!(arrival(&frame(SYN, 3233)[..len]), Arrival::Other);
         }
+    }
+
+    #[test]
+    fn only_segments_have_a_checksum_to_be_wrong() {
+        let mut segment = frame(SYN, 3233);
+        assert!(!has_sound_checksum(&segment));
+        let mut whole = EthernetFrame::new_unchecked(&mut segment[..]);
+        let mut packet = Ipv4Packet::new_unchecked(whole.payload_mut());
+        let (from, to) = (packet.src_addr().into(), packet.dst_addr().into());
+        TcpPacket::new_unchecked(packet.payload_mut()).fill_checksum(&from, &to);
+        assert!(has_sound_checksum(&segment));
+        segment[40] ^= 1;
+        assert!(!has_sound_checksum(&segment));
+        segment[23] = 17;
+        assert!(has_sound_checksum(&segment));
+        assert!(has_sound_checksum(&segment[..20]) && has_sound_checksum(b""));
     }
 
     #[test]

@@ -15,24 +15,43 @@ use virtio_drivers::transport::{DeviceStatus, Transport};
 use super::Error;
 use super::hal::KernelHal;
 use crate::config::{NIC_BUFFER_LEN, NIC_QUEUE_LEN, PAGE_LEN};
-use crate::device::nic::{Nic, Receiver, Sender};
+use crate::device::nic::{self, Checksums, Nic, Receiver, Sender, TCP_CHECKSUM_OFFSET, TCP_START};
 use crate::memory::kernel_map;
 
 const RECEIVE: u16 = 0;
 const SEND: u16 = 1;
 
+const FEATURE_CHECKSUM: u64 = 1 << 0;
+const FEATURE_GUEST_CHECKSUM: u64 = 1 << 1;
 const FEATURE_MAC: u64 = 1 << 5;
 const FEATURE_ANY_LAYOUT: u64 = 1 << 27;
 const FEATURE_VERSION_1: u64 = 1 << 32;
-const WANTED: u64 = FEATURE_MAC | FEATURE_ANY_LAYOUT | FEATURE_VERSION_1;
+const WANTED: u64 = FEATURE_CHECKSUM
+    | FEATURE_GUEST_CHECKSUM
+    | FEATURE_MAC
+    | FEATURE_ANY_LAYOUT
+    | FEATURE_VERSION_1;
 
 /// Header in front of each frame, without and with virtio 1's buffer count.
 const HEADER_LEN_LEGACY: usize = 10;
 const HEADER_LEN: usize = 12;
+/// Flags in the first byte of a header (virtio 1.2, 5.1.6): the checksum is still to be completed,
+/// which only frames have that never were on a wire; or it was found to be right.
+const HEADER_NEEDS_CHECKSUM: u8 = 1 << 0;
+const HEADER_CHECKSUM_VALID: u8 = 1 << 1;
+/// Start and offset of a checksum to be completed, in a header.
+const HEADER_CHECKSUM: core::ops::Range<usize> = 6..10;
 /// Ethernet header and 1,500 bytes.
 const FRAME_LEN_MAX: usize = 1514;
 
 const _: () = assert!(HEADER_LEN + FRAME_LEN_MAX <= NIC_BUFFER_LEN);
+
+/// Where a card finds the checksum that it has to complete.
+const CHECKSUM_PLACE: [u8; 4] = {
+    let [a, b] = (TCP_START as u16).to_le_bytes();
+    let [c, d] = (TCP_CHECKSUM_OFFSET as u16).to_le_bytes();
+    [a, b, c, d]
+};
 
 type Queue = VirtQueue<KernelHal, NIC_QUEUE_LEN>;
 
@@ -81,6 +100,8 @@ struct ReceiveRing {
     ring: Ring,
     /// Buffer and length of the frame that was taken from the card and not released.
     current: Option<(u16, usize)>,
+    /// The card was asked to say which checksums need not be looked at.
+    trusts_checksums: bool,
 }
 
 impl ReceiveRing {
@@ -110,15 +131,25 @@ impl ReceiveRing {
     }
 }
 
+impl ReceiveRing {
+    fn current(&self) -> Option<&[u8]> {
+        let (number, end) = self.current?;
+        // SAFETY: the buffer was taken from the card and is offered again only in `release`.
+        Some(unsafe { self.ring.buffer(number, end) })
+    }
+}
+
 impl Receiver for ReceiveRing {
     fn frame(&mut self) -> Option<&[u8]> {
         if self.current.is_none() {
             self.current = self.take();
         }
-        let (number, end) = self.current?;
-        // SAFETY: the buffer was taken from the card and is offered again only in `release`.
-        let buffer = unsafe { self.ring.buffer(number, end) };
-        Some(buffer.get(self.ring.header_len..).unwrap_or_default())
+        Some(self.current()?.get(self.ring.header_len..).unwrap_or_default())
+    }
+
+    fn is_verified(&self) -> bool {
+        let flags = self.current().and_then(|buffer| buffer.first()).copied().unwrap_or(0);
+        self.trusts_checksums && flags & (HEADER_NEEDS_CHECKSUM | HEADER_CHECKSUM_VALID) != 0
     }
 
     fn release(&mut self) {
@@ -132,6 +163,8 @@ impl Receiver for ReceiveRing {
 struct SendRing {
     ring: Ring,
     free: Vec<u16>,
+    /// The card completes checksums.
+    completes_checksums: bool,
 }
 
 impl SendRing {
@@ -167,8 +200,14 @@ impl Sender for SendRing {
         let ring = &mut self.ring;
         // SAFETY: the buffer was free, so it is not in flight.
         let buffer = unsafe { ring.buffer(number, ring.header_len + len) };
-        // The header stays zero: no offloads.
-        fill(&mut buffer[ring.header_len..]);
+        let (header, frame) = buffer.split_at_mut(ring.header_len);
+        fill(frame);
+        if self.completes_checksums {
+            let needed = nic::prepare_checksum(frame);
+            header[0] = if needed { HEADER_NEEDS_CHECKSUM } else { 0 };
+            let place = if needed { CHECKSUM_PLACE } else { [0; 4] };
+            header[HEADER_CHECKSUM].copy_from_slice(&place);
+        }
         // SAFETY: nothing touches the buffer until `reclaim` takes it back.
         match unsafe { ring.queue.add(&[&*buffer], &mut []) } {
             Ok(descriptor) => {
@@ -195,6 +234,7 @@ impl<T: Transport> VirtioNet<T> {
         transport.set_status(starting);
         let features = transport.read_device_features() & WANTED;
         transport.write_driver_features(features);
+        log::debug!("virtio features {features:#x}");
         let modern = features & FEATURE_VERSION_1 != 0;
         if modern {
             transport.set_status(starting | DeviceStatus::FEATURES_OK);
@@ -213,10 +253,13 @@ impl<T: Transport> VirtioNet<T> {
             [0x02, 0x68, 0x6b, 0, 0, 1]
         };
         let ring = Ring::new(&mut transport, RECEIVE, header_len)?;
-        let receive = ReceiveRing { ring, current: None };
+        let trusts_checksums = features & FEATURE_GUEST_CHECKSUM != 0;
+        let receive = ReceiveRing { ring, current: None, trusts_checksums };
         let mut ring = Ring::new(&mut transport, SEND, header_len)?;
         ring.queue.set_dev_notify(false);
-        let send = SendRing { ring, free: (0..NIC_QUEUE_LEN as u16).collect() };
+        let free = (0..NIC_QUEUE_LEN as u16).collect();
+        let completes_checksums = features & FEATURE_CHECKSUM != 0;
+        let send = SendRing { ring, free, completes_checksums };
         transport.finish_init();
         let mut nic = Self { transport, receive, send, address };
         nic.receive.ring.queue.set_dev_notify(false);
@@ -233,6 +276,13 @@ impl<T: Transport> Nic for VirtioNet<T> {
 
     fn frame_len_max(&self) -> usize {
         FRAME_LEN_MAX
+    }
+
+    fn checksums(&self) -> Checksums {
+        Checksums {
+            on_send: self.send.completes_checksums,
+            on_receive: self.receive.trusts_checksums,
+        }
     }
 
     fn split(&mut self) -> (&mut dyn Receiver, &mut dyn Sender) {
