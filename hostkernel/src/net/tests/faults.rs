@@ -7,8 +7,11 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::lab::{Lab, NS_PER_MS, pattern};
+use smoltcp::socket::tcp::State;
+
+use super::lab::{Lab, NS_PER_MS, invoke, pattern};
 use super::wire::{Fault, Line};
+use crate::memory::failure;
 
 /// Bytes of a frame up to the end of a TCP header without options.
 const HEADERS_LEN: usize = 54;
@@ -160,4 +163,27 @@ fn more_frames_at_once_than_the_card_has_buffers() {
     clients.iter().for_each(|client| lab.echo(*client, &pattern(4000)));
     assert!(lab.to_node.borrow().overruns > 0, "frames were lost");
     lab.settle();
+}
+
+#[test]
+fn a_request_that_is_refused_any_frame_is_answered_and_forgotten() {
+    for n in 0.. {
+        let mut lab = Lab::with_case(format!("request {n} for frames"));
+        let client = lab.connect();
+        lab.until_state(client, State::Established);
+        let body = pattern(9_000);
+        let (answer, refused) = failure::refuse_nth(n, || {
+            lab.send(client, &invoke(&body));
+            lab.answer(client)
+        });
+        if !refused {
+            assert_eq!(answer.status, 200);
+            assert!(n >= 3, "only {n} requests for frames");
+            return;
+        }
+        assert_eq!(answer.status, 503);
+        let another = lab.connect();
+        lab.echo(another, b"after");
+        lab.settle();
+    }
 }
