@@ -120,12 +120,18 @@ impl Figures {
         &self.rounds
     }
 
-    /// All cores together, of the round that has the median.
+    /// The cores in the round that has the median of all cores together.
+    #[must_use]
+    pub fn median_round(&self) -> &[Count] {
+        let mut rounds: Vec<_> = self.rounds.iter().collect();
+        rounds.sort_by(|one, other| total(one).all.total_cmp(&total(other).all));
+        rounds.get(rounds.len() / 2).map_or(&[], |round| round)
+    }
+
+    /// All cores together in that round.
     #[must_use]
     pub fn median(&self) -> Count {
-        let mut totals: Vec<_> = self.rounds.iter().map(|cores| total(cores)).collect();
-        totals.sort_by(|one, other| one.all.total_cmp(&other.all));
-        totals.get(totals.len() / 2).copied().unwrap_or_default()
+        total(self.median_round())
     }
 }
 

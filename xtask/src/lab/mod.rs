@@ -13,7 +13,12 @@
 //! | [`elf`] | which libraries a program and which modules a driver needs |
 //! | [`cpio`] | the archive the guest boots from |
 //! | [`peer`] | what to ask the guest for |
+//! | [`call`] | one request, and how a right answer is recognised |
+//! | [`load`] | the load generator: rates and latencies |
 //! | [`counters`] | instructions: the plugin's file, and figures per run |
+//! | [`image`] | actions of a chosen size that touch a chosen number of pages |
+//! | [`conditions`], [`report`] | the file with the results |
+//! | [`compare`], [`table`], [`plot`] | what is made of it |
 //!
 //! ```no_run
 //! use std::time::Duration;
@@ -32,21 +37,31 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+pub mod call;
+pub mod compare;
+pub mod conditions;
 pub mod counters;
 pub mod cpio;
 pub mod elf;
 pub mod guest;
+pub mod image;
+pub mod load;
 pub mod packages;
 pub mod peer;
+pub mod plot;
 pub mod programs;
+pub mod report;
+pub mod table;
 
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 
+pub use call::{Call, Requests};
 pub use counters::{Count, Counters, Figures, Plan, per_run};
 pub use guest::{Guest, Options, Solo5};
-pub use peer::{Bare, Peer, Requests};
+pub use peer::{Bare, Peer};
+pub use report::{Report, Row, Unit};
 
 use crate::build::BuildError;
 use crate::prerequisites::PrerequisiteError;

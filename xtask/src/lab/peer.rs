@@ -3,7 +3,10 @@
 use std::net::SocketAddr;
 
 use super::LabError;
-use crate::connection::Connection;
+use super::call::{Call, Requests};
+
+/// What every peer says.
+const GREETING: &[u8] = br#"{"greeting":"Hello, World!"}"#;
 
 /// Who makes an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -49,13 +52,12 @@ impl Peer {
         format!("/{}", self.name())
     }
 
-    /// A connection for requests to this peer, one after the other.
-    ///
-    /// # Errors
-    /// When the guest does not listen.
-    pub fn requests(self, guest: SocketAddr) -> Result<Requests, LabError> {
-        let path = self.path();
-        Ok(Requests { connection: connect(guest, &path)?, path })
+    /// A request to which this peer answers with its greeting.
+    #[must_use]
+    pub fn call(self) -> Call {
+        let call = Call::new("GET", &self.path(), &[], &[]);
+        // A unikernel's answer has what its tender prints around it.
+        if self == Self::Solo5 { call } else { call.expecting(GREETING) }
     }
 
     /// A connection for runs of this peer inside the guest, without network between them.
@@ -64,39 +66,15 @@ impl Peer {
     /// When the guest does not listen.
     pub fn bare(self, guest: SocketAddr) -> Result<Bare, LabError> {
         let path = format!("/bare/{}", self.name());
-        Ok(Bare { connection: connect(guest, &path)?, path })
-    }
-}
-
-/// See [`Peer::requests`].
-#[derive(Debug)]
-pub struct Requests {
-    connection: Connection,
-    path: String,
-}
-
-impl Requests {
-    /// Sends a number of requests, each when the one before has been answered with the greeting.
-    ///
-    /// # Errors
-    /// [`LabError::Answer`] at the first that is not answered so.
-    pub fn send(&mut self, count: u64) -> Result<(), LabError> {
-        const GREETING: &str = r#"{"greeting":"Hello, World!"}"#;
-        for _ in 0..count {
-            let text = get(&mut self.connection, &self.path)?;
-            // A unikernel's answer has what its tender prints around it.
-            if !text.contains(GREETING) && self.path != Peer::Solo5.path() {
-                return Err(answer(&self.path, text));
-            }
-        }
-        Ok(())
+        let requests = Call::new("GET", &path, &[], &[]).connect(guest)?;
+        Ok(Bare { requests, path })
     }
 }
 
 /// See [`Peer::bare`].
 #[derive(Debug)]
 pub struct Bare {
-    connection: Connection,
+    requests: Requests,
     path: String,
 }
 
@@ -107,29 +85,11 @@ impl Bare {
     /// # Errors
     /// [`LabError::Answer`] if a run fails.
     pub fn run(&mut self, count: u64) -> Result<Vec<u64>, LabError> {
-        let path = format!("{}?n={count}", self.path);
-        let text = get(&mut self.connection, &path)?;
+        let call = Call::new("GET", &format!("{}?n={count}", self.path), &[], &[]);
+        let text = self.requests.exchange(&call)?.text();
         let durations = serde_json::from_str::<serde_json::Value>(&text).ok();
         let durations = durations.as_ref().and_then(|answer| answer["nanoseconds"].as_array());
         let durations = durations.and_then(|all| all.iter().map(|one| one.as_u64()).collect());
-        durations.ok_or_else(|| answer(&path, text))
+        durations.ok_or_else(|| call.wrong(text))
     }
-}
-
-fn connect(guest: SocketAddr, path: &str) -> Result<Connection, LabError> {
-    Connection::open(guest).map_err(|error| answer(path, error))
-}
-
-fn get(connection: &mut Connection, path: &str) -> Result<String, LabError> {
-    let request = format!("GET {path} HTTP/1.1\r\nHost: guest\r\n\r\n");
-    let response = connection.send(request.as_bytes()).and_then(|()| connection.receive());
-    let response = response.map_err(|error| answer(path, error))?;
-    match response.status {
-        200 => Ok(response.text()),
-        status => Err(answer(path, format!("{status} {}", response.text()))),
-    }
-}
-
-fn answer(path: &str, reason: impl ToString) -> LabError {
-    LabError::Answer { path: path.to_owned(), reason: reason.to_string() }
 }

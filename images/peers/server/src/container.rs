@@ -7,8 +7,9 @@ use std::path::Path;
 use crate::peer::HELLO_ASSEMBLY;
 use crate::process::Program;
 
-/// Where the bundle lies. All containers use the same: they cannot write to it.
-const BUNDLE: &str = "/run/bundle";
+/// Where the bundles lie, by the names of containers. Those that live at the same time must not
+/// share one: the runtimes make devices in it, and `crun` fails if another one is quicker.
+const BUNDLES: &str = "/run/bundles";
 
 /// Four namespaces, a root of its own, no terminal, no network, and the one mount without which
 /// `runc` does not start.
@@ -31,12 +32,12 @@ const CONFIG: &str = r#"{
 }
 "#;
 
-/// Writes the bundle.
+/// Writes the bundle of a container.
 ///
 /// # Errors
 /// What the operating system says.
-pub fn prepare() -> io::Result<()> {
-    let bundle = Path::new(BUNDLE);
+pub fn prepare(name: &str) -> io::Result<()> {
+    let bundle = Path::new(BUNDLES).join(name);
     // The runtimes mount here, and cannot make folders in a root that is read-only.
     for folder in ["rootfs/dev", "rootfs/proc"] {
         fs::create_dir_all(bundle.join(folder))?;
@@ -47,10 +48,10 @@ pub fn prepare() -> io::Result<()> {
     Ok(())
 }
 
-/// The command that runs one container. Containers that live at the same time need different names.
+/// The command that runs a container whose bundle has been written.
 ///
 /// # Errors
 /// If the name contains a zero byte.
 pub fn program(runtime: &str, name: &str) -> io::Result<Program> {
-    Program::new(&[runtime, "run", "--bundle", BUNDLE, name])
+    Program::new(&[runtime, "run", "--bundle", &format!("{BUNDLES}/{name}"), name])
 }

@@ -71,8 +71,8 @@ fn load_modules() -> io::Result<()> {
     for name in fs::read_to_string(MODULES)?.lines() {
         let file = File::open(format!("/modules/{name}"))?;
         match finit_module(&file, c"", ModuleInitFlags::empty()) {
-            // A driver for another processor than this one.
-            Ok(()) | Err(Errno::EOPNOTSUPP | Errno::ENODEV) => {}
+            // A driver for another processor than this one, whose own may be there already.
+            Ok(()) | Err(Errno::EOPNOTSUPP | Errno::ENODEV | Errno::EEXIST) => {}
             Err(error) => return Err(io::Error::other(format!("module {name}: {error}"))),
         }
     }

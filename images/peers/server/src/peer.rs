@@ -35,9 +35,10 @@ impl Peers {
     /// Prepares the peers of a thread; threads have different numbers.
     ///
     /// # Errors
-    /// Only if a constant contains a zero byte.
+    /// What the operating system says to the containers' files.
     pub fn new(thread: usize) -> io::Result<Self> {
         let container = format!("hello-{thread}");
+        container::prepare(&container)?;
         let mut named = vec![
             ("constant", Peer::Constant),
             ("process", Peer::Process(Program::new(&[HELLO_ASSEMBLY])?)),

@@ -16,7 +16,6 @@ use nix::errno::Errno;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 
 use crate::connection::{Connection, Scratch, State};
-use crate::container;
 use crate::peer::Peers;
 
 /// The port on which hostkernel serves too.
@@ -49,7 +48,6 @@ struct Thread<'a> {
 /// # Errors
 /// What that is.
 pub fn run() -> io::Result<()> {
-    container::prepare()?;
     let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, PORT))?;
     listener.set_nonblocking(true)?;
     let threads = thread::available_parallelism()?.get();

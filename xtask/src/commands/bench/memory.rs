@@ -1,64 +1,104 @@
-//! `cargo xtask bench memory`: what a deployed action and a live instance take, by the node's own
-//! books.
+//! What a deployed action and a live instance take, by the node's own books.
 
-use anyhow::{Context, Result, ensure};
-use clap::Args;
+use anyhow::{Context, Result};
 use serde_json::json;
-use xtask::connection::Connection;
-use xtask::prerequisites::ensure_qemu;
-use xtask::qemu::{Machine, Node};
-use xtask::workspace;
+use xtask::lab::{Call, Requests, Unit};
 
-use super::super::build as build_command;
-use crate::progress::say;
+use super::SUBJECT;
+use super::laboratory::Laboratory;
+use super::machine::{Running, Shape, System, deployment};
+use super::recorder::{Figure, Recorder};
+use crate::progress::Spinner;
 
 const SAMPLES: [&str; 2] = ["hello", "echo"];
-const PAGE_LEN: u64 = 4096;
+/// Copies to deploy of each sample; the first hundreds still shape the registry's trees.
+const COPIES: u32 = 500;
+const COPIES_QUICK: u32 = 50;
+/// Copies that are to fit, and the memory they are to fit into.
+const MANY: u32 = 100_000;
+const MANY_MEMORY_MIB: u32 = 4096;
 
-/// Measure the memory of deployed actions and of live instances.
-///
-/// Deploys many copies of an action and divides what the node has less by their number; an
-/// instance's memory is what its activation says it took.
-#[derive(Args, Debug)]
-pub struct Arguments {
-    /// Copies to deploy of each sample.
-    #[arg(long, value_name = "N", default_value_t = 500,
-        value_parser = clap::value_parser!(u64).range(1..))]
-    copies: u64,
+pub fn run(laboratory: &Laboratory, recorder: &mut Recorder) -> Result<()> {
+    let node = laboratory.boot(System::Hostkernel, Shape::timed(laboratory.cores))?;
+    let copies = if laboratory.quick { COPIES_QUICK } else { COPIES };
+    for sample in SAMPLES {
+        let image = laboratory.sample(sample)?;
+        // The first may make room that the others share.
+        node.deploy(sample, image)?;
+        let same =
+            deployed(&node, copies, |copy| (format!("{sample}-same-{copy}"), image.to_vec()));
+        let other = deployed(&node, copies, |copy| {
+            (format!("{sample}-other-{copy}"), different(image, copy))
+        });
+        for (name, books) in [("", other?), (" again", same?)] {
+            let mut add = |part: &str, bytes: f64| {
+                let name = format!("{sample} deployed{name}, {part}");
+                recorder.add(Figure::new(SUBJECT, &name), Unit::Bytes, bytes);
+            };
+            add("frames", books.0);
+            add("heap", books.1);
+        }
+        let live = taken(&node, sample)?;
+        recorder.add(Figure::new(SUBJECT, &format!("{sample} live")), Unit::Bytes, live);
+    }
+    // The network serves one machine at a time.
+    drop(node);
+    if laboratory.full { many(laboratory, recorder) } else { Ok(()) }
 }
 
-/// Runs the command.
-pub fn run(arguments: &Arguments) -> Result<()> {
-    ensure_qemu(say)?;
-    let actions = build_command::everything()?;
-    let node = super::boot(Machine::new(workspace::kernel()).memory_mib(512))?;
-    println!("Command: cargo xtask bench memory --copies {}\n", arguments.copies);
-    println!(
-        "{:>8} {:>16} {:>16} {:>18}",
-        "action", "deployed: frames", "deployed: heap", "live instance"
-    );
-    for sample in SAMPLES {
-        // The first may make room that the others share.
-        super::deploy(&node, &actions, sample, sample)?;
-        let before = Books::read(&node)?;
-        for copy in 0..arguments.copies {
-            super::deploy(&node, &actions, sample, &format!("{sample}-{copy:06}"))?;
-        }
-        let after = Books::read(&node)?;
-        let invocation = node.client().invoke(sample, &json!({"name": "you"}))?;
-        let taken = invocation.activation.annotations.iter().find_map(|annotation| {
-            annotation["value"]["taken_bytes"].as_u64().filter(|_| annotation["key"] == "memory")
-        });
-        let taken = taken.context("the activation does not say how much memory it took")?;
-        println!(
-            "{sample:>8} {:>16.1} {:>10.0} bytes {:>7} frames ({} KiB)",
-            (before.available - after.available) as f64 / (arguments.copies * PAGE_LEN) as f64,
-            (before.heap_free - after.heap_free) as f64 / arguments.copies as f64,
-            taken / PAGE_LEN,
-            taken / 1024,
-        );
+/// Bytes of frames and of heap that each of some actions takes.
+fn deployed(
+    node: &Running,
+    copies: u32,
+    action: impl Fn(u32) -> (String, Vec<u8>),
+) -> Result<(f64, f64)> {
+    let mut requests = node.connect(&Call::hello())?;
+    let before = Books::read(&mut requests)?;
+    for copy in 0..copies {
+        let (name, image) = action(copy);
+        requests.exchange(&deployment(&name, &image))?;
     }
-    node.power_off();
+    let after = Books::read(&mut requests)?;
+    let each = |before: u64, after: u64| (before as f64 - after as f64) / f64::from(copies);
+    Ok((each(before.available, after.available), each(before.heap_free, after.heap_free)))
+}
+
+/// The same program in another file: what is the same twice, a node keeps once.
+fn different(image: &[u8], copy: u32) -> Vec<u8> {
+    [image, &copy.to_le_bytes()].concat()
+}
+
+/// What an instance took, by the record of its activation.
+fn taken(node: &Running, action: &str) -> Result<f64> {
+    let invocation = node.node.client().invoke(action, &json!({"name": "you"}))?;
+    let taken = invocation.activation.annotations.iter().find_map(|annotation| {
+        annotation["value"]["taken_bytes"].as_f64().filter(|_| annotation["key"] == "memory")
+    });
+    taken.context("the activation does not say how much memory it took")
+}
+
+/// Deploys `hello` until there is no room, or there are enough.
+fn many(laboratory: &Laboratory, recorder: &mut Recorder) -> Result<()> {
+    let shape = Shape { memory_mib: MANY_MEMORY_MIB, ..Shape::timed(laboratory.cores) };
+    let node = laboratory.boot(System::Hostkernel, shape)?;
+    let image = laboratory.sample("hello")?;
+    let spinner = Spinner::new("Deploying hello until there is no room");
+    let mut requests = node.connect(&Call::hello())?;
+    let mut deployed = 0;
+    while deployed < MANY {
+        let call = deployment(&format!("hello-{deployed:06}"), &different(image, deployed));
+        if requests.exchange(&call).is_err() {
+            break;
+        }
+        deployed += 1;
+        spinner.detail(&deployed.to_string());
+    }
+    drop(spinner);
+    // With all of them there it still answers.
+    let hello = Call::hello();
+    node.connect(&hello)?.send(&hello, 1)?;
+    let name = format!("deployed hello in {MANY_MEMORY_MIB} MiB, up to");
+    recorder.add(Figure::new(SUBJECT, &name).at(MANY), Unit::Count, f64::from(deployed));
     Ok(())
 }
 
@@ -69,12 +109,8 @@ struct Books {
 }
 
 impl Books {
-    fn read(node: &Node) -> Result<Self> {
-        let mut connection = Connection::open(node.address())?;
-        connection.send(b"GET /metrics HTTP/1.1\r\nHost: node\r\nConnection: close\r\n\r\n")?;
-        let answer = connection.receive()?;
-        ensure!(answer.status == 200, "/metrics answers {}", answer.status);
-        let text = answer.text();
+    fn read(requests: &mut Requests) -> Result<Self> {
+        let text = requests.exchange(&Call::new("GET", "/metrics", &[], &[]))?.text();
         let sample = |kind: &str| {
             let name = format!("hostkernel_memory_bytes{{kind=\"{kind}\"}} ");
             let value = text.lines().find_map(|line| line.strip_prefix(&name)?.parse().ok());
