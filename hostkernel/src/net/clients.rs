@@ -15,10 +15,13 @@ pub struct Clients {
 }
 
 impl Clients {
+    /// A table for up to `capacity` clients at a time.
     pub fn new(capacity: usize, random: &mut Random) -> Self {
         // An odd factor loses nothing.
         let secret = [random.word(), random.word() | 1];
-        Self { table: HashTable::with_capacity(capacity), secret }
+        // At most half full, a table sheds what was removed where it is: it never has to grow,
+        // which could find no memory.
+        Self { table: HashTable::with_capacity(2 * capacity), secret }
     }
 
     pub fn slot(&self, peer: Peer) -> Option<u32> {

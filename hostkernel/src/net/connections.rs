@@ -60,7 +60,7 @@ impl<'a> Connections<'a> {
             slots: Vec::with_capacity(slots_max),
             free: Vec::with_capacity(slots_max),
             clients: Clients::new(slots_max, &mut random),
-            timers: Timers::new(),
+            timers: Timers::new(slots_max),
             touched: Vec::with_capacity(slots_max),
             node,
             dispatcher,

@@ -11,7 +11,6 @@ use alloc::vec::Vec;
 const NEVER: u64 = u64::MAX;
 
 /// A time for each slot.
-#[derive(Default)]
 pub struct Timers {
     times: Vec<u64>,
     /// No time is earlier.
@@ -19,8 +18,9 @@ pub struct Timers {
 }
 
 impl Timers {
-    pub fn new() -> Self {
-        Self { times: Vec::new(), earliest_ns: NEVER }
+    /// Times for up to `slots_max` slots.
+    pub fn new(slots_max: usize) -> Self {
+        Self { times: Vec::with_capacity(slots_max), earliest_ns: NEVER }
     }
 
     /// Sets or clears the time of a slot.
@@ -67,7 +67,7 @@ mod tests {
 
     #[test]
     fn times_come_once_and_can_be_moved() {
-        let mut timers = Timers::new();
+        let mut timers = Timers::new(8);
         assert_eq!(timers.next_ns(), None);
         timers.set(2, Some(20));
         timers.set(0, Some(30));
