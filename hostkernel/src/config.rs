@@ -135,6 +135,11 @@ pub const QUEUE_LEN_DEFAULT: usize = 256;
 pub const QUEUES_HEAP_DIVISOR: usize = 8;
 /// Largest configurable queue.
 pub const QUEUE_LEN_MAX: usize = 4096;
+/// Microseconds that a core looks for work before it halts, unless configured. As long as halting
+/// and being woken takes in a virtual machine.
+pub const POLL_US_DEFAULT: u64 = 20;
+/// Longest configurable time to look for work.
+pub const POLL_US_MAX: u64 = 1000;
 /// Seconds named by `Retry-After` with a 503.
 pub const RETRY_AFTER_S: u32 = 1;
 /// Request body of an invocation.
@@ -211,6 +216,7 @@ const _: () = assert!(PARAMETERS_LEN_MAX <= u32::MAX as usize);
 const _: () = assert!(REGIONS_MAX > SEGMENTS_MAX + 5, "every image must fit with its windows");
 const _: () = assert!(IMAGE_MEMORY_LEN_MAX <= MEMORY_MB_MAX << 20);
 const _: () = assert!(QUEUE_LEN_DEFAULT <= QUEUE_LEN_MAX);
+const _: () = assert!(POLL_US_DEFAULT <= POLL_US_MAX);
 const _: () = assert!(HALF_OPEN_MIN < CONNECTIONS_MIN);
 const _: () = assert!(
     (HEAP_LEN_BASE + (56 << 20) / HEAP_MEMORY_DIVISOR) / CONNECTIONS_HEAP_DIVISOR

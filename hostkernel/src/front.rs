@@ -1,23 +1,24 @@
-//! The loop of core 0: network and API, on a machine with one core also the actions, and power.
+//! The loop of core 0: network, API and power; also actions, on a machine with one core all of them
+//! and otherwise, unless configured, what would have to wait for another core.
 #![forbid(unsafe_code)]
 
 use alloc::boxed::Box;
 use alloc::format;
 
 use crate::api::{ApiConfig, Load, Node, Now, Readiness, Tenants};
-use crate::arch::clock;
 use crate::arch::interrupt::{self, ACPI, Arrived};
+use crate::arch::{area, clock};
 use crate::config::{
     CONNECTION_LEN, CONNECTIONS_HEAP_DIVISOR, CONNECTIONS_MAX, PAGE_LEN, REGISTRY_HEAP_DIVISOR,
     REQUESTS_MEMORY_DIVISOR,
 };
 use crate::device::nic::Nic;
 use crate::device::power;
-use crate::dispatch::Dispatcher;
+use crate::dispatch::{Dispatcher, Patience};
 use crate::memory::{frames, heap};
 use crate::net::Service;
 use crate::random::Random;
-use crate::registry::{Namespace, Registry, Share};
+use crate::registry::{Namespace, Registry, Share, frames_to_run};
 use crate::settings::Settings;
 use crate::worker::Worker;
 
@@ -28,8 +29,9 @@ const DRAIN_TIMEOUT_NS: u64 = 10_000_000_000;
 pub struct Front {
     service: Service<'static>,
     dispatcher: &'static Dispatcher,
-    /// On the only core of a machine: it runs the actions, too.
+    /// If this core runs actions, too.
     worker: Option<Worker>,
+    patience: Patience,
     power: Power,
     announced: bool,
 }
@@ -47,13 +49,14 @@ impl Front {
         nic: Box<dyn Nic>,
         settings: &Settings,
         dispatcher: &'static Dispatcher,
-        alone: bool,
+        runs_actions: bool,
     ) -> Self {
         let connections_max =
             CONNECTIONS_MAX.min(heap::len() / CONNECTIONS_HEAP_DIVISOR / CONNECTION_LEN);
+        let helps = runs_actions && !dispatcher.is_worker(area::core_id());
         let node = Node {
             registry: Registry::new(registry_share()),
-            config: api_config(settings, dispatcher.workers()),
+            config: api_config(settings, dispatcher.workers() + usize::from(helps)),
             readiness: Readiness::Booting,
             load: Load::default(),
         };
@@ -67,8 +70,9 @@ impl Front {
             clock::now_ns(),
         );
         log::info!("at most {connections_max} connections");
-        let worker = alone.then(Worker::new);
-        Self { service, dispatcher, worker, power: Power::On, announced: false }
+        let worker = runs_actions.then(Worker::new);
+        let patience = Patience::new(settings.poll_ns());
+        Self { service, dispatcher, worker, patience, power: Power::On, announced: false }
     }
 
     /// Serves until the machine is switched off.
@@ -76,12 +80,20 @@ impl Front {
         loop {
             let mut next_ns = self.poll();
             if let Some(mut worker) = self.worker.take() {
-                while worker.step(self.dispatcher, &mut |arrived| self.interrupted(arrived)) {
+                while self.may_run()
+                    && worker.step(self.dispatcher, &mut |arrived| self.interrupted(arrived))
+                {
+                    self.dispatcher.disarm_front();
                     next_ns = self.poll();
                 }
                 self.worker = Some(worker);
             }
-            let Self { service, dispatcher, .. } = &mut self;
+            let Self { service, dispatcher, patience, .. } = &mut self;
+            if patience.look(clock::now_ns, || service.is_pending() || dispatcher.has_completion())
+            {
+                continue;
+            }
+            let slept_ns = clock::now_ns();
             dispatcher.sleep_front(|| {
                 if service.arm() {
                     if let Some(next_ns) = next_ns {
@@ -92,6 +104,7 @@ impl Front {
                 }
                 service.disarm();
             });
+            patience.waited(clock::now_ns().saturating_sub(slept_ns));
             self.notice(Arrived::take());
         }
     }
@@ -112,13 +125,22 @@ impl Front {
         next_ns
     }
 
+    /// Whether this core may run an action now: it is a worker, or the workers will find memory all
+    /// the same. Helping must not turn a wait into a refusal.
+    fn may_run(&self) -> bool {
+        let largest = frames_to_run(self.service.node().registry.largest_mb());
+        self.dispatcher.is_worker(area::core_id())
+            || frames::available() >= (self.dispatcher.workers() + 1) * largest
+    }
+
     /// An interrupt while this core runs an action.
     fn interrupted(&mut self, arrived: Arrived) -> Option<u64> {
         self.service.disarm();
+        self.dispatcher.disarm_front();
         self.notice(arrived);
         let next_ns = self.poll();
         // What arrived since is served at the next interrupt, which comes at once if there is one.
-        if self.service.arm() { next_ns } else { Some(0) }
+        if self.service.arm() && self.dispatcher.arm_front() { next_ns } else { Some(0) }
     }
 
     fn notice(&mut self, arrived: Arrived) {
@@ -139,12 +161,12 @@ fn registry_share() -> Share {
     }
 }
 
-fn api_config(settings: &Settings, workers: usize) -> ApiConfig {
+fn api_config(settings: &Settings, at_once: usize) -> ApiConfig {
     let available_mb = (frames::available() * PAGE_LEN >> 20) as u64;
-    // One invocation may have most of the memory; those that name no limit fit on all workers at
+    // One invocation may have most of the memory; those that name no limit can run on all cores at
     // once and leave as much again for images and requests.
     let mut config = ApiConfig::development((available_mb / 4 * 3).max(1));
-    let default_mb = (available_mb / 2 / workers.max(1) as u64).max(1);
+    let default_mb = (available_mb / 2 / at_once as u64).max(1);
     config.limits_default.memory_mb = config.limits_default.memory_mb.min(default_mb);
     match &settings.auth {
         None => log::warn!("the public development key is in use; set hostkernel.auth=uuid:key"),

@@ -12,7 +12,7 @@ use crate::arch::{self, apic, clock, interrupt};
 use crate::boot::{BootInfo, acpi, smp};
 use crate::config::QUEUES_HEAP_DIVISOR;
 use crate::device::{power, probe, rtc, serial};
-use crate::dispatch::Dispatcher;
+use crate::dispatch::{Dispatcher, Patience};
 use crate::front::Front;
 use crate::memory::{frames, heap, kernel_map};
 use crate::observe;
@@ -85,7 +85,7 @@ extern "C" fn start_on_own_tables() -> ! {
         log::error!("no network card that is supported: this node cannot serve, and halts");
         interrupt::halt_forever();
     };
-    Front::new(nic, settings, dispatcher, cores == 1).serve()
+    Front::new(nic, settings, dispatcher, cores == 1 || settings.shared_front).serve()
 }
 
 fn read_settings(info: &BootInfo) -> Settings {
@@ -112,5 +112,6 @@ pub(crate) fn start_core(report: impl FnOnce()) -> ! {
             None => interrupt::halt(),
         }
     };
-    Worker::new().serve(dispatcher)
+    let settings = SETTINGS.get().expect("core 0 sets this before it starts another core");
+    Worker::new().serve(dispatcher, Patience::new(settings.poll_ns()))
 }

@@ -9,7 +9,9 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::net::Ipv4Addr;
 
-use crate::config::{CORES_MAX, PORT_DEFAULT, QUEUE_LEN_DEFAULT, QUEUE_LEN_MAX};
+use crate::config::{
+    CORES_MAX, POLL_US_DEFAULT, POLL_US_MAX, PORT_DEFAULT, QUEUE_LEN_DEFAULT, QUEUE_LEN_MAX,
+};
 
 /// The node's settings.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,6 +24,10 @@ pub struct Settings {
     pub auth: Option<String>,
     /// Invocations that may wait for one core.
     pub queue_len: usize,
+    /// Whether the core of the network runs actions, too, when the others have more than they can.
+    pub shared_front: bool,
+    /// How long a core looks for work before it halts, if work has lately come that fast.
+    pub poll_us: u64,
     /// Cores to use.
     pub cores_max: usize,
     /// Whether to use all threads of a physical core, which then serve different tenants at once.
@@ -72,6 +78,8 @@ impl Default for Settings {
             port: PORT_DEFAULT,
             auth: None,
             queue_len: QUEUE_LEN_DEFAULT,
+            shared_front: true,
+            poll_us: POLL_US_DEFAULT,
             cores_max: CORES_MAX,
             hyperthreads: false,
             log_level: log::LevelFilter::Info,
@@ -94,6 +102,12 @@ impl Settings {
             }
         }
         (settings, ignored)
+    }
+
+    /// How long a core looks for work before it halts.
+    #[must_use]
+    pub const fn poll_ns(&self) -> u64 {
+        self.poll_us * 1000
     }
 
     fn apply(&mut self, word: &str) -> Result<(), &'static str> {
@@ -127,6 +141,17 @@ impl Settings {
             "hostkernel.queue_len" => {
                 let len = value.parse().ok().filter(|len| (1..=QUEUE_LEN_MAX).contains(len));
                 self.queue_len = len.ok_or("the queue length is a number from 1 to 4096")?;
+            }
+            "hostkernel.front" => {
+                self.shared_front = match value {
+                    "shared" => true,
+                    "dedicated" => false,
+                    _ => return Err("front is shared or dedicated"),
+                }
+            }
+            "hostkernel.poll_us" => {
+                let us = value.parse().ok().filter(|us| *us <= POLL_US_MAX);
+                self.poll_us = us.ok_or("the time to poll is a number from 0 to 1000")?;
             }
             "hostkernel.hyperthreads" => {
                 self.hyperthreads = match value {
@@ -197,6 +222,7 @@ mod tests {
         let (settings, ignored) = Settings::parse(
             "ip=10.0.2.15::10.0.2.2:255.255.255.0:node1::off loglevel=debug panic=halt \
              hostkernel.debug=crash hostkernel.port=80 hostkernel.auth=a:b hostkernel.queue_len=4 \
+             hostkernel.front=dedicated hostkernel.poll_us=0 \
              hostkernel.cores=2 hostkernel.hyperthreads=on \
              console=ttyS0 -- ip=dhcp",
         );
@@ -213,6 +239,8 @@ mod tests {
                 port: 80,
                 auth: Some("a:b".to_string()),
                 queue_len: 4,
+                shared_front: false,
+                poll_us: 0,
                 cores_max: 2,
                 hyperthreads: true,
                 log_level: log::LevelFilter::Debug,
@@ -242,6 +270,8 @@ mod tests {
             "hostkernel.auth=nokey",
             "hostkernel.queue_len=0",
             "hostkernel.queue_len=5000",
+            "hostkernel.front=both",
+            "hostkernel.poll_us=1001",
             "hostkernel.cores=257",
             "hostkernel.hyperthreads=1",
             "hostkernel.colour=red",

@@ -107,6 +107,16 @@ impl TestNode {
         answer.json()
     }
 
+    /// Lets both cores of a node run an invocation: each keeps the tables of its first one.
+    pub fn warm_up(&self) {
+        self.deploy("sleepless");
+        std::thread::scope(|scope| {
+            for _ in 0..2 {
+                scope.spawn(|| self.activation("sleepless", &serde_json::json!({ "ms": 500 })));
+            }
+        });
+    }
+
     /// Calls `hello` and checks its answer: the node, or its only worker, is in order.
     ///
     /// # Panics

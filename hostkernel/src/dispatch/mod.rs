@@ -2,13 +2,15 @@
 //!
 //! A core that takes invocations is a *worker*. Each has a bounded queue; [`Dispatcher::submit`]
 //! picks the worker with the least outstanding work. A worker that runs dry takes unstarted work
-//! from the others, oldest first; what was started never moves. Completions come back through one
-//! queue that can hold everything outstanding, so a worker never waits for anybody.
+//! from the others, oldest first; so may the front's core when it has nothing else to do, but only
+//! what waits behind something that runs. What was started never moves. Completions come back
+//! through one queue that can hold everything outstanding, so a worker never waits for anybody.
 #![forbid(unsafe_code)]
 
 pub mod invocation;
 #[cfg(test)]
 mod model;
+mod patience;
 mod sleeper;
 
 use alloc::vec::Vec;
@@ -20,6 +22,7 @@ pub use invocation::{
     Access, ActivationId, Completion, End, Exception, Fault, Invocation, Limits, Log, Ticket,
     Timing,
 };
+pub use patience::Patience;
 
 use sleeper::Sleeper;
 
@@ -34,6 +37,7 @@ pub struct Dispatcher {
     // Submitted, and completion not yet taken: at most what `completions` holds.
     in_flight: AtomicUsize,
     front: Sleeper,
+    front_core: usize,
     wake: fn(core: usize),
 }
 
@@ -62,10 +66,11 @@ impl Dispatcher {
         };
         Self {
             workers: cores.iter().map(worker).collect(),
-            // What is queued, and one running on each worker.
-            completions: ArrayQueue::new((cores.len() * (queue_len + 1)).max(1)),
+            // What is queued, and one running on each worker and on the front's core.
+            completions: ArrayQueue::new(cores.len() * (queue_len + 1) + 1),
             in_flight: AtomicUsize::new(0),
             front: Sleeper::new(front_core),
+            front_core,
             wake,
         }
     }
@@ -106,10 +111,13 @@ impl Dispatcher {
     }
 
     /// The next invocation for the worker on `core`: its own oldest, else the oldest of the worker
-    /// with the longest queue. `core` must be a worker's.
+    /// with the longest queue. A core that is no worker gets what waits behind another invocation;
+    /// what a worker is about to run is left to it.
     #[must_use]
     pub fn take(&self, core: usize) -> Option<Invocation> {
-        let own = self.workers.iter().find(|worker| worker.core == core)?;
+        let Some(own) = self.workers.iter().find(|worker| worker.core == core) else {
+            return self.take_waiting();
+        };
         if let Some(invocation) = own.queue.pop() {
             return Some(invocation);
         }
@@ -120,7 +128,21 @@ impl Dispatcher {
         Some(invocation)
     }
 
-    /// Hands in the end of what the worker on `core` took.
+    fn take_waiting(&self) -> Option<Invocation> {
+        let waiting = self.workers.iter().filter(|worker| worker.has_waiting());
+        let worker = waiting.max_by_key(|worker| worker.queue.len())?;
+        let invocation = worker.queue.pop()?;
+        worker.outstanding.fetch_sub(1, Ordering::Relaxed);
+        Some(invocation)
+    }
+
+    /// Whether invocations are queued for this core.
+    #[must_use]
+    pub fn is_worker(&self, core: usize) -> bool {
+        self.workers.iter().any(|worker| worker.core == core)
+    }
+
+    /// Hands in the end of what `core` took.
     pub fn complete(&self, core: usize, completion: Completion) {
         trace::record(Event::End, completion.id.0 as u64);
         if let Some(worker) = self.workers.iter().find(|worker| worker.core == core) {
@@ -128,7 +150,9 @@ impl Dispatcher {
         }
         let pushed = self.completions.push(completion);
         assert!(pushed.is_ok(), "the completion queue holds everything in flight");
-        self.front.notify(self.wake);
+        if core != self.front_core {
+            self.front.notify(self.wake);
+        }
     }
 
     /// The next completion, for the front.
@@ -155,15 +179,43 @@ impl Dispatcher {
     /// when the core is woken, also if that happened just before.
     pub fn sleep_worker(&self, core: usize, sleep: impl FnOnce()) {
         if let Some(worker) = self.workers.iter().find(|worker| worker.core == core) {
-            worker
-                .sleeper
-                .sleep(|| self.workers.iter().any(|other| !other.queue.is_empty()), sleep);
+            worker.sleeper.sleep(|| self.has_work(), sleep);
         }
+    }
+
+    /// Whether any queue holds an invocation.
+    #[must_use]
+    pub fn has_work(&self) -> bool {
+        self.workers.iter().any(|worker| !worker.queue.is_empty())
+    }
+
+    /// Whether a completion waits for the front.
+    #[must_use]
+    pub fn has_completion(&self) -> bool {
+        !self.completions.is_empty()
+    }
+
+    /// Lets completions wake the front, which runs an action, from now on. Returns false if one is
+    /// there already.
+    pub fn arm_front(&self) -> bool {
+        self.front.arm(|| self.has_completion())
+    }
+
+    /// Ends that.
+    pub fn disarm_front(&self) {
+        self.front.disarm();
     }
 
     /// Lets the front sleep by `sleep`, unless a completion waits.
     pub fn sleep_front(&self, sleep: impl FnOnce()) {
-        self.front.sleep(|| !self.completions.is_empty(), sleep);
+        self.front.sleep(|| self.has_completion(), sleep);
+    }
+}
+
+impl Worker {
+    /// Whether something of its queue must wait for something else.
+    fn has_waiting(&self) -> bool {
+        self.outstanding.load(Ordering::Relaxed) > 1 && !self.queue.is_empty()
     }
 }
 
@@ -236,9 +288,52 @@ mod tests {
             assert!(dispatcher.take(1).is_some());
             dispatcher.complete(1, completion(admitted));
         }
-        assert_eq!(admitted, 3, "the queue, and one that runs");
+        assert_eq!(admitted, 4, "the queue, and one that runs on each core");
         assert!(dispatcher.completed().is_some());
         assert!(dispatcher.submit(invocation(admitted)).is_ok());
+    }
+
+    #[test]
+    fn the_front_takes_only_what_would_have_to_wait() {
+        let dispatcher = Dispatcher::new(&[1, 2], 0, 4, |_| {});
+        let taken = |core| dispatcher.take(core).map(|invocation| invocation.id.0);
+        for number in 0..2 {
+            dispatcher.submit(invocation(number)).expect("there is room");
+            assert_eq!(taken(0), None, "a worker is about to take it");
+        }
+        assert_eq!(taken(2), Some(1));
+        dispatcher.submit(invocation(2)).expect("there is room");
+        assert_eq!([taken(0), taken(0)], [Some(0), None], "the oldest of the longer queue");
+        assert_eq!(taken(1), Some(2));
+        dispatcher.submit(invocation(3)).expect("there is room");
+        assert_eq!(taken(0), Some(3), "its worker runs another");
+        for (core, number) in [(0, 0), (2, 1), (1, 2), (0, 3)] {
+            dispatcher.complete(core, completion(number));
+        }
+        assert_eq!(core::iter::from_fn(|| dispatcher.completed()).count(), 4);
+        assert_eq!(dispatcher.outstanding(), 0);
+    }
+
+    #[test]
+    fn a_completion_wakes_a_front_that_runs_an_action() {
+        static WOKEN: AtomicUsize = AtomicUsize::new(0);
+        let dispatcher = Dispatcher::new(&[1], 0, 2, |core| {
+            assert_eq!(core, 0);
+            WOKEN.fetch_add(1, Ordering::Relaxed);
+        });
+        for armed in [false, true] {
+            dispatcher.disarm_front();
+            dispatcher.submit(invocation(0)).expect("there is room");
+            assert!(dispatcher.take(1).is_some());
+            assert!(dispatcher.arm_front());
+            if !armed {
+                dispatcher.disarm_front();
+            }
+            dispatcher.complete(1, completion(0));
+            assert!(!dispatcher.arm_front(), "it is there already");
+            assert!(dispatcher.completed().is_some());
+            assert_eq!(WOKEN.load(Ordering::Relaxed), usize::from(armed));
+        }
     }
 
     #[test]

@@ -31,11 +31,21 @@ impl Sleeper {
     /// Sleeps by `sleep` unless there is work. `sleep` must return when the core is woken, also if
     /// that happened just before.
     pub fn sleep(&self, has_work: impl FnOnce() -> bool, sleep: impl FnOnce()) {
-        self.asleep.store(true, Ordering::Relaxed);
-        fence(Ordering::SeqCst);
-        if !has_work() {
+        if self.arm(has_work) {
             sleep();
         }
+        self.disarm();
+    }
+
+    /// Asks to be woken from now on. Returns false if there is work already.
+    pub fn arm(&self, has_work: impl FnOnce() -> bool) -> bool {
+        self.asleep.store(true, Ordering::Relaxed);
+        fence(Ordering::SeqCst);
+        !has_work()
+    }
+
+    /// Ends that.
+    pub fn disarm(&self) {
         self.asleep.store(false, Ordering::Relaxed);
     }
 }

@@ -51,6 +51,10 @@ impl Adapter {
         self.nic.split().0.release();
     }
 
+    pub fn is_pending(&mut self) -> bool {
+        self.nic.split().0.frame().is_some()
+    }
+
     pub fn flush(&mut self) {
         self.nic.flush();
     }

@@ -155,6 +155,11 @@ impl<'a> Service<'a> {
         self.own_ns = Network { interface, adapter, now_ns }.egress(sockets);
     }
 
+    /// Whether a frame waits.
+    pub fn is_pending(&mut self) -> bool {
+        self.adapter.is_pending()
+    }
+
     /// Prepares for sleep: a frame from now on interrupts. Returns false if one is there already.
     pub fn arm(&mut self) -> bool {
         self.adapter.arm()
@@ -165,10 +170,16 @@ impl<'a> Service<'a> {
         self.adapter.disarm();
     }
 
+    /// What requests read and change.
+    #[must_use]
+    pub fn node(&self) -> &Node {
+        self.connections.node()
+    }
+
     /// Whether the node serves: it has an address and does not drain.
     #[must_use]
     pub fn is_ready(&self) -> bool {
-        self.connections.node().readiness == Readiness::Ready
+        self.node().readiness == Readiness::Ready
     }
 
     /// Stops taking part: not ready, every answer is its connection's last.

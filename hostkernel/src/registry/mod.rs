@@ -142,8 +142,7 @@ impl Registry {
         let template = &action.template;
         let is_new = self.image(&action.namespace, &action.digest).is_none();
         let frames = if is_new { template.frames() } else { 0 };
-        let largest_mb = self.used.limits.last_key_value().map_or(0, |(limit_mb, _)| *limit_mb);
-        let running = frames_to_run(action.limits.memory_mb.max(largest_mb));
+        let running = frames_to_run(action.limits.memory_mb.max(self.largest_mb()));
         if self.used.frames.saturating_add(frames).saturating_add(running) > self.share.frames {
             return Err(Full::Frames);
         }
@@ -152,6 +151,12 @@ impl Registry {
             return Err(Full::Heap);
         }
         Ok(())
+    }
+
+    /// The largest memory limit of an action.
+    #[must_use]
+    pub fn largest_mb(&self) -> u64 {
+        self.used.limits.last_key_value().map_or(0, |(limit_mb, _)| *limit_mb)
     }
 
     /// Takes an action out.

@@ -12,7 +12,7 @@ use crate::arch::user::{Stop, UserContext};
 use crate::arch::{area, clock, mitigation};
 use crate::call::{self, After, Instance};
 use crate::dispatch::{
-    Completion, Dispatcher, End, Exception, Fault, Invocation, Limits, Log, Timing,
+    Completion, Dispatcher, End, Exception, Fault, Invocation, Limits, Log, Patience, Timing,
 };
 use crate::memory::{AddressSpace, Lists, PageBuffer, Refusal, Reservation};
 use crate::observe::crash;
@@ -49,11 +49,16 @@ impl Worker {
     }
 
     /// Takes and runs invocations forever.
-    pub fn serve(&mut self, dispatcher: &Dispatcher) -> ! {
+    pub fn serve(&mut self, dispatcher: &Dispatcher, mut patience: Patience) -> ! {
         loop {
             while self.step(dispatcher, &mut |_| None) {}
+            if patience.look(clock::now_ns, || dispatcher.has_work()) {
+                continue;
+            }
+            let slept_ns = clock::now_ns();
             dispatcher.sleep_worker(self.core, interrupt::halt);
             let _woken = Arrived::take();
+            patience.waited(clock::now_ns().saturating_sub(slept_ns));
         }
     }
 

@@ -91,7 +91,7 @@ fn the_service_answers_during_every_attack() {
     let node = boot(machine().memory_mib(MEMORY_MIB).network(Network::Tap(tap)));
     node.deploy("hello");
     node.deploy("echo");
-    node.greets("before");
+    node.warm_up();
     let before = usage(&node);
 
     let only = std::env::var("HOSTKERNEL_ATTACK_ONLY").unwrap_or_default();
