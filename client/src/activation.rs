@@ -1,40 +1,12 @@
-//! What a node says about actions and activations: the shapes of the `OpenWhisk` REST interface,
-//! version 1, as far as clients need them. Unknown fields are ignored.
+//! What a node says about activations, in the shapes of the `OpenWhisk` REST interface, version 1.
 
-use serde::Deserialize;
-use serde_json::Value;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use crate::Timing;
 
-/// A deployed action, without its code.
-#[derive(Clone, Debug, Deserialize, PartialEq)]
-pub struct Action {
-    /// Name within its namespace.
-    pub name: String,
-    /// Namespace, `guest` for the development key.
-    #[serde(default)]
-    pub namespace: String,
-    /// Version; the last number grows with each deploy.
-    #[serde(default)]
-    pub version: String,
-    /// What an invocation may use.
-    #[serde(default)]
-    pub limits: Limits,
-}
-
-/// What an invocation may use.
-#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
-pub struct Limits {
-    /// Time in milliseconds.
-    #[serde(default, rename = "timeout")]
-    pub timeout_ms: u64,
-    /// Memory in MB.
-    #[serde(default, rename = "memory")]
-    pub memory_mb: u64,
-}
-
 /// The record of one invocation.
-#[derive(Clone, Debug, Deserialize, PartialEq)]
+#[derive(Clone, Debug, Deserialize, Serialize, PartialEq)]
 pub struct Activation {
     /// 32 hexadecimal digits.
     #[serde(rename = "activationId")]
@@ -42,6 +14,9 @@ pub struct Activation {
     /// The action's name.
     #[serde(default)]
     pub name: String,
+    /// When it started, in milliseconds since 1970.
+    #[serde(default, rename = "start")]
+    pub start_ms: u64,
     /// How long it took, in whole milliseconds.
     #[serde(default, rename = "duration")]
     pub duration_ms: u64,
@@ -50,23 +25,76 @@ pub struct Activation {
     /// What the action wrote to its log, a line each, with time and stream in front.
     #[serde(default)]
     pub logs: Vec<String>,
-    /// Everything else, as key and value.
+    /// Everything measured, as key and value; [`Receipt::read`](crate::Receipt::read) knows them.
     #[serde(default)]
     pub annotations: Vec<Value>,
+    /// What else the node says, by its names.
+    #[serde(flatten)]
+    pub other: Map<String, Value>,
+}
+
+/// An entry of a list of activations: the record without result and log.
+#[derive(Clone, Debug, Deserialize, Serialize, PartialEq)]
+pub struct Summary {
+    /// 32 hexadecimal digits.
+    #[serde(rename = "activationId")]
+    pub id: String,
+    /// The action's name.
+    #[serde(default)]
+    pub name: String,
+    /// When it started, in milliseconds since 1970.
+    #[serde(default, rename = "start")]
+    pub start_ms: u64,
+    /// How long it took, in whole milliseconds.
+    #[serde(default, rename = "duration")]
+    pub duration_ms: u64,
+    /// How it ended: [`Status`] by its number.
+    #[serde(default, rename = "statusCode")]
+    pub status_code: usize,
+    /// Everything measured, as key and value.
+    #[serde(default)]
+    pub annotations: Vec<Value>,
+    /// What else the node says, by its names.
+    #[serde(flatten)]
+    pub other: Map<String, Value>,
+}
+
+impl Summary {
+    /// How it ended.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        Status::ALL.get(self.status_code).copied().unwrap_or(Status::InternalError)
+    }
+}
+
+/// Which activations to list, newest first.
+#[derive(Clone, Debug, Default)]
+pub struct Selection {
+    /// Of this action only.
+    pub name: Option<String>,
+    /// How many at most; the node's default if absent, and never more than 200.
+    pub limit: Option<u32>,
+    /// How many of the newest to leave out.
+    pub skip: u32,
+    /// Only those that started at this time or later, in milliseconds since 1970.
+    pub since_ms: Option<u64>,
 }
 
 /// How an invocation ended, and with what.
-#[derive(Clone, Debug, Deserialize, PartialEq)]
+#[derive(Clone, Debug, Deserialize, Serialize, PartialEq)]
 pub struct ExecutionResult {
     /// How it ended.
     pub status: Status,
     /// The action's JSON result, or `{"error": reason}`.
     #[serde(default)]
     pub result: Value,
+    /// What else the node says, by its names.
+    #[serde(flatten)]
+    pub other: Map<String, Value>,
 }
 
 /// Who is to blame for the end of an invocation.
-#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Deserialize, Serialize, PartialEq, Eq)]
 pub enum Status {
     /// Nobody: it went well.
     #[serde(rename = "success")]
@@ -80,6 +108,23 @@ pub enum Status {
     /// The node.
     #[serde(rename = "whisk internal error")]
     InternalError,
+}
+
+impl Status {
+    /// In the order of their numbers.
+    const ALL: [Self; 4] =
+        [Self::Success, Self::ApplicationError, Self::DeveloperError, Self::InternalError];
+
+    /// In a word or two, for people.
+    #[must_use]
+    pub const fn text(self) -> &'static str {
+        match self {
+            Self::Success => "success",
+            Self::ApplicationError => "application error",
+            Self::DeveloperError => "developer error",
+            Self::InternalError => "internal error",
+        }
+    }
 }
 
 /// The answer to a blocking invocation.
@@ -113,21 +158,27 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn a_full_record_is_read() {
+    fn a_full_record_is_read_and_nothing_of_it_is_lost() {
         let record = json!({"namespace": "guest", "name": "hello", "version": "0.0.1",
             "subject": "guest", "activationId": "9afd9bac0d304035af4c2cebfdb98095",
             "start": 1, "end": 3, "duration": 2, "publish": false, "logs": ["a"],
             "response": {"status": "success", "success": true, "result": {"x": 1}, "size": 7},
             "annotations": [{"key": "path", "value": "guest/hello"}]});
-        let activation: Activation = serde_json::from_value(record).expect("a record");
+        let activation: Activation = serde_json::from_value(record.clone()).expect("a record");
         assert_eq!(activation.response.status, Status::Success);
         assert_eq!(activation.response.result, json!({"x": 1}));
         assert_eq!(activation.duration_ms, 2);
+        assert_eq!(serde_json::to_value(activation).expect("JSON"), record);
     }
 
     #[test]
-    fn a_summary_of_an_action_is_enough() {
-        let action: Action = serde_json::from_value(json!({"name": "a"})).expect("an action");
-        assert_eq!(action.limits, Limits::default());
+    fn a_summary_has_its_status_as_a_number() {
+        let summary = |code: u64| -> Summary {
+            serde_json::from_value(json!({"activationId": "a", "statusCode": code}))
+                .expect("a summary")
+        };
+        assert_eq!(summary(0).status(), Status::Success);
+        assert_eq!(summary(2).status(), Status::DeveloperError);
+        assert_eq!(summary(9).status(), Status::InternalError);
     }
 }

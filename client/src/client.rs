@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use serde::de::DeserializeOwned;
-use serde_json::Value;
-use ureq::http::{HeaderMap, Method, Request, header};
-use ureq::{Agent, Body};
+use base64::prelude::{BASE64_STANDARD, Engine as _};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+use ureq::http::Method;
 
-use crate::{Action, Activation, Error, Invocation, Timing};
+use crate::transport::{Answer, Transport, Upload, basic, encode};
+use crate::{Action, Activation, Error, Invocation, Metrics, Selection, Summary, Timing};
 
 /// The public key of every development node. Not a secret: the node warns while it is in use.
 pub const GUEST_KEY: &str = "23bc46b1-71f6-4ed5-8c54-816aa4f8c502:\
@@ -15,22 +16,18 @@ pub const GUEST_KEY: &str = "23bc46b1-71f6-4ed5-8c54-816aa4f8c502:\
 
 /// Longest time a request takes: the longest an action may run, and some air.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(330);
-/// Largest answer that is read. Larger than any result a node accepts.
-const ANSWER_BYTES_MAX: u64 = 64 << 20;
-/// Idle connections that are kept open to one node.
-const IDLE_CONNECTIONS_MAX: usize = 64;
+/// The namespace of whoever has the key.
+const OWN_NAMESPACE: &str = "_";
 
 /// A connection to one node. Cloning it is cheap and shares the open connections.
 #[derive(Clone, Debug)]
 pub struct Client {
-    agent: Agent,
-    base_url: String,
-    authorization: String,
-    timeout: Duration,
+    transport: Transport,
+    namespace: String,
 }
 
 /// What can be said about an action when it is deployed.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct DeployOptions {
     /// Replace an action of the same name; refused with 409 otherwise.
     pub overwrite: bool,
@@ -38,11 +35,21 @@ pub struct DeployOptions {
     pub timeout_ms: Option<u64>,
     /// Memory limit of an invocation in MB; the node's default if absent.
     pub memory_mb: Option<u64>,
+    /// Bound parameters: what every input holds unless it says otherwise.
+    pub parameters: Map<String, Value>,
+    /// Annotations, such as `web-export`.
+    pub annotations: Map<String, Value>,
 }
 
 impl Default for DeployOptions {
     fn default() -> Self {
-        Self { overwrite: true, timeout_ms: None, memory_mb: None }
+        Self {
+            overwrite: true,
+            timeout_ms: None,
+            memory_mb: None,
+            parameters: Map::new(),
+            annotations: Map::new(),
+        }
     }
 }
 
@@ -73,56 +80,90 @@ impl Client {
     /// A client with the public development key for the node at, say, `http://127.0.0.1:3233`.
     #[must_use]
     pub fn new(base_url: &str) -> Self {
-        let agent = Agent::config_builder()
-            .http_status_as_error(false)
-            // A node of ours is reached directly; a proxy for the rest of the world is in the way.
-            .proxy(None)
-            .max_redirects(0)
-            .max_idle_connections(IDLE_CONNECTIONS_MAX)
-            .max_idle_connections_per_host(IDLE_CONNECTIONS_MAX)
-            .user_agent(concat!("hk/", env!("CARGO_PKG_VERSION")))
-            .build()
-            .new_agent();
         Self {
-            agent,
-            base_url: base_url.trim_end_matches('/').to_owned(),
-            authorization: basic(GUEST_KEY),
-            timeout: DEFAULT_TIMEOUT,
+            transport: Transport::new(base_url, GUEST_KEY, DEFAULT_TIMEOUT),
+            namespace: OWN_NAMESPACE.to_owned(),
         }
     }
 
     /// Uses another key, in the form `user:password`.
     #[must_use]
     pub fn with_key(mut self, key: &str) -> Self {
-        self.authorization = basic(key);
+        self.transport.authorization = basic(key);
+        self
+    }
+
+    /// Uses another namespace than the one of the key.
+    #[must_use]
+    pub fn with_namespace(mut self, namespace: &str) -> Self {
+        self.namespace = encode(namespace);
         self
     }
 
     /// Bounds the time of each request.
     #[must_use]
     pub fn with_timeout(mut self, timeout: Duration) -> Self {
-        self.timeout = timeout;
+        self.transport.timeout = timeout;
         self
     }
 
     /// Where the node is, without a slash at the end.
     #[must_use]
     pub fn base_url(&self) -> &str {
-        &self.base_url
+        &self.transport.base_url
     }
 
-    /// Deploys an ELF file under a name.
+    /// Deploys an ELF file, or a zip archive with one, under a name.
     ///
     /// # Errors
     /// [`Error::Refused`] with the node's reason if it is not an image it can run.
-    pub fn deploy(&self, name: &str, elf: &[u8], options: &DeployOptions) -> Result<Action, Error> {
-        let mut path = format!("{}?overwrite={}", action_path(name), options.overwrite);
-        for (limit, value) in [("timeout", options.timeout_ms), ("memory", options.memory_mb)] {
-            if let Some(value) = value {
-                path.push_str(&format!("&{limit}={value}"));
-            }
-        }
-        self.send(Method::PUT, &path, Some(("application/octet-stream", elf)))?.accept()
+    pub fn deploy(
+        &self,
+        name: &str,
+        code: &[u8],
+        options: &DeployOptions,
+    ) -> Result<Action, Error> {
+        self.deploy_watched(name, code, options, &mut |_, _| {})
+    }
+
+    /// Like [`deploy`](Self::deploy); `progress` hears how many bytes are sent, and of how many.
+    ///
+    /// # Errors
+    /// See [`deploy`](Self::deploy).
+    pub fn deploy_watched(
+        &self,
+        name: &str,
+        code: &[u8],
+        options: &DeployOptions,
+        progress: &mut dyn FnMut(u64, u64),
+    ) -> Result<Action, Error> {
+        let limits = [("timeout", options.timeout_ms), ("memory", options.memory_mb)];
+        let limits = limits.into_iter().filter_map(|(name, value)| Some((name, value?)));
+        let mut path = format!("{}?overwrite={}", self.action_path(name), options.overwrite);
+        let document;
+        let (content_type, bytes) =
+            if options.parameters.is_empty() && options.annotations.is_empty() {
+                for (limit, value) in limits {
+                    path.push_str(&format!("&{limit}={value}"));
+                }
+                ("application/octet-stream", code)
+            } else {
+                path.push_str("&code=false");
+                // Only the document has room for them; it costs a third more bytes.
+                document = json!({
+                    "exec": { "kind": "native:1", "code": BASE64_STANDARD.encode(code) },
+                    "limits": limits.map(|(name, value)| (name.to_owned(), json!(value)))
+                        .collect::<Map<_, _>>(),
+                    "parameters": key_values(&options.parameters),
+                    "annotations": key_values(&options.annotations),
+                })
+                .to_string();
+                ("application/json", document.as_bytes())
+            };
+        let total = bytes.len() as u64;
+        let progress = &mut |sent| progress(sent, total);
+        let upload = Upload { content_type, bytes, progress };
+        self.transport.send(Method::PUT, &path, Some(upload))?.accept()
     }
 
     /// Invokes an action with a JSON object and waits for its end.
@@ -133,10 +174,8 @@ impl Client {
     /// # Errors
     /// [`Error::Refused`] if nothing ran: unknown action, wrong key, node full.
     pub fn invoke(&self, name: &str, input: &Value) -> Result<Invocation, Error> {
-        let path = format!("{}?blocking=true", action_path(name));
-        let input = input.to_string();
-        let answer =
-            self.send(Method::POST, &path, Some(("application/json", input.as_bytes())))?;
+        let path = format!("{}?blocking=true", self.action_path(name));
+        let answer = self.post(&path, "application/json", input.to_string().as_bytes())?;
         // A 502 with a record is the action's failure; one without is a refusal of somebody else.
         let activation: Activation = match answer.json() {
             Ok(activation) if answer.status == 200 || answer.status == 502 => activation,
@@ -145,13 +184,28 @@ impl Client {
         Ok(Invocation { http_status: answer.status, activation, timing: answer.timing() })
     }
 
+    /// Invokes an action with a JSON object and does not wait. Returns the activation's id.
+    ///
+    /// # Errors
+    /// See [`invoke`](Self::invoke).
+    pub fn start(&self, name: &str, input: &Value) -> Result<String, Error> {
+        #[derive(Deserialize)]
+        struct Started {
+            #[serde(rename = "activationId")]
+            id: String,
+        }
+        let path = self.action_path(name);
+        let answer = self.post(&path, "application/json", input.to_string().as_bytes())?;
+        Ok(answer.accept::<Started>()?.id)
+    }
+
     /// Calls `/function/NAME` with raw bytes and returns raw bytes, whatever the status.
     ///
     /// # Errors
     /// Only [`Error::Unreachable`].
     pub fn call(&self, name: &str, body: &[u8]) -> Result<Reply, Error> {
-        let path = format!("/function/{}", encode(name));
-        let answer = self.send(Method::POST, &path, Some(("application/octet-stream", body)))?;
+        let path = Self::function_path(name);
+        let answer = self.post(&path, "application/octet-stream", body)?;
         Ok(Reply {
             status: answer.status,
             activation_id: answer.header("x-openwhisk-activation-id").map(str::to_owned),
@@ -161,12 +215,18 @@ impl Client {
         })
     }
 
+    /// The path of [`call`](Self::call), for who sends requests by other means.
+    #[must_use]
+    pub fn function_path(name: &str) -> String {
+        format!("/function/{}", encode(name))
+    }
+
     /// All deployed actions, at most 200.
     ///
     /// # Errors
     /// See [`Error`].
     pub fn list(&self) -> Result<Vec<Action>, Error> {
-        self.send(Method::GET, "/api/v1/namespaces/_/actions?limit=0", None)?.accept()
+        self.transport.get(&self.path("actions?limit=0"))?.accept()
     }
 
     /// One action, without its code.
@@ -174,7 +234,7 @@ impl Client {
     /// # Errors
     /// [`Error::Refused`] with status 404 if there is none of this name.
     pub fn get(&self, name: &str) -> Result<Action, Error> {
-        self.send(Method::GET, &format!("{}?code=false", action_path(name)), None)?.accept()
+        self.transport.get(&format!("{}?code=false", self.action_path(name)))?.accept()
     }
 
     /// Removes an action.
@@ -182,130 +242,116 @@ impl Client {
     /// # Errors
     /// [`Error::Refused`] with status 404 if there is none of this name.
     pub fn delete(&self, name: &str) -> Result<Action, Error> {
-        self.send(Method::DELETE, &action_path(name), None)?.accept()
+        self.transport.send(Method::DELETE, &self.action_path(name), None)?.accept()
+    }
+
+    /// The record of an activation.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] with status 404 if the node keeps none of this id.
+    pub fn activation(&self, id: &str) -> Result<Activation, Error> {
+        self.transport.get(&self.path(&format!("activations/{}", encode(id))))?.accept()
+    }
+
+    /// Activations without result and log, newest first.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub fn activations(&self, selection: &Selection) -> Result<Vec<Summary>, Error> {
+        self.transport.get(&self.activations_path(selection, false))?.accept()
+    }
+
+    /// Whole records of activations, newest first.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub fn records(&self, selection: &Selection) -> Result<Vec<Activation>, Error> {
+        self.transport.get(&self.activations_path(selection, true))?.accept()
+    }
+
+    /// What the node counts.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub fn metrics(&self) -> Result<Metrics, Error> {
+        Ok(Metrics::parse(&self.transport.get("/metrics")?.text()?))
+    }
+
+    /// The build the node says it is.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub fn build(&self) -> Result<String, Error> {
+        #[derive(Deserialize)]
+        struct Description {
+            build: String,
+        }
+        Ok(self.transport.get("/api/v1")?.accept::<Description>()?.build)
+    }
+
+    /// Asks the node to take no more requests, to finish what runs and to switch itself off.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] if the key is not the administrator's.
+    pub fn drain(&self) -> Result<(), Error> {
+        self.transport.send(Method::POST, "/admin/drain", None)?.text().map(drop)
     }
 
     /// Whether the node answers at all.
     #[must_use]
     pub fn is_alive(&self) -> bool {
-        self.send(Method::GET, "/healthz", None).is_ok_and(|answer| answer.status == 200)
+        self.transport.get("/healthz").is_ok_and(|answer| answer.status == 200)
     }
 
     /// Whether the node takes invocations: not while it boots or drains.
     #[must_use]
     pub fn is_ready(&self) -> bool {
-        self.send(Method::GET, "/readyz", None).is_ok_and(|answer| answer.status == 200)
+        self.readiness().is_ok_and(|readiness| readiness == "ok")
     }
 
-    fn send(
-        &self,
-        method: Method,
-        path: &str,
-        body: Option<(&str, &[u8])>,
-    ) -> Result<Answer, Error> {
-        let url = format!("{}{path}", self.base_url);
-        let unreachable =
-            |cause: ureq::Error| Error::Unreachable { url: url.clone(), cause: cause.into() };
-        let request = Request::builder()
-            .method(method)
-            .uri(&url)
-            .header(header::AUTHORIZATION, &self.authorization);
-        let response = match body {
-            Some((kind, bytes)) => request
-                .header(header::CONTENT_TYPE, kind)
-                .body(bytes)
-                .map_err(ureq::Error::from)
-                .and_then(|request| self.run(request)),
-            None => {
-                request.body(()).map_err(ureq::Error::from).and_then(|request| self.run(request))
+    /// `ok`, or why the node takes no invocations: `booting`, `draining`.
+    ///
+    /// # Errors
+    /// [`Error::Unreachable`], [`Error::Unexpected`].
+    pub fn readiness(&self) -> Result<String, Error> {
+        let answer = self.transport.get("/readyz")?;
+        match answer.status {
+            200 | 503 => Ok(String::from_utf8_lossy(&answer.body).trim().to_owned()),
+            _ => answer.text(),
+        }
+    }
+
+    fn post(&self, path: &str, content_type: &str, bytes: &[u8]) -> Result<Answer, Error> {
+        let upload = Upload { content_type, bytes, progress: &mut |_| {} };
+        self.transport.send(Method::POST, path, Some(upload))
+    }
+
+    fn path(&self, rest: &str) -> String {
+        format!("/api/v1/namespaces/{}/{rest}", self.namespace)
+    }
+
+    fn action_path(&self, name: &str) -> String {
+        self.path(&format!("actions/{}", encode(name)))
+    }
+
+    fn activations_path(&self, selection: &Selection, docs: bool) -> String {
+        let Selection { name, limit, skip, since_ms } = selection;
+        let mut path = self.path(&format!("activations?docs={docs}&skip={skip}"));
+        if let Some(name) = name {
+            path.push_str(&format!("&name={}", encode(name)));
+        }
+        for (key, value) in [("limit", limit.map(u64::from)), ("since", *since_ms)] {
+            if let Some(value) = value {
+                path.push_str(&format!("&{key}={value}"));
             }
-        };
-        let response = response.map_err(unreachable)?;
-        let status = response.status().as_u16();
-        let (parts, mut body) = response.into_parts();
-        let body = body.with_config().limit(ANSWER_BYTES_MAX).read_to_vec().map_err(unreachable)?;
-        Ok(Answer { url, status, headers: parts.headers, body })
-    }
-
-    fn run(
-        &self,
-        request: Request<impl ureq::AsSendBody>,
-    ) -> Result<ureq::http::Response<Body>, ureq::Error> {
-        let timeout = Some(self.timeout);
-        let request = self.agent.configure_request(request).timeout_global(timeout).build();
-        self.agent.run(request)
-    }
-}
-
-/// An answer as it came.
-struct Answer {
-    url: String,
-    status: u16,
-    headers: HeaderMap,
-    body: Vec<u8>,
-}
-
-impl Answer {
-    fn header(&self, name: &str) -> Option<&str> {
-        self.headers.get(name)?.to_str().ok()
-    }
-
-    fn timing(&self) -> Timing {
-        self.header("server-timing").map(Timing::parse).unwrap_or_default()
-    }
-
-    fn json<T: DeserializeOwned>(&self) -> Result<T, Error> {
-        serde_json::from_slice(&self.body).map_err(|error| Error::Unexpected {
-            url: self.url.clone(),
-            status: self.status,
-            reason: error.to_string(),
-        })
-    }
-
-    /// The value of a successful answer, or what the node has against the request.
-    fn accept<T: DeserializeOwned>(&self) -> Result<T, Error> {
-        if (200..300).contains(&self.status) {
-            return self.json();
         }
-        let body: Value = self.json()?;
-        let Some(message) = body["error"].as_str() else {
-            return Err(Error::Unexpected {
-                url: self.url.clone(),
-                status: self.status,
-                reason: "the error has no text".to_owned(),
-            });
-        };
-        Err(Error::Refused {
-            status: self.status,
-            // It becomes part of a sentence of ours.
-            message: message.trim_end_matches('.').to_owned(),
-            request_id: body["code"].as_str().map(str::to_owned),
-            retry_after_s: self.header("retry-after").and_then(|seconds| seconds.parse().ok()),
-        })
+        path
     }
 }
 
-fn action_path(name: &str) -> String {
-    format!("/api/v1/namespaces/_/actions/{}", encode(name))
-}
-
-/// Percent-encodes everything a path segment cannot hold.
-fn encode(segment: &str) -> String {
-    let mut encoded = String::with_capacity(segment.len());
-    for byte in segment.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-_.~@".contains(&byte) {
-            encoded.push(char::from(byte));
-        } else {
-            encoded.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    encoded
-}
-
-/// The value of the `Authorization` header for `user:password`.
-fn basic(key: &str) -> String {
-    use base64::prelude::{BASE64_STANDARD, Engine as _};
-    format!("Basic {}", BASE64_STANDARD.encode(key))
+/// The form in which `OpenWhisk` has parameters and annotations.
+fn key_values(map: &Map<String, Value>) -> Value {
+    map.iter().map(|(key, value)| json!({ "key": key, "value": value })).collect()
 }
 
 #[cfg(test)]
@@ -313,14 +359,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_encoded_for_the_path() {
-        assert_eq!(encode("my action/1"), "my%20action%2F1");
-        assert_eq!(encode("a-b_c.d@e"), "a-b_c.d@e");
-        assert_eq!(encode("ä"), "%C3%A4");
-    }
-
-    #[test]
-    fn keys_become_a_basic_authorization() {
-        assert_eq!(basic("Aladdin:open sesame"), "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==");
+    fn a_selection_becomes_a_query() {
+        let client = Client::new("http://node/").with_namespace("a b");
+        let all = client.activations_path(&Selection::default(), false);
+        assert_eq!(all, "/api/v1/namespaces/a%20b/activations?docs=false&skip=0");
+        let selection = Selection {
+            name: Some("x y".to_owned()),
+            limit: Some(3),
+            skip: 1,
+            since_ms: Some(1_700_000_000_000),
+        };
+        assert_eq!(
+            client.activations_path(&selection, true),
+            "/api/v1/namespaces/a%20b/activations?docs=true&skip=1&name=x%20y&limit=3\
+             &since=1700000000000"
+        );
     }
 }

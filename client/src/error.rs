@@ -47,13 +47,19 @@ impl Error {
             Self::Refused { status, .. } | Self::Unexpected { status, .. } => Some(*status),
         }
     }
+
+    /// Whether the time for the request was over.
+    #[must_use]
+    pub fn is_timeout(&self) -> bool {
+        let Self::Unreachable { cause, .. } = self else { return false };
+        matches!(**cause, ureq::Error::Timeout(_))
+    }
 }
 
 /// What the caller can do about a status.
 fn advice(status: u16) -> &'static str {
     match status {
         401 => "; check the key",
-        404 => "; deploy the action first",
         409 => "; allow overwriting to replace it",
         413 => "; send less",
         429 | 503 => "; try again in a moment",

@@ -1,4 +1,4 @@
-//! A small blocking client for hostkernel nodes.
+//! A small blocking client for hostkernel nodes. The command-line tool `hk` is made of it.
 //!
 //! ```no_run
 //! use hk::{Client, DeployOptions};
@@ -13,15 +13,26 @@
 //!
 //! A client keeps its connections open between requests; clone it freely, the clones share them.
 //! What an action did wrong is not an [`Error`]: [`Client::invoke`] returns it as a [`Status`].
+//! [`build`] compiles action crates; [`Code::open`] takes whatever can be deployed.
 
 #![forbid(unsafe_code)]
 
+mod action;
 mod activation;
+pub mod build;
 mod client;
+mod code;
 mod error;
+mod metrics;
+mod receipt;
 mod timing;
+mod transport;
 
-pub use activation::{Action, Activation, ExecutionResult, Invocation, Limits, Status};
+pub use action::{Action, Limits};
+pub use activation::{Activation, ExecutionResult, Invocation, Selection, Status, Summary};
 pub use client::{Client, DeployOptions, GUEST_KEY, Reply};
+pub use code::{Code, CodeError};
 pub use error::Error;
+pub use metrics::{Histogram, Metrics};
+pub use receipt::Receipt;
 pub use timing::Timing;

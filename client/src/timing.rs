@@ -38,14 +38,18 @@ impl Timing {
         }
         timing
     }
+
+    /// The parts by name, in the order in which they happen; last the total.
+    #[must_use]
+    pub const fn parts(&self) -> [(&'static str, Option<Duration>); 4] {
+        [("queue", self.queue), ("load", self.load), ("run", self.run), ("total", self.total)]
+    }
 }
 
 impl fmt::Display for Timing {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let parts =
-            [("queue", self.queue), ("load", self.load), ("run", self.run), ("total", self.total)];
         let mut separator = "";
-        for (name, duration) in parts {
+        for (name, duration) in self.parts() {
             if let Some(duration) = duration {
                 let milliseconds = duration.as_secs_f64() * 1e3;
                 write!(formatter, "{separator}{name} {milliseconds:.3} ms")?;

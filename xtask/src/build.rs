@@ -1,7 +1,7 @@
 //! How the kernel and the actions are compiled.
 //!
-//! Cargo does the work; this module knows the flags and copies the results to the two places people
-//! and tests expect: `target/hostkernel.elf` and `target/actions/NAME.elf`.
+//! Cargo does the work; [`hk::build`] knows the flags of actions. This module copies the results to
+//! the two places people and tests expect: `target/hostkernel.elf` and `target/actions/NAME.elf`.
 
 use std::env;
 use std::ffi::OsString;
@@ -10,59 +10,19 @@ use std::io::{self, BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use hk::build::program;
+pub use hk::build::{BuildError, PROFILE as ACTION_PROFILE, Program};
 use serde_json::Value;
 
 use crate::lifeline;
-use crate::prerequisites::{ACTION_TARGET, KERNEL_TARGET};
+use crate::prerequisites::KERNEL_TARGET;
 use crate::workspace;
 
-/// Cargo profile of actions.
-pub const ACTION_PROFILE: &str = "action";
 /// The folder under `images/` whose programs run on Linux: no actions, and a workspace of its own.
 const PEERS: &str = "peers";
-const ACTION_FLAGS_VARIABLE: &str = "CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUSTFLAGS";
 
-/// Why a build gave no result.
-#[derive(Debug, thiserror::Error)]
-pub enum BuildError {
-    /// Cargo did not start.
-    #[error("Cargo could not be started: {0}")]
-    NoCargo(io::Error),
-    /// Cargo failed; it has said why.
-    #[error("{what} did not build; the compiler's messages are above")]
-    Failed {
-        /// What was to be built.
-        what: String,
-    },
-    /// Cargo succeeded without producing a program.
-    #[error("{what} built, but it contains no program; an action needs a `src/main.rs`")]
-    NoProgram {
-        /// What was built.
-        what: String,
-    },
-    /// A result could not be put in its place, or a folder not be read.
-    #[error("{}: {cause}", .path.display())]
-    File {
-        /// The file or folder.
-        path: PathBuf,
-        /// What the operating system says.
-        cause: io::Error,
-    },
-}
-
-impl BuildError {
-    fn file(path: &Path) -> impl FnOnce(io::Error) -> Self {
-        move |cause| Self::File { path: path.to_path_buf(), cause }
-    }
-}
-
-/// A built program.
-#[derive(Clone, Debug)]
-pub struct Program {
-    /// Its name: that of the Cargo target.
-    pub name: String,
-    /// The ELF file.
-    pub file: PathBuf,
+fn file_error(path: &Path) -> impl FnOnce(io::Error) -> BuildError {
+    move |cause| BuildError::File { path: path.to_path_buf(), cause }
 }
 
 /// The Cargo that runs us, in the workspace root.
@@ -80,22 +40,6 @@ pub fn cargo_of(toolchain: &str) -> Command {
     let mut cargo = lifeline::command("rustup");
     cargo.args(["run", toolchain, "cargo"]).current_dir(workspace::root());
     cargo
-}
-
-/// Compiler flags for actions: static programs at a fixed address, without a C library, linked by
-/// the linker that comes with Rust.
-#[must_use]
-pub fn action_flags() -> String {
-    [
-        "-Crelocation-model=static",
-        // Nothing is relocated at run time, so no page would be worth making read-only after it.
-        "-Crelro-level=off",
-        "-Clinker=rust-lld",
-        "-Clinker-flavor=ld.lld",
-        "-Clink-arg=--image-base=0x400000",
-        "-Clink-arg=-zseparate-loadable-segments",
-    ]
-    .join(" ")
 }
 
 /// Builds the kernel into `target/hostkernel.elf`.
@@ -160,14 +104,11 @@ pub fn actions() -> Result<Vec<Program>, BuildError> {
 /// # Errors
 /// [`BuildError`]
 pub fn action_crate(folder: &Path) -> Result<Program, BuildError> {
-    let folder = std::path::absolute(folder).map_err(BuildError::file(folder))?;
+    let folder = std::path::absolute(folder).map_err(file_error(folder))?;
     let inside = folder.starts_with(workspace::root().join("images"));
     let target =
         if inside { workspace::target().join("action-build") } else { folder.join("target") };
-    let mut command = action_cargo("build", &target);
-    command.arg("--manifest-path").arg(folder.join("Cargo.toml"));
-    let what = format!("The action in {}", workspace::display(&folder));
-    programs(command, &what)?.into_iter().next().ok_or(BuildError::NoProgram { what })
+    hk::build::action_crate(&folder, Some(&target))
 }
 
 /// Builds the QEMU plugin that counts instructions.
@@ -194,15 +135,8 @@ pub fn instruction_counter() -> Result<PathBuf, BuildError> {
 #[must_use]
 pub fn action_cargo(subcommand: &str, target: &Path) -> Command {
     let mut command = cargo();
-    command
-        // By the environment, and with an explicit target: so the flags reach the action and not
-        // the build scripts and macros of its dependencies, which run on this computer.
-        .env(ACTION_FLAGS_VARIABLE, action_flags())
-        .env_remove("RUSTFLAGS")
-        .env_remove("CARGO_ENCODED_RUSTFLAGS")
-        .args([subcommand, "--profile", ACTION_PROFILE, "--target", ACTION_TARGET])
-        .arg("--target-dir")
-        .arg(target);
+    hk::build::configure(&mut command, subcommand);
+    command.arg("--target-dir").arg(target);
     command
 }
 
@@ -213,8 +147,8 @@ pub fn action_cargo(subcommand: &str, target: &Path) -> Command {
 pub fn action_packages() -> Result<Vec<OsString>, BuildError> {
     let images = workspace::root().join("images");
     let mut packages = Vec::new();
-    for entry in fs::read_dir(&images).map_err(BuildError::file(&images))? {
-        let entry = entry.map_err(BuildError::file(&images))?;
+    for entry in fs::read_dir(&images).map_err(file_error(&images))? {
+        let entry = entry.map_err(file_error(&images))?;
         if entry.file_name() != PEERS && entry.path().join("Cargo.toml").is_file() {
             packages.push(entry.file_name());
         }
@@ -250,40 +184,12 @@ fn artifacts<T>(
     }
 }
 
-/// The program a message of Cargo announces, if it announces one.
-fn program(message: &Value) -> Option<Program> {
-    if message["reason"] != "compiler-artifact" {
-        return None;
-    }
-    Some(Program {
-        name: message["target"]["name"].as_str()?.to_owned(),
-        file: message["executable"].as_str()?.into(),
-    })
-}
-
 /// Copies by way of a temporary name, so that nobody ever sees half a file.
 fn copy(from: &Path, to: &Path) -> Result<(), BuildError> {
     if let Some(folder) = to.parent() {
-        fs::create_dir_all(folder).map_err(BuildError::file(folder))?;
+        fs::create_dir_all(folder).map_err(file_error(folder))?;
     }
     let half = to.with_extension(format!("{}.tmp", std::process::id()));
-    fs::copy(from, &half).map_err(BuildError::file(&half))?;
-    fs::rename(&half, to).map_err(BuildError::file(to))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::json;
-
-    #[test]
-    fn only_artifacts_with_a_program_count() {
-        let library = json!({"reason": "compiler-artifact", "target": {"name": "serde"},
-            "executable": null});
-        assert!(program(&library).is_none());
-        let action = json!({"reason": "compiler-artifact", "target": {"name": "hello"},
-            "executable": "/t/hello"});
-        assert_eq!(program(&action).expect("a program").name, "hello");
-        assert!(program(&json!({"reason": "build-finished"})).is_none());
-    }
+    fs::copy(from, &half).map_err(file_error(&half))?;
+    fs::rename(&half, to).map_err(file_error(to))
 }

@@ -14,12 +14,12 @@ use std::process::Command;
 use crate::lifeline;
 use crate::qemu::QEMU_VARIABLE;
 
+pub use hk::build::TARGET as ACTION_TARGET;
+
 /// QEMU's program.
 pub const QEMU: &str = "qemu-system-x86_64";
 /// Target of the kernel.
 pub const KERNEL_TARGET: &str = "x86_64-unknown-none";
-/// Target of the actions: hard-float, which the kernel's target is not.
-pub const ACTION_TARGET: &str = "x86_64-unknown-linux-gnu";
 /// Toolchain of what the pinned compiler cannot do: fuzzing and Miri.
 pub const NIGHTLY: &str = "nightly";
 

@@ -128,9 +128,9 @@ fn every_limit_is_the_actions_own() {
     let node = NODE.get();
     let deploy = |timeout_ms, memory_mb| {
         let options = DeployOptions {
-            overwrite: true,
             timeout_ms: Some(timeout_ms),
             memory_mb: Some(memory_mb),
+            ..DeployOptions::default()
         };
         node.deploy_as("limited", "faults", &options);
     };

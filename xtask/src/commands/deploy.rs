@@ -1,11 +1,10 @@
 //! `cargo xtask deploy`: an ELF file, or a crate that becomes one, onto a running node.
 
-use std::fs;
 use std::path::PathBuf;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use clap::Args;
-use xtask::build;
+use hk::{Code, DeployOptions};
 use xtask::prerequisites::{ACTION_TARGET, ensure_targets};
 
 use super::NodeArguments;
@@ -31,26 +30,19 @@ pub struct Arguments {
 
 /// Runs the command.
 pub fn run(arguments: &Arguments) -> Result<()> {
-    let (file, program) = if arguments.source.is_dir() {
+    if arguments.source.is_dir() {
         ensure_targets(&[ACTION_TARGET], say)?;
-        let program = build::action_crate(&arguments.source)?;
-        (program.file, program.name)
-    } else {
-        let stem = arguments.source.file_stem().unwrap_or_default();
-        (arguments.source.clone(), stem.to_string_lossy().into_owned())
-    };
-    let elf = fs::read(&file).with_context(|| {
-        format!("{} cannot be read; name an ELF file or a crate folder", file.display())
-    })?;
-    let name = arguments.name.as_ref().unwrap_or(&program);
-    let options = hk::DeployOptions {
-        overwrite: true,
+    }
+    let code = Code::open(&arguments.source)?;
+    let name = arguments.name.as_ref().unwrap_or(&code.name);
+    let options = DeployOptions {
         timeout_ms: arguments.timeout,
         memory_mb: arguments.memory,
+        ..DeployOptions::default()
     };
     let client = arguments.node.client();
-    let action = client.deploy(name, &elf, &options)?;
-    say(&format!("Deployed {} {} ({} bytes)", action.name, action.version, elf.len()));
+    let action = client.deploy(name, &code.bytes, &options)?;
+    say(&format!("Deployed {} {} ({} bytes)", action.name, action.version, code.bytes.len()));
     println!("curl -d '{{}}' {}/function/{name}", client.base_url());
     Ok(())
 }
