@@ -111,6 +111,18 @@ pub fn action_crate(folder: &Path) -> Result<Program, BuildError> {
     hk::build::action_crate(&folder, Some(&target))
 }
 
+/// Builds the command-line client `hk`.
+///
+/// # Errors
+/// [`BuildError`]
+pub fn client() -> Result<PathBuf, BuildError> {
+    let what = "The client";
+    let mut command = cargo();
+    command.args(["build", "--package", "hk", "--bin", "hk"]);
+    let built = programs(command, what)?.into_iter().next();
+    built.map(|program| program.file).ok_or_else(|| BuildError::NoProgram { what: what.to_owned() })
+}
+
 /// Builds the QEMU plugin that counts instructions.
 ///
 /// # Errors

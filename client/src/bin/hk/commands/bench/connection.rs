@@ -1,0 +1,215 @@
+//! HTTP for the load generator: a request of ready bytes, one system call to send it, and of the
+//! answer only the head is looked at. A general client costs more than the node it measures.
+
+use std::fmt;
+use std::io::{self, Read, Write};
+use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
+use std::time::Duration;
+
+use crate::failure::Failure;
+
+/// Longest wait for an answer, longer than an action may run.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(330);
+/// Longest wait for a connection.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// Most header fields of an answer; a node sends fewer.
+const HEADERS_MAX: usize = 64;
+/// Longest head of an answer.
+const HEAD_LEN_MAX: usize = 64 << 10;
+
+/// Where the node is.
+pub struct Address {
+    pub host: String,
+    /// All the name stands for: the first that listens is taken.
+    sockets: Vec<SocketAddr>,
+    prefix: String,
+}
+
+/// Why there was no success.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// No connection.
+    Connect,
+    /// No answer in time.
+    Timeout,
+    /// The connection ended before the answer did.
+    Closed,
+    /// Something else than HTTP.
+    Malformed,
+    /// An answer of this status.
+    Status(u16),
+    /// Due, but no connection was free until the end.
+    Unsent,
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Connect => f.write_str("no connection"),
+            Self::Timeout => f.write_str("time-out"),
+            Self::Closed => f.write_str("connection closed"),
+            Self::Malformed => f.write_str("malformed answer"),
+            Self::Status(status) => write!(f, "status {status}"),
+            Self::Unsent => f.write_str("never sent"),
+        }
+    }
+}
+
+impl Address {
+    pub fn parse(url: &str) -> Result<Self, Failure> {
+        let wrong = |reason: &str| Failure::usage(format!("{url}: {reason}"));
+        let rest = url.strip_prefix("http://").ok_or_else(|| wrong("not an http:// address"))?;
+        let (host, prefix) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+        let has_port = host.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok());
+        let full = if has_port { host.to_owned() } else { format!("{host}:80") };
+        let sockets = full.to_socket_addrs().map_err(|error| wrong(&error.to_string()))?.collect();
+        Ok(Self { host: host.to_owned(), sockets, prefix: prefix.to_owned() })
+    }
+
+    /// The bytes of a request.
+    pub fn post(&self, path: &str, body: &[u8]) -> Vec<u8> {
+        let Self { host, prefix, .. } = self;
+        let len = body.len();
+        let head = format!(
+            "POST {prefix}{path} HTTP/1.1\r\nHost: {host}\r\n\
+            Content-Type: application/json\r\nContent-Length: {len}\r\n\r\n"
+        );
+        [head.as_bytes(), body].concat()
+    }
+}
+
+/// One connection, kept open from answer to answer.
+pub struct Connection {
+    stream: TcpStream,
+    received: Vec<u8>,
+}
+
+impl Connection {
+    pub fn open(address: &Address) -> Result<Self, Kind> {
+        let connect = |socket| {
+            let stream = TcpStream::connect_timeout(socket, CONNECT_TIMEOUT)?;
+            stream.set_nodelay(true)?;
+            stream.set_read_timeout(Some(ANSWER_TIMEOUT))?;
+            stream.set_write_timeout(Some(ANSWER_TIMEOUT))?;
+            io::Result::Ok(stream)
+        };
+        let mut streams = address.sockets.iter().filter_map(|socket| connect(socket).ok());
+        let stream = streams.next().ok_or(Kind::Connect)?;
+        Ok(Self { stream, received: Vec::new() })
+    }
+
+    /// Sends a request and reads its answer: the status, and whether the connection stays open.
+    pub fn exchange(&mut self, request: &[u8]) -> Result<(u16, bool), Kind> {
+        // Who answers early and closes makes writing fail; the answer tells more.
+        let written = self.stream.write_all(request);
+        let head = loop {
+            if let Some(head) = Head::parse(&self.received)? {
+                break head;
+            }
+            if self.received.len() > HEAD_LEN_MAX {
+                return Err(Kind::Malformed);
+            }
+            if let Err(kind) = self.read_more() {
+                return Err(written.err().map_or(kind, |error| kind_of(&error)));
+            }
+        };
+        self.received.drain(..head.len);
+        while self.received.len() < head.body_len {
+            self.read_more()?;
+        }
+        self.received.drain(..head.body_len);
+        Ok((head.status, head.stays_open))
+    }
+
+    fn read_more(&mut self) -> Result<(), Kind> {
+        let mut buffer = [0; 16 << 10];
+        match self.stream.read(&mut buffer) {
+            Ok(0) => Err(Kind::Closed),
+            Ok(len) => {
+                self.received.extend_from_slice(&buffer[..len]);
+                Ok(())
+            }
+            Err(error) => Err(kind_of(&error)),
+        }
+    }
+}
+
+fn kind_of(error: &io::Error) -> Kind {
+    match error.kind() {
+        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => Kind::Timeout,
+        _ => Kind::Closed,
+    }
+}
+
+struct Head {
+    status: u16,
+    len: usize,
+    body_len: usize,
+    stays_open: bool,
+}
+
+impl Head {
+    /// The head, if it is complete. Nodes say how long their bodies are.
+    fn parse(bytes: &[u8]) -> Result<Option<Self>, Kind> {
+        let mut fields = [httparse::EMPTY_HEADER; HEADERS_MAX];
+        let mut answer = httparse::Response::new(&mut fields);
+        let len = match answer.parse(bytes).map_err(|_| Kind::Malformed)? {
+            httparse::Status::Complete(len) => len,
+            httparse::Status::Partial => return Ok(None),
+        };
+        let field = |name: &str| {
+            let field =
+                answer.headers.iter().find(|field| field.name.eq_ignore_ascii_case(name))?;
+            std::str::from_utf8(field.value).ok()
+        };
+        let body_len = field("content-length").and_then(|len| len.trim().parse().ok());
+        let closes = field("connection").is_some_and(|value| value.eq_ignore_ascii_case("close"));
+        Ok(Some(Self {
+            status: answer.code.ok_or(Kind::Malformed)?,
+            len,
+            body_len: body_len.ok_or(Kind::Malformed)?,
+            stays_open: !closes && answer.version == Some(1),
+        }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::TcpListener;
+    use std::thread;
+
+    /// What a client makes of a server that says `answer` and closes.
+    fn hearing(answer: &'static [u8]) -> Result<(u16, bool), Kind> {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
+        let url = format!("http://{}", listener.local_addr().expect("an address"));
+        let server = thread::spawn(move || {
+            let (mut stream, _) = listener.accept().expect("a client");
+            let _ = stream.read(&mut [0; 4096]);
+            stream.write_all(answer).expect("the client listens");
+        });
+        let address = Address::parse(&url).expect("an address");
+        let mut connection = Connection::open(&address).expect("the server listens");
+        let heard = connection.exchange(&address.post("/", b"x"));
+        server.join().expect("the server ends");
+        heard
+    }
+
+    #[test]
+    fn answers_and_their_absence_are_told_apart() {
+        let ok = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhi";
+        assert_eq!(hearing(ok), Ok((200, true)));
+        let close = b"HTTP/1.1 503 No\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+        assert_eq!(hearing(close), Ok((503, false)));
+        assert_eq!(hearing(b"HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\nhi"), Err(Kind::Closed));
+        assert_eq!(hearing(b"SSH-2.0\r\n\r\n"), Err(Kind::Malformed));
+        assert_eq!(hearing(b""), Err(Kind::Closed));
+    }
+
+    #[test]
+    fn addresses_may_lack_a_port_but_not_the_scheme() {
+        let address = Address::parse("http://127.0.0.1/base").expect("an address");
+        assert_eq!((address.sockets[0].port(), address.prefix.as_str()), (80, "/base"));
+        assert!(Address::parse("https://127.0.0.1").is_err());
+    }
+}

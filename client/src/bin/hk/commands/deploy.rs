@@ -1,0 +1,71 @@
+//! `hk deploy`: a file, or a crate that becomes one, onto a node.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use hk::{Code, DeployOptions};
+use serde_json::Value;
+
+use crate::failure::Failure;
+use crate::{Context, input, output};
+
+/// Upload an action: an ELF file, a zip archive with one, or the folder of an action crate, which
+/// is built first.
+#[derive(Args, Debug)]
+pub struct Arguments {
+    /// A file, or a folder with a Cargo.toml.
+    #[arg(value_name = "FILE|CRATE")]
+    source: PathBuf,
+    /// Name of the action; that of the program if absent.
+    #[arg(long)]
+    name: Option<String>,
+    /// Memory limit of an invocation in MB.
+    #[arg(long, value_name = "MB")]
+    memory: Option<u64>,
+    /// Time limit of an invocation in milliseconds.
+    #[arg(long, value_name = "MS")]
+    timeout: Option<u64>,
+    /// A bound parameter; the value is JSON, or else a string. Can be repeated.
+    #[arg(long = "param", value_name = "KEY=VALUE", value_parser = input::pair)]
+    parameters: Vec<(String, Value)>,
+    /// An annotation, likewise.
+    #[arg(long = "annotation", value_name = "KEY=VALUE", value_parser = input::pair)]
+    annotations: Vec<(String, Value)>,
+    /// Make it a web action: the annotation web-export=true.
+    #[arg(long)]
+    web: bool,
+    /// Refuse to replace an action of the same name.
+    #[arg(long)]
+    no_overwrite: bool,
+}
+
+pub fn run(arguments: &Arguments, context: &Context) -> Result<(), Failure> {
+    let code = Code::open(&arguments.source)?;
+    let name = arguments.name.as_ref().unwrap_or(&code.name);
+    let web = arguments.web.then(|| ("web-export".to_owned(), Value::Bool(true)));
+    let options = DeployOptions {
+        overwrite: !arguments.no_overwrite,
+        timeout_ms: arguments.timeout,
+        memory_mb: arguments.memory,
+        parameters: arguments.parameters.iter().cloned().collect(),
+        annotations: arguments.annotations.iter().cloned().chain(web).collect(),
+    };
+    let bar = output::upload_bar(code.bytes.len() as u64);
+    let action = context.client.deploy_watched(name, &code.bytes, &options, &mut |sent, total| {
+        bar.set_length(total);
+        bar.set_position(sent);
+    });
+    bar.finish_and_clear();
+    let action = action?;
+    if context.json {
+        return output::json(&action);
+    }
+    output::line(format!(
+        "Deployed {} {}, {} of code, {} ms, {} MB",
+        action.name,
+        action.version,
+        output::size(code.bytes.len() as u64),
+        action.limits.timeout_ms,
+        action.limits.memory_mb
+    ))
+}

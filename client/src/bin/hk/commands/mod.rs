@@ -1,0 +1,13 @@
+//! One file a command, or a family of them.
+
+pub mod actions;
+pub mod activations;
+pub mod bench;
+pub mod deploy;
+pub mod drain;
+pub mod invoke;
+pub mod logs;
+pub mod node;
+pub mod status;
+pub mod top;
+pub mod trace;

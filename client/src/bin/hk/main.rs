@@ -1,0 +1,116 @@
+//! `hk`: deploy, invoke and watch actions on hostkernel nodes.
+//!
+//! Results go to stdout, everything else to stderr. Each command is a file in `commands`; what they
+//! print with `--json`, and the exit codes, are promised in `docs/client.md`.
+
+#![forbid(unsafe_code)]
+
+mod commands;
+mod config;
+mod failure;
+mod input;
+mod output;
+mod target;
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser, Subcommand};
+
+use failure::Failure;
+use target::{Target, TargetArguments};
+
+/// Deploy, invoke and watch actions on hostkernel nodes.
+#[derive(Debug, Parser)]
+#[command(name = "hk", version, max_term_width = 100, after_help = failure::EXIT_CODES)]
+struct Arguments {
+    /// Print JSON, one documented shape a command.
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(flatten)]
+    target: TargetArguments,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Deploy(commands::deploy::Arguments),
+    Invoke(commands::invoke::Arguments),
+    #[command(visible_alias = "ls")]
+    List(commands::actions::ListArguments),
+    Get(commands::actions::GetArguments),
+    #[command(visible_alias = "rm")]
+    Delete(commands::actions::DeleteArguments),
+    Activations(commands::activations::Arguments),
+    Logs(commands::logs::Arguments),
+    Trace(commands::trace::Arguments),
+    Top(commands::top::Arguments),
+    Bench(commands::bench::Arguments),
+    Status(commands::status::Arguments),
+    Drain(commands::drain::Arguments),
+    Node(commands::node::Arguments),
+    /// Print completions for a shell.
+    Completions {
+        /// bash, elvish, fish, powershell or zsh.
+        shell: clap_complete::Shell,
+    },
+}
+
+/// What every command that talks to a node needs.
+struct Context {
+    client: hk::Client,
+    target: Target,
+    json: bool,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    match run(&arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report(arguments.json),
+    }
+}
+
+fn run(arguments: &Arguments) -> Result<(), Failure> {
+    match &arguments.command {
+        Command::Node(command) => {
+            return commands::node::run(command, &arguments.target, arguments.json);
+        }
+        Command::Completions { shell } => return completions(*shell),
+        _ => {}
+    }
+    let target = arguments.target.resolve()?;
+    let context = Context { client: target.client(), target, json: arguments.json };
+    let done = match &arguments.command {
+        Command::Deploy(command) => commands::deploy::run(command, &context),
+        Command::Invoke(command) => commands::invoke::run(command, &context),
+        Command::List(command) => commands::actions::list(command, &context),
+        Command::Get(command) => commands::actions::get(command, &context),
+        Command::Delete(command) => commands::actions::delete(command, &context),
+        Command::Activations(command) => commands::activations::run(command, &context),
+        Command::Logs(command) => commands::logs::run(command, &context),
+        Command::Trace(command) => commands::trace::run(command, &context),
+        Command::Top(command) => commands::top::run(command, &context),
+        Command::Bench(command) => commands::bench::run(command, &context),
+        Command::Status(command) => commands::status::run(command, &context),
+        Command::Drain(command) => commands::drain::run(command, &context),
+        Command::Node(_) | Command::Completions { .. } => Ok(()),
+    };
+    done.map_err(|failure| failure.about(&context.target))
+}
+
+fn completions(shell: clap_complete::Shell) -> Result<(), Failure> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Arguments::command(), "hk", &mut script);
+    output::bytes(&script)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Arguments::command().debug_assert();
+    }
+}

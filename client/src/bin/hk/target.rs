@@ -1,0 +1,175 @@
+//! Which node a command talks to, and with which key.
+//!
+//! Command line before environment before configuration before what is built in. The key of a
+//! profile goes only to the address of that profile.
+
+use std::env;
+use std::time::Duration;
+
+use clap::Args;
+use hk::Client;
+
+use crate::config::{Config, Profile};
+use crate::failure::Failure;
+
+const URL_DEFAULT: &str = "http://127.0.0.1:3233";
+
+#[derive(Args, Debug, Default)]
+#[command(next_help_heading = "Node")]
+pub struct TargetArguments {
+    /// A node of the configuration, see `hk node`.
+    #[arg(long, value_name = "NAME", global = true, conflicts_with = "url")]
+    node: Option<String>,
+    /// Address of the node; also HK_URL.
+    #[arg(long, global = true)]
+    url: Option<String>,
+    /// Key for the node, USER:PASSWORD; also HK_KEY, which does not show in lists of processes.
+    #[arg(long, global = true, hide_default_value = true)]
+    pub key: Option<String>,
+    /// Namespace; that of the key if absent.
+    #[arg(long, global = true)]
+    pub namespace: Option<String>,
+    /// How long to wait for an answer, in seconds.
+    #[arg(long, value_name = "SECONDS", global = true,
+        value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    wait: Option<u64>,
+}
+
+/// The node, and who said so.
+#[derive(Debug, PartialEq)]
+pub struct Target {
+    pub url: String,
+    pub url_origin: &'static str,
+    key: Option<String>,
+    pub key_origin: &'static str,
+    namespace: Option<String>,
+    wait: Option<Duration>,
+}
+
+impl TargetArguments {
+    pub fn resolve(&self) -> Result<Target, Failure> {
+        let variable = |name: &str| env::var(name).ok().filter(|value| !value.is_empty());
+        // Who says everything on the command line is not bothered with a broken file.
+        let config = match (&self.url, &self.key) {
+            (Some(_), Some(_)) => Config::default(),
+            _ => Config::load()?,
+        };
+        self.resolve_in(&config, variable)
+    }
+
+    fn resolve_in(
+        &self,
+        config: &Config,
+        variable: impl Fn(&str) -> Option<String>,
+    ) -> Result<Target, Failure> {
+        let url_variable = variable("HK_URL");
+        let default = config.default.as_ref();
+        let default = default.filter(|_| self.url.is_none() && url_variable.is_none());
+        let profile = match self.node.as_ref().or(default) {
+            Some(name) => Some(config.profile(name)?),
+            None => None,
+        };
+        // Consulted after the environment unless it was named on the command line.
+        let (named, implied) = if self.node.is_some() { (profile, None) } else { (None, profile) };
+        let choose = |given: &Option<String>,
+                      variable: Option<String>,
+                      field: fn(&Profile) -> Option<String>| {
+            first([
+                (given.clone(), "the command line"),
+                (named.and_then(field), "the configuration"),
+                (variable, "the environment"),
+                (implied.and_then(field), "the configuration"),
+            ])
+        };
+        let (url, url_origin) =
+            choose(&self.url, url_variable, |profile| Some(profile.url.clone())).unwrap_or_else(
+                || (URL_DEFAULT.to_owned(), "no setting at all: it is the default"),
+            );
+        let (key, key_origin) =
+            choose(&self.key, variable("HK_KEY"), |profile| profile.key.clone()).map_or(
+                (None, "no setting at all: it is the public development key"),
+                |(key, origin)| (Some(key), origin),
+            );
+        let namespace = choose(&self.namespace, None, |profile| profile.namespace.clone());
+        Ok(Target {
+            url: with_scheme(url),
+            url_origin,
+            key,
+            key_origin,
+            namespace: namespace.map(|(namespace, _)| namespace),
+            wait: self.wait.map(Duration::from_secs),
+        })
+    }
+}
+
+fn first<const N: usize>(
+    choices: [(Option<String>, &'static str); N],
+) -> Option<(String, &'static str)> {
+    choices.into_iter().find_map(|(value, origin)| Some((value?, origin)))
+}
+
+/// `10.0.0.5:3233` is what people type.
+fn with_scheme(url: String) -> String {
+    if url.contains("://") { url } else { format!("http://{url}") }
+}
+
+impl Target {
+    pub fn client(&self) -> Client {
+        let mut client = Client::new(&self.url);
+        if let Some(key) = &self.key {
+            client = client.with_key(key);
+        }
+        if let Some(namespace) = &self.namespace {
+            client = client.with_namespace(namespace);
+        }
+        if let Some(wait) = self.wait {
+            client = client.with_timeout(wait);
+        }
+        client
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config() -> Config {
+        let text = "default = 'lab'\n[node.lab]\nurl = 'http://lab'\nkey = 'lab:key'\n\
+            [node.edge]\nurl = 'edge:1'\nnamespace = 'n'\n";
+        toml::from_str(text).expect("a configuration")
+    }
+
+    fn target(arguments: &TargetArguments, variables: &[(&str, &str)]) -> Target {
+        let variable = |name: &str| {
+            variables.iter().find(|(other, _)| *other == name).map(|(_, value)| (*value).to_owned())
+        };
+        arguments.resolve_in(&config(), variable).expect("a node")
+    }
+
+    #[test]
+    fn the_command_line_goes_before_the_environment_before_the_configuration() {
+        let nothing = TargetArguments::default();
+        let lab = target(&nothing, &[]);
+        assert_eq!((lab.url.as_str(), lab.key.as_deref()), ("http://lab", Some("lab:key")));
+        assert_eq!(target(&nothing, &[("HK_URL", "http://env")]).url, "http://env");
+        let url = TargetArguments { url: Some("typed:1".to_owned()), ..nothing };
+        assert_eq!(target(&url, &[("HK_URL", "http://env")]).url, "http://typed:1");
+        let edge = TargetArguments { node: Some("edge".to_owned()), ..Default::default() };
+        let edge = target(&edge, &[("HK_URL", "http://env"), ("HK_KEY", "env:key")]);
+        assert_eq!((edge.url.as_str(), edge.key.as_deref()), ("http://edge:1", Some("env:key")));
+        assert_eq!(edge.namespace.as_deref(), Some("n"));
+    }
+
+    #[test]
+    fn the_key_of_a_profile_goes_nowhere_else() {
+        let url = TargetArguments { url: Some("other".to_owned()), ..Default::default() };
+        assert_eq!(target(&url, &[]).key, None);
+        assert_eq!(target(&TargetArguments::default(), &[("HK_URL", "other")]).key, None);
+    }
+
+    #[test]
+    fn an_unknown_node_is_an_error() {
+        let node = TargetArguments { node: Some("nowhere".to_owned()), ..Default::default() };
+        assert!(node.resolve_in(&config(), |_| None).is_err());
+    }
+}

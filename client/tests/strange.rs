@@ -1,0 +1,82 @@
+//! `hk` against what no node can be made to do: silence, nonsense, quotas. Everything else is
+//! tested against real nodes, in `tests/tests/hk.rs`.
+
+#![forbid(unsafe_code)]
+
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::process::Command;
+use std::thread;
+
+/// Runs `hk` against a server that gives this answer to every request, or none and holds the line.
+/// Returns the exit code and what was said.
+fn hk(words: &[&str], answer: Option<&'static str>) -> (i32, String) {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
+    let url = format!("http://{}", listener.local_addr().expect("an address"));
+    // It ends with the test program.
+    thread::spawn(move || {
+        let mut held = Vec::new();
+        for mut stream in listener.incoming().map_while(Result::ok) {
+            // Requests of these tests fit into one read.
+            let _ = stream.read(&mut [0; 64 << 10]);
+            match answer {
+                Some(answer) => drop(stream.write_all(answer.as_bytes())),
+                None => held.push(stream),
+            }
+        }
+    });
+    let output = Command::new(env!("CARGO_BIN_EXE_hk"))
+        .args(words)
+        .args(["--url", &url, "--key", "a:b"])
+        .output()
+        .expect("hk starts");
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    (output.status.code().expect("hk ends by itself"), said)
+}
+
+#[track_caller]
+fn fails(words: &[&str], answer: Option<&'static str>, code: i32, expected: &str) {
+    let (actual, said) = hk(words, answer);
+    assert_eq!(actual, code, "{said}");
+    assert!(said.contains(expected), "{expected:?} is not in {said}");
+}
+
+#[test]
+fn silence_is_a_time_out() {
+    for words in [&["list"][..], &["invoke", "a"], &["status"], &["top", "--once"]] {
+        let words = [words, &["--wait", "1"]].concat();
+        fails(&words, None, 5, "--wait");
+    }
+}
+
+#[test]
+fn nonsense_is_told_from_a_refusal() {
+    fails(&["list"], Some("SSH-2.0-OpenSSH\r\n"), 5, "is a node running there?");
+    let page = "HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\n<html>";
+    fails(&["list"], Some(page), 6, "something else listening");
+    fails(&["get", "a"], Some(page), 6, "something else listening");
+    let page = "HTTP/1.1 404 No\r\nContent-Length: 6\r\n\r\n<html>";
+    fails(&["invoke", "a"], Some(page), 6, "something else listening");
+    let half = "HTTP/1.1 200 OK\r\nContent-Length: 60\r\n\r\n[{\"name\":";
+    fails(&["list"], Some(half), 5, "is a node running there?");
+}
+
+#[test]
+fn a_quota_is_an_overload() {
+    let answer = "HTTP/1.1 429 Slow down\r\nRetry-After: 1\r\nContent-Length: 33\r\n\r\n\
+        {\"error\":\"Too many.\",\"code\":\"ab\"}";
+    fails(&["invoke", "a"], Some(answer), 4, "Too many; try again in a moment");
+    fails(&["invoke", "a", "--raw"], Some(answer), 4, "429");
+}
+
+#[test]
+fn a_bench_ends_when_nobody_is_there() {
+    let (code, said) = hk(&["bench", "a", "-d", "1", "-c", "2"], Some("nonsense\r\n\r\n"));
+    assert_eq!(code, 5, "{said}");
+    let answer = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok";
+    let words = ["bench", "a", "-c", "2", "-n", "20", "-d", "600"];
+    assert_eq!(hk(&words, Some(answer)), (0, String::new()));
+    // Never hang, whatever stands in a head.
+    let (code, _) = hk(&words, Some("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nokHTTP/1.1 "));
+    assert_eq!(code, 1);
+}
