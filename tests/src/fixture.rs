@@ -1,14 +1,14 @@
 //! Nodes for tests.
 
-use std::fs;
 use std::ops::Deref;
 use std::sync::LazyLock;
 use std::thread;
 use std::time::Duration;
+use std::{env, fs};
 
 use hk::{Client, DeployOptions};
 use serde_json::Value;
-use xtask::qemu::{Machine, Node};
+use xtask::qemu::{Machine, NIC_VARIABLE, Node};
 use xtask::workspace;
 
 use crate::{ACTIONS, AUTHORIZATION, Connection, Response, request};
@@ -16,10 +16,15 @@ use crate::{ACTIONS, AUTHORIZATION, Connection, Response, request};
 /// How long a node may take to boot: emulated, with several others, on a busy computer.
 pub const BOOT_TIMEOUT: Duration = Duration::from_secs(180);
 
-/// A small machine with the built kernel: q35, 2 cores, 256 MiB, a free port.
+/// A small machine with the built kernel: q35, 2 cores, 256 MiB, a free port, and the network card
+/// that `cargo xtask test --nic` names.
 #[must_use]
 pub fn machine() -> Machine {
-    Machine::new(workspace::kernel()).memory_mib(256)
+    let machine = Machine::new(workspace::kernel()).memory_mib(256);
+    match env::var(NIC_VARIABLE) {
+        Ok(nic) => machine.nic(nic),
+        Err(_) => machine,
+    }
 }
 
 /// Boots a machine and waits until it is ready.

@@ -41,13 +41,8 @@ impl Wire {
         // QEMU opens its port itself; until then it is only known to be free.
         let free = UdpSocket::bind(("127.0.0.1", 0)).and_then(|socket| socket.local_addr());
         let node = free.expect("a free port");
-        let machine = machine
-            .network(Network::None)
-            .argument("-netdev")
-            .argument(format!("socket,id=wire,udp={own},localaddr={node}"))
-            .argument("-device")
-            .argument("virtio-net-pci,romfile=,netdev=wire");
-        (machine, Self { socket, node, loss: None })
+        let network = Network::Other(format!("socket,udp={own},localaddr={node}"));
+        (machine.network(network), Self { socket, node, loss: None })
     }
 
     /// From now on one frame of `one_in` gets lost, in either direction.

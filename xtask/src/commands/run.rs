@@ -48,6 +48,10 @@ pub struct Arguments {
         value_parser = PossibleValuesParser::new(["q35", "pc", "microvm"])
             .try_map(|name| name.parse::<MachineKind>()))]
     machine: MachineKind,
+    /// Network card, as QEMU calls it: virtio-net-pci, e1000e, e1000, e1000-82545em; on microvm
+    /// virtio-net-device.
+    #[arg(long, value_name = "DEVICE")]
+    nic: Option<String>,
     /// What runs the guest's instructions: KVM where it works, QEMU's emulator (tcg), or KVM.
     #[arg(long, default_value = "auto",
         value_parser = PossibleValuesParser::new(["auto", "tcg", "kvm"])
@@ -74,6 +78,9 @@ pub struct Arguments {
 /// Runs the command.
 pub fn run(arguments: &Arguments) -> Result<()> {
     // What can be refused is refused before minutes of building.
+    if let Some(nic) = arguments.nic.as_deref().filter(|nic| !arguments.machine.takes(nic)) {
+        bail!("{} has no place for the network card {nic}", arguments.machine.name());
+    }
     machine(arguments).check()?;
     ensure_qemu(say)?;
     let actions = build::everything()?;
@@ -115,6 +122,9 @@ fn machine(arguments: &Arguments) -> Machine {
         .memory_mib(arguments.memory)
         .accelerator(arguments.accel)
         .port(arguments.port);
+    if let Some(nic) = &arguments.nic {
+        machine = machine.nic(nic);
+    }
     if let Some(words) = &arguments.cmdline {
         machine = machine.kernel_words(words);
     }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use xtask::prerequisites::{KERNEL_TARGET, ensure_qemu, ensure_targets};
-use xtask::qemu::{Machine, SELFTEST_PASSED};
+use xtask::qemu::{Machine, NIC_VARIABLE, SELFTEST_PASSED};
 use xtask::{build, lifeline};
 
 use super::{build as build_command, check};
@@ -33,6 +33,10 @@ pub struct Arguments {
     /// Parts (check, host, kernel, system, isolation) and filters.
     #[arg(value_name = "PART|FILTER")]
     words: Vec<String>,
+    /// Network card of the nodes in system tests, as QEMU calls it, for instance e1000e; microvm
+    /// keeps its own.
+    #[arg(long, value_name = "DEVICE")]
+    nic: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd)]
@@ -74,7 +78,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let mut failures = 0;
     for (name, part) in PARTS.into_iter().filter(|(_, part)| parts.contains(part)) {
         let begin = Instant::now();
-        let result = run_part(part, &filters);
+        let result = run_part(part, &filters, arguments.nic.as_deref());
         let seconds = begin.elapsed().as_secs();
         lines.push(match result {
             Ok(Tally { passed, failed: 0 }) if part == Part::Check => {
@@ -119,13 +123,13 @@ fn select(words: &[String]) -> (Vec<Part>, Vec<String>) {
     (parts, filters)
 }
 
-fn run_part(part: Part, filters: &[String]) -> Result<Tally> {
+fn run_part(part: Part, filters: &[String], nic: Option<&str>) -> Result<Tally> {
     match part {
         Part::Check => check::everything().map(|passed| Tally { passed, failed: 0 }),
         Part::Host => host(filters),
         Part::Kernel => kernel(),
-        Part::System => system(filters),
-        Part::Isolation => isolation(),
+        Part::System => system(filters, nic),
+        Part::Isolation => isolation(nic),
     }
 }
 
@@ -145,10 +149,11 @@ fn host(filters: &[String]) -> Result<Tally> {
     Ok(tally)
 }
 
-fn system(filters: &[String]) -> Result<Tally> {
+fn system(filters: &[String], nic: Option<&str>) -> Result<Tally> {
     build_command::everything()?;
     let mut command = cargo_test();
     command.args(["--package", "system-tests", "--lib", "--tests"]);
+    command.envs(nic.map(|nic| (NIC_VARIABLE, nic)));
     end_with_cargo(&mut command);
     if env::var_os("RUST_TEST_THREADS").is_none() {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
@@ -162,11 +167,12 @@ fn system(filters: &[String]) -> Result<Tally> {
 }
 
 /// Runs the attack table; it prints its cases itself, and last how many there were.
-fn isolation() -> Result<Tally> {
+fn isolation(nic: Option<&str>) -> Result<Tally> {
     build_command::everything()?;
     let mut command = cargo_test();
     command.args(["--package", "system-tests", "--test", "faults"]);
     command.args(["--", "--exact", ATTACKS, "--nocapture"]);
+    command.envs(nic.map(|nic| (NIC_VARIABLE, nic)));
     end_with_cargo(&mut command);
     let mut tally: Option<Tally> = None;
     let succeeded = watch(command, |line| {

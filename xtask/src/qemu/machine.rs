@@ -34,12 +34,19 @@ impl MachineKind {
         }
     }
 
-    // Without option ROM: nobody boots from this network, and the ROM is a package of its own.
     const fn default_nic(self) -> &'static str {
         match self {
-            Self::Q35 | Self::Pc => "virtio-net-pci,romfile=",
+            Self::Q35 | Self::Pc => "virtio-net-pci",
             Self::Microvm => "virtio-net-device",
         }
+    }
+
+    /// Whether the machine has a place for this network card, a QEMU device with its properties:
+    /// those that virtio makes without PCI are called `…-device`.
+    #[must_use]
+    pub fn takes(self, nic: &str) -> bool {
+        let name = nic.split(',').next().unwrap_or_default();
+        name.ends_with("-device") == (self == Self::Microvm)
     }
 }
 
@@ -61,11 +68,11 @@ impl FromStr for MachineKind {
 pub enum Network {
     /// Without a network card.
     None,
-    /// QEMU's user-mode network and the card that fits the machine type.
+    /// QEMU's user-mode network.
     #[default]
     User,
-    /// QEMU's user-mode network and this card: a QEMU device with its properties, without `netdev`.
-    UserWith(String),
+    /// A network of QEMU's with its properties, without `id`. Nobody knows the node's address.
+    Other(String),
     /// A tap device. The node is at [`Tap::NODE`], for threads in the tap's namespace; ports are
     /// not forwarded.
     Tap(Tap),
@@ -83,6 +90,7 @@ pub struct Machine {
     cpu: Option<String>,
     words: Vec<String>,
     network: Network,
+    nic: Option<String>,
     port: u16,
     forwards: Vec<(u16, u16)>,
     gdb_port: Option<u16>,
@@ -104,6 +112,7 @@ impl Machine {
             cpu: None,
             words: Vec::new(),
             network: Network::default(),
+            nic: None,
             port: 0,
             forwards: Vec::new(),
             gdb_port: None,
@@ -156,10 +165,18 @@ impl Machine {
         self
     }
 
-    /// Network card.
+    /// Network.
     #[must_use]
     pub fn network(mut self, network: Network) -> Self {
         self.network = network;
+        self
+    }
+
+    /// Network card, a QEMU device with its properties, without `netdev`. A machine type without a
+    /// place for it keeps its own, see [`MachineKind::takes`].
+    #[must_use]
+    pub fn nic(mut self, device: impl Into<String>) -> Self {
+        self.nic = Some(device.into());
         self
     }
 
@@ -238,7 +255,7 @@ impl Machine {
         }
         let engine = self.accelerator.resolve()?;
         let start = |port: u16| Node::start(&self.plan(engine, port), self.place(port));
-        let is_forwarded = matches!(self.network, Network::User | Network::UserWith(_));
+        let is_forwarded = matches!(self.network, Network::User);
         if self.port != 0 || !is_forwarded {
             return start(self.port);
         }
@@ -257,8 +274,8 @@ impl Machine {
     /// Where the node will be, if `port` is forwarded to it.
     fn place(&self, port: u16) -> Option<Place> {
         match &self.network {
-            Network::None => None,
-            Network::User | Network::UserWith(_) => {
+            Network::None | Network::Other(_) => None,
+            Network::User => {
                 Some(Place { address: ([127, 0, 0, 1], port).into(), namespace: None })
             }
             Network::Tap(tap) => Some(Place {
@@ -309,15 +326,18 @@ impl Machine {
     }
 
     fn plan_network(&self, plan: &mut Plan, port: u16) {
-        let (netdev, card) = match &self.network {
+        let netdev = match &self.network {
             Network::None => return,
-            Network::User => (self.user_netdev(port), None),
-            Network::UserWith(device) => (self.user_netdev(port), Some(device.as_str())),
-            Network::Tap(tap) => (tap.netdev("net0"), tap.chosen_card()),
+            Network::User => self.user_netdev(port),
+            Network::Other(netdev) => format!("{netdev},id=net0"),
+            Network::Tap(tap) => tap.netdev("net0"),
         };
-        let device = card.unwrap_or(self.kind.default_nic());
+        let nic = self.nic.as_deref().filter(|nic| self.kind.takes(nic));
+        let nic = nic.unwrap_or(self.kind.default_nic());
+        // Without option ROM: nobody boots from this network, and the ROM is a package of its own.
+        let rom = if self.kind == MachineKind::Microvm { "" } else { ",romfile=" };
         plan.option("-netdev", netdev);
-        plan.option("-device", format!("{device},netdev=net0"));
+        plan.option("-device", format!("{nic},netdev=net0{rom}"));
         if let Some(file) = &self.capture {
             let mut object = OsString::from("filter-dump,id=pcap,netdev=net0,file=");
             // A comma separates QEMU's options; doubled it stands for itself.
@@ -374,7 +394,7 @@ mod tests {
         let words = words(&Machine::new("k.elf"), 4000);
         assert!(words.contains("-machine q35 -accel tcg -cpu max -smp 2 -m 512M"), "{words}");
         assert!(words.contains("user,id=net0,hostfwd=tcp:127.0.0.1:4000-:3233 "), "{words}");
-        assert!(words.contains("-device virtio-net-pci,romfile=,netdev=net0"), "{words}");
+        assert!(words.contains("-device virtio-net-pci,netdev=net0,romfile="), "{words}");
         assert!(!words.contains("-append"), "{words}");
     }
 
@@ -382,7 +402,19 @@ mod tests {
     fn microvm_keeps_acpi_and_has_its_own_card() {
         let words = words(&Machine::new("k.elf").kind(MachineKind::Microvm), 1);
         assert!(words.contains("-machine microvm,acpi=on"), "{words}");
-        assert!(words.contains("-device virtio-net-device,netdev=net0"), "{words}");
+        assert!(words.ends_with("-device virtio-net-device,netdev=net0"), "{words}");
+    }
+
+    #[test]
+    fn a_card_goes_where_there_is_a_place_for_it() {
+        use MachineKind::{Microvm, Pc, Q35};
+        let on = |kind| words(&Machine::new("k.elf").kind(kind).nic("e1000e,mac=52:54:0:0:0:9"), 1);
+        for kind in [Q35, Pc] {
+            let words = on(kind);
+            assert!(words.contains("-device e1000e,mac=52:54:0:0:0:9,netdev=net0"), "{words}");
+        }
+        assert!(on(Microvm).contains("-device virtio-net-device,netdev=net0"));
+        assert!(Microvm.takes("virtio-net-device") && !Q35.takes("virtio-net-device,mq=on"));
     }
 
     #[test]
@@ -421,13 +453,13 @@ mod tests {
     fn a_tap_replaces_forwarded_ports_and_gives_the_node_its_address() {
         let tap = match Tap::new() {
             Err(error @ TapError::NeedsRoot) => return eprintln!("skipped: {error}"),
-            result => result.expect("a tap device").card("rtl8139").netdev_properties("vhost=off"),
+            result => result.expect("a tap device").netdev_properties("vhost=off"),
         };
         let words = words(&Machine::new("k.elf").network(Network::Tap(tap)).kernel_words("x=y"), 1);
         for expected in [
             "-append ip=10.77.0.2::10.77.0.1:255.255.255.0 x=y",
             "-netdev tap,id=net0,ifname=tap0,script=no,downscript=no,vhost=off ",
-            "-device rtl8139,netdev=net0",
+            "-device virtio-net-pci,netdev=net0",
         ] {
             assert!(words.contains(expected), "{expected} not in {words}");
         }

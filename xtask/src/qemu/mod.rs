@@ -39,3 +39,5 @@ pub const NODE_PORT: u16 = 3233;
 pub const SELFTEST_PASSED: i32 = 33;
 /// Environment variable that names another QEMU than the `qemu-system-x86_64` on the path.
 pub const QEMU_VARIABLE: &str = "HOSTKERNEL_QEMU";
+/// Environment variable that names the network card of the system tests' nodes.
+pub const NIC_VARIABLE: &str = "HOSTKERNEL_TEST_NIC";

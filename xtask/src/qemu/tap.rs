@@ -3,7 +3,7 @@
 //! ```text
 //! namespace                                       QEMU, in the same namespace
 //! ┌───────────────────────────────┐              ┌───────────────────┐
-//! │ lo 127.0.0.1                  │              │ virtio-net        │
+//! │ lo 127.0.0.1                  │              │ network card      │
 //! │ tap0 10.77.0.1/24 ────────────┼── frames ────┼─ 10.77.0.2:3233   │
 //! └───────────────────────────────┘              └───────────────────┘
 //! ```
@@ -57,12 +57,11 @@ fn reason(cause: Option<&io::Error>) -> String {
     cause.map(|error| format!(" ({error})")).unwrap_or_default()
 }
 
-/// A tap device, the namespace it is in, and the card at its other end. Clones are the same one,
-/// and it serves one machine at a time.
+/// A tap device, and the namespace it is in. Clones are the same one, and it serves one machine at
+/// a time.
 #[derive(Clone, Debug)]
 pub struct Tap {
     namespace: Namespace,
-    card: Option<String>,
     properties: String,
 }
 
@@ -86,7 +85,7 @@ impl Tap {
             _ => TapError::Namespace(error),
         })?;
         ensure_iproute2(|line| eprintln!("{line}"))?;
-        let tap = Self { namespace, card: None, properties: String::new() };
+        let tap = Self { namespace, properties: String::new() };
         let device = Self::DEVICE;
         tap.ip("link set lo up")?;
         tap.ip(&format!("tuntap add dev {device} mode tap"))?;
@@ -95,14 +94,6 @@ impl Tap {
         tap.ip(&format!("address add {}/{} dev {device}", Self::HOST, Self::PREFIX_LEN))?;
         tap.ip(&format!("link set {device} up"))?;
         Ok(tap)
-    }
-
-    /// Another card than the one that fits the machine type: a QEMU device with its properties,
-    /// without `netdev`.
-    #[must_use]
-    pub fn card(mut self, device: impl Into<String>) -> Self {
-        self.card = Some(device.into());
-        self
     }
 
     /// Further properties of QEMU's tap, for instance `vhost=on`.
@@ -132,11 +123,6 @@ impl Tap {
             Ok(_) => Err(failed(None)),
             Err(error) => Err(failed(Some(error))),
         }
-    }
-
-    /// The card, where it is not the one that fits the machine type.
-    pub(super) fn chosen_card(&self) -> Option<&str> {
-        self.card.as_deref()
     }
 
     /// QEMU's description of the device, to be named `id`.
