@@ -59,9 +59,9 @@ pub const IDLE_TIMEOUT_MS: u64 = 60_000;
 pub const PROGRESS_TIMEOUT_MS: u64 = 10_000;
 /// A request must be complete this long after its first byte, however slowly it progresses.
 pub const REQUEST_TIMEOUT_MS: u64 = 120_000;
-/// Descriptors of each virtio-net queue.
+/// Descriptors of each queue of a network card.
 pub const NIC_QUEUE_LEN: usize = 256;
-/// Buffer for one frame: virtio header, Ethernet header, 1,500 bytes, rounded up.
+/// Buffer for one frame: virtio's header, Ethernet's, 1,500 bytes, rounded up.
 pub const NIC_BUFFER_LEN: usize = 2048;
 /// Frames taken from the NIC before completions and timers get their turn.
 pub const FRAMES_PER_POLL_MAX: usize = 256;

@@ -11,7 +11,7 @@ use crate::arch::mitigation::Measures;
 use crate::arch::{self, apic, clock, interrupt};
 use crate::boot::{BootInfo, acpi, smp};
 use crate::config::QUEUES_HEAP_DIVISOR;
-use crate::device::{power, probe, rtc, serial};
+use crate::device::{pci, power, probe, rtc, serial};
 use crate::dispatch::{Dispatcher, Patience};
 use crate::front::Front;
 use crate::memory::{frames, heap, kernel_map};
@@ -60,6 +60,7 @@ extern "C" fn start_on_own_tables() -> ! {
         Some(seconds) => clock::set_wall(seconds),
         None => log::warn!("no battery-backed clock: activations carry no wall-clock time"),
     }
+    let functions = pci::functions();
     if !cpu::has_random() {
         log::warn!("no RDRAND: ids and keys come from the jitter of the clock, which is weak");
     }
@@ -81,10 +82,10 @@ extern "C" fn start_on_own_tables() -> ! {
     (1..cores).for_each(|core| apic::send(smp::apic_id(core), interrupt::WAKE));
     #[cfg(feature = "selftest")]
     crate::selftest::run(dispatcher, cores);
-    let Some(nic) = probe::network_card(&platform) else {
-        log::error!("no network card that is supported: this node cannot serve, and halts");
-        interrupt::halt_forever();
-    };
+    let nic = probe::network_card(&functions, &platform).unwrap_or_else(|error| {
+        log::error!("{error}. This node cannot serve, and halts");
+        interrupt::halt_forever()
+    });
     Front::new(nic, settings, dispatcher, cores == 1 || settings.shared_front).serve()
 }
 

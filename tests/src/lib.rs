@@ -29,6 +29,7 @@ pub mod tap;
 mod wire;
 
 pub use fixture::{BOOT_TIMEOUT, Lease, SharedNode, TestNode, boot, machine, sample};
+pub use hk::DeployOptions;
 pub use wire::Wire;
 pub use xtask::connection::{ACTIONS, AUTHORIZATION, Connection, Response, request};
 pub use xtask::qemu::{Machine, MachineKind, Network, PowerOff, Tap, TapError};

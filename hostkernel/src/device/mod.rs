@@ -1,5 +1,6 @@
 //! Devices: serial port, power control, clock chip, PCI, network cards.
 
+pub mod intel;
 pub mod nic;
 #[cfg(target_os = "none")]
 pub mod pci;
@@ -13,3 +14,5 @@ pub mod rtc;
 pub mod serial;
 #[cfg(target_os = "none")]
 pub mod virtio;
+#[cfg(target_os = "none")]
+mod window;

@@ -1,4 +1,4 @@
-//! PCI configuration space by ports (mechanism 1), bus enumeration and MSI-X.
+//! PCI configuration space by ports (mechanism 1), bus enumeration and interrupts.
 
 use alloc::vec::Vec;
 
@@ -7,13 +7,15 @@ use virtio_drivers::transport::pci::bus::{
 };
 
 use crate::arch::{apic, port};
+use crate::boot::acpi::Platform;
 use crate::memory::kernel_map;
 use crate::memory::physical::PhysicalAddress;
 
 const ADDRESS_PORT: u16 = 0xcf8;
 const DATA_PORT: u16 = 0xcfc;
 const ENABLE: u32 = 1 << 31;
-const CLASS_NETWORK: u8 = 0x02;
+/// Class of network cards.
+pub const CLASS_NETWORK: u8 = 0x02;
 const CLASS_BRIDGE: u8 = 0x06;
 const SUBCLASS_PCI_BRIDGE: u8 = 0x04;
 const BUS_NUMBERS: u8 = 0x18;
@@ -26,6 +28,13 @@ const BAR_32: u32 = 0 << 1;
 const BAR_64: u32 = 2 << 1;
 const BAR_ADDRESS: u32 = !0xf;
 const INTERRUPT_LINE: u8 = 0x3c;
+const CAPABILITY_MSI: u8 = 0x05;
+const MSI_ENABLE: u32 = 1 << 16;
+const MSI_VECTORS: u32 = 7 << 20;
+const MSI_64_BIT: u32 = 1 << 23;
+const CAPABILITY_EXPRESS: u8 = 0x10;
+const LINK_CONTROL: u8 = 0x10;
+const LINK_SLEEP: u32 = 3;
 const CAPABILITY_MSI_X: u8 = 0x11;
 const MSI_X_ENABLE: u32 = 1 << 31;
 const MSI_X_FUNCTION_MASK: u32 = 1 << 30;
@@ -72,11 +81,13 @@ pub fn root() -> PciRoot<PortAccess> {
     PciRoot::new(PortAccess)
 }
 
-/// Every network controller, in bus order.
+/// A function, and what it says it is.
+pub type Function = (DeviceFunction, DeviceFunctionInfo);
+
+/// Every function of the machine, in bus order.
 #[must_use]
-pub fn network_controllers(
-    root: &PciRoot<PortAccess>,
-) -> Vec<(DeviceFunction, DeviceFunctionInfo)> {
+pub fn functions() -> Vec<Function> {
+    let root = root();
     let mut found = Vec::new();
     let mut buses = Vec::from([0]);
     let mut next = 0;
@@ -89,9 +100,7 @@ pub fn network_controllers(
                     buses.push(secondary);
                 }
             }
-            if info.class == CLASS_NETWORK {
-                found.push((function, info));
-            }
+            found.push((function, info));
         }
     }
     found
@@ -104,12 +113,13 @@ pub fn enable(root: &mut PciRoot<PortAccess>, function: DeviceFunction) {
     root.set_command(function, (command | wanted) & !Command::INTERRUPT_DISABLE);
 }
 
-/// The interrupt line that the firmware gave the function's INTx pin, if it did.
+/// Routes the line that the firmware gave the function's INTx pin to `vector` of the calling core.
+/// Returns whether it gave one that leads somewhere.
 #[must_use]
-pub fn interrupt_line(function: DeviceFunction) -> Option<u32> {
+pub fn route_line(function: DeviceFunction, vector: u8, platform: &Platform) -> bool {
     let register = PortAccess.read_word(function, INTERRUPT_LINE);
     let (line, pin) = (register & 0xff, register >> 8 & 0xff);
-    (pin != 0 && line != 0 && line != 0xff).then_some(line)
+    pin != 0 && line != 0 && line != 0xff && platform.route_pci_line(line, vector)
 }
 
 /// Physical address of a memory BAR, which firmware has set. It is not sized: that would mean to
@@ -130,12 +140,42 @@ pub fn bar_address(function: DeviceFunction, bar: u8) -> Option<u64> {
     (address != 0).then_some(address)
 }
 
+/// Routes the function's only message to `vector` of the calling core. Returns whether it has MSI
+/// (PCI 3.0, 6.8.1).
+pub fn enable_msi(root: &PciRoot<PortAccess>, function: DeviceFunction, vector: u8) -> bool {
+    let Some(start) = capability(root, function, CAPABILITY_MSI) else { return false };
+    let control = PortAccess.read_word(function, start);
+    let write = |offset, value| PortAccess.write_word(function, start + offset, value);
+    write(4, MESSAGE_ADDRESS | apic::id() << 12);
+    if control & MSI_64_BIT != 0 {
+        write(8, 0);
+        write(12, u32::from(vector));
+    } else {
+        write(8, u32::from(vector));
+    }
+    write(0, control & !MSI_VECTORS | MSI_ENABLE);
+    true
+}
+
+/// Keeps the function's link from sleeping to save power (PCI Express 3.0, 7.8.7).
+pub fn disable_link_sleep(root: &PciRoot<PortAccess>, function: DeviceFunction) {
+    if let Some(start) = capability(root, function, CAPABILITY_EXPRESS) {
+        let control = PortAccess.read_word(function, start + LINK_CONTROL);
+        // The upper half is the status, whose bits are cleared by ones.
+        let control = control & 0xffff & !LINK_SLEEP;
+        PortAccess.write_word(function, start + LINK_CONTROL, control);
+    }
+}
+
+fn capability(root: &PciRoot<PortAccess>, function: DeviceFunction, id: u8) -> Option<u8> {
+    root.capabilities(function).find(|found| found.id == id).map(|found| found.offset)
+}
+
 /// Routes the function's MSI-X entry 0 to `vector` of the calling core. Returns whether it has
 /// MSI-X.
 pub fn enable_msi_x(root: &PciRoot<PortAccess>, function: DeviceFunction, vector: u8) -> bool {
-    let capability = root.capabilities(function).find(|found| found.id == CAPABILITY_MSI_X);
-    let Some(capability) = capability else { return false };
-    let table = PortAccess.read_word(function, capability.offset + 4);
+    let Some(start) = capability(root, function, CAPABILITY_MSI_X) else { return false };
+    let table = PortAccess.read_word(function, start + 4);
     let Some(bar) = bar_address(function, (table & 7) as u8) else { return false };
     let entry = PhysicalAddress(bar + u64::from(table & !7));
     let pointer = kernel_map::device(entry, TABLE_ENTRY_LEN).cast::<u32>();
@@ -144,8 +184,8 @@ pub fn enable_msi_x(root: &PciRoot<PortAccess>, function: DeviceFunction, vector
         // SAFETY: the capability says that the table is there; it concerns interrupts only.
         unsafe { pointer.add(index).write_volatile(word) };
     }
-    let control = PortAccess.read_word(function, capability.offset);
+    let control = PortAccess.read_word(function, start);
     let control = (control | MSI_X_ENABLE) & !MSI_X_FUNCTION_MASK;
-    PortAccess.write_word(function, capability.offset, control);
+    PortAccess.write_word(function, start, control);
     true
 }

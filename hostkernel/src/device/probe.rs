@@ -1,33 +1,52 @@
 //! Finding the network card this machine has.
 
 use alloc::boxed::Box;
+use alloc::vec::Vec;
+use core::fmt;
 
+use super::intel::{self, Model};
 use super::nic::Nic;
-use super::{pci, virtio};
+use super::pci::{self, Function};
+use super::virtio;
 use crate::boot::acpi::Platform;
 
-/// Finds the first supported network card; its interrupts go to the calling core. Lists what it
-/// saw.
-#[must_use]
-pub fn network_card(platform: &Platform) -> Option<Box<dyn Nic>> {
-    let mut root = pci::root();
+/// There is no network card that can be used. Displayed it is a sentence for people, with what
+/// there is instead.
+#[derive(Debug)]
+pub struct NoCard(Vec<Function>);
+
+impl fmt::Display for NoCard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("no network card that is supported")?;
+        for (index, (function, info)) in self.0.iter().enumerate() {
+            let before = if index == 0 { "; seen:" } else { "," };
+            write!(f, "{before} {:04x}:{:04x} at {function}", info.vendor_id, info.device_id)?;
+        }
+        if self.0.is_empty() { f.write_str("; none was seen on PCI") } else { Ok(()) }
+    }
+}
+
+/// Opens the first network card that can be used, in the order of the bus, then of the firmware's
+/// table; its interrupts go to the calling core. Lists what it saw.
+///
+/// # Errors
+/// [`NoCard`] if there is none.
+pub fn network_card(functions: &[Function], platform: &Platform) -> Result<Box<dyn Nic>, NoCard> {
+    let cards = || functions.iter().filter(|(_, info)| info.class == pci::CLASS_NETWORK);
     let mut found = None;
-    for (function, info) in pci::network_controllers(&root) {
-        let (vendor, device) = (info.vendor_id, info.device_id);
-        match virtio::open_pci(&mut root, function, &info, platform) {
-            Some(Ok(nic)) if found.is_none() => {
-                log::info!("network card {vendor:04x}:{device:04x} at {function}, virtio");
+    for card @ (function, info) in cards() {
+        let what = format_args!("{:04x}:{:04x} at {function}", info.vendor_id, info.device_id);
+        if found.is_some() {
+            log::info!("network card {what}: not used, one is enough");
+            continue;
+        }
+        match open(card, platform) {
+            Some((name, Ok(nic))) => {
+                log::info!("network card {what}: {name}");
                 found = Some(nic);
             }
-            Some(Ok(_)) => {
-                log::info!("network card {vendor:04x}:{device:04x} at {function}, unused")
-            }
-            Some(Err(error)) => {
-                log::warn!("network card {vendor:04x}:{device:04x} at {function}: {error}");
-            }
-            None => {
-                log::warn!("network card {vendor:04x}:{device:04x} at {function} not supported")
-            }
+            Some((name, Err(error))) => log::warn!("network card {what}: {name}: {error}"),
+            None => log::warn!("network card {what}: not supported"),
         }
     }
     for &(address, line) in &platform.virtio {
@@ -36,12 +55,25 @@ pub fn network_card(platform: &Platform) -> Option<Box<dyn Nic>> {
         }
         match virtio::open_mmio(address, line, platform) {
             Some(Ok(nic)) => {
-                log::info!("network card at {address:#x}, virtio, interrupt line {line}");
+                log::info!("network card at {address:#x}: virtio, interrupt line {line}");
                 found = Some(nic);
             }
-            Some(Err(error)) => log::warn!("network card at {address:#x}: {error}"),
+            Some(Err(error)) => log::warn!("network card at {address:#x}: virtio: {error}"),
             None => {}
         }
     }
-    found
+    found.ok_or_else(|| NoCard(cards().cloned().collect()))
+}
+
+type Opened = Result<Box<dyn Nic>, Box<dyn fmt::Display>>;
+
+/// What kind of card it is, and the open card. `None` if there is no driver for it.
+fn open((function, info): &Function, platform: &Platform) -> Option<(&'static str, Opened)> {
+    let root = &mut pci::root();
+    if let Some(model) = Model::of(info.vendor_id, info.device_id) {
+        let card = intel::open(root, *function, model, platform);
+        return Some((model.name, card.map_err(|error| Box::new(error) as _)));
+    }
+    let card = virtio::open_pci(root, *function, info, platform)?;
+    Some(("virtio", card.map_err(|error| Box::new(error) as _)))
 }

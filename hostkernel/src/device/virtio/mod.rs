@@ -10,20 +10,22 @@ use core::ptr::NonNull;
 
 use virtio_drivers::transport::mmio::MmioTransport;
 use virtio_drivers::transport::pci::bus::{DeviceFunction, DeviceFunctionInfo, PciRoot};
-use virtio_drivers::transport::{DeviceType, Transport};
+use virtio_drivers::transport::{DeviceStatus, DeviceType, Transport};
 
 use self::net::VirtioNet;
 use self::pci::ModernTransport;
 use super::nic::Nic;
-use super::pci::PortAccess;
+use super::pci::{PortAccess, enable, enable_msi_x, route_line};
 use crate::arch::interrupt::NIC;
 use crate::arch::ioapic::Line;
 use crate::boot::acpi::Platform;
+use crate::config::PAGE_LEN;
 use crate::memory::kernel_map;
 use crate::memory::physical::PhysicalAddress;
 
 /// Length of a memory-mapped transport's registers.
 const MMIO_LEN: usize = 0x200;
+const FEATURE_VERSION_1: u64 = 1 << 32;
 
 /// Why a virtio network card cannot be used.
 #[derive(Debug)]
@@ -66,8 +68,13 @@ pub fn open_pci(
     if kind != DeviceType::Network {
         return None;
     }
-    super::pci::enable(root, function);
-    Some(ModernTransport::new(root, function, kind, platform).and_then(|transport| {
+    enable(root, function);
+    // QEMU's `-nic` option makes cards without MSI-X; those use their line.
+    let msi_x = enable_msi_x(root, function, NIC);
+    if !msi_x && !route_line(function, NIC, platform) {
+        return Some(Err(Error::NoInterrupt));
+    }
+    Some(ModernTransport::new(root, function, kind, msi_x).and_then(|transport| {
         let nic = VirtioNet::new(transport)?;
         Ok(Box::new(nic) as Box<dyn Nic>)
     }))
@@ -79,16 +86,37 @@ pub fn open_mmio(
     line: u32,
     platform: &Platform,
 ) -> Option<Result<Box<dyn Nic>, Error>> {
-    let registers = kernel_map::device(PhysicalAddress(address), MMIO_LEN);
-    let header = NonNull::new(registers.cast()).expect("the direct map is not at address 0");
-    // SAFETY: ACPI names a virtio transport there, and nothing else uses it.
-    let transport = unsafe { MmioTransport::new(header, MMIO_LEN) }.ok()?;
-    if transport.device_type() != DeviceType::Network {
-        return None;
-    }
+    let transport = mmio(address, DeviceType::Network)?;
     let line = Line { number: line, level: true, low: false };
     if !platform.route(line, NIC) {
         return Some(Err(Error::NoInterrupt));
     }
     Some(VirtioNet::new(transport).map(|nic| Box::new(nic) as Box<dyn Nic>))
+}
+
+/// The memory-mapped transport at this address, if it leads to a device of this kind.
+fn mmio(address: u64, kind: DeviceType) -> Option<MmioTransport<'static>> {
+    let registers = kernel_map::device(PhysicalAddress(address), MMIO_LEN);
+    let header = NonNull::new(registers.cast()).expect("the direct map is not at address 0");
+    // SAFETY: ACPI names a virtio transport there, and nothing else uses it.
+    let transport = unsafe { MmioTransport::new(header, MMIO_LEN) }.ok()?;
+    (transport.device_type() == kind).then_some(transport)
+}
+
+/// Begins to set a device up (virtio 1.2, 3.1.1). Returns which of the features wanted it has,
+/// besides `FEATURE_VERSION_1`, without which a device is an old one.
+fn start<T: Transport>(transport: &mut T, wanted: u64) -> Result<u64, Error> {
+    let starting = DeviceStatus::ACKNOWLEDGE | DeviceStatus::DRIVER;
+    transport.set_status(DeviceStatus::empty());
+    transport.set_status(starting);
+    let features = transport.read_device_features() & (wanted | FEATURE_VERSION_1);
+    transport.write_driver_features(features);
+    if features & FEATURE_VERSION_1 != 0 {
+        transport.set_status(starting | DeviceStatus::FEATURES_OK);
+        if !transport.get_status().contains(DeviceStatus::FEATURES_OK) {
+            return Err(Error::FeaturesRefused);
+        }
+    }
+    transport.set_guest_page_size(PAGE_LEN as u32);
+    Ok(features)
 }

@@ -10,10 +10,10 @@ use core::ptr::NonNull;
 use core::sync::atomic::{Ordering, fence};
 
 use virtio_drivers::queue::VirtQueue;
-use virtio_drivers::transport::{DeviceStatus, Transport};
+use virtio_drivers::transport::Transport;
 
-use super::Error;
 use super::hal::KernelHal;
+use super::{Error, FEATURE_VERSION_1, start};
 use crate::config::{NIC_BUFFER_LEN, NIC_QUEUE_LEN, PAGE_LEN};
 use crate::device::nic::{self, Checksums, Nic, Receiver, Sender, TCP_CHECKSUM_OFFSET, TCP_START};
 use crate::memory::kernel_map;
@@ -25,12 +25,7 @@ const FEATURE_CHECKSUM: u64 = 1 << 0;
 const FEATURE_GUEST_CHECKSUM: u64 = 1 << 1;
 const FEATURE_MAC: u64 = 1 << 5;
 const FEATURE_ANY_LAYOUT: u64 = 1 << 27;
-const FEATURE_VERSION_1: u64 = 1 << 32;
-const WANTED: u64 = FEATURE_CHECKSUM
-    | FEATURE_GUEST_CHECKSUM
-    | FEATURE_MAC
-    | FEATURE_ANY_LAYOUT
-    | FEATURE_VERSION_1;
+const WANTED: u64 = FEATURE_CHECKSUM | FEATURE_GUEST_CHECKSUM | FEATURE_MAC | FEATURE_ANY_LAYOUT;
 
 /// Header in front of each frame, without and with virtio 1's buffer count.
 const HEADER_LEN_LEGACY: usize = 10;
@@ -229,22 +224,12 @@ pub struct VirtioNet<T: Transport> {
 
 impl<T: Transport> VirtioNet<T> {
     pub fn new(mut transport: T) -> Result<Self, Error> {
-        let starting = DeviceStatus::ACKNOWLEDGE | DeviceStatus::DRIVER;
-        transport.set_status(DeviceStatus::empty());
-        transport.set_status(starting);
-        let features = transport.read_device_features() & WANTED;
-        transport.write_driver_features(features);
+        let features = start(&mut transport, WANTED)?;
         log::debug!("virtio features {features:#x}");
         let modern = features & FEATURE_VERSION_1 != 0;
-        if modern {
-            transport.set_status(starting | DeviceStatus::FEATURES_OK);
-            if !transport.get_status().contains(DeviceStatus::FEATURES_OK) {
-                return Err(Error::FeaturesRefused);
-            }
-        } else if features & FEATURE_ANY_LAYOUT == 0 {
+        if !modern && features & FEATURE_ANY_LAYOUT == 0 {
             return Err(Error::TooOld);
         }
-        transport.set_guest_page_size(PAGE_LEN as u32);
         let header_len = if modern { HEADER_LEN } else { HEADER_LEN_LEGACY };
         let address = if features & FEATURE_MAC != 0 {
             transport.read_config_space::<[u8; 6]>(0).map_err(Error::Queue)?

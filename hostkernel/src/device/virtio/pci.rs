@@ -1,9 +1,8 @@
-//! The modern PCI transport (virtio 1.2, 4.1), with an interrupt for the queues.
+//! The modern PCI transport (virtio 1.2, 4.1), with one interrupt for all queues or none.
 //!
 //! Its structures lie where capabilities say, in memory that base address registers say. Those are
 //! read and never sized: every write to one makes an emulator lay out its memory anew, which costs
-//! more than all the rest of booting. Interrupts are messages where the card has MSI-X. QEMU's
-//! `-nic` option makes cards without it; those use the interrupt line the firmware gave them.
+//! more than all the rest of booting.
 
 use virtio_drivers::transport::pci::bus::{ConfigurationAccess, DeviceFunction, PciRoot};
 use virtio_drivers::transport::{DeviceStatus, DeviceType, InterruptStatus, Transport};
@@ -11,11 +10,8 @@ use virtio_drivers::{Error as VirtioError, PhysAddr, Result};
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 use super::Error;
-use crate::arch::interrupt::NIC;
-use crate::boot::acpi::Platform;
-use crate::device::pci::{PortAccess, bar_address, enable_msi_x, interrupt_line};
-use crate::memory::kernel_map;
-use crate::memory::physical::PhysicalAddress;
+use crate::device::pci::{PortAccess, bar_address};
+use crate::device::window::Window;
 
 const CAPABILITY_VENDOR: u8 = 0x09;
 /// Kinds of structures.
@@ -51,37 +47,6 @@ const QUEUE_TABLE: usize = 32;
 const QUEUE_DRIVER: usize = 40;
 const QUEUE_DEVICE: usize = 48;
 
-/// Registers of a device.
-struct Window {
-    start: *mut u8,
-    len: usize,
-}
-
-impl Window {
-    /// Maps what a capability describes, at most `len_max` bytes of it.
-    fn map(structure: &Structure, len_max: usize) -> Self {
-        let len = structure.len.min(len_max);
-        Self { start: kernel_map::device(PhysicalAddress(structure.address), len), len }
-    }
-
-    fn register<T>(&self, offset: usize) -> *mut T {
-        assert!(offset + size_of::<T>() <= self.len, "a register outside its structure");
-        self.start.wrapping_add(offset).cast()
-    }
-
-    fn read<T: FromBytes>(&self, offset: usize) -> T {
-        // SAFETY: the register lies in the mapped structure, where it is aligned as virtio lays it
-        // out; any bytes are a value.
-        unsafe { self.register::<T>(offset).read_volatile() }
-    }
-
-    fn write<T: IntoBytes>(&self, offset: usize, value: T) {
-        // SAFETY: as in `read`. What the device may touch is in the addresses of its queues, which
-        // `VirtQueue` chooses.
-        unsafe { self.register::<T>(offset).write_volatile(value) };
-    }
-}
-
 /// Where a structure of the device is.
 struct Structure {
     address: u64,
@@ -90,7 +55,14 @@ struct Structure {
     capability: u8,
 }
 
-/// A PCI virtio device whose queues interrupt the core that opened it.
+impl Structure {
+    /// Shows at most `len_max` bytes of it.
+    fn map(&self, len_max: usize) -> Window {
+        Window::map(self.address, self.len.min(len_max))
+    }
+}
+
+/// A PCI virtio device.
 pub struct ModernTransport {
     kind: DeviceType,
     common: Window,
@@ -103,11 +75,13 @@ pub struct ModernTransport {
 }
 
 impl ModernTransport {
+    /// Finds the structures of a function. With `msi_x` its queues use entry 0 of the table, which
+    /// the caller has set.
     pub fn new(
-        root: &mut PciRoot<PortAccess>,
+        root: &PciRoot<PortAccess>,
         function: DeviceFunction,
         kind: DeviceType,
-        platform: &Platform,
+        msi_x: bool,
     ) -> core::result::Result<Self, Error> {
         let structure = |kind| find(root, function, kind);
         let common = structure(KIND_COMMON).filter(|found| found.len >= COMMON_LEN);
@@ -118,19 +92,13 @@ impl ModernTransport {
         };
         let device = structure(KIND_DEVICE);
         let notify_multiplier = PortAccess.read_word(function, notify.capability + 16);
-        let msi_x = enable_msi_x(root, function, NIC);
-        let routed = msi_x
-            || interrupt_line(function).is_some_and(|line| platform.route_pci_line(line, NIC));
-        if !routed {
-            return Err(Error::NoInterrupt);
-        }
         Ok(Self {
             kind,
-            common: Window::map(&common, COMMON_LEN),
-            notify: Window::map(&notify, NOTIFY_LEN_MAX),
+            common: common.map(COMMON_LEN),
+            notify: notify.map(NOTIFY_LEN_MAX),
             notify_multiplier,
-            interrupt: Window::map(&interrupt, 1),
-            device: device.map(|device| Window::map(&device, NOTIFY_LEN_MAX)),
+            interrupt: interrupt.map(1),
+            device: device.map(|device| device.map(NOTIFY_LEN_MAX)),
             msi_x,
             queue_registers: [None; QUEUES_MAX],
         })
@@ -149,7 +117,7 @@ impl ModernTransport {
     fn own(&self, offset: usize, len: usize) -> Result<&Window> {
         let window = self.device.as_ref().ok_or(VirtioError::ConfigSpaceMissing)?;
         let fits =
-            len <= VALUE_LEN_MAX && offset.checked_add(len).is_some_and(|end| end <= window.len);
+            len <= VALUE_LEN_MAX && offset.checked_add(len).is_some_and(|end| end <= window.len());
         fits.then_some(window).ok_or(VirtioError::ConfigSpaceTooSmall)
     }
 }
@@ -235,7 +203,7 @@ impl Transport for ModernTransport {
         let offset = usize::from(self.common.read::<u16>(QUEUE_NOTIFY_OFFSET))
             * self.notify_multiplier as usize;
         match self.queue_registers.get_mut(usize::from(queue)) {
-            Some(register) if offset + size_of::<u16>() <= self.notify.len => {
+            Some(register) if offset + size_of::<u16>() <= self.notify.len() => {
                 *register = Some(self.notify.register(offset));
             }
             _ => log::warn!("virtio queue {queue} cannot be notified"),
