@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 
 use spin::Once;
 
-use crate::arch::cpu::{self, Features};
+use crate::arch::cpu::Features;
 use crate::arch::mitigation::Measures;
 use crate::arch::{self, apic, clock, interrupt};
 use crate::boot::{BootInfo, acpi, smp};
@@ -15,9 +15,9 @@ use crate::device::{pci, power, probe, rtc, serial};
 use crate::dispatch::{Dispatcher, Patience};
 use crate::front::Front;
 use crate::memory::{frames, heap, kernel_map};
-use crate::observe;
 use crate::settings::Settings;
 use crate::worker::Worker;
+use crate::{observe, random};
 
 static BOOT: Once<(&BootInfo, Features, Measures)> = Once::new();
 static SETTINGS: Once<Settings> = Once::new();
@@ -61,9 +61,7 @@ extern "C" fn start_on_own_tables() -> ! {
         None => log::warn!("no battery-backed clock: activations carry no wall-clock time"),
     }
     let functions = pci::functions();
-    if !cpu::has_random() {
-        log::warn!("no RDRAND: ids and keys come from the jitter of the clock, which is weak");
-    }
+    random::initialise(probe::entropy(&functions, &platform));
     power::initialise(&platform);
     let settings = SETTINGS.call_once(|| read_settings(info));
     // The front's core first; the others wait for the dispatcher before they serve it.

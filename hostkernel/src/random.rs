@@ -1,5 +1,5 @@
 //! Random bytes: ChaCha with eight rounds, more than anybody has broken, seeded from what the
-//! processor has.
+//! processor and the machine have.
 //!
 //! Activation ids and the seeds of actions come from here, so they cannot be guessed from one
 //! another.
@@ -7,6 +7,9 @@
 
 use chacha20::ChaCha8Rng;
 use chacha20::rand_core::{Rng as _, SeedableRng as _};
+
+#[cfg(any(test, target_os = "none"))]
+mod seed;
 
 /// A generator of one core.
 pub struct Random(ChaCha8Rng);
@@ -37,26 +40,53 @@ impl Random {
 }
 
 #[cfg(target_os = "none")]
-impl Random {
-    /// A generator seeded by RDRAND; without it from the jitter of the time stamp counter, which is
-    /// weak, and said so in the log at boot.
-    #[must_use]
-    pub fn from_hardware() -> Self {
-        use crate::arch::{area, clock, cpu};
-        use sha2::{Digest, Sha256};
+mod hardware {
+    use core::sync::atomic::{AtomicU64, Ordering};
 
-        /// Readings of the counter that are mixed: beside a generator, and instead of one.
-        const JITTER_READINGS: [usize; 2] = [64, 1024];
-        let mut hash = Sha256::new();
-        hash.update((area::core_id() as u64).to_le_bytes());
-        if cpu::has_random() {
-            for _ in 0..8 {
-                hash.update(cpu::hardware_random().unwrap_or_default().to_le_bytes());
-            }
+    use spin::Once;
+
+    use super::Random;
+    use super::seed::{PROCESSOR_WORDS, is_sound, seed};
+    use crate::arch::{clock, cpu};
+    use crate::device::probe::Entropy;
+
+    static DEVICE: Once<Option<Entropy>> = Once::new();
+
+    /// Takes what a device gave, if there is one, and says in the log where randomness comes from.
+    /// Before the first generator is made.
+    pub fn initialise(device: Option<Entropy>) {
+        let device = DEVICE.call_once(|| device);
+        match (processor(), device) {
+            (Some(_), Some(_)) => log::info!("random: RDRAND and virtio-rng"),
+            (Some(_), None) => log::info!("random: RDRAND"),
+            (None, Some(_)) => log::info!("random: virtio-rng"),
+            (None, None) => log::warn!(
+                "neither a working RDRAND nor virtio-rng: ids and seeds come from the jitter \
+                 of the clock, and may be guessed"
+            ),
         }
-        for _ in 0..JITTER_READINGS[usize::from(!cpu::has_random())] {
-            hash.update(clock::cycles().to_le_bytes());
+    }
+
+    fn processor() -> Option<[u64; PROCESSOR_WORDS]> {
+        let mut words = [0; PROCESSOR_WORDS];
+        for word in &mut words {
+            *word = cpu::hardware_random()?;
         }
-        Self::from_seed(hash.finalize().into())
+        is_sound(&words).then_some(words)
+    }
+
+    impl Random {
+        /// A generator with a seed of its own, from RDRAND, the entropy device and the jitter of
+        /// the time stamp counter. RDSEED is not asked: RDRAND is seeded from the same source.
+        #[must_use]
+        pub fn from_hardware() -> Self {
+            static NUMBER: AtomicU64 = AtomicU64::new(0);
+            let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+            let device = DEVICE.get().and_then(Option::as_ref);
+            let device = device.map_or(&[][..], |entropy| &entropy[..]);
+            Self::from_seed(seed(number, device, processor(), clock::cycles))
+        }
     }
 }
+#[cfg(target_os = "none")]
+pub use hardware::initialise;

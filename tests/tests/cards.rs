@@ -1,12 +1,12 @@
 //! The devices a node finds: network cards of every kind it has a driver for, several and none,
-//! cables that are pulled out.
+//! cables that are pulled out, sources of randomness.
 //!
 //! `cargo xtask test system --nic e1000e` runs all other tests on another card.
 
 use std::thread;
 
 use system_tests::{
-    BOOT_TIMEOUT, DeployOptions, MachineKind, PowerOff, TestNode, boot, machine, request,
+    BOOT_TIMEOUT, DeployOptions, Machine, MachineKind, PowerOff, TestNode, boot, machine, request,
 };
 
 /// Intel's cards as QEMU calls them, what the log says about each, and where it is at home.
@@ -127,5 +127,28 @@ fn without_a_supported_card_the_node_says_what_it_saw() {
         let node = machine.boot().expect("QEMU runs");
         let words = format!("no network card that is supported; {seen} This node cannot serve");
         assert!(node.serial_log().wait_for(&words, BOOT_TIMEOUT), "{words}: {}", node.report());
+    }
+}
+
+#[test]
+fn randomness_comes_from_what_there_is() {
+    let with = |machine: Machine, device: &str| machine.argument("-device").argument(device);
+    let old = || machine().cpu("qemu64");
+    for (machine, line) in [
+        (machine(), "INFO  random: RDRAND\n"),
+        (with(machine(), "virtio-rng-pci"), "INFO  random: RDRAND and virtio-rng"),
+        (with(old(), "virtio-rng-pci,disable-legacy=on"), "INFO  random: virtio-rng"),
+        (with(old().kind(MachineKind::Pc), "virtio-rng-pci"), "INFO  random: virtio-rng"),
+        (with(old().kind(MachineKind::Microvm), "virtio-rng-device"), "INFO  random: virtio-rng"),
+        // Nothing is ever silently weak.
+        (old(), "WARN  neither a working RDRAND nor virtio-rng"),
+        // One byte a minute: a device that does not answer in time.
+        (with(old(), "virtio-rng-pci,max-bytes=1,period=60000"), "WARN  neither a working RDRAND"),
+    ] {
+        let node = boot(machine);
+        node.deploy("hello");
+        node.greets("random");
+        let log = node.serial().replace('\r', "");
+        assert!(log.contains(line), "no {line}: {log}");
     }
 }

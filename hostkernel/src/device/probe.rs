@@ -1,4 +1,4 @@
-//! Finding the network card this machine has.
+//! Finding the devices this machine has.
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -8,6 +8,7 @@ use super::intel::{self, Model};
 use super::nic::Nic;
 use super::pci::{self, Function};
 use super::virtio;
+pub use super::virtio::Entropy;
 use crate::boot::acpi::Platform;
 
 /// There is no network card that can be used. Displayed it is a sentence for people, with what
@@ -76,4 +77,12 @@ fn open((function, info): &Function, platform: &Platform) -> Option<(&'static st
     }
     let card = virtio::open_pci(root, *function, info, platform)?;
     Some(("virtio", card.map_err(|error| Box::new(error) as _)))
+}
+
+/// Random bytes from the first device that gives them.
+#[must_use]
+pub fn entropy(functions: &[Function], platform: &Platform) -> Option<Entropy> {
+    let on_pci = || functions.iter().find_map(virtio::entropy_pci);
+    let in_memory = || platform.virtio.iter().find_map(|place| virtio::entropy_mmio(place.0));
+    on_pci().or_else(in_memory)
 }

@@ -1,5 +1,6 @@
 //! Virtio devices, on the transports and queues of the `virtio-drivers` crate.
 
+mod entropy;
 mod hal;
 mod net;
 mod pci;
@@ -12,10 +13,11 @@ use virtio_drivers::transport::mmio::MmioTransport;
 use virtio_drivers::transport::pci::bus::{DeviceFunction, DeviceFunctionInfo, PciRoot};
 use virtio_drivers::transport::{DeviceStatus, DeviceType, Transport};
 
+pub use self::entropy::Entropy;
 use self::net::VirtioNet;
 use self::pci::ModernTransport;
 use super::nic::Nic;
-use super::pci::{PortAccess, enable, enable_msi_x, route_line};
+use super::pci::{Function, PortAccess, enable, enable_msi_x, route_line};
 use crate::arch::interrupt::NIC;
 use crate::arch::ioapic::Line;
 use crate::boot::acpi::Platform;
@@ -92,6 +94,22 @@ pub fn open_mmio(
         return Some(Err(Error::NoInterrupt));
     }
     Some(VirtioNet::new(transport).map(|nic| Box::new(nic) as Box<dyn Nic>))
+}
+
+/// Random bytes from a PCI function, if it is a virtio entropy device and works.
+pub fn entropy_pci((function, info): &Function) -> Option<Entropy> {
+    let kind = virtio_drivers::transport::pci::virtio_device_type(info)?;
+    if kind != DeviceType::EntropySource {
+        return None;
+    }
+    let root = &mut super::pci::root();
+    enable(root, *function);
+    ModernTransport::new(root, *function, kind, false).ok().and_then(entropy::read)
+}
+
+/// Random bytes from a memory-mapped transport, likewise.
+pub fn entropy_mmio(address: u64) -> Option<Entropy> {
+    mmio(address, DeviceType::EntropySource).and_then(entropy::read)
 }
 
 /// The memory-mapped transport at this address, if it leads to a device of this kind.
