@@ -15,7 +15,7 @@ pub use hk::build::{BuildError, PROFILE as ACTION_PROFILE, Program};
 use serde_json::Value;
 
 use crate::lifeline;
-use crate::prerequisites::KERNEL_TARGET;
+use crate::prerequisites::{BIOS_TARGET, KERNEL_TARGET, UEFI_TARGET};
 use crate::workspace;
 
 /// The folder under `images/` whose programs run on Linux: no actions, and a workspace of its own.
@@ -65,6 +65,7 @@ fn kernel_with(options: &[&str], target: &Path, result: PathBuf) -> Result<PathB
     command
         .args(["build", "--package", "hostkernel", "--bin", "hostkernel", "--release"])
         .args(["--target", KERNEL_TARGET])
+        .args(without_paths(KERNEL_TARGET))
         .args(options)
         .arg("--target-dir")
         .arg(target);
@@ -74,6 +75,42 @@ fn kernel_with(options: &[&str], target: &Path, result: PathBuf) -> Result<PathB
     };
     copy(&program.file, &result)?;
     Ok(result)
+}
+
+/// Builds what starts the kernel from an image, into `target/boot`: the BIOS stage, and the UEFI
+/// loader.
+///
+/// # Errors
+/// [`BuildError`]
+pub fn boot_programs() -> Result<(), BuildError> {
+    boot_program("boot-bios", BIOS_TARGET, &workspace::bios_stage())?;
+    boot_program("boot-uefi", UEFI_TARGET, &workspace::uefi_loader())
+}
+
+fn boot_program(package: &str, target: &str, result: &Path) -> Result<(), BuildError> {
+    let mut command = cargo();
+    command
+        .args(["build", "--package", package, "--profile", ACTION_PROFILE, "--target", target])
+        .args(without_paths(target))
+        .arg("--target-dir")
+        .arg(workspace::target());
+    let built = programs(command, package)?;
+    let missing = || BuildError::NoProgram { what: package.to_owned() };
+    copy(&built.first().ok_or_else(missing)?.file, result)
+}
+
+/// Arguments that keep the paths of this computer out of what is built, so that the same sources
+/// give the same bytes in every folder.
+fn without_paths(target: &str) -> [String; 2] {
+    let home = env::var_os("CARGO_HOME").map_or_else(
+        || PathBuf::from(env::var_os("HOME").unwrap_or_default()).join(".cargo"),
+        PathBuf::from,
+    );
+    let registry = home.join("registry/src");
+    let flag = |from: &Path, to: &str| format!("--remap-path-prefix={}={to}", from.display());
+    let flags = serde_json::json!([flag(&workspace::root(), "."), flag(&registry, "registry")]);
+    // Added to those of `.cargo/config.toml`. A list in JSON is one in TOML.
+    ["--config".to_owned(), format!("target.{target}.rustflags={flags}")]
 }
 
 /// Builds all sample actions into `target/actions/NAME.elf`, sorted by name.

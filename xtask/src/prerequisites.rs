@@ -23,6 +23,18 @@ pub const KERNEL_TARGET: &str = "x86_64-unknown-none";
 /// Toolchain of what the pinned compiler cannot do: fuzzing and Miri.
 pub const NIGHTLY: &str = "nightly";
 
+/// Targets of what starts the kernel from an image.
+pub const BIOS_TARGET: &str = KERNEL_TARGET;
+/// See [`BIOS_TARGET`].
+pub const UEFI_TARGET: &str = "x86_64-unknown-uefi";
+/// Where distributions put firmware for UEFI, in one file that QEMU takes as its BIOS.
+const OVMF: [&str; 4] = [
+    "/usr/share/ovmf/OVMF.fd",
+    "/usr/share/edk2/ovmf/OVMF.stateless.fd",
+    "/usr/share/edk2/x64/OVMF.4m.fd",
+    "/usr/share/qemu/ovmf-x86_64.bin",
+];
+
 /// How other package managers call QEMU: program to look for, and the command to install.
 const QEMU_ELSEWHERE: [(&str, &str); 4] = [
     ("dnf", "sudo dnf install qemu-system-x86-core"),
@@ -164,22 +176,59 @@ pub fn ensure_qemu(say: impl Fn(&str)) -> Result<(), PrerequisiteError> {
     apt_install("qemu-system-x86", QEMU, say)
 }
 
+/// The firmware for UEFI, if it is installed.
+#[must_use]
+pub fn find_ovmf() -> Option<PathBuf> {
+    OVMF.iter().map(PathBuf::from).find(|file| file.is_file())
+}
+
+/// Makes sure there is firmware for UEFI. `say` hears what is about to be done.
+///
+/// # Errors
+/// [`PrerequisiteError`] if it is missing and cannot be installed from here.
+pub fn ensure_ovmf(say: impl Fn(&str)) -> Result<(), PrerequisiteError> {
+    match find_ovmf() {
+        Some(_) => Ok(()),
+        None => install("ovmf", "OVMF", say),
+    }
+}
+
 /// Makes sure `ip` is installed, which sets up network devices. `say` hears what is about to be
 /// done.
 ///
 /// # Errors
 /// [`PrerequisiteError`] if it is missing and cannot be installed from here.
 pub fn ensure_iproute2(say: impl Fn(&str)) -> Result<(), PrerequisiteError> {
-    if find_program("ip").is_some() {
-        return Ok(());
+    ensure_program("ip", "iproute2", say)
+}
+
+/// Makes sure `qemu-img` is installed, which converts images. `say` hears what is about to be done.
+///
+/// # Errors
+/// [`PrerequisiteError`] if it is missing and cannot be installed from here.
+pub fn ensure_qemu_img(say: impl Fn(&str)) -> Result<(), PrerequisiteError> {
+    ensure_program("qemu-img", "qemu-utils", say)
+}
+
+fn ensure_program(
+    program: &str,
+    package: &'static str,
+    say: impl Fn(&str),
+) -> Result<(), PrerequisiteError> {
+    match find_program(program) {
+        Some(_) => Ok(()),
+        None => install(package, program, say),
     }
+}
+
+fn install(package: &'static str, what: &str, say: impl Fn(&str)) -> Result<(), PrerequisiteError> {
     if find_program("apt-get").is_none() {
         return Err(PrerequisiteError::Install {
-            what: "ip".to_owned(),
-            install: "your package manager (look for iproute2)".to_owned(),
+            what: what.to_owned(),
+            install: format!("your package manager (look for {package})"),
         });
     }
-    apt_install("iproute2", "ip", say)
+    apt_install(package, what, say)
 }
 
 /// Installs the package with the program `what` on Debian and Ubuntu.

@@ -35,6 +35,18 @@ pub fn test_kernel() -> PathBuf {
     target().join("hostkernel-selftest.elf")
 }
 
+/// What starts the kernel from an image under a BIOS.
+#[must_use]
+pub fn bios_stage() -> PathBuf {
+    target().join("boot/bios-stage.bin")
+}
+
+/// What starts the kernel from an image under UEFI.
+#[must_use]
+pub fn uefi_loader() -> PathBuf {
+    target().join("boot/uefi-loader.efi")
+}
+
 /// The folder of built sample actions, one `NAME.elf` each.
 #[must_use]
 pub fn actions() -> PathBuf {

@@ -7,7 +7,9 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use serde_json::Value;
 use xtask::build::{action_cargo, action_packages, cargo};
-use xtask::prerequisites::{ACTION_TARGET, KERNEL_TARGET, ensure_targets};
+use xtask::prerequisites::{
+    ACTION_TARGET, BIOS_TARGET, KERNEL_TARGET, UEFI_TARGET, ensure_targets,
+};
 use xtask::{lifeline, tidy, workspace};
 
 use crate::progress::say;
@@ -25,7 +27,7 @@ pub fn run(_: &Arguments) -> Result<()> {
 
 /// Runs all checks, also after one has failed, and returns how many there are.
 pub fn everything() -> Result<u64> {
-    ensure_targets(&[KERNEL_TARGET, ACTION_TARGET], say)?;
+    ensure_targets(&[KERNEL_TARGET, ACTION_TARGET, UEFI_TARGET], say)?;
     let mut passed = 0;
     let mut failed = Vec::new();
     say("tidy");
@@ -92,6 +94,10 @@ fn cargo_checks() -> Result<Vec<(&'static str, Command)>> {
     kernel_tests.arg("clippy").args(on_metal).args(["--features", "selftest"]);
     checks.push(("lints: kernel with its tests", deny_warnings(kernel_tests)));
 
+    let [bios, uefi] = [("boot-bios", BIOS_TARGET), ("boot-uefi", UEFI_TARGET)].map(boot_lints);
+    checks.push(("lints: BIOS stage", bios));
+    checks.push(("lints: UEFI loader", uefi));
+
     let actions = action_packages()?;
     if !actions.is_empty() {
         let mut command = action_cargo("clippy", &workspace::target().join("action-build"));
@@ -116,12 +122,19 @@ fn cargo_checks() -> Result<Vec<(&'static str, Command)>> {
     Ok(checks)
 }
 
+fn boot_lints((package, target): (&str, &str)) -> Command {
+    let mut command = cargo();
+    command.args(["clippy", "--package", package, "--target", target]);
+    deny_warnings(command)
+}
+
 fn deny_warnings(mut command: Command) -> Command {
     command.args(["--", "-D", "warnings"]);
     command
 }
 
-/// The workspace's packages that run on this computer: neither the kernel nor actions.
+/// The workspace's packages that run on this computer: neither the kernel, nor what starts it, nor
+/// actions.
 pub fn host_packages() -> Result<Vec<String>> {
     let mut command = cargo();
     command
@@ -136,7 +149,8 @@ pub fn host_packages() -> Result<Vec<String>> {
     let name = |package: &Value| {
         let manifest = Path::new(package["manifest_path"].as_str()?);
         let name = package["name"].as_str()?;
-        (!manifest.starts_with(&images) && name != "hostkernel").then(|| name.to_owned())
+        let on_metal = ["hostkernel", "boot-bios", "boot-uefi"].contains(&name);
+        (!manifest.starts_with(&images) && !on_metal).then(|| name.to_owned())
     };
     Ok(packages.iter().filter_map(name).collect())
 }
