@@ -53,7 +53,11 @@ extern "C" fn start_on_own_tables() -> ! {
     let platform = acpi::read(info.rsdp);
     arch::initialise_interrupts(features);
     match clock::calibrate(features, platform.timer_port) {
-        Ok((hz, source)) => log::info!("clock: {} MHz, {source}", hz / 1_000_000),
+        Ok((hz, source)) => log::info!(
+            "clock: {} MHz, {source}; began {} ms before the kernel",
+            hz / 1_000_000,
+            clock::before_start_ms()
+        ),
         Err(error) => panic!("{error}"),
     }
     match rtc::unix_seconds() {

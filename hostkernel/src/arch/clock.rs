@@ -50,6 +50,14 @@ pub fn to_ns(cycles: u64) -> u64 {
     (u128::from(elapsed) * u128::from(SCALE.load(Ordering::Relaxed)) >> 32) as u64
 }
 
+/// Milliseconds from the processor's reset, when its counter began, to the kernel's first
+/// instruction: what firmware and boot loader took.
+#[must_use]
+pub fn before_start_ms() -> u64 {
+    let cycles = START_CYCLES.load(Ordering::Relaxed);
+    (u128::from(cycles) * u128::from(SCALE.load(Ordering::Relaxed)) >> 32) as u64 / 1_000_000
+}
+
 /// Nanoseconds per cycle as 32.32 fixed point, for actions.
 #[must_use]
 pub fn scale() -> u64 {

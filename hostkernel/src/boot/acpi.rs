@@ -4,6 +4,7 @@
 //! Both are constants in every table seen, so the byte code is searched for them.
 
 use alloc::vec::Vec;
+use core::ops::Range;
 use core::ptr::NonNull;
 
 use acpi::address::{AddressSpace, GenericAddress};
@@ -18,7 +19,12 @@ use crate::memory::kernel_map;
 use crate::memory::physical::PhysicalAddress;
 
 /// Where the legacy BIOS area that may hold the root pointer begins and ends.
-const BIOS_AREA: core::ops::Range<u64> = 0xe_0000..0x10_0000;
+const BIOS_AREA: Range<u64> = 0xe_0000..0x10_0000;
+/// Holds the segment of the BIOS's data area, which may hold it in its first part; and where that
+/// area can be.
+const BIOS_DATA_SEGMENT: u64 = 0x40e;
+const BIOS_DATA_LEN: u64 = 1024;
+const LOW_MEMORY: Range<u64> = 0x8_0000..0xa_0000;
 const RSDP_SIGNATURE: &[u8; 8] = b"RSD PTR ";
 
 /// The machine as ACPI describes it.
@@ -209,14 +215,23 @@ fn read_power(platform: &mut Platform, fadt: &Fadt) {
     }
 }
 
-/// Looks where a BIOS leaves the root pointer, for loaders that do not pass it on.
+/// Looks where a BIOS leaves the root pointer, for loaders that do not pass it on: at the start of
+/// its own data area, or in its read-only memory (ACPI 6.5, 5.2.5.1).
 fn find_rsdp() -> Option<u64> {
-    let len = (BIOS_AREA.end - BIOS_AREA.start) as usize;
-    let start = kernel_map::firmware(PhysicalAddress(BIOS_AREA.start), len);
-    // SAFETY: the area is ordinary or read-only memory on every PC.
-    let bytes = unsafe { core::slice::from_raw_parts(start, len) };
-    let at = bytes.chunks_exact(16).position(|chunk| chunk.starts_with(RSDP_SIGNATURE))?;
-    Some(BIOS_AREA.start + at as u64 * 16)
+    let find = |area: Range<u64>| {
+        let len = (area.end - area.start) as usize;
+        let start = kernel_map::firmware(PhysicalAddress(area.start), len);
+        // SAFETY: what lies below 1 MiB is ordinary or read-only memory on every PC.
+        let bytes = unsafe { core::slice::from_raw_parts(start, len) };
+        let at = bytes.chunks_exact(16).position(|chunk| chunk.starts_with(RSDP_SIGNATURE))?;
+        Some(area.start + at as u64 * 16)
+    };
+    let pointer = kernel_map::firmware(PhysicalAddress(BIOS_DATA_SEGMENT), 2);
+    // SAFETY: the first page is ordinary memory on every PC.
+    let data = u64::from(unsafe { pointer.cast::<u16>().read() }) << 4;
+    let data = data..data + BIOS_DATA_LEN;
+    let own = (LOW_MEMORY.contains(&data.start) && data.end <= LOW_MEMORY.end).then_some(data);
+    own.and_then(find).or_else(|| find(BIOS_AREA))
 }
 
 /// `Name (_S5_, Package (n) { a, b, ... })`: the sleep types a and b.
