@@ -6,6 +6,7 @@
 //! | [`prerequisites`] | what must be installed, and how to install it |
 //! | [`build`] | how the kernel and the actions are compiled |
 //! | [`qemu`] | a typed QEMU runner: [`qemu::Machine`] boots, [`qemu::Node`] runs |
+//! | [`image`] | images that start under BIOS and UEFI |
 //! | [`connection`] | HTTP by hand, for requests no library would send |
 //! | [`lab`] | a Linux guest with hostkernel's peers, and instruction counts of either |
 //! | [`lifeline`] | child processes that cannot outlive this one |
@@ -20,6 +21,7 @@
 
 pub mod build;
 pub mod connection;
+pub mod image;
 pub mod lab;
 pub mod lifeline;
 pub mod prerequisites;

@@ -22,6 +22,7 @@ struct Arguments {
 enum Command {
     Run(commands::run::Arguments),
     Build(commands::build::Arguments),
+    BuildImage(commands::build_image::Arguments),
     Test(commands::test::Arguments),
     Check(commands::check::Arguments),
     Deploy(commands::deploy::Arguments),
@@ -38,6 +39,7 @@ fn main() -> ExitCode {
     let result = match Arguments::parse().command {
         Command::Run(arguments) => commands::run::run(&arguments),
         Command::Build(arguments) => commands::build::run(&arguments),
+        Command::BuildImage(arguments) => commands::build_image::run(&arguments),
         Command::Test(arguments) => commands::test::run(&arguments),
         Command::Check(arguments) => commands::check::run(&arguments),
         Command::Deploy(arguments) => commands::deploy::run(&arguments),

@@ -2,6 +2,7 @@
 
 pub mod bench;
 pub mod build;
+pub mod build_image;
 pub mod check;
 pub mod deploy;
 pub mod fuzz;
