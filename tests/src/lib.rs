@@ -32,4 +32,4 @@ pub use fixture::{BOOT_TIMEOUT, Lease, SharedNode, TestNode, boot, machine, samp
 pub use hk::DeployOptions;
 pub use wire::Wire;
 pub use xtask::connection::{ACTIONS, AUTHORIZATION, Connection, Response, request};
-pub use xtask::qemu::{Machine, MachineKind, Network, PowerOff, Tap, TapError};
+pub use xtask::qemu::{Drive, Firmware, Machine, MachineKind, Network, PowerOff, Tap, TapError};

@@ -7,7 +7,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
-use xtask::prerequisites::{KERNEL_TARGET, ensure_qemu, ensure_targets};
+use xtask::prerequisites::{
+    BIOS_TARGET, KERNEL_TARGET, UEFI_TARGET, ensure_ovmf, ensure_qemu, ensure_targets,
+};
 use xtask::qemu::{Machine, NIC_VARIABLE, SELFTEST_PASSED};
 use xtask::{build, lifeline};
 
@@ -151,6 +153,9 @@ fn host(filters: &[String]) -> Result<Tally> {
 
 fn system(filters: &[String], nic: Option<&str>) -> Result<Tally> {
     build_command::everything()?;
+    ensure_targets(&[BIOS_TARGET, UEFI_TARGET], say)?;
+    build::boot_programs()?;
+    ensure_ovmf(say)?;
     let mut command = cargo_test();
     command.args(["--package", "system-tests", "--lib", "--tests"]);
     command.envs(nic.map(|nic| (NIC_VARIABLE, nic)));

@@ -11,9 +11,14 @@ use super::NODE_PORT;
 /// What went wrong with QEMU or the node in it. Each message says what to do next.
 #[derive(Debug, thiserror::Error)]
 pub enum QemuError {
-    /// There is no kernel at this path.
-    #[error("there is no kernel at {}; build it with `cargo xtask build`", .0.display())]
+    /// There is no kernel or image at this path.
+    #[error("there is nothing to start at {}; build it with `cargo xtask build`", .0.display())]
     NoKernel(PathBuf),
+    /// There is no firmware for UEFI where packages put it.
+    #[error(
+        "OVMF, the firmware for UEFI, was not found; install the package `ovmf` or `edk2-ovmf`"
+    )]
+    NoOvmf,
     /// There is no QEMU on the path.
     #[error(
         "`{0}` was not found; `cargo xtask run` installs it on Debian and Ubuntu and says what to \

@@ -2,11 +2,13 @@
 
 use std::ffi::OsString;
 use std::net::{SocketAddr, TcpListener};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use super::media::{Drive, Firmware, Medium};
 use super::node::Place;
 use super::{Accelerator, Engine, NODE_PORT, Node, QemuError, Tap};
+use crate::prerequisites::find_ovmf;
 
 /// How often another free port is tried when somebody else was quicker.
 const FREE_PORT_ATTEMPTS: u32 = 8;
@@ -78,11 +80,20 @@ pub enum Network {
     Tap(Tap),
 }
 
+/// Where the kernel comes from.
+#[derive(Clone, Debug)]
+enum Boot {
+    /// QEMU loads this file.
+    Kernel(PathBuf),
+    /// Firmware starts an image.
+    Medium(Medium),
+}
+
 /// A virtual machine that is not running yet. The setters return the machine, so that a
 /// description reads as one expression.
 #[derive(Clone, Debug)]
 pub struct Machine {
-    kernel: PathBuf,
+    boot: Boot,
     kind: MachineKind,
     cores: u32,
     memory_mib: u32,
@@ -103,8 +114,17 @@ pub struct Machine {
 impl Machine {
     /// A q35 machine with 2 cores and 512 MiB, reachable at a free port of 127.0.0.1.
     pub fn new(kernel: impl Into<PathBuf>) -> Self {
+        Self::starting(Boot::Kernel(kernel.into()))
+    }
+
+    /// The same machine with an image in a drive, and firmware that starts it.
+    pub fn with_image(image: impl Into<PathBuf>, drive: Drive, firmware: Firmware) -> Self {
+        Self::starting(Boot::Medium(Medium { image: image.into(), drive, firmware }))
+    }
+
+    fn starting(boot: Boot) -> Self {
         Self {
-            kernel: kernel.into(),
+            boot,
             kind: MachineKind::default(),
             cores: 2,
             memory_mib: 512,
@@ -158,7 +178,7 @@ impl Machine {
         self
     }
 
-    /// Appends words to the kernel's command line.
+    /// Appends words to the kernel's command line. An image has its own.
     #[must_use]
     pub fn kernel_words(mut self, words: impl Into<String>) -> Self {
         self.words.push(words.into());
@@ -250,11 +270,18 @@ impl Machine {
     /// machine.
     pub fn boot(self) -> Result<Node, QemuError> {
         self.check()?;
-        if !self.kernel.is_file() {
-            return Err(QemuError::NoKernel(self.kernel));
-        }
+        let firmware = match &self.boot {
+            Boot::Kernel(file) | Boot::Medium(Medium { image: file, .. }) if !file.is_file() => {
+                return Err(QemuError::NoKernel(file.clone()));
+            }
+            Boot::Medium(Medium { firmware: Firmware::Uefi, .. }) => {
+                Some(find_ovmf().ok_or(QemuError::NoOvmf)?)
+            }
+            _ => None,
+        };
+        let firmware = firmware.as_deref();
         let engine = self.accelerator.resolve()?;
-        let start = |port: u16| Node::start(&self.plan(engine, port), self.place(port));
+        let start = |port: u16| Node::start(&self.plan(engine, port, firmware), self.place(port));
         let is_forwarded = matches!(self.network, Network::User);
         if self.port != 0 || !is_forwarded {
             return start(self.port);
@@ -286,7 +313,7 @@ impl Machine {
     }
 
     /// QEMU's arguments, without those that connect its streams to us.
-    fn plan(&self, engine: Engine, port: u16) -> Plan {
+    fn plan(&self, engine: Engine, port: u16, firmware: Option<&Path>) -> Plan {
         let mut plan = Plan::default();
         let machine = match self.kind {
             // Without ACPI there would be no power button and no list of cores.
@@ -304,13 +331,16 @@ impl Machine {
         if !self.reboots {
             plan.flag("-no-reboot");
         }
-        plan.option("-kernel", &self.kernel);
+        match &self.boot {
+            Boot::Kernel(file) => plan.option("-kernel", file),
+            Boot::Medium(medium) => medium.plan(firmware, &mut plan),
+        }
         let mut words = self.words.clone();
         if let Network::Tap(_) = self.network {
             // At the front: of two addresses the kernel takes the last one.
             words.insert(0, Tap::kernel_word());
         }
-        if !words.is_empty() {
+        if !words.is_empty() && matches!(self.boot, Boot::Kernel(_)) {
             plan.option("-append", words.join(" "));
         }
         self.plan_network(&mut plan, port);
@@ -367,7 +397,7 @@ impl Plan {
         self.arguments.push(name.into());
     }
 
-    fn option(&mut self, name: &str, value: impl Into<OsString>) {
+    pub(super) fn option(&mut self, name: &str, value: impl Into<OsString>) {
         self.arguments.push(name.into());
         self.arguments.push(value.into());
     }
@@ -384,7 +414,7 @@ mod tests {
     use super::*;
 
     fn words(machine: &Machine, port: u16) -> String {
-        let plan = machine.plan(Engine::Tcg, port);
+        let plan = machine.plan(Engine::Tcg, port, None);
         let words: Vec<_> = plan.arguments.iter().map(|word| word.to_string_lossy()).collect();
         words.join(" ")
     }
@@ -442,6 +472,18 @@ mod tests {
         ] {
             assert!(words.contains(expected), "{expected} not in {words}");
         }
+    }
+
+    #[test]
+    fn an_image_takes_the_place_of_the_kernel() {
+        let machine = Machine::with_image("a,b.img", Drive::Usb, Firmware::Bios);
+        let words = words(&machine, 1);
+        assert!(
+            words.contains("format=raw,snapshot=on,file=a,,b.img -device qemu-xhci"),
+            "{words}"
+        );
+        assert!(words.contains("-device usb-storage,drive=image,bootindex=0"), "{words}");
+        assert!(!words.contains("-kernel") && !words.contains("-bios"), "{words}");
     }
 
     #[test]

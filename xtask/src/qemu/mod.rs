@@ -18,6 +18,7 @@
 mod accelerator;
 mod error;
 mod machine;
+mod media;
 mod monitor;
 mod namespace;
 mod node;
@@ -27,6 +28,7 @@ mod transcript;
 pub use accelerator::{Accelerator, Engine};
 pub use error::{QemuError, Report};
 pub use machine::{Machine, MachineKind, Network};
+pub use media::{Drive, Firmware};
 pub use namespace::{Entered, Namespace};
 pub use node::{Node, PowerOff};
 pub use tap::{Tap, TapError};
