@@ -160,6 +160,20 @@ pub fn client() -> Result<PathBuf, BuildError> {
     built.map(|program| program.file).ok_or_else(|| BuildError::NoProgram { what: what.to_owned() })
 }
 
+/// Builds a sample action as [`actions`] does, with the names of its functions and its lines.
+///
+/// # Errors
+/// [`BuildError`]
+pub fn action_with_symbols(name: &str) -> Result<Program, BuildError> {
+    let mut command = action_cargo("build", &workspace::target().join("action-symbols"));
+    command.args(["--package", name, "--bin", name]);
+    for setting in ["strip=false", "debug=\"line-tables-only\""] {
+        command.arg("--config").arg(format!("profile.{ACTION_PROFILE}.{setting}"));
+    }
+    let what = format!("The action `{name}`");
+    programs(command, &what)?.into_iter().next().ok_or(BuildError::NoProgram { what })
+}
+
 /// Builds the QEMU plugin that counts instructions.
 ///
 /// # Errors

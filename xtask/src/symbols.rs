@@ -5,7 +5,7 @@
 //! is. The lines of another build would mislead, so they are not shown.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -60,6 +60,25 @@ pub struct Symbols {
     build: Option<String>,
 }
 
+/// Where an instruction comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The function.
+    pub function: String,
+    /// File and line, if they are known; the sources of this workspace by their path in it.
+    pub line: Option<(String, u32)>,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.function)?;
+        match &self.line {
+            Some((file, line)) => write!(f, " at {file}:{line}"),
+            None => Ok(()),
+        }
+    }
+}
+
 struct Function {
     len: u64,
     name: String,
@@ -91,6 +110,12 @@ impl Symbols {
     /// those it was inlined into. Empty if nothing is known.
     #[must_use]
     pub fn describe(&self, address: u64) -> Vec<String> {
+        self.places(address).iter().map(Place::to_string).collect()
+    }
+
+    /// The same as values.
+    #[must_use]
+    pub fn places(&self, address: u64) -> Vec<Place> {
         let mut places = Vec::new();
         let Ok(mut frames) = self.context.find_frames(address).skip_all_loads() else {
             return places;
@@ -101,20 +126,19 @@ impl Symbols {
             next = frames.next();
             // Only the last one, into which the others were inlined, is a function of the file.
             let full_name = if let Ok(Some(_)) = next { None } else { self.function(address) };
-            let mut place = match (full_name, &frame.function) {
+            let function = match (full_name, &frame.function) {
                 (Some(name), _) => name.to_owned(),
                 (None, Some(name)) => demangled(&name.raw_name().unwrap_or_default()),
                 (None, None) => "(unknown function)".to_owned(),
             };
-            if let Some(location) = frame.location
-                && let (Some(file), Some(line)) = (location.file, location.line)
-            {
-                place.push_str(&format!(" at {}:{line}", short(file)));
-            }
-            places.push(place);
+            let line = frame
+                .location
+                .and_then(|location| Some((short(location.file?).to_owned(), location.line?)));
+            places.push(Place { function, line });
         }
         if places.is_empty() {
-            places.extend(self.function(address).map(str::to_owned));
+            let function = self.function(address).map(str::to_owned);
+            places.extend(function.map(|function| Place { function, line: None }));
         }
         places
     }

@@ -15,8 +15,13 @@
 //! each repetition; those after the first are known by the same address with nothing counted since.
 //! An instruction that an interrupt or a fault stops half way counts again when it goes on.
 //!
+//! With `addresses=FILE,core=N` behind that, it also counts for one core how often the instruction
+//! at each address was executed ([`addresses`]).
+//!
 //! The interface to QEMU is declared by hand, for QEMU installs no header for it. It is that of
 //! `include/qemu/qemu-plugin.h`, version 1, as of QEMU 7.2.
+
+pub mod addresses;
 
 use std::ffi::{CStr, c_char, c_int, c_uint, c_void};
 use std::fs::OpenOptions;
@@ -25,6 +30,7 @@ use std::slice;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use addresses::Addresses;
 use memmap2::{MmapOptions, MmapRaw};
 
 /// Cores that are counted; others are not.
@@ -39,8 +45,10 @@ pub const FILE_LEN: usize = CORES_MAX * STRIDE;
 
 /// What QEMU may be asked for when a callback is registered: nothing, it need not save registers.
 const NO_REGISTERS: c_int = 0;
-/// Name of the one argument.
-const COUNTERS_ARGUMENT: &[u8] = b"counters=";
+/// Names of the arguments.
+const COUNTERS_ARGUMENT: &str = "counters=";
+const ADDRESSES_ARGUMENT: &str = "addresses=";
+const CORE_ARGUMENT: &str = "core=";
 
 /// A block of guest code that QEMU has translated. QEMU's own, never looked into.
 #[repr(C)]
@@ -79,6 +87,7 @@ unsafe extern "C" {
 pub static qemu_plugin_version: c_int = 1;
 
 static COUNTERS: OnceLock<MmapRaw> = OnceLock::new();
+static ADDRESSES: OnceLock<Addresses> = OnceLock::new();
 
 /// Called by QEMU once, before the guest starts. A result other than 0 ends QEMU.
 ///
@@ -96,12 +105,21 @@ pub unsafe extern "C" fn qemu_plugin_install(
     // SAFETY: the caller passes an array of that length.
     let arguments = (0..count).map(|index| unsafe { *arguments.add(index) });
     // SAFETY: the caller passes strings, and they live until this function returns.
-    let mut arguments = arguments.map(|argument| unsafe { CStr::from_ptr(argument) }.to_bytes());
-    let file = arguments.find_map(|argument| argument.strip_prefix(COUNTERS_ARGUMENT));
-    let Some(counters) = file.and_then(map_counters) else {
+    let arguments = arguments.map(|argument| unsafe { CStr::from_ptr(argument) }.to_str());
+    let arguments: Vec<_> = arguments.map_while(Result::ok).collect();
+    let value = |name| arguments.iter().find_map(|argument: &&str| argument.strip_prefix(name));
+    let Some(counters) = value(COUNTERS_ARGUMENT).and_then(|file| map(file, FILE_LEN)) else {
         eprintln!("the instruction counter needs counters=FILE, at least {FILE_LEN} bytes long");
         return 1;
     };
+    if let Some(file) = value(ADDRESSES_ARGUMENT) {
+        let core = value(CORE_ARGUMENT).and_then(|core| core.parse().ok());
+        let Some((file, core)) = map(file, addresses::FILE_LEN).zip(core) else {
+            eprintln!("addresses=FILE needs {} bytes and core=N", addresses::FILE_LEN);
+            return 1;
+        };
+        let _first = ADDRESSES.set(Addresses::new(file, core));
+    }
     if COUNTERS.set(counters).is_err() {
         eprintln!("the instruction counter is loaded twice");
         return 1;
@@ -111,11 +129,11 @@ pub unsafe extern "C" fn qemu_plugin_install(
     0
 }
 
-fn map_counters(name: &[u8]) -> Option<MmapRaw> {
-    let name = str::from_utf8(name).ok()?;
+/// Maps the start of a file that is long enough.
+fn map(name: &str, len: usize) -> Option<MmapRaw> {
     let file = OpenOptions::new().read(true).write(true).open(name).ok()?;
-    let long_enough = file.metadata().ok()?.len() >= FILE_LEN as u64;
-    if long_enough { MmapOptions::new().len(FILE_LEN).map_raw(&file).ok() } else { None }
+    let long_enough = file.metadata().ok()?.len() >= len as u64;
+    if long_enough { MmapOptions::new().len(len).map_raw(&file).ok() } else { None }
 }
 
 /// Called by QEMU for every block it translates: asks to be called for each instruction in it.
@@ -131,7 +149,21 @@ extern "C" fn translated(_plugin: u64, block: *mut Block) {
             let bytes = slice::from_raw_parts(qemu_plugin_insn_data(instruction), len);
             (qemu_plugin_insn_vaddr(instruction), bytes)
         };
-        let callback = match (repeats(bytes), address < KERNEL_HALF) {
+        let repeats = repeats(bytes);
+        // Before the counters, from which it knows a repetition.
+        if let Some(record) = ADDRESSES.get().and_then(|addresses| addresses.record(address)) {
+            let callback = if repeats { repeated_at } else { executed_at };
+            // SAFETY: as below; these callbacks take their data for a place in the file.
+            unsafe {
+                qemu_plugin_register_vcpu_insn_exec_cb(
+                    instruction,
+                    callback,
+                    NO_REGISTERS,
+                    record.cast(),
+                );
+            }
+        }
+        let callback = match (repeats, address < KERNEL_HALF) {
             (true, _) => repeated,
             (false, true) => executed::<true>,
             (false, false) => executed::<false>,
@@ -208,6 +240,14 @@ struct Repeat {
 static REPEATS: [Repeat; CORES_MAX] =
     [const { Repeat { address: AtomicU64::new(0), count: AtomicU64::new(0) } }; CORES_MAX];
 
+impl Repeat {
+    /// Whether the instruction about to execute is another repetition of the last one.
+    fn goes_on(&self, counters: &Counters, address: u64) -> bool {
+        self.address.load(Ordering::Relaxed) == address
+            && self.count.load(Ordering::Relaxed) == counters.all.load(Ordering::Relaxed)
+    }
+}
+
 /// Called by QEMU before every repetition of a string instruction: counts the first.
 extern "C" fn repeated(core: c_uint, address: *mut c_void) {
     let core = core as usize;
@@ -215,11 +255,28 @@ extern "C" fn repeated(core: c_uint, address: *mut c_void) {
     let Some((counters, last)) = Counters::of(core).zip(REPEATS.get(core)) else {
         return;
     };
-    let goes_on = last.address.load(Ordering::Relaxed) == address
-        && last.count.load(Ordering::Relaxed) == counters.all.load(Ordering::Relaxed);
-    if !goes_on {
+    if !last.goes_on(&counters, address) {
         counters.count(address < KERNEL_HALF);
         last.address.store(address, Ordering::Relaxed);
         last.count.store(counters.all.load(Ordering::Relaxed), Ordering::Relaxed);
+    }
+}
+
+/// Called by QEMU before every instruction whose address is counted.
+extern "C" fn executed_at(core: c_uint, record: *mut c_void) {
+    if let Some(addresses) = ADDRESSES.get() {
+        // SAFETY: `translated` passed a place of these addresses.
+        unsafe { addresses.count(core as usize, record.cast()) };
+    }
+}
+
+/// The same before every repetition of a string instruction.
+extern "C" fn repeated_at(core: c_uint, record: *mut c_void) {
+    let record = record.cast::<addresses::Record>();
+    // SAFETY: as in `executed_at`; the address in it never changes.
+    let address = unsafe { (*record).address.load(Ordering::Relaxed) };
+    let counted = Counters::of(core as usize).zip(REPEATS.get(core as usize));
+    if counted.is_some_and(|(counters, last)| !last.goes_on(&counters, address)) {
+        executed_at(core, record.cast());
     }
 }

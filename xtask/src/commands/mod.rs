@@ -9,6 +9,7 @@ pub mod fuzz;
 pub mod invoke;
 pub mod miri;
 pub mod new;
+pub mod profile;
 pub mod run;
 pub mod soak;
 pub mod symbolise;

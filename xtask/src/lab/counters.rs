@@ -3,7 +3,7 @@
 //! Figures are slopes: n runs and then 3 n runs are counted, and the difference is divided by 2 n.
 //! So whatever does not grow with the number of runs cancels out.
 
-use std::fs;
+use std::fs::{self, File};
 use std::ops::{Add, Sub};
 use std::path::{Path, PathBuf};
 use std::thread;
@@ -16,7 +16,7 @@ use crate::qemu::{Accelerator, Machine};
 const STRIDE: usize = 64;
 const CORES_MAX: usize = 256;
 /// After the last answer a guest still frees memory and acknowledges; then it sleeps.
-const QUIET: Duration = Duration::from_millis(300);
+pub(super) const QUIET: Duration = Duration::from_millis(300);
 
 /// Instructions.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -61,12 +61,7 @@ impl Counters {
     /// # Errors
     /// When it cannot be written, or QEMU would not take its name.
     pub fn create(file: PathBuf) -> Result<Self, LabError> {
-        if file.to_string_lossy().contains(',') {
-            return Err(LabError::unusable(&file, "QEMU takes no comma in this path"));
-        }
-        let folder = file.parent().unwrap_or(Path::new("/"));
-        fs::create_dir_all(folder).map_err(LabError::file(folder))?;
-        fs::write(&file, vec![0; CORES_MAX * STRIDE]).map_err(LabError::file(&file))?;
+        create(&file, CORES_MAX * STRIDE)?;
         Ok(Self { file })
     }
 
@@ -94,6 +89,17 @@ impl Counters {
         let counts: Option<Vec<_>> = bytes.chunks(STRIDE).take(cores).map(core).collect();
         counts.ok_or_else(|| LabError::unusable(&self.file, "is too short"))
     }
+}
+
+/// Makes a file of zeros for the plugin.
+pub(super) fn create(file: &Path, len: usize) -> Result<(), LabError> {
+    if file.to_string_lossy().contains(',') {
+        return Err(LabError::unusable(file, "QEMU takes no comma in this path"));
+    }
+    let folder = file.parent().unwrap_or(Path::new("/"));
+    fs::create_dir_all(folder).map_err(LabError::file(folder))?;
+    let zeros = File::create(file).and_then(|file| file.set_len(len as u64));
+    zeros.map_err(LabError::file(file))
 }
 
 /// How to measure.

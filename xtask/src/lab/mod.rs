@@ -16,6 +16,7 @@
 //! | [`call`] | one request, and how a right answer is recognised |
 //! | [`load`] | the load generator: rates and latencies |
 //! | [`counters`] | instructions: the plugin's file, and figures per run |
+//! | [`profile`] | instructions by address: the plugin's other file |
 //! | [`image`] | actions of a chosen size that touch a chosen number of pages |
 //! | [`conditions`], [`report`] | the file with the results |
 //! | [`compare`], [`table`], [`plot`] | what is made of it |
@@ -49,6 +50,7 @@ pub mod load;
 pub mod packages;
 pub mod peer;
 pub mod plot;
+pub mod profile;
 pub mod programs;
 pub mod report;
 pub mod table;
@@ -61,6 +63,7 @@ pub use call::{Call, Requests};
 pub use counters::{Count, Counters, Figures, Plan, per_run};
 pub use guest::{Guest, Options, Solo5};
 pub use peer::{Bare, Peer};
+pub use profile::Profile;
 pub use report::{Report, Row, Unit};
 
 use crate::build::BuildError;

@@ -8,7 +8,7 @@ mod growth;
 mod instructions;
 mod laboratory;
 mod latency;
-mod machine;
+pub(super) mod machine;
 mod memory;
 mod recorder;
 mod simultaneous;

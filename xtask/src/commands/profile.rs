@@ -1,0 +1,130 @@
+//! `cargo xtask profile`: which functions the instructions of a request are in.
+
+use std::collections::HashMap;
+use std::fs;
+use std::process;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use clap::Args;
+use xtask::build;
+use xtask::lab::guest::TUNED_CPU;
+use xtask::lab::profile::Executions;
+use xtask::lab::{Call, Plan, Profile};
+use xtask::prerequisites::ensure_qemu;
+use xtask::qemu::Machine;
+use xtask::symbols::{Place, Symbols};
+use xtask::workspace;
+
+use super::bench::machine::deployment;
+use crate::progress::say;
+
+const BOOT_TIMEOUT: Duration = Duration::from_secs(300);
+const PLAN: Plan = Plan { warm_up: 300, runs: 300, rounds: 1 };
+/// The lowest address of the upper half: programs are below, the kernel is above.
+const KERNEL_HALF: u64 = 1 << 63;
+/// Less than this in one request is not printed.
+const LEAST: f64 = 0.5;
+
+/// Count the instructions of a request in each function, exactly.
+///
+/// Boots a node in QEMU's emulator and invokes a sample action again and again. An instruction
+/// counts for the innermost function of this workspace it was inlined into: so what the core library
+/// does inline is found under its caller's name. A repeated string instruction counts once.
+#[derive(Args, Debug)]
+pub struct Arguments {
+    /// The sample action to invoke.
+    #[arg(long, value_name = "NAME", default_value = "hello")]
+    action: String,
+    /// Its input.
+    #[arg(long, value_name = "JSON", default_value = r#"{"name":"you"}"#)]
+    input: String,
+    /// Cores of the machine.
+    #[arg(long, value_name = "N", default_value_t = 2,
+        value_parser = clap::value_parser!(u32).range(1..=255))]
+    cores: u32,
+    /// The core to look at: 0 has network and API, and the others run actions.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    core: u32,
+    /// Lines of source instead of functions, of those whose name contains this.
+    #[arg(long, value_name = "FUNCTION")]
+    lines: Option<String>,
+}
+
+/// Runs the command.
+pub fn run(arguments: &Arguments) -> Result<()> {
+    let core = arguments.core;
+    ensure!(core < arguments.cores, "there is no core {core} among {}", arguments.cores);
+    ensure_qemu(say)?;
+    super::build::everything()?;
+    let program = build::action_with_symbols(&arguments.action)?;
+    let executions = measure(arguments, &fs::read(&program.file)?)?;
+    let kernel = Symbols::load(&workspace::kernel())?;
+    let program = Symbols::load(&program.file)?;
+    let total: f64 = executions.values().sum();
+    let programs: f64 =
+        executions.iter().filter(|(address, _)| **address < KERNEL_HALF).map(|it| it.1).sum();
+    ensure!(total > 0.0, "the plugin in QEMU has counted nothing");
+    println!("core {core}: {total:.0} instructions a request, {programs:.0} of them the program's");
+    let mut shares: HashMap<String, f64> = HashMap::new();
+    for (address, count) in executions {
+        let symbols = if address < KERNEL_HALF { &program } else { &kernel };
+        let places = symbols.places(address);
+        let name = match &arguments.lines {
+            Some(function) => line(&places, function),
+            None => Some(own(&places).map_or("(unknown)".to_owned(), function)),
+        };
+        if let Some(name) = name {
+            *shares.entry(name).or_default() += count;
+        }
+    }
+    let mut shares: Vec<_> = shares.into_iter().filter(|it| it.1.abs() >= LEAST).collect();
+    shares.sort_by(|one, other| other.1.total_cmp(&one.1).then_with(|| one.0.cmp(&other.0)));
+    shares.iter().for_each(|(name, count)| println!("{count:10.1}  {name}"));
+    Ok(())
+}
+
+fn measure(arguments: &Arguments, image: &[u8]) -> Result<Executions> {
+    say("Building the instruction counter");
+    let plugin = build::instruction_counter()?;
+    let folder = workspace::target().join(format!("profile/{}", process::id()));
+    let profile = Profile::create(&folder, arguments.core)?;
+    let machine = Machine::new(workspace::kernel()).cpu(TUNED_CPU).cores(arguments.cores);
+    let node = profile.attach(machine, &plugin).boot()?;
+    node.wait_ready(BOOT_TIMEOUT)?;
+    let deployment = deployment(&arguments.action, image);
+    deployment.connect(node.address())?.exchange(&deployment)?;
+    let path = format!("/function/{}", arguments.action);
+    let headers = ["Content-Type: application/json"];
+    let call = Call::new("POST", &path, &headers, arguments.input.as_bytes());
+    let mut requests = call.connect(node.address())?;
+    let executions = profile.per_run(PLAN, |runs| requests.send(&call, runs));
+    drop(node);
+    // What stays behind takes room, and nothing else.
+    let _ = fs::remove_dir_all(folder);
+    executions.context("counting")
+}
+
+/// The innermost place in this workspace; that of the compiled function if there is none.
+fn own(places: &[Place]) -> Option<&Place> {
+    let is_own = |place: &&Place| {
+        let file = place.line.as_ref().map(|(file, _)| file);
+        file.is_some_and(|file| workspace::root().join(file).is_file())
+    };
+    places.iter().find(is_own).or(places.last())
+}
+
+/// A function's name, behind its file: line tables name inlined functions without their module.
+fn function(place: &Place) -> String {
+    match &place.line {
+        Some((file, _)) => format!("{file}  {}", place.function),
+        None => place.function.clone(),
+    }
+}
+
+/// The line of an instruction of a function whose name contains `function`.
+fn line(places: &[Place], function: &str) -> Option<String> {
+    let inside = places.iter().position(|place| place.function.contains(function))?;
+    let place = own(places.get(..=inside)?)?;
+    Some(place.to_string())
+}
