@@ -13,10 +13,13 @@ use crate::memory::{Reservation, Template, install_for_test};
 
 const TEXT: u64 = 0x40_0000;
 const DATA: u64 = 0x40_1000;
+/// Data of a whole page of the file.
+const WHOLE: u64 = 0x40_4000;
 
 fn instance(pages: usize) -> Instance {
     install_for_test();
     let mut code = PageBuffer::from_bytes(&[0xcc; PAGE_LEN]).expect("the arena is large");
+    code.append(&[b'w'; PAGE_LEN]).expect("the arena is large");
     code.append(b"initial data").expect("the arena is large");
     let segment = |address, file_offset, file_len, memory_len, protection| Segment {
         address,
@@ -29,7 +32,8 @@ fn instance(pages: usize) -> Instance {
         entry: TEXT,
         segments: Vec::from([
             segment(TEXT, 0, 4096, 4096, Protection::ReadExecute),
-            segment(DATA, 4096, 12, 8192, Protection::ReadWrite),
+            segment(DATA, 8192, 12, 8192, Protection::ReadWrite),
+            segment(WHOLE, 4096, 4096, 4096, Protection::ReadWrite),
         ]),
     };
     let template = Arc::new(Template::build(&plan, code).expect("the arena is large"));
@@ -188,12 +192,17 @@ fn writing_data_copies_it_and_leaves_the_template_alone() {
     assert_eq!(instance.space.resolve(DATA, Access::Execute), Err(Refusal::NotAllowed));
     assert_eq!(read(&mut instance, DATA, 12), b"initial data");
     assert_eq!(read(&mut instance, DATA + 12, 8180), [0; 8180]);
+    let writes = call(&mut instance, Call::Write, [WHOLE, 8, 0]);
+    assert_eq!(writes, Ok(8));
+    let input = instance.space.input_range().address;
+    instance.space.copy_within(input, WHOLE, 5).expect("both are mapped");
+    assert_eq!(read(&mut instance, WHOLE, 8), b"hellowww");
 }
 
 #[test]
 fn the_memory_limit_holds() {
     let mut instance = instance(16);
-    let heap = instance.space.heap_range(1 << 20);
+    let heap = instance.space.heap_range();
     let mut touched = 0;
     while instance.space.resolve(heap.address + touched * 4096, Access::Write).is_ok() {
         touched += 1;
@@ -211,15 +220,17 @@ fn what_changes_a_present_entry_says_so() {
     let mut instance = instance(256);
     let space = &mut instance.space;
     assert!(space.take_stale(), "the root may be another space's old one");
-    let heap = space.heap_range(0).address;
+    let heap = space.heap_range().address;
     space.resolve(heap, Access::Write).expect("it is the heap");
     // The heap's tables were made with entries that were empty.
     assert!(!space.take_stale());
     space.resolve(heap + 4096, Access::Write).expect("it is the heap");
     space.resolve(heap + 4096, Access::Read).expect("it is there");
     assert!(!space.take_stale(), "new pages are not known to any processor");
-    space.resolve(DATA, Access::Write).expect("it is data");
-    assert!(space.take_stale(), "the template's tables and page were replaced");
+    space.resolve(WHOLE, Access::Read).expect("it is data");
+    assert!(!space.take_stale(), "the template's page is there");
+    space.resolve(WHOLE, Access::Write).expect("it is data");
+    assert!(space.take_stale(), "the template's page was replaced");
 
     let address = call(&mut instance, Call::Map, [8192, READ | WRITE, 0]).expect("there is room");
     instance.space.resolve(address, Access::Write).expect("it is mapped");

@@ -2,10 +2,13 @@
 //!
 //! A [`PageBuffer`] grows a page at a time out of the frame pool, so a body never moves and never
 //! needs contiguous memory; the same frames are later mapped into an action's address space (its
-//! input) or came out of one (its result).
+//! input) or came out of one (its result). The first few frames need no list on the heap: most
+//! bodies have one.
 
 use alloc::vec::Vec;
 use core::fmt;
+
+use smallvec::SmallVec;
 
 use super::frames::{Frame, OutOfFrames};
 use crate::config::PAGE_LEN;
@@ -14,15 +17,20 @@ use crate::config::PAGE_LEN;
 /// written by whoever owned the page.
 #[derive(Default)]
 pub struct PageBuffer {
-    pages: Vec<Frame>,
+    pages: Pages,
     len: usize,
 }
+
+/// The frames of a buffer. As many as fit where a list on the heap has its address and length.
+pub(super) type Pages = SmallVec<[Frame; 4]>;
+
+const _: () = assert!(size_of::<Pages>() == size_of::<Vec<Frame>>());
 
 impl PageBuffer {
     /// An empty buffer that owns nothing.
     #[must_use]
     pub const fn new() -> Self {
-        Self { pages: Vec::new(), len: 0 }
+        Self { pages: SmallVec::new_const(), len: 0 }
     }
 
     /// A buffer holding a copy of `bytes`.
@@ -37,7 +45,7 @@ impl PageBuffer {
 
     /// A buffer of the first `len` bytes of `pages`.
     #[must_use]
-    pub(super) fn from_pages(pages: Vec<Frame>, len: usize) -> Self {
+    pub(super) fn from_pages(pages: Pages, len: usize) -> Self {
         assert!(len <= pages.len() * PAGE_LEN, "a buffer's length is within its pages");
         Self { pages, len }
     }

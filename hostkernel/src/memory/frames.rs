@@ -48,15 +48,11 @@ impl Frame {
 
     /// Takes a zeroed frame out of what `available` no longer counts.
     fn take_promised() -> Self {
-        if let Some(number) = POOL.pop_zeroed() {
-            // SAFETY: the frame just left the free lists, so nothing else refers to it; all of it
-            // but the link at its start is zero.
-            unsafe { frame_pointer(number).write_bytes(0, size_of::<FreeFrame>()) };
-            return Self { number };
-        }
-        let number = POOL.pop().expect("a promised frame is in the depot or this core's lists");
-        // SAFETY: the frame just left the free lists, so nothing else refers to it; it is one page.
-        unsafe { frame_pointer(number).write_bytes(0, PAGE_LEN) };
+        let (number, is_zeroed) = POOL.pop(true);
+        let len = if is_zeroed { size_of::<FreeFrame>() } else { PAGE_LEN };
+        // SAFETY: the frame just left the free lists, so nothing else refers to it; it is one page,
+        // and if it is known to be zero then but for the link at its start.
+        unsafe { frame_pointer(number).write_bytes(0, len) };
         Self { number }
     }
 
@@ -160,7 +156,7 @@ impl Reservation {
     /// As [`take`](Self::take).
     pub(super) fn take_copy(&mut self, source: &BorrowedFrame) -> Result<Frame, OutOfFrames> {
         self.count_one()?;
-        let number = POOL.pop().expect("a promised frame is in the depot or this core's lists");
+        let (number, _) = POOL.pop(false);
         let mut frame = Frame { number };
         frame.bytes_mut().copy_from_slice(source.bytes());
         Ok(frame)
@@ -275,21 +271,27 @@ impl Pool {
             .map_err(|_| OutOfFrames)
     }
 
-    fn pop(&self) -> Option<FrameNumber> {
+    /// A promised frame, and whether all of it but the link is known to be zero. If it is to be
+    /// zeroed, one that is comes first.
+    fn pop(&self, to_be_zeroed: bool) -> (FrameNumber, bool) {
         self.lists.with(|lists| {
+            if to_be_zeroed && let Some(frame) = lists.zeroed.pop() {
+                return (frame, true);
+            }
             if lists.loaded.head.is_none() {
                 core::mem::swap(&mut lists.loaded, &mut lists.previous);
             }
             if lists.loaded.head.is_none() {
                 lists.loaded = self.depot.lock().take_batch();
             }
-            lists.loaded.pop().or_else(|| lists.zeroed.pop())
+            match lists.loaded.pop() {
+                Some(frame) => (frame, false),
+                None => {
+                    let last = lists.zeroed.pop();
+                    (last.expect("a promised frame is in the depot or this core's lists"), true)
+                }
+            }
         })
-    }
-
-    /// A frame of which all but the link is zero, if this core has one.
-    fn pop_zeroed(&self) -> Option<FrameNumber> {
-        self.lists.with(|lists| lists.zeroed.pop())
     }
 
     /// Keeps a zeroed frame for later. Returns false, leaving it to the caller, if there are

@@ -72,15 +72,13 @@ impl LikelyPages {
         }
     }
 
-    /// Calls `provide` for each.
-    pub fn for_each(&self, mut provide: impl FnMut(LikelyPage)) {
-        for place in &self.pages {
-            let value = place.load(Ordering::Relaxed);
-            if value == 0 {
-                return;
-            }
-            provide(LikelyPage { address: value & !WRITTEN, written: value & WRITTEN != 0 });
-        }
+    /// Each of them, as known at this moment.
+    pub fn pages(&self) -> impl Iterator<Item = LikelyPage> + use<> {
+        let pages = self.pages.each_ref().map(|page| page.load(Ordering::Relaxed));
+        pages
+            .into_iter()
+            .take_while(|value| *value != 0)
+            .map(|value| LikelyPage { address: value & !WRITTEN, written: value & WRITTEN != 0 })
     }
 }
 
@@ -90,9 +88,7 @@ mod tests {
     use alloc::vec::Vec;
 
     fn known(likely: &LikelyPages) -> Vec<(u64, bool)> {
-        let mut known = Vec::new();
-        likely.for_each(|page| known.push((page.address, page.written)));
-        known
+        likely.pages().map(|page| (page.address, page.written)).collect()
     }
 
     #[test]

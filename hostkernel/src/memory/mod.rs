@@ -19,6 +19,7 @@ mod regions;
 pub mod space;
 mod table;
 mod template;
+mod tree;
 
 pub use buffer::PageBuffer;
 pub use frames::{Frame, OutOfFrames, Reservation};

@@ -6,6 +6,8 @@
 //! because processors on several cores read borrowed tables while they walk; the accessed and dirty
 //! bits are set in advance, so that they never write them.
 
+use core::ops::Range;
+use core::slice;
 use core::sync::atomic::{AtomicU64, Ordering};
 
 use super::frames::FrameNumber;
@@ -14,6 +16,7 @@ use crate::config::PAGE_LEN;
 use crate::image::Protection;
 
 /// One entry of a page table of any level (Intel SDM vol. 3A, 4.5.4).
+#[repr(transparent)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Entry(pub u64);
 
@@ -104,6 +107,8 @@ impl Entry {
 
 /// Entries in one table.
 const ENTRIES: usize = 512;
+/// What one level-1 table maps.
+pub(super) const BLOCK_LEN: u64 = (ENTRIES * PAGE_LEN) as u64;
 
 /// The smallest range of slots that holds every entry of a table: what a copy has to copy.
 #[derive(Clone, Copy, Debug)]
@@ -115,14 +120,43 @@ pub(super) struct Slots {
 impl Slots {
     pub const NONE: Self = Self { first: ENTRIES as u16, end: 0 };
 
-    pub fn is_empty(self) -> bool {
-        self.first >= self.end
-    }
-
     pub fn include(&mut self, slot: usize) {
         let slot = slot as u16;
         self.first = self.first.min(slot);
         self.end = self.end.max(slot + 1);
+    }
+
+    pub fn include_all(&mut self, other: Self) {
+        self.first = self.first.min(other.first);
+        self.end = self.end.max(other.end);
+    }
+
+    fn range(self) -> Range<usize> {
+        usize::from(self.first)..usize::from(self.end.max(self.first))
+    }
+}
+
+/// Bits in a word of [`Marks`].
+const WORD: usize = u64::BITS as usize;
+
+/// A mark for each slot of a table.
+#[derive(Debug, Default)]
+pub(super) struct Marks([u64; ENTRIES / WORD]);
+
+impl Marks {
+    pub fn insert(&mut self, slot: usize) {
+        self.0[slot / WORD % (ENTRIES / WORD)] |= 1 << (slot % WORD);
+    }
+
+    /// Takes all marks away and calls `f` for each.
+    pub fn drain(&mut self, mut f: impl FnMut(usize)) {
+        for (index, word) in self.0.iter_mut().enumerate() {
+            let mut bits = core::mem::take(word);
+            while bits != 0 {
+                f(index * WORD + bits.trailing_zeros() as usize);
+                bits &= bits - 1;
+            }
+        }
     }
 }
 
@@ -146,24 +180,39 @@ impl Table {
         self.0[index].store(entry.0, Ordering::Relaxed);
     }
 
-    fn range(&self, slots: Slots) -> &[AtomicU64] {
-        self.0.get(usize::from(slots.first)..usize::from(slots.end)).unwrap_or_default()
-    }
-
-    /// The entries in a range of slots.
-    pub fn entries(&self, slots: Slots) -> impl Iterator<Item = Entry> {
-        self.range(slots).iter().map(|entry| Entry(entry.load(Ordering::Relaxed)))
-    }
-
     /// Empties a range of slots.
-    pub fn clear(&self, slots: Slots) {
-        self.range(slots).iter().for_each(|entry| entry.store(0, Ordering::Relaxed));
+    ///
+    /// # Safety
+    /// No processor runs on the table.
+    pub unsafe fn clear(&self, slots: Slots) {
+        let range = &self.0[slots.range()];
+        // SAFETY: the words are ours to write, and nobody reads them meanwhile.
+        unsafe { range.as_ptr().cast::<u64>().cast_mut().write_bytes(0, range.len()) };
     }
 
-    pub fn copy_from(&self, other: &Self, slots: Slots) {
-        for (own, others) in self.range(slots).iter().zip(other.range(slots)) {
-            own.store(others.load(Ordering::Relaxed), Ordering::Relaxed);
+    /// Writes entries from slot `first` on.
+    ///
+    /// # Safety
+    /// As for [`Self::clear`].
+    pub unsafe fn fill(&self, first: usize, entries: &[Entry]) {
+        let range = &self.0[first..first + entries.len()];
+        // SAFETY: as in `clear`; an entry is a word.
+        unsafe {
+            let words = range.as_ptr().cast::<Entry>().cast_mut();
+            words.copy_from_nonoverlapping(entries.as_ptr(), entries.len());
         }
+    }
+
+    /// Copies a range of slots of another table.
+    ///
+    /// # Safety
+    /// As for [`Self::clear`], and the other table does not change meanwhile.
+    pub unsafe fn copy_from(&self, other: &Self, slots: Slots) {
+        let others = &other.0[slots.range()];
+        // SAFETY: nobody writes these words meanwhile; a word is an entry.
+        let entries = unsafe { slice::from_raw_parts(others.as_ptr().cast(), others.len()) };
+        // SAFETY: the caller's promise.
+        unsafe { self.fill(slots.range().start, entries) };
     }
 }
 

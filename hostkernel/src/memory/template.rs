@@ -1,20 +1,19 @@
-//! What deploying makes of an image: its pages and finished page tables, shared by all instances.
+//! What deploying makes of an image: its pages, and how instances get them, shared by all.
 //!
 //! The file's own pages are mapped where they lie, since a segment's offset is congruent to its
-//! address; only the page in which file bytes end and zeroed memory begins is a copy. All leaves
-//! are read-only and marked borrowed: an instance that writes gets its own page then. The whole
-//! tree hangs off one level-3 table, so an instance takes an image of any size into its address
-//! space with one entry.
+//! address. All leaves are read-only and marked borrowed: an instance that writes gets its own page
+//! then. The page in which file bytes end and zeroed memory begins is no page of the file; each
+//! instance that touches it makes its own.
 
 use alloc::vec::Vec;
 
 use super::buffer::PageBuffer;
-use super::frames::{Frame, FrameNumber, OutOfFrames};
+use super::frames::{Frame, OutOfFrames};
 use super::likely::{LikelyPage, LikelyPages};
-use super::regions::{Backing, Region};
-use super::table::{Entry, Slots, Table, index};
+use super::table::Entry;
+use super::tree::Tree;
 use crate::config::PAGE_LEN;
-use crate::image::LoadPlan;
+use crate::image::{LoadPlan, Protection, Segment};
 
 /// A range of whole pages of an address space.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,30 +24,51 @@ pub struct PageRange {
     pub end: u64,
 }
 
+/// What a page holds when it is first touched, where nothing is mapped yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Backing {
+    /// Zeros, but for a segment's last bytes from the file if it is their page.
+    Image(Tail),
+    /// Zeros.
+    Zero,
+    /// Pages are placed when the range is made; there is nothing to provide later.
+    Placed,
+}
+
+/// The last bytes of a segment that come from the file, where zeros follow in the same page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Tail {
+    /// Address of their page; 0, which is no page of an image, if the segment has none.
+    page: u64,
+    file_page: u32,
+    len: u32,
+}
+
+/// A segment as instances see it.
+#[derive(Clone, Copy, Debug)]
+struct Part {
+    range: PageRange,
+    protection: Protection,
+    tail: Tail,
+}
+
 /// A deployed image, ready to be mapped. Immutable, but for what it learns from its instances.
 #[derive(Debug)]
 pub struct Template {
+    // Entries of `tree` refer to its frames.
     code: PageBuffer,
     entry: u64,
-    /// Its segments as instances see them, ascending.
-    regions: Vec<Region>,
-    // The level-3 table comes first; the rest are below it. Their entries refer to each other, to
-    // `code` and to `copies`.
-    tables: Vec<(Frame, Slots)>,
-    /// Positions in `tables`, ordered by frame number.
-    by_frame: Vec<u32>,
-    copies: Vec<Frame>,
+    /// Ascending.
+    parts: Vec<Part>,
+    tree: Tree,
     likely: LikelyPages,
 }
-
-/// Up to so many tables are found faster by looking at each than by dividing.
-const TABLES_FEW: usize = 8;
 
 // Images live below IMAGE_END, which one level-3 table covers.
 const _: () = assert!(action_abi::IMAGE_END <= 1 << 39);
 
 impl Template {
-    /// Builds the pages and tables for `plan`, which was made from the bytes of `code`.
+    /// Prepares the pages for `plan`, which was made from the bytes of `code`.
     ///
     /// # Errors
     /// [`OutOfFrames`] if memory runs out; everything taken is given back.
@@ -56,101 +76,15 @@ impl Template {
     /// # Panics
     /// If `plan` does not lie within `code` and the image range; [`crate::image`] never makes such.
     pub fn build(plan: &LoadPlan, code: PageBuffer) -> Result<Self, OutOfFrames> {
-        let mut template = Self {
-            code,
-            entry: plan.entry,
-            regions: Vec::new(),
-            tables: Vec::new(),
-            by_frame: Vec::new(),
-            copies: Vec::new(),
-            likely: LikelyPages::default(),
-        };
-        template.tables.push((Frame::allocate()?, Slots::NONE));
-        for segment in &plan.segments {
-            let page = PAGE_LEN as u64;
-            let start = segment.address / page * page;
-            let end = (segment.address + segment.memory_len).next_multiple_of(page);
-            assert!(
-                start >= action_abi::IMAGE_START && end <= action_abi::IMAGE_END,
-                "the load plan is inside the image range"
-            );
-            let range = PageRange { start, end };
-            let protection = segment.protection;
-            template.regions.push(Region { range, protection, backing: Backing::Image });
-            let file_end = segment.address + segment.file_len;
-            let mut file_page = (segment.file_offset / page) as usize;
-            let mut address = start;
-            while address < file_end && segment.file_len > 0 {
-                let partial = file_end - address < page && segment.memory_len > segment.file_len;
-                let frame = if partial {
-                    template.copy_page(file_page, (file_end - address) as usize)?
-                } else {
-                    template.code.pages()[file_page].number()
-                };
-                template.map(address, Entry::borrowed_page(frame, segment.protection))?;
-                file_page += 1;
-                address += page;
-            }
-        }
-        template.regions.sort_unstable_by_key(|region| region.range.start);
-        let disjoint = |pair: &[Region]| pair[0].range.end <= pair[1].range.start;
-        assert!(template.regions.windows(2).all(disjoint), "segments share no page");
-        let tables = &template.tables;
-        template.by_frame = (0..tables.len() as u32).collect();
-        template.by_frame.sort_unstable_by_key(|position| tables[*position as usize].0.number());
-        Ok(template)
-    }
-
-    /// A copy of the first `len` bytes of a page of the file, zero behind them.
-    fn copy_page(&mut self, file_page: usize, len: usize) -> Result<FrameNumber, OutOfFrames> {
-        let mut copy = Frame::allocate()?;
-        copy.bytes_mut()[..len].copy_from_slice(&self.code.pages()[file_page].bytes()[..len]);
-        let number = copy.number();
-        self.copies.push(copy);
-        Ok(number)
-    }
-
-    fn map(&mut self, address: u64, entry: Entry) -> Result<(), OutOfFrames> {
-        let mut position = 0;
-        for level in (2..=3).rev() {
-            let slot = index(address, level);
-            position = match self.table_at(position).get(slot).frame() {
-                // Pages come in ascending order, so the table was made last or nearly so.
-                Some(next) => self.tables.iter().rposition(|(table, _)| table.number() == next),
-                None => {
-                    let next = Frame::allocate()?;
-                    self.set(position, slot, Entry::borrowed_table(next.number()));
-                    self.tables.push((next, Slots::NONE));
-                    Some(self.tables.len() - 1)
-                }
-            }
-            .expect("a template's tables refer to its own");
-        }
-        self.set(position, index(address, 1), entry);
-        Ok(())
-    }
-
-    fn table_at(&self, position: usize) -> &Table {
-        // SAFETY: the frames of `tables` hold tables and live as long as the template.
-        unsafe { Table::at(self.tables[position].0.number()) }
-    }
-
-    fn set(&mut self, position: usize, slot: usize, entry: Entry) {
-        self.table_at(position).set(slot, entry);
-        self.tables[position].1.include(slot);
-    }
-
-    /// Which slots of one of the template's tables are in use.
-    pub(super) fn slots(&self, table: FrameNumber) -> Slots {
-        // Most images have a handful of tables.
-        if self.tables.len() <= TABLES_FEW {
-            let own = self.tables.iter().find(|(frame, _)| frame.number() == table);
-            return own.expect("a borrowed table is the template's").1;
-        }
-        let number = |position: &u32| self.tables[*position as usize].0.number();
-        let found = self.by_frame.binary_search_by_key(&table, number);
-        let at = found.expect("a borrowed table is the template's");
-        self.tables[self.by_frame[at] as usize].1
+        let mut parts: Vec<Part> = plan.segments.iter().map(Part::new).collect();
+        parts.sort_unstable_by_key(|part| part.range.start);
+        let disjoint = |pair: &[Part]| pair[0].range.end <= pair[1].range.start;
+        assert!(parts.windows(2).all(disjoint), "segments share no page");
+        let leaves = plan.segments.iter().flat_map(|segment| leaves_of(segment, &code));
+        let is_writable = |part: &&Part| part.protection == Protection::ReadWrite;
+        let written = parts.iter().find(is_writable).map(|part| part.range.start);
+        let tree = Tree::build(leaves, written)?;
+        Ok(Self { code, entry: plan.entry, parts, tree, likely: LikelyPages::default() })
     }
 
     /// The image file.
@@ -165,10 +99,10 @@ impl Template {
         self.entry
     }
 
-    /// Frames the template holds: the file, copies and tables.
+    /// Frames the template holds: the file and tables.
     #[must_use]
     pub fn frames(&self) -> usize {
-        self.code.pages().len() + self.copies.len() + self.tables.len()
+        self.code.pages().len() + self.tree.frames()
     }
 
     /// What it takes of the kernel heap: lists of frames.
@@ -176,28 +110,78 @@ impl Template {
     pub fn heap_len(&self) -> usize {
         size_of::<Self>()
             + size_of_val(self.code.pages())
-            + size_of_val(&*self.regions)
-            + size_of_val(&*self.tables)
-            + size_of_val(&*self.by_frame)
-            + size_of_val(&*self.copies)
+            + size_of_val(&*self.parts)
+            + self.tree.heap_len()
     }
 
-    pub(super) fn regions(&self) -> &[Region] {
-        &self.regions
+    /// How instances get the pages of the file.
+    pub(super) fn tree(&self) -> &Tree {
+        &self.tree
     }
 
-    /// Calls `provide` for pages that instances touch early.
-    pub(super) fn likely_pages(&self, provide: impl FnMut(LikelyPage)) {
-        self.likely.for_each(provide);
+    /// How many segments it has.
+    pub(super) fn segments(&self) -> usize {
+        self.parts.len()
+    }
+
+    /// What may be done at an address of the image, and what a page holds that is not in the tree.
+    pub(super) fn find(&self, address: u64) -> Option<(Protection, Backing)> {
+        let part = self.parts.iter().find(|part| address < part.range.end)?;
+        let is_inside = part.range.start <= address;
+        is_inside.then_some((part.protection, Backing::Image(part.tail)))
+    }
+
+    /// The bytes that a page of the image begins with, if `tail` is in this page.
+    pub(super) fn tail(&self, tail: Tail, page: u64) -> &[u8] {
+        let is_here = tail.page == page;
+        let frame = self.code.pages().get(tail.file_page as usize).filter(|_| is_here);
+        frame.map_or(&[], |frame| &frame.bytes()[..tail.len as usize])
+    }
+
+    /// Pages that instances touch early.
+    pub(super) fn likely_pages(&self) -> impl Iterator<Item = LikelyPage> + use<> {
+        self.likely.pages()
     }
 
     /// Learns from an instance which pages it had to ask for.
     pub(super) fn learn(&self, touched: &[LikelyPage]) {
         self.likely.learn(touched);
     }
+}
 
-    /// The level-3 table that covers the whole image range.
-    pub(super) fn table(&self) -> FrameNumber {
-        self.tables[0].0.number()
+impl Part {
+    fn new(segment: &Segment) -> Self {
+        let page_len = PAGE_LEN as u64;
+        let start = segment.address / page_len * page_len;
+        let end = (segment.address + segment.memory_len).next_multiple_of(page_len);
+        assert!(
+            start >= action_abi::IMAGE_START && end <= action_abi::IMAGE_END,
+            "the load plan is inside the image range"
+        );
+        let file_end = segment.address + segment.file_len;
+        let len = file_end % page_len;
+        let is_partial = len > 0 && segment.file_len > 0 && segment.memory_len > segment.file_len;
+        let tail = match is_partial {
+            true => Tail {
+                page: file_end - len,
+                file_page: ((segment.file_offset + segment.file_len) / page_len) as u32,
+                len: len as u32,
+            },
+            false => Tail { page: 0, file_page: 0, len: 0 },
+        };
+        Self { range: PageRange { start, end }, protection: segment.protection, tail }
     }
+}
+
+/// The whole pages of the file that a segment maps: their addresses, and what maps them.
+fn leaves_of<'a>(
+    segment: &Segment,
+    code: &'a PageBuffer,
+) -> impl Iterator<Item = (u64, Entry)> + Clone + use<'a> {
+    let Part { range, protection, tail } = Part::new(segment);
+    let end = if tail.page != 0 { tail.page } else { segment.address + segment.file_len };
+    let start = if segment.file_len > 0 { range.start } else { end };
+    let frames = &code.pages()[(segment.file_offset / PAGE_LEN as u64) as usize..];
+    let entry = move |frame: &Frame| Entry::borrowed_page(frame.number(), protection);
+    (start..end).step_by(PAGE_LEN).zip(frames.iter().map(entry))
 }

@@ -162,7 +162,7 @@ impl Worker {
                 address: space.context_address() + size_of::<action_abi::Context>() as u64,
                 len: environment.len() as u64,
             },
-            heap: space.heap_range(heap_len),
+            heap: space.heap_range(),
             stack: space.stack_range(),
             memory_limit: heap_len,
             deadline_ns: start_ns + limits.timeout_ms * NS_PER_MS,

@@ -1,8 +1,9 @@
 //! What an action maps itself.
 
-use super::{AddressSpace, PAGE, Refusal, USER_END};
+use super::layout::{PAGE, USER_END};
+use super::{AddressSpace, Refusal};
 use crate::image::Protection;
-use crate::memory::regions::{Backing, Region};
+use crate::memory::regions::Region;
 use crate::memory::table::Entry;
 use crate::memory::template::PageRange;
 
@@ -21,7 +22,7 @@ impl AddressSpace {
         // A guard page keeps neighbours apart.
         let end = start.checked_add(len).filter(|end| *end + PAGE <= USER_END);
         let range = PageRange { start, end: end.ok_or(Refusal::OutOfMemory)? };
-        let region = Region { range, protection, backing: Backing::Mapped };
+        let region = Region { range, protection };
         self.regions.insert(region).map_err(|_| Refusal::TooManyRegions)?;
         self.mapped_end = range.end + PAGE;
         Ok(start)
@@ -61,10 +62,6 @@ impl AddressSpace {
         let end = len.checked_next_multiple_of(PAGE).and_then(|len| address.checked_add(len));
         let range = PageRange { start: address, end: end.ok_or(Refusal::BadRange)? };
         let aligned = address.is_multiple_of(PAGE) && range.start < range.end;
-        if aligned && self.regions.covers_mapped(range) {
-            Ok(range)
-        } else {
-            Err(Refusal::BadRange)
-        }
+        if aligned && self.regions.covers(range) { Ok(range) } else { Err(Refusal::BadRange) }
     }
 }

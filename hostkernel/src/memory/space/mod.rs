@@ -1,67 +1,35 @@
 //! The address space of one invocation.
 //!
-//! ```text
-//! 0x00_0000_0000  never mapped (null pointers)
-//! 0x00_0001_0000  image: segments of the template, borrowed until written     level-4 slot 0
-//! 0x80_0000_0000  guard page                                                  level-4 slot 1
-//! 0x80_0000_1000  stack, 1 MiB - 4 KiB, grows down from 0x80_0010_0000
-//! 0x80_0010_1000  context page and environment, read-only
-//! 0x80_0011_0000  input, read-only; then, a guard page later, the output window
-//! 0x80_0100_0000  heap, as long as the memory limit
-//! 0x80_8000_0000  what the action maps itself
-//! 0x100_0000_0000 end: nothing above is ever mapped for an action
-//! 0xffff_ff80...  level-4 slot 511: the kernel's entry code and this core's entry area
-//! ```
-//!
-//! The small windows share one 2 MiB block, so that a short invocation needs few tables. Pages
-//! appear when they are touched, by the action through [`AddressSpace::resolve`] or by the kernel
-//! on its behalf. The kernel never dereferences an address of an action: it walks these tables and
-//! reads the frame through the direct map, so there is no fault to recover from.
+//! Pages appear when they are touched, by the action through [`AddressSpace::resolve`] or by the
+//! kernel on its behalf. The kernel never dereferences an address of an action: it walks these
+//! tables and reads the frame through the direct map, so there is no fault to recover from.
 
+mod access;
+mod layout;
 mod maps;
 mod tables;
+#[cfg(test)]
+mod tests;
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use tables::{OwnTable, OwnTables};
+use layout::{CONTEXT, INPUT_START, MAPPED_START, PAGE, STACK, WINDOWS_START, Windows};
+use tables::{OwnTables, Skeleton};
 
 use super::buffer::PageBuffer;
 use super::frames::{Frame, FrameNumber, OutOfFrames, Reservation};
 use super::likely::{LikelyPage, Touched};
-use super::physical::{frame_pointer, speculation_barrier};
-use super::regions::{Backing, Region, Regions};
+use super::regions::{Region, Regions};
 use super::table::Entry;
-use super::template::{PageRange, Template};
-use crate::config::{ACTION_STACK_LEN, ENVIRONMENT_LEN_MAX, OUTPUT_LEN_MAX, PAGE_LEN};
+use super::template::{Backing, PageRange, Template};
+use crate::config::{PAGE_LEN, REGIONS_MAX, SEGMENTS_MAX};
 use crate::dispatch::Access;
 use crate::image::Protection;
 
-const PAGE: u64 = PAGE_LEN as u64;
-const WINDOWS_START: u64 = action_abi::IMAGE_END;
-const STACK: PageRange =
-    PageRange { start: WINDOWS_START + PAGE, end: WINDOWS_START + ACTION_STACK_LEN as u64 };
-const CONTEXT: PageRange = PageRange {
-    start: STACK.end + PAGE,
-    end: STACK.end
-        + PAGE
-        + (size_of::<action_abi::Context>() + ENVIRONMENT_LEN_MAX + DEADLINE_LEN_MAX)
-            .next_multiple_of(PAGE_LEN) as u64,
-};
-/// What the worker adds to the environment: `__OW_DEADLINE=` and a number.
-const DEADLINE_LEN_MAX: usize = 64;
-const INPUT_START: u64 = STACK.end + 16 * PAGE;
-const HEAP_START: u64 = WINDOWS_START + (16 << 20);
-const MAPPED_START: u64 = WINDOWS_START + (2 << 30);
-/// No page at or above this address is ever mapped for an action.
-pub const USER_END: u64 = 0x100_0000_0000;
-/// The level-4 slot that holds the kernel's entry code and the core's entry area.
-const KERNEL_SLOT: usize = 511;
+pub use layout::USER_END;
 
-const _: () = assert!(CONTEXT.end < INPUT_START);
-const _: () = assert!(HEAP_START + ((crate::config::MEMORY_MB_MAX) << 20) < MAPPED_START);
-// A return address past the last page is canonical: `syscall` can never leave rip non-canonical.
-const _: () = assert!(USER_END < 1 << 47);
+const _: () = assert!(Windows::COUNT + SEGMENTS_MAX < REGIONS_MAX, "there is room for mappings");
 
 /// Why memory could not be provided.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,12 +56,13 @@ impl From<OutOfFrames> for Refusal {
 #[derive(Debug)]
 pub struct AddressSpace {
     tables: OwnTables,
+    /// What the action mapped.
     regions: Regions,
     reservation: Reservation,
     // Borrowed entries point into these two; they must outlive the tables.
     template: Arc<Template>,
     input: PageBuffer,
-    output: PageRange,
+    windows: Windows,
     mapped_end: u64,
     enterable: bool,
     /// Pages that were provided when they were touched, and how often that happened.
@@ -104,7 +73,7 @@ pub struct AddressSpace {
 /// instances have, without anything in them.
 #[derive(Debug, Default)]
 pub struct Lists {
-    tables: Vec<OwnTable>,
+    tables: Skeleton,
     regions: Vec<Region>,
 }
 
@@ -112,7 +81,7 @@ impl Lists {
     /// Frames that the next instance need not take from its reservation.
     #[must_use]
     pub fn frames(&self) -> usize {
-        self.tables.len()
+        self.tables.frames()
     }
 }
 
@@ -143,64 +112,42 @@ impl AddressSpace {
         reservation: Reservation,
         lists: Lists,
     ) -> Self {
-        let input_len = (input.len() as u64).next_multiple_of(PAGE);
-        let output_start = INPUT_START + input_len + PAGE;
-        let output = PageRange { start: output_start, end: output_start + OUTPUT_LEN_MAX as u64 };
-        assert!(output.end <= HEAP_START, "input and output fit below the heap");
+        let windows = Windows::new(input.len());
+        let regions_max = REGIONS_MAX - Windows::COUNT - template.segments().min(SEGMENTS_MAX);
         Self {
             tables: OwnTables::new(lists.tables),
-            regions: Regions::new(lists.regions),
+            regions: Regions::new(lists.regions, regions_max),
             reservation,
             template,
             input,
-            output,
+            windows,
             mapped_end: MAPPED_START,
             enterable: false,
             touched: Touched::default(),
         }
     }
 
-    /// Enters all regions, and the pages that are there from the start. To be called once.
+    /// Enters the pages that are there from the start. To be called once.
     ///
     /// # Errors
     /// As [`Self::new`].
     pub fn lay_out(&mut self, heap_len: u64) -> Result<(), Refusal> {
-        self.tables.make_windows(&mut self.reservation)?;
-        self.tables.borrow_image(self.template.table());
-        let heap_end = HEAP_START + heap_len.next_multiple_of(PAGE);
-        let input_end = INPUT_START + (self.input.len() as u64).next_multiple_of(PAGE);
-        let input_range = PageRange { start: INPUT_START, end: input_end };
-        let windows = [
-            (STACK, Protection::ReadWrite, Backing::Stack),
-            (CONTEXT, Protection::Read, Backing::Placed),
-            (input_range, Protection::Read, Backing::Placed),
-            (self.output, Protection::ReadWrite, Backing::Zero),
-            (PageRange { start: HEAP_START, end: heap_end }, Protection::ReadWrite, Backing::Zero),
-        ];
-        self.regions.start(self.template.regions(), windows);
-        self.place_input()?;
-        self.provide_likely_pages();
-        Ok(())
-    }
-
-    fn place_input(&mut self) -> Result<(), Refusal> {
+        self.windows.set_heap_len(heap_len);
         let Self { tables, reservation, template, input, .. } = self;
+        tables.make_skeleton(reservation)?;
+        tables.borrow_image(template, reservation);
         for (page, frame) in (INPUT_START..).step_by(PAGE_LEN).zip(input.pages()) {
             let entry = Entry::borrowed_page(frame.number(), Protection::Read);
             tables.set_leaf(page, entry, reservation, template)?;
         }
-        Ok(())
-    }
-
-    /// Provides the pages that earlier instances of the template touched, instead of waiting for as
-    /// many page faults. What cannot be provided is no worse off than without.
-    fn provide_likely_pages(&mut self) {
-        let template = Arc::clone(&self.template);
-        template.likely_pages(|page| {
+        // What earlier instances touched, instead of waiting for as many page faults. What cannot
+        // be provided is no worse off than without.
+        for page in self.template.likely_pages() {
             let access = if page.written { Access::Write } else { Access::Read };
             let _ = self.page_for(page.address, access);
-        });
+        }
         self.touched = Touched::default();
+        Ok(())
     }
 
     /// Maps the context structure and, right behind it, the environment, read-only.
@@ -238,7 +185,7 @@ impl AddressSpace {
     /// The output window.
     #[must_use]
     pub fn output_range(&self) -> action_abi::Range {
-        as_abi(self.output)
+        as_abi(self.windows.output)
     }
 
     /// The stack; execution starts with the stack pointer at its end.
@@ -247,10 +194,10 @@ impl AddressSpace {
         as_abi(STACK)
     }
 
-    /// The heap.
+    /// The heap, whose length is the memory limit.
     #[must_use]
-    pub fn heap_range(&self, heap_len: u64) -> action_abi::Range {
-        action_abi::Range { address: HEAP_START, len: heap_len }
+    pub fn heap_range(&self) -> action_abi::Range {
+        as_abi(self.windows.heap)
     }
 
     /// Makes the level-4 slot of the kernel refer to the calling core's entry tables.
@@ -289,13 +236,23 @@ impl AddressSpace {
         self.page_for(address, access).map(|_| ())
     }
 
+    /// What may be done at an address, and what a page there holds if there is none yet.
+    fn find(&self, address: u64) -> Result<(Protection, Backing), Refusal> {
+        let found = if address < WINDOWS_START {
+            self.template.find(address)
+        } else if address < STACK.start {
+            return Err(Refusal::StackOverflow);
+        } else if address < MAPPED_START {
+            self.windows.find(address)
+        } else {
+            self.regions.find(address).map(|protection| (protection, Backing::Zero))
+        };
+        found.ok_or(Refusal::NotAllowed)
+    }
+
     /// The frame behind `address` after providing it for `access`.
     fn page_for(&mut self, address: u64, access: Access) -> Result<FrameNumber, Refusal> {
-        if (WINDOWS_START..STACK.start).contains(&address) {
-            return Err(Refusal::StackOverflow);
-        }
-        let Region { protection, backing, .. } =
-            *self.regions.find(address).ok_or(Refusal::NotAllowed)?;
+        let (protection, backing) = self.find(address)?;
         let allowed = match access {
             Access::Read => true,
             Access::Write => protection == Protection::ReadWrite,
@@ -306,18 +263,23 @@ impl AddressSpace {
         }
         let page = address / PAGE * PAGE;
         let entry = self.tables.leaf(page);
-        let copy_needed = access == Access::Write && !entry.is_writable();
-        let present = match entry.frame() {
-            Some(frame) if !copy_needed => return Ok(frame),
-            present => present,
-        };
-        if backing == Backing::Placed {
-            return Err(Refusal::NotAllowed);
+        let present = entry.frame();
+        if let Some(frame) = present
+            && (access != Access::Write || entry.is_writable())
+        {
+            return Ok(frame);
         }
-        let frame = match present {
+        let frame = match (backing, present) {
+            (Backing::Placed, _) => return Err(Refusal::NotAllowed),
             // SAFETY: the source is the template's, which is immutable and outlives this space.
-            Some(source) => self.reservation.take_copy(&unsafe { Frame::borrow(source) })?,
-            None => self.reservation.take()?,
+            (_, Some(source)) => self.reservation.take_copy(&unsafe { Frame::borrow(source) })?,
+            (Backing::Image(tail), None) => {
+                let mut frame = self.reservation.take()?;
+                let start = self.template.tail(tail, page);
+                frame.bytes_mut()[..start.len()].copy_from_slice(start);
+                frame
+            }
+            (Backing::Zero, None) => self.reservation.take()?,
         };
         let number = frame.number();
         self.own_page(page, frame, Entry::owned_page(number, protection))?;
@@ -333,85 +295,6 @@ impl AddressSpace {
         Ok(())
     }
 
-    /// Passes the bytes of `address..address + len` to `sink`, piece by piece.
-    ///
-    /// # Errors
-    /// [`Refusal`] at the first page the action itself could not read; earlier pieces were passed.
-    pub fn read(
-        &mut self,
-        address: u64,
-        len: u64,
-        mut sink: impl FnMut(&[u8]) -> Result<(), Refusal>,
-    ) -> Result<(), Refusal> {
-        let end = address.checked_add(len).ok_or(Refusal::NotAllowed)?;
-        let mut next = address;
-        while next < end {
-            let frame = self.page_for(next, Access::Read)?;
-            speculation_barrier();
-            let offset = (next % PAGE) as usize;
-            let count = (PAGE - next % PAGE).min(end - next);
-            // SAFETY: the frame is mapped in this space, so it is alive while `self` is; the action
-            // that could write to it does not run while the kernel of its core does.
-            let page = unsafe { Frame::borrow(frame) };
-            sink(&page.bytes()[offset..offset + count as usize])?;
-            next += count;
-        }
-        Ok(())
-    }
-
-    /// Copies `len` bytes from one of the action's addresses to another, low addresses first.
-    ///
-    /// # Errors
-    /// [`Refusal`] at the first page the action itself could not read or write; what lies below was
-    /// copied.
-    pub fn copy_within(&mut self, from: u64, to: u64, len: u64) -> Result<(), Refusal> {
-        let end = from.checked_add(len).ok_or(Refusal::NotAllowed)?;
-        let mut next = from;
-        while next < end {
-            let target = to + (next - from);
-            let source_frame = self.page_for(next, Access::Read)?;
-            let target_frame = self.page_for(target, Access::Write)?;
-            speculation_barrier();
-            let count = (PAGE - next % PAGE).min(PAGE - target % PAGE).min(end - next);
-            // The target may have been the source's page, and a copy made of it; look again.
-            let source_frame =
-                if target / PAGE == next / PAGE { target_frame } else { source_frame };
-            // SAFETY: both frames are mapped in this space and alive; the target is its own, since
-            // the action may write to it. They may be the same frame, so the copy allows overlap.
-            unsafe {
-                frame_pointer(target_frame).add((target % PAGE) as usize).copy_from(
-                    frame_pointer(source_frame).add((next % PAGE) as usize),
-                    count as usize,
-                );
-            }
-            next += count;
-        }
-        Ok(())
-    }
-
-    /// Takes the first `len` bytes of the output window out of the address space.
-    ///
-    /// # Errors
-    /// [`Refusal::NotAllowed`] if the window is shorter; [`Refusal::OutOfMemory`] if pages the
-    /// action never touched cannot be provided.
-    pub fn take_output(&mut self, len: u64) -> Result<PageBuffer, Refusal> {
-        if len > self.output.end - self.output.start {
-            return Err(Refusal::NotAllowed);
-        }
-        let mut pages = Vec::new();
-        let count = len.div_ceil(PAGE);
-        pages.try_reserve_exact(count as usize).map_err(|_| Refusal::OutOfMemory)?;
-        for page in 0..count {
-            let address = self.output.start + page * PAGE;
-            let number = self.page_for(address, Access::Write)?;
-            let Self { tables, reservation, template, .. } = self;
-            tables.set_leaf(address, Entry::EMPTY, reservation, template)?;
-            // SAFETY: the window is demand-zero, so the entry just removed owned the frame.
-            pages.push(unsafe { Frame::from_raw(number) });
-        }
-        Ok(PageBuffer::from_pages(pages, len as usize))
-    }
-
     /// Page faults resolved.
     #[must_use]
     pub fn faults(&self) -> u64 {
@@ -424,7 +307,7 @@ impl AddressSpace {
     pub fn end(&mut self) -> Lists {
         self.template.learn(self.touched.first());
         self.enterable = false;
-        let tables = self.tables.keep_skeleton(&mut self.reservation);
+        let tables = self.tables.keep(&mut self.reservation);
         Lists { tables, regions: self.regions.take_list() }
     }
 }

@@ -1,40 +1,56 @@
 //! The page tables an address space owns: made private when something below them changes, emptied
 //! and given back at the end.
 //!
-//! Which slots of a table were ever used is remembered, so that the end of an instance costs what
-//! its life did. A level-1 table's owned leaves are the only references to their frames.
+//! The tables that nearly every instance has stay with the core from one instance to the next, as a
+//! *skeleton*: linked to each other, and without a page.
+//!
+//! ```text
+//! root ─ slot 0 ─▶ level 3 ─▶ level 2 ─▶ IMAGE     the block in which an image is written
+//!      ─ slot 1 ─▶ level 3 ─▶ level 2 ─▶ WINDOWS   the block of stack, context, input, output
+//! ```
+//!
+//! Of other tables an instance makes those it needs. Which slots of a table were used is
+//! remembered, so that the end of an instance costs what its life did. An owned leaf is the only
+//! reference to its frame.
 
 use alloc::vec::Vec;
 
-use super::{KERNEL_SLOT, WINDOWS_START};
+use super::layout::WINDOWS_START;
 use crate::memory::frames::{Frame, FrameNumber, OutOfFrames, Reservation};
-use crate::memory::table::{Entry, Slots, Table, index, leaf};
+use crate::memory::table::{BLOCK_LEN, Entry, Marks, Slots, Table, index, leaf};
 use crate::memory::template::Template;
+use crate::memory::tree::Tree;
 
-/// Position of the root and of the level-1 table that all windows share.
+/// Positions of the skeleton's tables.
 const ROOT: usize = 0;
-const WINDOWS: usize = 3;
-/// The tables from the root to the windows: every instance has them, so a core keeps its own from
-/// one instance to the next, empty but for the way down.
-pub(super) const SKELETON_LEN: usize = WINDOWS + 1;
-/// What one level-1 table maps.
-const BLOCK: u64 = 2 << 20;
+const WINDOWS_3: usize = 1;
+const WINDOWS_2: usize = 2;
+const IMAGE_3: usize = 3;
+const IMAGE_2: usize = 4;
+const WINDOWS: usize = 5;
+const IMAGE: usize = 6;
+const SKELETON_LEN: usize = 7;
+/// The level-4 slot that holds the kernel's entry code and the core's entry area.
+const KERNEL_SLOT: usize = 511;
+/// Tables a core keeps room for from one instance to the next.
+const TABLES_KEPT: usize = 64;
 
-const _: () = assert!(WINDOWS_START.is_multiple_of(BLOCK));
+const _: () = assert!(WINDOWS_START.is_multiple_of(BLOCK_LEN));
+const _: () = assert!(action_abi::IMAGE_END <= WINDOWS_START, "images have level-4 slot 0");
 
 /// A table, and what has to be cleared at its end.
 #[derive(Debug)]
-pub struct OwnTable {
+struct OwnTable {
     frame: Frame,
-    /// Every slot that was ever written.
-    slots: Slots,
-    /// Those of them that may refer to owned pages; none but in a level-1 table.
-    owned: Slots,
+    /// Holds every slot that refers to something that is not owned, or to an own table.
+    filled: Slots,
+    /// Slots with owned pages, or that had one; none but in a level-1 table.
+    owned: Marks,
 }
 
 impl OwnTable {
-    fn new(frame: Frame, slots: Slots) -> Self {
-        Self { frame, slots, owned: Slots::NONE }
+    fn new(frame: Frame) -> Self {
+        Self { frame, filled: Slots::NONE, owned: Marks::default() }
     }
 
     fn table(&self) -> &Table {
@@ -42,61 +58,140 @@ impl OwnTable {
         unsafe { Table::at(self.frame.number()) }
     }
 
-    /// Gives back the pages that the table owns, and empties it.
+    fn set(&mut self, slot: usize, entry: Entry) {
+        self.filled.include(slot);
+        self.table().set(slot, entry);
+    }
+
+    fn fill(&mut self, first: usize, entries: &[Entry]) {
+        let Some(last) = entries.len().checked_sub(1) else { return };
+        self.filled.include(first);
+        self.filled.include(first + last);
+        // SAFETY: no processor runs on the tables of a space that is being laid out.
+        unsafe { self.table().fill(first, entries) };
+    }
+
+    /// Takes over the entries of a table of the template.
+    fn copy(&mut self, original: FrameNumber, slots: Slots) {
+        self.filled.include_all(slots);
+        // SAFETY: the original is the template's: alive, and never changed. Nothing refers to this
+        // table yet, or no processor runs on it.
+        unsafe { self.table().copy_from(Table::at(original), slots) };
+    }
+
+    /// Gives back the pages that the table owns, and empties it. No processor runs on it any more.
     fn clear(&mut self, reservation: &mut Reservation) {
-        if !self.owned.is_empty() {
-            for entry in self.table().entries(self.owned) {
-                if entry.is_owned_page()
-                    && let Some(page) = entry.frame()
-                {
-                    // SAFETY: the entry was the only reference to its frame; it goes just below,
-                    // and nothing walks the table any more.
-                    reservation.put(unsafe { Frame::from_raw(page) });
-                }
+        let Self { frame, filled, owned } = self;
+        // SAFETY: as in `table`.
+        let table = unsafe { Table::at(frame.number()) };
+        owned.drain(|slot| {
+            let entry = table.get(slot);
+            table.set(slot, Entry::EMPTY);
+            if entry.is_owned_page()
+                && let Some(page) = entry.frame()
+            {
+                // SAFETY: the entry was the only reference to its frame, and it is gone.
+                reservation.put(unsafe { Frame::from_raw(page) });
             }
-            self.owned = Slots::NONE;
-        }
-        self.table().clear(self.slots);
-        self.slots = Slots::NONE;
+        });
+        // SAFETY: the caller's promise.
+        unsafe { table.clear(core::mem::replace(filled, Slots::NONE)) };
     }
 }
 
-/// Tables a core keeps room for from one instance to the next.
-const TABLES_KEPT: usize = 64;
+/// What a core keeps of its last instance's tables, for the next.
+#[derive(Debug, Default)]
+pub(super) struct Skeleton {
+    list: Vec<OwnTable>,
+    image_block: Option<u64>,
+}
 
-/// All tables of one address space that are its own, root first, then those above the windows.
+impl Skeleton {
+    /// Frames it has.
+    pub fn frames(&self) -> usize {
+        self.list.len()
+    }
+}
+
+/// All tables of one address space that are its own, the skeleton first.
 #[derive(Debug)]
 pub(super) struct OwnTables {
     list: Vec<OwnTable>,
+    /// Where the block begins that `IMAGE` maps, if it is linked.
+    image_block: Option<u64>,
+    /// Below slot 0 of the root are entries of the template's tables.
+    has_copies: bool,
     /// A processor that remembers translations may remember one that has changed since.
     stale: bool,
 }
 
 impl OwnTables {
-    /// No tables yet, or those that [`Self::keep_skeleton`] left.
-    pub fn new(mut list: Vec<OwnTable>) -> Self {
+    /// No tables yet, or those that [`Self::keep`] left.
+    pub fn new(Skeleton { mut list, image_block }: Skeleton) -> Self {
         assert!([0, SKELETON_LEN].contains(&list.len()), "tables of one instance are no other's");
         list.reserve_exact(TABLES_KEPT - list.len());
         // What the root's frame was before, no processor may remember either.
-        Self { list, stale: true }
+        Self { list, image_block, has_copies: false, stale: true }
     }
 
-    /// Makes the root and the tables down to the windows, if they are not there.
-    pub fn make_windows(&mut self, reservation: &mut Reservation) -> Result<(), OutOfFrames> {
-        while self.list.len() < SKELETON_LEN {
-            let table = OwnTable::new(reservation.take()?, Slots::NONE);
-            self.list.push(table);
+    /// Makes the skeleton, if it is not there.
+    pub fn make_skeleton(&mut self, reservation: &mut Reservation) -> Result<(), OutOfFrames> {
+        if self.list.len() < SKELETON_LEN {
+            while self.list.len() < SKELETON_LEN {
+                self.list.push(OwnTable::new(reservation.take()?));
+            }
+            self.link_skeleton();
         }
-        self.link_windows();
         Ok(())
     }
 
-    /// Enters each table of the skeleton in the one above it.
-    fn link_windows(&mut self) {
-        for (below, level) in (1..SKELETON_LEN).zip((2..=4).rev()) {
-            let number = self.list[below].frame.number();
-            self.set(below - 1, index(WINDOWS_START, level), Entry::owned_table(number));
+    /// Enters the tables of the skeleton in the ones above them, but for those above `IMAGE`.
+    fn link_skeleton(&mut self) {
+        self.link(ROOT, 0, IMAGE_3);
+        self.link(ROOT, index(WINDOWS_START, 4), WINDOWS_3);
+        self.link(WINDOWS_3, index(WINDOWS_START, 3), WINDOWS_2);
+        self.link(WINDOWS_2, index(WINDOWS_START, 2), WINDOWS);
+        self.image_block = None;
+    }
+
+    fn link(&mut self, above: usize, slot: usize, below: usize) {
+        let number = self.list[below].frame.number();
+        self.list[above].set(slot, Entry::owned_table(number));
+    }
+
+    /// Maps the pages of the template's file. To be called once, before any other page is entered.
+    pub fn borrow_image(&mut self, template: &Template, reservation: &mut Reservation) {
+        match template.tree() {
+            Tree::Leaves(leaves) => {
+                if self.image_block != Some(leaves.block) {
+                    self.list[IMAGE_3].clear(reservation);
+                    self.list[IMAGE_2].clear(reservation);
+                    self.link_image(leaves.block);
+                }
+                self.list[IMAGE].fill(leaves.first, &leaves.entries);
+            }
+            Tree::Tables(tables) => {
+                self.has_copies = true;
+                self.image_block = None;
+                self.list[IMAGE_3].clear(reservation);
+                self.list[IMAGE_2].clear(reservation);
+                let Some(way) = &tables.written else {
+                    self.list[ROOT].set(0, Entry::borrowed_table(tables.root()));
+                    return;
+                };
+                for (own, original) in [IMAGE_3, IMAGE_2, IMAGE].into_iter().zip(way.tables) {
+                    let Some((original, slots)) = original else { break };
+                    self.list[own].copy(original, slots);
+                }
+                self.link_image(way.block);
+            }
         }
+    }
+
+    fn link_image(&mut self, block: u64) {
+        self.link(IMAGE_3, index(block, 3), IMAGE_2);
+        self.link(IMAGE_2, index(block, 2), IMAGE);
+        self.image_block = Some(block);
     }
 
     pub fn root(&self) -> &Frame {
@@ -111,26 +206,26 @@ impl OwnTables {
         self.list[position].table()
     }
 
-    fn set(&mut self, position: usize, slot: usize, entry: Entry) {
-        let own = &mut self.list[position];
-        own.slots.include(slot);
-        let table = own.table();
-        // Entries that are not present are never remembered (Intel SDM vol. 3A, 4.10.2.3).
-        let changes = table.get(slot).is_present();
-        table.set(slot, entry);
-        self.stale |= changes;
+    /// Where the level-1 table for `page` is on the list, if that is known without a walk.
+    fn near(&self, page: u64) -> Option<usize> {
+        let block = page / BLOCK_LEN * BLOCK_LEN;
+        match block {
+            WINDOWS_START => Some(WINDOWS),
+            _ if self.image_block == Some(block) => Some(IMAGE),
+            _ => None,
+        }
     }
 
     fn set_page(&mut self, position: usize, slot: usize, entry: Entry) {
+        let own = &mut self.list[position];
+        // Entries that are not present are never remembered (Intel SDM vol. 3A, 4.10.2.3).
+        self.stale |= own.table().get(slot).is_present();
         if entry.is_owned_page() {
-            self.list[position].owned.include(slot);
+            own.owned.insert(slot);
+            own.table().set(slot, entry);
+        } else {
+            own.set(slot, entry);
         }
-        self.set(position, slot, entry);
-    }
-
-    /// Makes the template's level-3 table the first of the root.
-    pub fn borrow_image(&mut self, level_3: FrameNumber) {
-        self.set(ROOT, 0, Entry::borrowed_table(level_3));
     }
 
     /// Makes the kernel's level-4 slot refer to a core's entry tables. Not counted among the root's
@@ -141,15 +236,14 @@ impl OwnTables {
 
     /// The leaf entry that maps `page`, whoever owns the tables above it.
     pub fn leaf(&self, page: u64) -> Entry {
-        if is_window(page) {
-            return self.table(WINDOWS).get(index(page, 1));
+        if let Some(position) = self.near(page) {
+            return self.table(position).get(index(page, 1));
         }
         // SAFETY: the root and everything below it live as long as the address space.
         unsafe { leaf(self.root().number(), page) }
     }
 
     /// Writes the leaf entry of `page`, making private every table on the way.
-    #[inline]
     pub fn set_leaf(
         &mut self,
         page: u64,
@@ -157,22 +251,22 @@ impl OwnTables {
         reservation: &mut Reservation,
         template: &Template,
     ) -> Result<(), OutOfFrames> {
-        if is_window(page) {
-            self.set_page(WINDOWS, index(page, 1), entry);
-            return Ok(());
-        }
-        self.set_far_leaf(page, entry, reservation, template)
+        let position = match self.near(page) {
+            Some(position) => position,
+            None => self.make_way(page, reservation, template)?,
+        };
+        self.set_page(position, index(page, 1), entry);
+        Ok(())
     }
 
-    /// The same outside the windows' block.
+    /// Makes private every table on the way to `page`; returns the position of the last.
     #[inline(never)]
-    fn set_far_leaf(
+    fn make_way(
         &mut self,
         page: u64,
-        entry: Entry,
         reservation: &mut Reservation,
         template: &Template,
-    ) -> Result<(), OutOfFrames> {
+    ) -> Result<usize, OutOfFrames> {
         let mut position = ROOT;
         for level in (2..=4).rev() {
             let slot = index(page, level);
@@ -180,22 +274,33 @@ impl OwnTables {
             position = match below.frame() {
                 Some(own) if !below.is_borrowed() => self.position(own),
                 borrowed => {
-                    let frame = reservation.take()?;
-                    let number = frame.number();
-                    let slots = borrowed.map_or(Slots::NONE, |original| {
-                        let slots = template.slots(original);
-                        // SAFETY: the new frame is owned; the original is the template's, alive.
-                        unsafe { Table::at(number).copy_from(Table::at(original), slots) };
-                        slots
-                    });
-                    self.set(position, slot, Entry::owned_table(number));
-                    self.list.push(OwnTable::new(frame, slots));
+                    let mut own = OwnTable::new(reservation.take()?);
+                    if let Some(original) = borrowed {
+                        own.copy(original, template.tree().slots(original));
+                    }
+                    self.stale |= below.is_present();
+                    self.list[position].set(slot, Entry::owned_table(own.frame.number()));
+                    self.list.push(own);
                     self.list.len() - 1
                 }
             };
         }
-        self.set_page(position, index(page, 1), entry);
-        Ok(())
+        Ok(position)
+    }
+
+    /// Empties the leaf entry of a page that is owned, and returns its frame.
+    pub fn take_page(&mut self, page: u64) -> Option<Frame> {
+        let table = match self.near(page) {
+            Some(position) => self.table(position),
+            None => self.leaf_table(page)?,
+        };
+        let slot = index(page, 1);
+        let entry = table.get(slot);
+        let frame = entry.frame().filter(|_| entry.is_owned_page())?;
+        table.set(slot, Entry::EMPTY);
+        self.stale = true;
+        // SAFETY: the entry was the only reference to its frame, and it is gone.
+        Some(unsafe { Frame::from_raw(frame) })
     }
 
     fn position(&self, table: FrameNumber) -> usize {
@@ -216,7 +321,7 @@ impl OwnTables {
         self.stale = true;
         let mut page = start;
         while page < end {
-            let block_end = (page + 1).next_multiple_of(BLOCK).min(end);
+            let block_end = (page + 1).next_multiple_of(BLOCK_LEN).min(end);
             // No table: nothing in this block was touched.
             if let Some(table) = self.leaf_table(page) {
                 for slot in index(page, 1)..=index(block_end - 1, 1) {
@@ -250,20 +355,32 @@ impl OwnTables {
         self.clear_from(ROOT, reservation);
     }
 
-    /// The same for all but the skeleton, which is left as it was made; hands out the list for the
-    /// next instance.
-    pub fn keep_skeleton(&mut self, reservation: &mut Reservation) -> Vec<OwnTable> {
-        if self.list.len() < SKELETON_LEN {
+    /// The same for all but the skeleton, which is left as it was made.
+    pub fn keep(&mut self, reservation: &mut Reservation) -> Skeleton {
+        match self.list.len() {
+            // Only its two leaf tables hold anything.
+            SKELETON_LEN if !self.has_copies => self.clear_own(WINDOWS, reservation),
+            SKELETON_LEN => {
+                self.clear_own(IMAGE_3, reservation);
+                self.link(ROOT, 0, IMAGE_3);
+                self.image_block = None;
+            }
             // It was never complete.
-            self.clear(reservation);
-        } else {
-            self.clear_from(SKELETON_LEN, reservation);
-            self.link_windows();
+            0..SKELETON_LEN => self.clear(reservation),
+            _ => {
+                self.clear_from(SKELETON_LEN, reservation);
+                self.link_skeleton();
+            }
         }
         let mut list = core::mem::take(&mut self.list);
         // One instance with very many tables must not cost the core that memory for ever.
         list.shrink_to(TABLES_KEPT);
-        list
+        Skeleton { list, image_block: self.image_block.take() }
+    }
+
+    /// Empties the tables from a position on.
+    fn clear_own(&mut self, first: usize, reservation: &mut Reservation) {
+        self.list[first..].iter_mut().for_each(|own| own.clear(reservation));
     }
 
     /// Empties all tables, and gives back those from position `kept` on.
@@ -271,14 +388,10 @@ impl OwnTables {
         if !self.list.is_empty() {
             self.set_kernel_slot(Entry::EMPTY);
         }
-        self.list.iter_mut().for_each(|own| own.clear(reservation));
+        self.clear_own(ROOT, reservation);
         for OwnTable { frame, .. } in self.list.drain(kept.min(self.list.len())..) {
             // SAFETY: a table is zero where no entry was ever written, and those are cleared now.
             unsafe { reservation.put_zeroed(frame) };
         }
     }
-}
-
-fn is_window(page: u64) -> bool {
-    (WINDOWS_START..WINDOWS_START + BLOCK).contains(&page)
 }

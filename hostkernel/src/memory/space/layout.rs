@@ -1,0 +1,91 @@
+//! Where everything lies in an address space, and what may be done there.
+//!
+//! ```text
+//! 0x00_0000_0000  never mapped (null pointers)
+//! 0x00_0001_0000  image: segments of the template                             level-4 slot 0
+//! 0x80_0000_0000  guard page                                                  level-4 slot 1
+//! 0x80_0000_1000  stack, 1 MiB - 4 KiB, grows down from 0x80_0010_0000
+//! 0x80_0010_1000  context page and environment, read-only
+//! 0x80_0011_0000  input, read-only; then, a guard page later, the output window
+//! 0x80_0100_0000  heap, as long as the memory limit
+//! 0x80_8000_0000  what the action maps itself
+//! 0x100_0000_0000 end: nothing above is ever mapped for an action
+//! 0xffff_ff80...  level-4 slot 511: the kernel's entry code and this core's entry area
+//! ```
+//!
+//! Stack, context and most inputs and outputs share one 2 MiB block, so that a short invocation
+//! needs few tables.
+
+use crate::config::{
+    ACTION_STACK_LEN, ENVIRONMENT_LEN_MAX, MEMORY_MB_MAX, OUTPUT_LEN_MAX, PAGE_LEN,
+};
+use crate::image::Protection;
+
+use crate::memory::template::{Backing, PageRange};
+
+pub(super) const PAGE: u64 = PAGE_LEN as u64;
+pub(super) const WINDOWS_START: u64 = action_abi::IMAGE_END;
+pub(super) const STACK: PageRange =
+    PageRange { start: WINDOWS_START + PAGE, end: WINDOWS_START + ACTION_STACK_LEN as u64 };
+pub(super) const CONTEXT: PageRange = PageRange {
+    start: STACK.end + PAGE,
+    end: STACK.end
+        + PAGE
+        + (size_of::<action_abi::Context>() + ENVIRONMENT_LEN_MAX + DEADLINE_LEN_MAX)
+            .next_multiple_of(PAGE_LEN) as u64,
+};
+/// What the worker adds to the environment: `__OW_DEADLINE=` and a number.
+const DEADLINE_LEN_MAX: usize = 64;
+pub(super) const INPUT_START: u64 = STACK.end + 16 * PAGE;
+const HEAP_START: u64 = WINDOWS_START + (16 << 20);
+pub(super) const MAPPED_START: u64 = WINDOWS_START + (2 << 30);
+/// No page at or above this address is ever mapped for an action.
+pub const USER_END: u64 = 0x100_0000_0000;
+
+const _: () = assert!(CONTEXT.end < INPUT_START);
+const _: () = assert!(HEAP_START + (MEMORY_MB_MAX << 20) < MAPPED_START);
+// A return address past the last page is canonical: `syscall` can never leave rip non-canonical.
+const _: () = assert!(USER_END < 1 << 47);
+
+/// The windows of one instance: those whose place depends on it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Windows {
+    pub input: PageRange,
+    pub output: PageRange,
+    pub heap: PageRange,
+}
+
+impl Windows {
+    /// How many there are: these, stack and context.
+    pub const COUNT: usize = 5;
+
+    /// Those of an instance with an input of `input_len` bytes, before its memory limit is known.
+    pub fn new(input_len: usize) -> Self {
+        let input_end = INPUT_START + (input_len as u64).next_multiple_of(PAGE);
+        let output_start = input_end + PAGE;
+        let output = PageRange { start: output_start, end: output_start + OUTPUT_LEN_MAX as u64 };
+        assert!(output.end <= HEAP_START, "input and output fit below the heap");
+        Self {
+            input: PageRange { start: INPUT_START, end: input_end },
+            output,
+            heap: PageRange { start: HEAP_START, end: HEAP_START },
+        }
+    }
+
+    pub fn set_heap_len(&mut self, heap_len: u64) {
+        self.heap.end = HEAP_START + heap_len.next_multiple_of(PAGE);
+        assert!(self.heap.end <= MAPPED_START, "the heap fits below what actions map");
+    }
+
+    /// What may be done at an address below [`MAPPED_START`], and what a page there holds.
+    pub fn find(&self, address: u64) -> Option<(Protection, Backing)> {
+        let is_in = |range: &PageRange| (range.start..range.end).contains(&address);
+        match address {
+            _ if is_in(&STACK) || is_in(&self.output) || is_in(&self.heap) => {
+                Some((Protection::ReadWrite, Backing::Zero))
+            }
+            _ if is_in(&CONTEXT) || is_in(&self.input) => Some((Protection::Read, Backing::Placed)),
+            _ => None,
+        }
+    }
+}
