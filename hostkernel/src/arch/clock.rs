@@ -72,15 +72,22 @@ pub fn set_wall(seconds: u64) {
 /// Wall-clock time in nanoseconds since 1970-01-01 UTC, if the machine has a clock.
 #[must_use]
 pub fn wall_ns() -> Option<u64> {
+    wall_ns_at(now_ns())
+}
+
+/// The same for a time of [`now_ns`]'s scale.
+#[must_use]
+pub fn wall_ns_at(at_ns: u64) -> Option<u64> {
     let start = WALL_START_NS.load(Ordering::Relaxed);
-    (start != 0).then(|| start + now_ns())
+    (start != 0).then(|| start + at_ns)
 }
 
 /// Interrupts the calling core at a time of [`now_ns`]'s scale; at once if it has passed.
 pub fn set_alarm(at_ns: u64) {
-    let delay_ns = at_ns.saturating_sub(now_ns());
+    let now = cycles();
+    let delay_ns = at_ns.saturating_sub(to_ns(now));
     let delay = u128::from(delay_ns) * u128::from(INVERSE.load(Ordering::Relaxed)) >> 32;
-    apic::set_timer(delay_ns, cycles().saturating_add(delay as u64));
+    apic::set_timer(delay_ns, now.saturating_add(delay as u64));
 }
 
 /// Cancels the alarm.

@@ -20,7 +20,7 @@ use core::sync::atomic::{AtomicUsize, Ordering};
 use spin::Mutex;
 
 use super::per_core::{Initial, PerCore};
-use super::physical::frame_pointer;
+use super::physical::{frame_pointer, zero_frame};
 use crate::config::{FRAME_BATCH, FRAMES_STRANDED_PER_CORE, MEMORY_RANGES_MAX, PAGE_LEN};
 
 /// Number of a 4 KiB frame: physical address / 4096. Frame 0 is never used, so `Option` is free.
@@ -49,10 +49,15 @@ impl Frame {
     /// Takes a zeroed frame out of what `available` no longer counts.
     fn take_promised() -> Self {
         let (number, is_zeroed) = POOL.pop(true);
-        let len = if is_zeroed { size_of::<FreeFrame>() } else { PAGE_LEN };
-        // SAFETY: the frame just left the free lists, so nothing else refers to it; it is one page,
-        // and if it is known to be zero then but for the link at its start.
-        unsafe { frame_pointer(number).write_bytes(0, len) };
+        // SAFETY: the frame just left the free lists, so nothing else refers to it; if it is known
+        // to be zero, then but for the link at its start.
+        unsafe {
+            if is_zeroed {
+                frame_pointer(number).write_bytes(0, size_of::<FreeFrame>());
+            } else {
+                zero_frame(number);
+            }
+        }
         Self { number }
     }
 

@@ -11,16 +11,28 @@ use crate::config::{LIKELY_PAGES_MAX, PAGE_LEN};
 
 /// Instances an image learns from; later ones touching something else change nothing.
 const LESSONS_MAX: u32 = 16;
-/// In a stored page: it was written.
+/// In a page's address: it was written.
 const WRITTEN: u64 = 1;
 
 const _: () = assert!((WRITTEN as usize) < PAGE_LEN, "flags are below the page's address");
 
-/// A page that was touched.
+/// A page that was touched: its address, and whether it was written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct LikelyPage {
-    pub address: u64,
-    pub written: bool,
+pub(super) struct LikelyPage(u64);
+
+impl LikelyPage {
+    /// Takes the address of a page.
+    pub fn new(address: u64, written: bool) -> Self {
+        Self(address | if written { WRITTEN } else { 0 })
+    }
+
+    pub fn address(self) -> u64 {
+        self.0 & !WRITTEN
+    }
+
+    pub fn is_written(self) -> bool {
+        self.0 & WRITTEN != 0
+    }
 }
 
 /// The first pages that an instance touched, and how many there were.
@@ -61,13 +73,12 @@ impl LikelyPages {
         }
         self.lessons.fetch_add(1, Ordering::Relaxed);
         for page in touched {
-            let value = page.address | if page.written { WRITTEN } else { 0 };
             let free = self.pages.iter().find(|place| {
-                let known = place.load(Ordering::Relaxed);
-                known == 0 || known & !WRITTEN == page.address
+                let known = LikelyPage(place.load(Ordering::Relaxed));
+                known.0 == 0 || known.address() == page.address()
             });
             if let Some(place) = free {
-                place.fetch_or(value, Ordering::Relaxed);
+                place.fetch_or(page.0, Ordering::Relaxed);
             }
         }
     }
@@ -75,10 +86,7 @@ impl LikelyPages {
     /// Each of them, as known at this moment.
     pub fn pages(&self) -> impl Iterator<Item = LikelyPage> + use<> {
         let pages = self.pages.each_ref().map(|page| page.load(Ordering::Relaxed));
-        pages
-            .into_iter()
-            .take_while(|value| *value != 0)
-            .map(|value| LikelyPage { address: value & !WRITTEN, written: value & WRITTEN != 0 })
+        pages.into_iter().take_while(|value| *value != 0).map(LikelyPage)
     }
 }
 
@@ -88,13 +96,13 @@ mod tests {
     use alloc::vec::Vec;
 
     fn known(likely: &LikelyPages) -> Vec<(u64, bool)> {
-        likely.pages().map(|page| (page.address, page.written)).collect()
+        likely.pages().map(|page| (page.address(), page.is_written())).collect()
     }
 
     #[test]
     fn pages_are_learned_once_and_no_more_than_there_is_room() {
         let likely = LikelyPages::default();
-        let page = |number: u64, written| LikelyPage { address: number * 4096, written };
+        let page = |number: u64, written| LikelyPage::new(number * 4096, written);
         likely.learn(&[page(1, false), page(2, true)]);
         likely.learn(&[page(2, false), page(1, true)]);
         assert_eq!(known(&likely), [(4096, true), (8192, true)]);
@@ -109,7 +117,7 @@ mod tests {
     fn after_some_lessons_nothing_is_learned() {
         let likely = LikelyPages::default();
         (0..LESSONS_MAX).for_each(|_| likely.learn(&[]));
-        likely.learn(&[LikelyPage { address: 4096, written: false }]);
+        likely.learn(&[LikelyPage::new(4096, false)]);
         assert!(known(&likely).is_empty());
     }
 
@@ -118,7 +126,7 @@ mod tests {
         let mut touched = Touched::default();
         assert!(touched.first().is_empty());
         for number in 0..20 {
-            touched.record(LikelyPage { address: number, written: false });
+            touched.record(LikelyPage::new(number * 4096, false));
         }
         assert_eq!(touched.count, 20);
         assert_eq!(touched.first().len(), LIKELY_PAGES_MAX);

@@ -141,23 +141,38 @@ const WORD: usize = u64::BITS as usize;
 
 /// A mark for each slot of a table.
 #[derive(Debug, Default)]
-pub(super) struct Marks([u64; ENTRIES / WORD]);
+pub(super) struct Marks {
+    words: [u64; ENTRIES / WORD],
+    /// A bit for each word that is not zero.
+    used: u8,
+}
+
+const _: () = assert!(ENTRIES / WORD == u8::BITS as usize);
 
 impl Marks {
     pub fn insert(&mut self, slot: usize) {
-        self.0[slot / WORD % (ENTRIES / WORD)] |= 1 << (slot % WORD);
+        let word = slot / WORD % self.words.len();
+        self.words[word] |= 1 << (slot % WORD);
+        self.used |= 1 << word;
     }
 
     /// Takes all marks away and calls `f` for each.
     pub fn drain(&mut self, mut f: impl FnMut(usize)) {
-        for (index, word) in self.0.iter_mut().enumerate() {
-            let mut bits = core::mem::take(word);
-            while bits != 0 {
-                f(index * WORD + bits.trailing_zeros() as usize);
-                bits &= bits - 1;
+        for word in bits(u64::from(core::mem::take(&mut self.used))) {
+            for bit in bits(core::mem::take(&mut self.words[word % (ENTRIES / WORD)])) {
+                f(word * WORD + bit);
             }
         }
     }
+}
+
+/// The numbers of the bits that are set.
+fn bits(mut word: u64) -> impl Iterator<Item = usize> {
+    core::iter::from_fn(move || {
+        let lowest = word.trailing_zeros();
+        word &= word.checked_sub(1)?;
+        Some(lowest as usize)
+    })
 }
 
 /// A page table in a frame.

@@ -147,7 +147,7 @@ impl Worker {
         space.set_kernel_entry(area::kernel_entry());
         let start_cycles = clock::cycles();
         let start_ns = clock::to_ns(start_cycles);
-        let start_wall_ns = clock::wall_ns();
+        let start_wall_ns = clock::wall_ns_at(start_ns);
         if let Some(now_ns) = start_wall_ns {
             let deadline_ms = now_ns / NS_PER_MS + limits.timeout_ms;
             let digits = &mut itoa::Buffer::new();

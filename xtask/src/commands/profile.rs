@@ -124,7 +124,7 @@ fn function(place: &Place) -> String {
 
 /// The line of an instruction of a function whose name contains `function`.
 fn line(places: &[Place], function: &str) -> Option<String> {
-    let inside = places.iter().position(|place| place.function.contains(function))?;
+    let inside = places.iter().rposition(|place| place.function.contains(function))?;
     let place = own(places.get(..=inside)?)?;
     Some(place.to_string())
 }

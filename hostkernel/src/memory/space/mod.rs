@@ -143,10 +143,11 @@ impl AddressSpace {
         // What earlier instances touched, instead of waiting for as many page faults. What cannot
         // be provided is no worse off than without.
         for page in self.template.likely_pages() {
-            let access = if page.written { Access::Write } else { Access::Read };
-            let _ = self.page_for(page.address, access);
+            let access = if page.is_written() { Access::Write } else { Access::Read };
+            let _ = self.page_for(page.address(), access);
         }
-        self.touched = Touched::default();
+        // Of the touches only those of the action count.
+        self.touched.count = 0;
         Ok(())
     }
 
@@ -283,7 +284,7 @@ impl AddressSpace {
         };
         let number = frame.number();
         self.own_page(page, frame, Entry::owned_page(number, protection))?;
-        self.touched.record(LikelyPage { address: page, written: access == Access::Write });
+        self.touched.record(LikelyPage::new(page, access == Access::Write));
         Ok(number)
     }
 

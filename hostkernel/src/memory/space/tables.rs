@@ -236,11 +236,11 @@ impl OwnTables {
 
     /// The leaf entry that maps `page`, whoever owns the tables above it.
     pub fn leaf(&self, page: u64) -> Entry {
-        if let Some(position) = self.near(page) {
-            return self.table(position).get(index(page, 1));
+        match self.near(page) {
+            Some(position) => self.table(position).get(index(page, 1)),
+            // SAFETY: the root and everything below it live as long as the address space.
+            None => unsafe { leaf(self.root().number(), page) },
         }
-        // SAFETY: the root and everything below it live as long as the address space.
-        unsafe { leaf(self.root().number(), page) }
     }
 
     /// Writes the leaf entry of `page`, making private every table on the way.
