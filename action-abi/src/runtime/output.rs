@@ -63,6 +63,17 @@ impl Output {
         Ok(())
     }
 
+    /// Appends one byte.
+    ///
+    /// # Errors
+    /// As [`write`](Self::write).
+    pub(super) fn push(&mut self, byte: u8) -> Result<(), OutputFull> {
+        let full = self.full();
+        *self.window.get_mut(self.len).ok_or(full)? = byte;
+        self.len += 1;
+        Ok(())
+    }
+
     /// The unused rest of the window, to be filled in place and then declared with
     /// [`advance`](Self::advance).
     pub fn spare(&mut self) -> &mut [u8] {

@@ -15,6 +15,7 @@
 
 use core::fmt::Display;
 
+use serde::de::Error as _;
 use serde::{Deserialize, Serialize};
 
 use super::output::Output;
@@ -28,8 +29,12 @@ mod serializer;
 /// # Errors
 /// What is wrong with the input, with line and column.
 pub fn parse<In: Deserialize<'static>>(input: &'static [u8]) -> Result<In, serde_json::Error> {
-    let input = input.trim_ascii();
-    serde_json::from_slice(if input.is_empty() { b"{}" } else { input })
+    // Checked once as a whole, and not again for each string.
+    match core::str::from_utf8(input.trim_ascii()) {
+        Ok("") => serde_json::from_str("{}"),
+        Ok(text) => serde_json::from_str(text),
+        Err(error) => Err(serde_json::Error::custom(error)),
+    }
 }
 
 /// What a handler returned, on its way to the output.
@@ -134,6 +139,12 @@ mod tests {
             text(|output| refuse(error, output)),
             r#"{"error":"invalid type: integer `1`, expected a string at line 1 column 9"}"#
         );
+    }
+
+    #[test]
+    fn input_that_is_not_utf_8_is_refused() {
+        let error = parse::<In>(b"{\"name\":\"\xff\"}").expect_err("no byte 255 in UTF-8");
+        assert_eq!(error.to_string(), "invalid utf-8 sequence of 1 bytes from index 9");
     }
 
     #[test]

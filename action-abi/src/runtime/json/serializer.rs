@@ -82,9 +82,9 @@ impl<'a> Serializer<'a> {
     }
 
     /// A list of elements between brackets.
-    fn list(self, open: &str, close: &'static str) -> Result<List<'a>, Error> {
+    fn list(self, open: u8, close: &'static [u8]) -> Result<List<'a>, Error> {
         let output = self.no_key()?;
-        output.write(open.as_bytes())?;
+        output.push(open)?;
         Ok(List { output, is_first: true, close })
     }
 
@@ -92,8 +92,8 @@ impl<'a> Serializer<'a> {
     fn variant_list(
         self,
         variant: &str,
-        open: &str,
-        close: &'static str,
+        open: u8,
+        close: &'static [u8],
     ) -> Result<List<'a>, Error> {
         let output = self.no_key()?;
         open_variant(output, variant)?;
@@ -103,9 +103,9 @@ impl<'a> Serializer<'a> {
 
 /// `{"variant":`
 fn open_variant(output: &mut Output, variant: &str) -> Written {
-    output.write(b"{")?;
+    output.push(b'{')?;
     string(output, variant)?;
-    Ok(output.write(b":")?)
+    Ok(output.push(b':')?)
 }
 
 /// Writes formatted text as it is. Only a full output fails: a `Display` has no error of its own.
@@ -115,9 +115,9 @@ fn display(output: &mut Output, text: fmt::Arguments<'_>) -> Written {
 
 /// Writes text as a JSON string.
 fn string(output: &mut Output, text: &str) -> Written {
-    output.write(b"\"")?;
+    output.push(b'"')?;
     escape(output, text)?;
-    Ok(output.write(b"\"")?)
+    Ok(output.push(b'"')?)
 }
 
 /// Writes text as the inside of a JSON string (RFC 8259, section 7): runs as they are, and between
@@ -125,8 +125,7 @@ fn string(output: &mut Output, text: &str) -> Written {
 fn escape(output: &mut Output, text: &str) -> Result<(), OutputFull> {
     let mut rest = text.as_bytes();
     loop {
-        let plain = rest.iter().position(|byte| needs_escape(*byte));
-        let (run, tail) = rest.split_at(plain.unwrap_or(rest.len()));
+        let (run, tail) = rest.split_at(plain_len(rest));
         output.write(run)?;
         let Some((byte, after)) = tail.split_first() else {
             return Ok(());
@@ -136,8 +135,36 @@ fn escape(output: &mut Output, text: &str) -> Result<(), OutputFull> {
     }
 }
 
+/// How many bytes come before the first that must be escaped.
+fn plain_len(text: &[u8]) -> usize {
+    let (words, rest) = text.as_chunks();
+    let in_word = |word: &[u8; 8]| match to_escape(u64::from_le_bytes(*word)) {
+        0 => None,
+        marks => Some(marks.trailing_zeros() as usize / 8),
+    };
+    for (index, word) in words.iter().enumerate() {
+        if let Some(at) = in_word(word) {
+            return index * 8 + at;
+        }
+    }
+    // The last word again, moved to the end: in what it shares with the one before is nothing.
+    if let Some(last) = text.last_chunk() {
+        return in_word(last).map_or(text.len(), |at| text.len() - 8 + at);
+    }
+    rest.iter().position(|byte| needs_escape(*byte)).unwrap_or(rest.len())
+}
+
 fn needs_escape(byte: u8) -> bool {
     byte < b' ' || byte == b'"' || byte == b'\\'
+}
+
+/// The same for eight bytes: the top bit of each that must be escaped. Exact for the lowest of
+/// them; above it there may be more.
+fn to_escape(word: u64) -> u64 {
+    const ONES: u64 = u64::from_le_bytes([1; 8]);
+    let below = |word: u64, bound: u8| word.wrapping_sub(ONES * u64::from(bound)) & !word;
+    let is = |byte: u8| below(word ^ (ONES * u64::from(byte)), 1);
+    (below(word, b' ') | is(b'"') | is(b'\\')) & (ONES << 7)
 }
 
 /// What stands for a byte that may not appear in a string; spaces at its end do not count.
@@ -275,19 +302,19 @@ impl<'a> ser::Serializer for Serializer<'a> {
         let output = self.no_key()?;
         open_variant(output, variant)?;
         value.serialize(Serializer { output, is_key: false })?;
-        Ok(output.write(b"}")?)
+        Ok(output.push(b'}')?)
     }
 
     fn serialize_seq(self, _len: Option<usize>) -> Result<List<'a>, Error> {
-        self.list("[", "]")
+        self.list(b'[', b"]")
     }
 
     fn serialize_tuple(self, _len: usize) -> Result<List<'a>, Error> {
-        self.list("[", "]")
+        self.list(b'[', b"]")
     }
 
     fn serialize_tuple_struct(self, _name: &'static str, _len: usize) -> Result<List<'a>, Error> {
-        self.list("[", "]")
+        self.list(b'[', b"]")
     }
 
     fn serialize_tuple_variant(
@@ -297,15 +324,15 @@ impl<'a> ser::Serializer for Serializer<'a> {
         variant: &'static str,
         _len: usize,
     ) -> Result<List<'a>, Error> {
-        self.variant_list(variant, "[", "]}")
+        self.variant_list(variant, b'[', b"]}")
     }
 
     fn serialize_map(self, _len: Option<usize>) -> Result<List<'a>, Error> {
-        self.list("{", "}")
+        self.list(b'{', b"}")
     }
 
     fn serialize_struct(self, _name: &'static str, _len: usize) -> Result<List<'a>, Error> {
-        self.list("{", "}")
+        self.list(b'{', b"}")
     }
 
     fn serialize_struct_variant(
@@ -315,14 +342,14 @@ impl<'a> ser::Serializer for Serializer<'a> {
         variant: &'static str,
         _len: usize,
     ) -> Result<List<'a>, Error> {
-        self.variant_list(variant, "{", "}}")
+        self.variant_list(variant, b'{', b"}}")
     }
 
     fn collect_str<T: Display + ?Sized>(self, value: &T) -> Written {
-        self.output.write(b"\"")?;
+        self.output.push(b'"')?;
         let escaped = write!(Escaped(self.output), "{value}");
         escaped.map_err(|fmt::Error| self.output.full())?;
-        Ok(self.output.write(b"\"")?)
+        Ok(self.output.push(b'"')?)
     }
 }
 
@@ -331,7 +358,7 @@ struct List<'a> {
     output: &'a mut Output,
     is_first: bool,
     /// The bracket, or brackets, that end it.
-    close: &'static str,
+    close: &'static [u8],
 }
 
 impl List<'_> {
@@ -347,19 +374,19 @@ impl List<'_> {
     fn field<T: Serialize + ?Sized>(&mut self, name: &str, value: &T) -> Written {
         self.comma()?;
         string(self.output, name)?;
-        self.output.write(b":")?;
+        self.output.push(b':')?;
         self.value(value)
     }
 
     fn comma(&mut self) -> Written {
         if !core::mem::take(&mut self.is_first) {
-            self.output.write(b",")?;
+            self.output.push(b',')?;
         }
         Ok(())
     }
 
     fn close(self) -> Written {
-        Ok(self.output.write(self.close.as_bytes())?)
+        Ok(self.close.iter().try_for_each(|byte| self.output.push(*byte))?)
     }
 }
 
@@ -373,7 +400,7 @@ impl ser::SerializeMap for List<'_> {
     }
 
     fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Written {
-        self.output.write(b":")?;
+        self.output.push(b':')?;
         self.value(value)
     }
 
@@ -486,6 +513,19 @@ mod tests {
         check((0..=255).map(char::from).collect::<String>());
         check((0..=255).map(char::from).collect::<Vec<char>>());
         check("\u{2028}\u{FFFF}\u{1F980}\u{10FFFF} \\\"/ ends with a space ");
+    }
+
+    #[test]
+    fn what_must_be_escaped_is_found_wherever_it_is() {
+        for len in 0..40 {
+            for at in 0..len {
+                for special in ["\"", "\\", "\n", "\0", "\u{1f}", "\u{7f}", "\u{80}"] {
+                    let text = ["x".repeat(at).as_str(), special, &"!#[]~".repeat(len)].concat();
+                    check(&text[..]);
+                    check([special, &text, special].concat());
+                }
+            }
+        }
     }
 
     #[test]
