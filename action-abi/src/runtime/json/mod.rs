@@ -33,7 +33,7 @@ pub fn parse<In: Deserialize<'static>>(input: &'static [u8]) -> Result<In, serde
     match core::str::from_utf8(input.trim_ascii()) {
         Ok("") => serde_json::from_str("{}"),
         Ok(text) => serde_json::from_str(text),
-        Err(error) => Err(serde_json::Error::custom(error)),
+        Err(_) => Err(serde_json::Error::custom("the input is not UTF-8")),
     }
 }
 
@@ -144,7 +144,7 @@ mod tests {
     #[test]
     fn input_that_is_not_utf_8_is_refused() {
         let error = parse::<In>(b"{\"name\":\"\xff\"}").expect_err("no byte 255 in UTF-8");
-        assert_eq!(error.to_string(), "invalid utf-8 sequence of 1 bytes from index 9");
+        assert_eq!(error.to_string(), "the input is not UTF-8");
     }
 
     #[test]
