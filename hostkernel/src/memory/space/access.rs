@@ -78,9 +78,12 @@ impl AddressSpace {
         pages.try_reserve_exact(count as usize).map_err(|_| Refusal::OutOfMemory)?;
         for page in 0..count {
             let address = self.windows.output.start + page * PAGE;
-            self.page_for(address, Access::Write)?;
-            let frame = self.tables.take_page(address);
-            pages.push(frame.expect("a page that may be written is owned"));
+            let frame = match self.tables.take_page(address) {
+                Some(frame) => frame,
+                // The action never touched it; it is zeros.
+                None => self.reservation.take()?,
+            };
+            pages.push(frame);
         }
         Ok(PageBuffer::from_pages(pages, len as usize))
     }

@@ -15,7 +15,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use layout::{CONTEXT, INPUT_START, MAPPED_START, PAGE, STACK, WINDOWS_START, Windows};
-use tables::{OwnTables, Skeleton};
+use tables::{OwnTables, Place, Skeleton};
 
 use super::buffer::PageBuffer;
 use super::frames::{Frame, FrameNumber, OutOfFrames, Reservation};
@@ -138,7 +138,7 @@ impl AddressSpace {
         tables.borrow_image(template, reservation);
         for (page, frame) in (INPUT_START..).step_by(PAGE_LEN).zip(input.pages()) {
             let entry = Entry::borrowed_page(frame.number(), Protection::Read);
-            tables.set_leaf(page, entry, reservation, template)?;
+            tables.set_leaf(tables.place(page), entry, reservation, template)?;
         }
         // What earlier instances touched, instead of waiting for as many page faults. What cannot
         // be provided is no worse off than without.
@@ -166,7 +166,7 @@ impl AddressSpace {
             let count = environment.len().min(rest.len());
             rest[..count].copy_from_slice(environment.split_off(..count).unwrap_or_default());
             let entry = Entry::owned_page(frame.number(), Protection::Read);
-            self.own_page(page, frame, entry)?;
+            self.own_page(self.tables.place(page), frame, entry)?;
         }
         Ok(())
     }
@@ -262,8 +262,9 @@ impl AddressSpace {
         if !allowed {
             return Err(Refusal::NotAllowed);
         }
-        let page = address / PAGE * PAGE;
-        let entry = self.tables.leaf(page);
+        let place = self.tables.place(address / PAGE * PAGE);
+        let page = place.page;
+        let entry = self.tables.leaf(place);
         let present = entry.frame();
         if let Some(frame) = present
             && (access != Access::Write || entry.is_writable())
@@ -283,15 +284,15 @@ impl AddressSpace {
             (Backing::Zero, None) => self.reservation.take()?,
         };
         let number = frame.number();
-        self.own_page(page, frame, Entry::owned_page(number, protection))?;
+        self.own_page(place, frame, Entry::owned_page(number, protection))?;
         self.touched.record(LikelyPage::new(page, access == Access::Write));
         Ok(number)
     }
 
     /// Enters a frame this address space owns from now on.
-    fn own_page(&mut self, page: u64, frame: Frame, entry: Entry) -> Result<(), Refusal> {
+    fn own_page(&mut self, place: Place, frame: Frame, entry: Entry) -> Result<(), Refusal> {
         let Self { tables, reservation, template, .. } = self;
-        tables.set_leaf(page, entry, reservation, template)?;
+        tables.set_leaf(place, entry, reservation, template)?;
         let _owned_by_the_entry = frame.into_raw();
         Ok(())
     }

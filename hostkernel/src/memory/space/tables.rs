@@ -113,6 +113,13 @@ impl Skeleton {
     }
 }
 
+/// A page, and the position of the level-1 table for it if that is one of the skeleton's.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Place {
+    pub page: u64,
+    table: Option<usize>,
+}
+
 /// All tables of one address space that are its own, the skeleton first.
 #[derive(Debug)]
 pub(super) struct OwnTables {
@@ -206,14 +213,15 @@ impl OwnTables {
         self.list[position].table()
     }
 
-    /// Where the level-1 table for `page` is on the list, if that is known without a walk.
-    fn near(&self, page: u64) -> Option<usize> {
+    /// Where the level-1 table for `page` is, as far as that is known without a walk.
+    pub fn place(&self, page: u64) -> Place {
         let block = page / BLOCK_LEN * BLOCK_LEN;
-        match block {
+        let table = match block {
             WINDOWS_START => Some(WINDOWS),
             _ if self.image_block == Some(block) => Some(IMAGE),
             _ => None,
-        }
+        };
+        Place { page, table }
     }
 
     fn set_page(&mut self, position: usize, slot: usize, entry: Entry) {
@@ -234,24 +242,24 @@ impl OwnTables {
         self.table(ROOT).set(KERNEL_SLOT, entry);
     }
 
-    /// The leaf entry that maps `page`, whoever owns the tables above it.
-    pub fn leaf(&self, page: u64) -> Entry {
-        match self.near(page) {
+    /// The leaf entry that maps a page, whoever owns the tables above it.
+    pub fn leaf(&self, Place { page, table }: Place) -> Entry {
+        match table {
             Some(position) => self.table(position).get(index(page, 1)),
             // SAFETY: the root and everything below it live as long as the address space.
             None => unsafe { leaf(self.root().number(), page) },
         }
     }
 
-    /// Writes the leaf entry of `page`, making private every table on the way.
+    /// Writes the leaf entry of a page, making private every table on the way.
     pub fn set_leaf(
         &mut self,
-        page: u64,
+        Place { page, table }: Place,
         entry: Entry,
         reservation: &mut Reservation,
         template: &Template,
     ) -> Result<(), OutOfFrames> {
-        let position = match self.near(page) {
+        let position = match table {
             Some(position) => position,
             None => self.make_way(page, reservation, template)?,
         };
@@ -290,7 +298,7 @@ impl OwnTables {
 
     /// Empties the leaf entry of a page that is owned, and returns its frame.
     pub fn take_page(&mut self, page: u64) -> Option<Frame> {
-        let table = match self.near(page) {
+        let table = match self.place(page).table {
             Some(position) => self.table(position),
             None => self.leaf_table(page)?,
         };
