@@ -122,16 +122,15 @@ fn what_is_deployed_can_always_run_alone() {
     let frames = 100 + frames_to_run(2);
     let mut registry = Registry::new(Share { frames, ..Share::UNBOUNDED });
     let guest = Namespace::new("guest");
-    // One table each, and the pages.
-    registry.insert(distinct("a", 49, 1, 2)).expect("50 of 100");
-    assert_eq!(registry.insert(distinct("b", 50, 2, 2)), Err(Full::Frames));
+    registry.insert(distinct("a", 50, 1, 2)).expect("50 of 100");
+    assert_eq!(registry.insert(distinct("b", 51, 2, 2)), Err(Full::Frames));
     assert_eq!(registry.insert(distinct("b", 1, 2, 3)), Err(Full::Frames), "the limit is larger");
-    registry.insert(distinct("b", 49, 2, 1)).expect("100 of 100");
-    assert_eq!(registry.insert(distinct("b", 50, 3, 1)), Err(Full::Frames));
+    registry.insert(distinct("b", 50, 2, 1)).expect("100 of 100");
+    assert_eq!(registry.insert(distinct("b", 51, 3, 1)), Err(Full::Frames));
     assert_eq!(registry.get(&guest, "b").map(|old| old.digest), Some(Digest([2; 32])), "kept");
-    registry.insert(distinct("b", 48, 3, 1)).expect("what it replaces is counted off");
+    registry.insert(distinct("b", 49, 3, 1)).expect("what it replaces is counted off");
     registry.remove(&guest, "a").expect("it is there");
-    registry.insert(distinct("c", 50 + 256, 4, 1)).expect("a smaller limit leaves more for images");
+    registry.insert(distinct("c", 51 + 256, 4, 1)).expect("a smaller limit leaves more for images");
     assert_eq!(registry.insert(distinct("d", 1, 5, 1)), Err(Full::Frames));
 }
 

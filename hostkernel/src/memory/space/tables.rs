@@ -113,7 +113,7 @@ impl Skeleton {
     }
 }
 
-/// A page, and the position of the level-1 table for it if that is one of the skeleton's.
+/// A page, and the position of the level-1 table for it if that is known.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Place {
     pub page: u64,
@@ -126,6 +126,9 @@ pub(super) struct OwnTables {
     list: Vec<OwnTable>,
     /// Where the block begins that `IMAGE` maps, if it is linked.
     image_block: Option<u64>,
+    /// The block for which a way was made last, and the position of its table: who writes to much
+    /// memory mostly goes on where it is.
+    last_block: Option<(u64, usize)>,
     /// Below slot 0 of the root are entries of the template's tables.
     has_copies: bool,
     /// A processor that remembers translations may remember one that has changed since.
@@ -138,7 +141,7 @@ impl OwnTables {
         assert!([0, SKELETON_LEN].contains(&list.len()), "tables of one instance are no other's");
         list.reserve_exact(TABLES_KEPT - list.len());
         // What the root's frame was before, no processor may remember either.
-        Self { list, image_block, has_copies: false, stale: true }
+        Self { list, image_block, last_block: None, has_copies: false, stale: true }
     }
 
     /// Makes the skeleton, if it is not there.
@@ -219,7 +222,7 @@ impl OwnTables {
         let table = match block {
             WINDOWS_START => Some(WINDOWS),
             _ if self.image_block == Some(block) => Some(IMAGE),
-            _ => None,
+            _ => self.last_block.filter(|last| last.0 == block).map(|last| last.1),
         };
         Place { page, table }
     }
@@ -293,6 +296,7 @@ impl OwnTables {
                 }
             };
         }
+        self.last_block = Some((page / BLOCK_LEN * BLOCK_LEN, position));
         Ok(position)
     }
 
