@@ -108,6 +108,16 @@ impl Fields {
         self.push_with(name, |out| out.extend_from_slice(value));
     }
 
+    /// Appends a field whose value the node made of visible characters: nothing is replaced.
+    #[inline]
+    pub fn push_own(&mut self, name: Name, value: &[u8]) {
+        debug_assert!(value.iter().all(|byte| byte.is_ascii_graphic()));
+        let out = &mut self.0;
+        out.extend_from_slice(name.0.as_bytes());
+        out.extend_from_slice(value);
+        out.extend_from_slice(b"\r\n");
+    }
+
     /// Appends a field whose value `write` appends to what it is given.
     #[inline]
     pub fn push_with(&mut self, name: Name, write: impl FnOnce(&mut Vec<u8>)) {

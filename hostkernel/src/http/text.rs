@@ -64,17 +64,32 @@ impl<'a> Headers<'a> {
     /// The value of the first field with this name, in whatever case, trimmed.
     #[must_use]
     pub fn get(self, name: &str) -> Option<&'a str> {
+        let [value] = self.pick([name]);
+        value
+    }
+
+    /// The same for several names in one pass.
+    #[must_use]
+    pub fn pick<const N: usize>(self, names: [&str; N]) -> [Option<&'a str>; N] {
+        let mut found = [None; N];
         let mut rest = self.0.as_bytes();
         while let Some(newline) = find_newline(rest) {
-            if rest.get(name.len()) == Some(&b':')
-                && rest[..name.len()].eq_ignore_ascii_case(name.as_bytes())
-            {
-                let start = self.0.len() - rest.len();
-                return Some(self.0[start + name.len() + 1..start + newline].trim_ascii());
+            let start = self.0.len() - rest.len();
+            for (name, found) in names.iter().zip(&mut found) {
+                if rest.get(name.len()) == Some(&b':')
+                    && rest[..name.len()].eq_ignore_ascii_case(name.as_bytes())
+                    && found.is_none()
+                {
+                    let value = &self.0[start + name.len() + 1..start + newline];
+                    *found = Some(value.trim_ascii());
+                }
+            }
+            if found.iter().all(Option::is_some) {
+                break;
             }
             rest = &rest[newline + 1..];
         }
-        None
+        found
     }
 
     /// All fields in order of arrival: name as it was sent, and trimmed value.
@@ -131,6 +146,8 @@ mod tests {
         let headers = text.headers();
         assert_eq!(headers.get("x-two"), Some("a: b"));
         assert_eq!(headers.get("EMPTY"), Some(""));
+        let picked = headers.pick(["host", "absent", "x-two"]);
+        assert_eq!(picked, [Some("k\u{f6}"), None, Some("a: b")]);
         assert_eq!(headers.get("host"), Some("k\u{f6}"));
         for absent in ["", "x", "two", "x-two: a", "x-two:", "hos", "host2", "second"] {
             assert_eq!(headers.get(absent), None, "{absent}");
