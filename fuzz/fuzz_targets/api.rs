@@ -10,9 +10,10 @@ use arbitrary::Arbitrary;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hostkernel::api::{self, ApiConfig, Node, Now, Readiness, Reply, auth};
-use hostkernel::dispatch::{ActivationId, Completion, End, Fault, Log, Ticket, Timing};
+use hostkernel::dispatch::{ActivationId, Completion, End, Fault, Log, Ticket, Timing, Usage};
 use hostkernel::http::connection::{Connection, Phase, Step};
 use hostkernel::memory::{PageBuffer, frames, install_for_test};
+use hostkernel::observe::records::Records;
 use hostkernel::registry::{Registry, Share};
 use hostkernel_fuzz::{check_response, drain, image};
 use libfuzzer_sys::fuzz_target;
@@ -62,6 +63,8 @@ enum Namespace {
 enum Name {
     A,
     B,
+    /// The id of an earlier request, and what follows.
+    Id(u8, String),
     Any(String),
 }
 
@@ -85,6 +88,7 @@ enum Header {
     OctetStream,
     Json,
     ExpectContinue,
+    Trace(String),
     RequestId(String),
     Accept(String),
     Any(String, String),
@@ -133,6 +137,7 @@ fuzz_target!(|requests: Vec<Request>| {
     let before = frames::available();
     let mut node = Node {
         registry: Registry::new(Share::UNBOUNDED),
+        records: Records::new(4, 1).expect("the arena is large"),
         config: ApiConfig::development(400),
         readiness: Readiness::Ready,
         load: api::Load::default(),
@@ -158,12 +163,18 @@ fn serve(node: &mut Node, request: &Request, now: Now, id: u128) {
         Step::Request(parsed) => match api::handle(node, parsed, now, id) {
             Reply::Respond(response) => connection.respond(response),
             Reply::Invoke(admission) => {
-                let (invocation, pending) = admission.split(Ticket { slot: 1, generation: 2 });
+                let (invocation, mut pending) = admission.split(Ticket(1));
                 let environment = &invocation.environment;
                 assert!(environment.is_empty() || environment.ends_with('\0'));
                 assert!(environment.len() <= hostkernel::config::ENVIRONMENT_LEN_MAX);
                 let completion = completion(&request.end, invocation.id, invocation.ticket);
-                connection.respond(api::complete(pending, completion, now));
+                let records = &mut node.records;
+                if pending.is_blocking() {
+                    connection.respond(api::complete(records, pending, completion, now));
+                } else {
+                    connection.respond(api::accepted(&mut pending));
+                    api::record(records, &pending, &completion, now);
+                }
             }
         },
         // Refused by its head alone, or waiting for more than was sent.
@@ -182,7 +193,7 @@ fn completion(end: &Ending, id: ActivationId, ticket: Ticket) -> Completion {
     let pages = |bytes: &[u8]| PageBuffer::from_bytes(bytes).expect("the arena is large");
     let (end, output, log) = match end {
         Ending::Exit(status, output, log) => (End::Exit(*status), &output[..], &log[..]),
-        Ending::Json(text) => (End::Exit(0), text.as_bytes(), &b"1out\n2err\n"[..]),
+        Ending::Json(text) => (End::Exit(0), text.as_bytes(), &b"1\0\0\0\0\0\0\0\0out\n2err\n"[..]),
         Ending::Deadline => (End::Fault(Fault::Deadline { timeout_ms: 1 }), &b""[..], &b""[..]),
         Ending::Page(address) => {
             let instruction = *address;
@@ -199,8 +210,7 @@ fn completion(end: &Ending, id: ActivationId, ticket: Ticket) -> Completion {
         output: pages(output),
         log: Log { text: pages(log), truncated: log.len() % 2 == 1 },
         timing: Timing::default(),
-        core: 1,
-        frames: 1,
+        usage: Usage::default(),
     }
 }
 
@@ -212,7 +222,7 @@ fn bytes(request: &Request) -> Vec<u8> {
         head.push(if index == 0 { '?' } else { '&' });
         match query {
             Query::Known(which, value) => {
-                const NAMES: [&str; 8] = [
+                const NAMES: [&str; 12] = [
                     "blocking",
                     "result",
                     "overwrite",
@@ -221,6 +231,10 @@ fn bytes(request: &Request) -> Vec<u8> {
                     "count",
                     "code",
                     "timeout",
+                    "docs",
+                    "name",
+                    "since",
+                    "upto",
                 ];
                 let value = match value {
                     Value::True => "true".to_owned(),
@@ -245,6 +259,9 @@ fn bytes(request: &Request) -> Vec<u8> {
             Header::OctetStream => head.push_str("Content-Type: application/octet-stream"),
             Header::Json => head.push_str("Content-Type: application/json"),
             Header::ExpectContinue => head.push_str("Expect: 100-continue"),
+            Header::Trace(more) => head.push_str(&format!(
+                "traceparent: 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01{more}"
+            )),
             Header::RequestId(text) => head.push_str(&format!("X-Request-ID: {text}")),
             Header::Accept(text) => head.push_str(&format!("Accept: {text}")),
             Header::Any(name, value) => head.push_str(&format!("{name}: {value}")),
@@ -283,6 +300,7 @@ fn path(path: &Path) -> String {
     let name = |name: &Name| match name {
         Name::A => "a".to_owned(),
         Name::B => "b".to_owned(),
+        Name::Id(id, rest) => format!("{id:032x}{rest}"),
         Name::Any(text) => text.clone(),
     };
     match path {

@@ -112,7 +112,8 @@ impl Action {
         let instance = Instance {
             space,
             log: Log::default(),
-            limits: Limits { timeout_ms: 1000, memory_mb: 1, logs_mb: 0 },
+            limits: Limits { timeout_ms: 1000, memory_mb: 1, logs_mb: 1 },
+            clock: || 7,
             written: 0,
             output: PageBuffer::new(),
         };

@@ -146,8 +146,11 @@ pub const RETRY_AFTER_S: u32 = 1;
 pub const INPUT_LEN_MAX: usize = 1 << 20;
 /// Result of an invocation.
 pub const OUTPUT_LEN_MAX: usize = 1 << 20;
-/// Log of an invocation; further output is dropped and a note says so.
+/// Log of an invocation, with 10 bytes more for each line; further output is dropped and a note
+/// says so.
 pub const LOG_LEN_MAX: usize = 64 * 1024;
+/// A blocking invocation that takes longer than this is answered 202, and goes on.
+pub const BLOCKING_WAIT_MS: u64 = 60_000;
 /// Environment of an invocation: `NAME=value` strings with their NUL bytes.
 pub const ENVIRONMENT_LEN_MAX: usize = 16 * 1024;
 /// Stack of an action, backed as it is touched.
@@ -196,7 +199,23 @@ pub const SNIFF_LEN_MAX: usize = 512;
 /// What the fixed names and values in the environment of an invocation take at most.
 pub const ENVIRONMENT_FIXED_LEN: usize = 1024;
 
+/// Longest `tracestate` that is passed to an action; a longer one is left out.
+pub const TRACESTATE_LEN_MAX: usize = 512;
+/// After so many bytes a list of whole activation records ends, whatever limit the request names.
+pub const RECORD_LIST_LEN_MAX: usize = 1 << 20;
+
 // --- observation -----------------------------------------------------------------------------
+
+/// Share of memory in which results and logs of ended invocations are kept, as a divisor ...
+pub const RECORDS_MEMORY_DIVISOR: usize = 64;
+/// ... up to this much.
+pub const RECORDS_LEN_MAX: usize = 64 << 20;
+/// One activation record is kept for so much of it, rounded up to a power of two ...
+pub const RECORD_LEN_MEAN: usize = 1024;
+/// ... up to this many.
+pub const RECORDS_MAX: usize = 8192;
+/// Longest result that is kept in a record; of a longer one only the length is.
+pub const RECORD_RESULT_LEN_MAX: usize = 64 * 1024;
 
 /// Trace events each core remembers for a crash record.
 pub const TRACE_EVENTS: usize = 64;
@@ -207,10 +226,15 @@ const _: () = assert!(INLINE_BODY_LEN_MAX < OUTPUT_LEN_KEPT_MAX);
 const _: () = assert!(HEAD_LEN_MAX <= u32::MAX as usize);
 const _: () = assert!(INPUT_LEN_MAX <= DEPLOY_LEN_MAX);
 const _: () = assert!(
-    TARGET_LEN_MAX + 2 * NAME_LEN_MAX + REQUEST_ID_LEN_MAX + ENVIRONMENT_FIXED_LEN
+    TARGET_LEN_MAX
+        + 2 * NAME_LEN_MAX
+        + REQUEST_ID_LEN_MAX
+        + TRACESTATE_LEN_MAX
+        + ENVIRONMENT_FIXED_LEN
         <= ENVIRONMENT_LEN_MAX,
     "what a request can put into the environment fits"
 );
+const _: () = assert!(RECORDS_MAX.is_power_of_two());
 const _: () = assert!(LIST_LIMIT_DEFAULT <= LIST_LIMIT_MAX);
 const _: () = assert!(PARAMETERS_LEN_MAX <= u32::MAX as usize);
 const _: () = assert!(REGIONS_MAX > SEGMENTS_MAX + 5, "every image must fit with its windows");

@@ -17,6 +17,7 @@ use crate::device::power;
 use crate::dispatch::{Dispatcher, Patience};
 use crate::memory::{frames, heap};
 use crate::net::Service;
+use crate::observe::records::Records;
 use crate::random::Random;
 use crate::registry::{Namespace, Registry, Share, frames_to_run};
 use crate::settings::Settings;
@@ -54,7 +55,10 @@ impl Front {
         let connections_max =
             CONNECTIONS_MAX.min(heap::len() / CONNECTIONS_HEAP_DIVISOR / CONNECTION_LEN);
         let helps = runs_actions && !dispatcher.is_worker(area::core_id());
+        let records = Records::for_memory(frames::installed());
         let node = Node {
+            // Before the share of others: what it takes is gone for good.
+            records: records.expect("a machine has memory for its records"),
             registry: Registry::new(registry_share()),
             config: api_config(settings, dispatcher.workers() + usize::from(helps)),
             readiness: Readiness::Booting,

@@ -15,6 +15,7 @@ use crate::device::{pci, power, probe, rtc, serial};
 use crate::dispatch::{Dispatcher, Patience};
 use crate::front::Front;
 use crate::memory::{frames, heap, kernel_map};
+use crate::net::Service;
 use crate::settings::Settings;
 use crate::worker::Worker;
 use crate::{observe, random};
@@ -74,7 +75,8 @@ extern "C" fn start_on_own_tables() -> ! {
     frames::hold_back_for(cores);
     let workers: Vec<usize> = if cores == 1 { vec![0] } else { (1..cores).collect() };
     let room = heap::len() / QUEUES_HEAP_DIVISOR;
-    let queue_len = Dispatcher::queue_len(settings.queue_len, workers.len(), room);
+    let queue_len =
+        Dispatcher::queue_len(settings.queue_len, workers.len(), room, Service::INVOCATION_LEN);
     log::info!("queues: {queue_len} invocations for each of {} workers", workers.len());
     let dispatcher = DISPATCHER.call_once(|| {
         Dispatcher::new(&workers, 0, queue_len, |core| {

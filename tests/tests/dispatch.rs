@@ -39,8 +39,8 @@ impl Times {
     fn of(record: &Value) -> Self {
         let field = |name: &str| record[name].as_u64().expect("a time") * 1000;
         let annotations = record["annotations"].as_array().expect("a list");
-        let timing = annotations.iter().find(|annotation| annotation["key"] == "timing");
-        let queue = timing.expect("timings")["value"]["queue_us"].as_u64().expect("a time");
+        let receipt = annotations.iter().find(|annotation| annotation["key"] == "receipt");
+        let queue = receipt.expect("a receipt")["value"]["queue_us"].as_u64().expect("a time");
         Self { admitted: field("start") - queue, started: field("start"), ended: field("end") }
     }
 

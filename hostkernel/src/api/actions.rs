@@ -11,7 +11,7 @@ use super::Parts;
 use super::auth::Tenant;
 use super::error::Reject;
 use super::json::Quoted;
-use super::query::decode_segment;
+use super::query::{Query, decode_segment};
 use super::respond::{self, Document};
 use crate::config::{LIST_LIMIT_DEFAULT, LIST_LIMIT_MAX};
 use crate::dispatch::Limits;
@@ -63,15 +63,7 @@ pub fn list(registry: &Registry, tenant: &Tenant, parts: &Parts<'_>) -> Result<R
     if parts.query.flag("count", false)? {
         return Ok(count("actions", registry.count(namespace), parts));
     }
-    let limit = match parts.query.number("limit")? {
-        None => LIST_LIMIT_DEFAULT,
-        Some(0) => LIST_LIMIT_MAX,
-        Some(limit) => usize::try_from(limit)
-            .ok()
-            .filter(|limit| *limit <= LIST_LIMIT_MAX)
-            .ok_or(Reject::ListLimit(limit))?,
-    };
-    let skip = usize::try_from(parts.query.number("skip")?.unwrap_or(0)).unwrap_or(usize::MAX);
+    let (limit, skip) = limit_and_skip(parts.query)?;
     let pages = Document::compose(|out| {
         let mut separator = "[";
         for action in registry.list(namespace).skip(skip).take(limit) {
@@ -82,6 +74,20 @@ pub fn list(registry: &Registry, tenant: &Tenant, parts: &Parts<'_>) -> Result<R
         fmt::Write::write_str(out, if separator == "[" { "[]" } else { "]" })
     })?;
     Ok(respond::api(200, Body::Pages(pages), &parts.request_id))
+}
+
+/// How many entries of a list are asked for, and how many in front of them are not.
+pub fn limit_and_skip(query: Query<'_>) -> Result<(usize, usize), Reject> {
+    let limit = match query.number("limit")? {
+        None => LIST_LIMIT_DEFAULT,
+        Some(0) => LIST_LIMIT_MAX,
+        Some(limit) => usize::try_from(limit)
+            .ok()
+            .filter(|limit| *limit <= LIST_LIMIT_MAX)
+            .ok_or(Reject::ListLimit(limit))?,
+    };
+    let skip = usize::try_from(query.number("skip")?.unwrap_or(0)).unwrap_or(usize::MAX);
+    Ok((limit, skip))
 }
 
 /// `GET /api/v1/namespaces`
@@ -98,7 +104,8 @@ pub fn empty_list(collection: &'static str, parts: &Parts<'_>) -> Result<Respons
     Ok(respond::api(200, Body::Static(b"[]"), &parts.request_id))
 }
 
-fn count(collection: &str, count: usize, parts: &Parts<'_>) -> Response {
+/// The answer that counts a collection.
+pub fn count(collection: &str, count: usize, parts: &Parts<'_>) -> Response {
     let text = format!("{{\"{collection}\":{count}}}");
     respond::api(200, respond::text(text), &parts.request_id)
 }

@@ -1,181 +1,250 @@
-//! The record of an activation as a JSON document, with its log.
+//! An activation as a JSON document: of one that has just ended, or of one that was kept.
 
 use alloc::format;
 use core::fmt::{self, Write};
 
-use super::Now;
-use super::invoke::Pending;
-use super::json::{Quoted, write_escaped};
-use super::outcome::Verdict;
-use super::respond::{Document, contiguous};
-use crate::config::{LOG_LEN_MAX, PAGE_LEN};
-use crate::dispatch::{Limits, Log, Timing};
-use crate::memory::{OutOfFrames, PageBuffer};
+use base64::display::Base64Display;
+use base64::engine::general_purpose::STANDARD;
+
+use super::json::{Json, Quoted, write_escaped};
+use super::respond::gather;
+use super::text::Hex;
+use crate::config::{LOG_LEN_MAX, PAGE_LEN, RECORD_RESULT_LEN_MAX};
+use crate::dispatch::log::{Line, Stream};
+use crate::dispatch::{Limits, Log, Timing, Usage};
+use crate::memory::OutOfFrames;
+use crate::observe::records::{Facts, Form, Kept, Part, Status};
 
 /// What actions written for OpenWhisk print after each run. Never shown.
 const LOG_SENTINEL: &[u8] = b"XXX_THE_END_OF_A_WHISK_ACTIVATION_XXX";
 
-/// Composes the record of an invocation that has just ended.
-pub fn compose(
-    pending: &Pending,
-    verdict: &Verdict<'_>,
-    (timing, frames): (Timing, u32),
-    log: &Log,
-    now: Now,
-) -> Result<PageBuffer, OutOfFrames> {
-    let text = contiguous(&log.text)?;
-    let span = Span::of(timing, now);
-    Document::compose(|out| {
-        write_head(out, pending, span)?;
-        write_response(out, verdict)?;
-        out.write_str(",\"logs\":[")?;
-        write_log(out, &text, log.truncated, span.start_ms)?;
-        out.write_str("],\"publish\":false,\"annotations\":[")?;
-        write_annotations(out, pending, (timing, frames), now)?;
-        out.write_str("]}")
-    })
+/// One activation, for as long as it is written.
+pub struct Activation<'a> {
+    /// What has a fixed size.
+    pub facts: &'a Facts,
+    /// The action's name.
+    pub name: &'a str,
+    /// The action's kind.
+    pub kind: &'a str,
+    /// What came of it.
+    pub result: Shown<'a>,
+    /// The lines of its log.
+    pub log: &'a [u8],
 }
 
-/// When an invocation began and ended by the wall clock, making its address space included.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Span {
-    start_ms: u64,
-    duration_ms: u64,
+/// A result as it is shown: always a JSON object.
+#[derive(Clone, Copy, Debug)]
+pub enum Shown<'a> {
+    /// It is one.
+    Json(&'a str),
+    /// The bytes an action wrote, JSON or not.
+    Raw(&'a [u8]),
+    /// It was too long to be kept.
+    TooLong(usize),
+    /// There is none, for this reason.
+    Missing(&'a str),
 }
 
-impl Span {
-    fn of(timing: Timing, now: Now) -> Self {
-        let age_ns = now.monotonic_ns.saturating_sub(timing.started_ns);
-        let ago_ms = age_ns.saturating_add(timing.load_ns) / 1_000_000;
-        Self {
-            start_ms: now.wall_ms.saturating_sub(ago_ms),
-            duration_ms: timing.load_ns.saturating_add(timing.run_ns) / 1_000_000,
+impl Shown<'_> {
+    fn len(self) -> usize {
+        match self {
+            Self::Json(text) => text.trim_ascii().len(),
+            Self::Raw(bytes) => bytes.len(),
+            Self::TooLong(len) => len,
+            Self::Missing(_) => 0,
         }
     }
 }
 
-fn write_head(out: &mut impl Write, pending: &Pending, span: Span) -> fmt::Result {
-    let action = pending.action();
-    let namespace = Quoted(action.namespace.as_str());
-    let Span { start_ms, duration_ms } = span;
-    write!(
-        out,
-        "{{\"namespace\":{namespace},\"name\":{},\"version\":\"{}\",\"subject\":{namespace},\
-         \"activationId\":\"{}\",\"start\":{start_ms},\"end\":{},\"duration\":{duration_ms},",
-        Quoted(action.name.as_str()),
-        action.version,
-        pending.id(),
-        start_ms.saturating_add(duration_ms),
-    )
-}
-
-fn write_response(out: &mut impl Write, verdict: &Verdict<'_>) -> fmt::Result {
-    let success = matches!(verdict, Verdict::Success(_));
-    write!(
-        out,
-        "\"response\":{{\"status\":\"{}\",\"success\":{success},\"result\":",
-        verdict.status()
-    )?;
-    let mut counted = Counted { out, len: 0 };
-    write!(counted, "{verdict}")?;
-    let len = counted.len;
-    write!(out, ",\"size\":{len}}}")
-}
-
-/// Counts the bytes that pass.
-struct Counted<'a, W> {
-    out: &'a mut W,
-    len: usize,
-}
-
-impl<W: Write> Write for Counted<'_, W> {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        self.len += text.len();
-        self.out.write_str(text)
+impl fmt::Display for Shown<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::Json(text) => f.write_str(text.trim_ascii()),
+            Self::Raw(bytes) => match core::str::from_utf8(bytes) {
+                Ok(text) if is_object(bytes) => f.write_str(text.trim_ascii()),
+                Ok(text) => write!(f, "{{\"body\":{}}}", Quoted(text)),
+                Err(_) => {
+                    let text = Base64Display::new(bytes, &STANDARD);
+                    write!(f, "{{\"body\":\"{text}\",\"encoding\":\"base64\"}}")
+                }
+            },
+            Self::TooLong(len) => write!(
+                f,
+                "{{\"error\":\"The result of {len} bytes was not kept: records have room for \
+                 {RECORD_RESULT_LEN_MAX}.\"}}"
+            ),
+            Self::Missing(reason) => write!(f, "{{\"error\":{}}}", Quoted(reason)),
+        }
     }
 }
 
-/// Each line with the time and its stream in front. The lines carry no time of their own: all get
-/// that of the invocation's start, with the fraction of a second that clients look for.
-fn write_log(out: &mut impl Write, text: &[u8], truncated: bool, start_ms: u64) -> fmt::Result {
-    let mut separator = "";
-    let mut write_line = |stream: &str, line: &[u8]| {
-        write!(out, "{separator}\"{} {stream}: ", Timestamp(start_ms))?;
-        for chunk in line.utf8_chunks() {
-            write_escaped(out, chunk.valid())?;
-            if !chunk.invalid().is_empty() {
-                out.write_str("\u{fffd}")?;
+fn is_object(bytes: &[u8]) -> bool {
+    Json::read(bytes).is_ok_and(|json| json.members(|_, _| {}).is_ok())
+}
+
+/// Hands a kept activation to `write`.
+///
+/// # Errors
+/// [`OutOfFrames`] if there is no memory to read it, and what `write` fails with.
+pub fn with_kept<R>(
+    kept: Kept<'_>,
+    write: impl FnOnce(&Activation<'_>) -> Result<R, OutOfFrames>,
+) -> Result<R, OutOfFrames> {
+    let (name, kind) = (gather(kept.part(Part::Name))?, gather(kept.part(Part::Kind))?);
+    let (bytes, log) = (gather(kept.part(Part::Result))?, gather(kept.part(Part::Log))?);
+    let (form, len) = kept.result();
+    // What was text when it was kept still is.
+    let text = |bytes| core::str::from_utf8(bytes).unwrap_or_default();
+    let result = match form {
+        Form::Json => Shown::Json(text(&bytes)),
+        Form::Raw => Shown::Raw(&bytes),
+        Form::TooLong => Shown::TooLong(len),
+        Form::Missing(reason) => Shown::Missing(reason),
+    };
+    let (name, kind) = (text(&name), text(&kind));
+    write(&Activation { facts: kept.facts(), name, kind, result, log: &log })
+}
+
+impl Activation<'_> {
+    /// All of it.
+    pub fn write(&self, out: &mut impl Write) -> fmt::Result {
+        let Facts { namespace, start_ms, duration_ms, .. } = self.facts;
+        self.write_names(out)?;
+        write!(
+            out,
+            ",\"subject\":{},\"activationId\":\"{}\",\"start\":{start_ms},\"end\":{},\
+             \"duration\":{duration_ms},\"response\":{{",
+            Quoted(namespace.as_str()),
+            self.id().as_str(),
+            start_ms.saturating_add(*duration_ms),
+        )?;
+        self.write_response(out)?;
+        out.write_str("},\"logs\":[")?;
+        self.write_log(out)?;
+        out.write_str("],\"publish\":false,\"annotations\":[")?;
+        self.write_annotations(out)?;
+        out.write_str("]}")
+    }
+
+    /// What lists tell.
+    pub fn write_summary(&self, out: &mut impl Write) -> fmt::Result {
+        let Facts { start_ms, duration_ms, status, .. } = self.facts;
+        self.write_names(out)?;
+        out.write_str(",\"publish\":false,\"annotations\":[")?;
+        self.write_annotations(out)?;
+        write!(
+            out,
+            "],\"activationId\":\"{}\",\"start\":{start_ms},\"end\":{},\"duration\":{duration_ms},\
+             \"statusCode\":{}}}",
+            self.id().as_str(),
+            start_ms.saturating_add(*duration_ms),
+            *status as u8,
+        )
+    }
+
+    fn id(&self) -> Hex {
+        Hex::of(self.facts.id.0)
+    }
+
+    fn write_names(&self, out: &mut impl Write) -> fmt::Result {
+        let Facts { namespace, version, .. } = self.facts;
+        write!(
+            out,
+            "{{\"namespace\":{},\"name\":{},\"version\":\"{version}\"",
+            Quoted(namespace.as_str()),
+            Quoted(self.name),
+        )
+    }
+
+    /// The members of a response.
+    pub fn write_response(&self, out: &mut impl Write) -> fmt::Result {
+        let status = self.facts.status;
+        let (name, success) = (status.name(), status == Status::Success);
+        let (result, size) = (self.result, self.result.len());
+        write!(
+            out,
+            "\"status\":\"{name}\",\"success\":{success},\"result\":{result},\"size\":{size}"
+        )
+    }
+
+    /// The elements of a list of lines, each with its time and stream in front.
+    pub fn write_log(&self, out: &mut impl Write) -> fmt::Result {
+        let mut separator = "";
+        let mut write_line = |Line { stream, at_ns, text }| {
+            write!(out, "{separator}\"{} {}: ", Timestamp(at_ns), stream.name())?;
+            for chunk in text.utf8_chunks() {
+                write_escaped(out, chunk.valid())?;
+                if !chunk.invalid().is_empty() {
+                    out.write_str("\u{fffd}")?;
+                }
+            }
+            separator = ",";
+            out.write_str("\"")
+        };
+        let mut last_ns = self.facts.start_ms.saturating_mul(NS_PER_MS);
+        for line in Log::lines(self.log) {
+            last_ns = line.at_ns;
+            if line.text != LOG_SENTINEL {
+                write_line(line)?;
             }
         }
-        separator = ",";
-        out.write_str("\"")
-    };
-    for line in text.split(|byte| *byte == b'\n') {
-        let (stream, line) = match line {
-            [] => continue,
-            [Log::STDOUT, line @ ..] => ("stdout", line),
-            [Log::STDERR, line @ ..] => ("stderr", line),
-            line => ("stdout", line),
-        };
-        if line != LOG_SENTINEL {
-            write_line(stream, line)?;
+        if self.facts.log_truncated {
+            let note = format!("the log was cut at its limit of {LOG_LEN_MAX} bytes");
+            write_line(Line { stream: Stream::Stderr, at_ns: last_ns, text: note.as_bytes() })?;
         }
+        Ok(())
     }
-    if truncated {
-        let note = format!("the log was cut at its limit of {LOG_LEN_MAX} bytes");
-        write_line("stderr", note.as_bytes())?;
+
+    fn write_annotations(&self, out: &mut impl Write) -> fmt::Result {
+        let Facts { namespace, limits, timing, trace, .. } = self.facts;
+        let Limits { timeout_ms, memory_mb, logs_mb } = limits;
+        // Names of actions and namespaces have no character that would have to be escaped.
+        write!(
+            out,
+            "{{\"key\":\"path\",\"value\":\"{namespace}/{}\"}},{{\"key\":\"kind\",\"value\":{}}},\
+             {{\"key\":\"waitTime\",\"value\":{}}},{{\"key\":\"initTime\",\"value\":{}}},\
+             {{\"key\":\"limits\",\"value\":{{\"timeout\":{timeout_ms},\"memory\":{memory_mb},\
+             \"logs\":{logs_mb}}}}},{{\"key\":\"traceparent\",\"value\":\"{}\"}},",
+            self.name,
+            Quoted(self.kind),
+            timing.queue_ns / NS_PER_MS,
+            timing.load_ns / NS_PER_MS,
+            trace.as_str(),
+        )?;
+        self.write_receipt(out)
     }
-    Ok(())
+
+    /// What the invocation cost.
+    fn write_receipt(&self, out: &mut impl Write) -> fmt::Result {
+        let Facts { timing, usage, total_ns, digest, .. } = self.facts;
+        let Timing { queue_ns, load_ns, run_ns, .. } = timing;
+        let Usage { core, calls, page_faults, frames, frames_peak, pages_touched, cycles } = usage;
+        let [queue_us, load_us, run_us, total_us] =
+            [queue_ns, load_ns, run_ns, total_ns].map(|ns| ns / 1000);
+        let [touched_len, peak_len] = [pages_touched, frames_peak].map(|n| *n as usize * PAGE_LEN);
+        write!(
+            out,
+            "{{\"key\":\"receipt\",\"value\":{{\"queue_us\":{queue_us},\"load_us\":{load_us},\
+             \"run_us\":{run_us},\"total_us\":{total_us},\"cycles\":{cycles},\
+             \"page_faults\":{page_faults},\"pages\":{frames},\"bytes_touched\":{touched_len},\
+             \"memory_peak_bytes\":{peak_len},\"core\":{core},\"calls\":{calls},\
+             \"image\":\"sha256:{digest}\"}}}}"
+        )
+    }
 }
 
-fn write_annotations(
-    out: &mut impl Write,
-    pending: &Pending,
-    (timing, frames): (Timing, u32),
-    now: Now,
-) -> fmt::Result {
-    let action = pending.action();
-    let Limits { timeout_ms, memory_mb, logs_mb } = action.limits;
-    let Timing { queue_ns, load_ns, run_ns, .. } = timing;
-    // Names of actions and namespaces have no character that would have to be escaped.
-    write!(
-        out,
-        "{{\"key\":\"path\",\"value\":\"{}/{}\"}},{{\"key\":\"kind\",\"value\":{}}},\
-         {{\"key\":\"waitTime\",\"value\":{}}},{{\"key\":\"initTime\",\"value\":{}}},\
-         {{\"key\":\"limits\",\"value\":{{\"timeout\":{timeout_ms},\"memory\":{memory_mb},\
-         \"logs\":{logs_mb}}}}},",
-        action.namespace,
-        action.name,
-        Quoted(&action.kind),
-        queue_ns / 1_000_000,
-        load_ns / 1_000_000,
-    )?;
-    write!(
-        out,
-        "{{\"key\":\"timing\",\"value\":{{\"queue_us\":{},\"load_us\":{},\"run_us\":{},\
-         \"total_us\":{}}}}},{{\"key\":\"memory\",\"value\":{{\"taken_bytes\":{}}}}}",
-        queue_ns / 1000,
-        load_ns / 1000,
-        run_ns / 1000,
-        pending.age_ns(now) / 1000,
-        frames as usize * PAGE_LEN,
-    )
-}
+const NS_PER_MS: u64 = 1_000_000;
 
-/// Milliseconds since 1970, shown as RFC 3339 in UTC with nine decimals, as OpenWhisk does.
+/// Nanoseconds since 1970, shown as RFC 3339 in UTC with nine decimals, as OpenWhisk does.
 struct Timestamp(u64);
 
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (seconds, milliseconds) = (self.0 / 1000, self.0 % 1000);
+        let (seconds, ns) = (self.0 / 1_000_000_000, self.0 % 1_000_000_000);
         let (days, second) = (seconds / 86_400, seconds % 86_400);
         let (year, month, day) = civil(days);
         let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
-        write!(
-            f,
-            "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{milliseconds:03}\
-             000000Z"
-        )
+        write!(f, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{ns:09}Z")
     }
 }
 
@@ -198,8 +267,7 @@ const fn civil(days: u64) -> (u64, u64, u64) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use alloc::string::{String, ToString};
-    use alloc::vec::Vec;
+    use alloc::string::ToString;
 
     #[test]
     fn timestamps_are_those_of_the_calendar() {
@@ -210,51 +278,26 @@ mod tests {
             (951_868_800_000, "2000-03-01T00:00:00.000000000Z"),
             (1_795_402_241_513, "2026-11-23T02:50:41.513000000Z"),
             (4_107_542_400_000, "2100-03-01T00:00:00.000000000Z"),
-            (253_402_300_799_999, "9999-12-31T23:59:59.999000000Z"),
+            (13_569_465_600_000, "2400-01-01T00:00:00.000000000Z"),
         ] {
-            assert_eq!(Timestamp(ms).to_string(), text);
+            assert_eq!(Timestamp(ms * NS_PER_MS).to_string(), text);
         }
-        assert!(!Timestamp(u64::MAX).to_string().is_empty());
+        assert_eq!(Timestamp(u64::MAX).to_string(), "2554-07-21T23:34:33.709551615Z");
     }
 
     #[test]
-    fn log_lines_get_time_and_stream() {
-        let log = |text: &[u8], truncated| {
-            let mut out = String::new();
-            write_log(&mut out, text, truncated, 1_795_402_241_000).expect("a string has room");
-            let lines: Vec<String> =
-                serde_json::from_str(&format!("[{out}]")).expect("a list of strings");
-            lines
-        };
-        let time = "2026-11-23T02:50:41.000000000Z";
-        assert_eq!(
-            log(
-                b"1a \"line\"\n2\xffb\t\n1\nbare\n\
-              1XXX_THE_END_OF_A_WHISK_ACTIVATION_XXX\n",
-                false
-            ),
-            [
-                format!("{time} stdout: a \"line\""),
-                format!("{time} stderr: \u{fffd}b\t"),
-                format!("{time} stdout: "),
-                format!("{time} stdout: bare"),
-            ]
-        );
-        assert!(log(b"", false).is_empty());
-        let cut = log(b"1a\n2tail without end", true);
-        assert_eq!(cut.len(), 3);
-        assert!(cut[2].contains("stderr: the log was cut at"), "{cut:?}");
-    }
-
-    #[test]
-    fn the_span_reaches_back_from_now() {
-        let now = Now { monotonic_ns: 50_000_000, wall_ms: 1_000 };
-        let timing =
-            Timing { started_ns: 40_000_000, queue_ns: 0, load_ns: 2_500_000, run_ns: 6_000_000 };
-        assert_eq!(Span::of(timing, now), Span { start_ms: 988, duration_ms: 8 });
-        let no_clock = Now { monotonic_ns: 50_000_000, wall_ms: 0 };
-        assert_eq!(Span::of(timing, no_clock).start_ms, 0);
-        let absurd = Timing { started_ns: u64::MAX, load_ns: u64::MAX, run_ns: 9, queue_ns: 1 };
-        assert_eq!(Span::of(absurd, now).start_ms, 0);
+    fn every_result_is_shown_as_an_object() {
+        for (shown, text) in [
+            (Shown::Json(" {\"a\":1}\n"), "{\"a\":1}"),
+            (Shown::Raw(b" {\"a\":1}\n"), "{\"a\":1}"),
+            (Shown::Raw(b"[1]"), "{\"body\":\"[1]\"}"),
+            (Shown::Raw(b"{\"a\":"), "{\"body\":\"{\\\"a\\\":\"}"),
+            (Shown::Raw(b""), "{\"body\":\"\"}"),
+            (Shown::Raw(b"\xff\0"), "{\"body\":\"/wA=\",\"encoding\":\"base64\"}"),
+            (Shown::Missing("so \"it\" is"), "{\"error\":\"so \\\"it\\\" is\"}"),
+        ] {
+            assert_eq!(shown.to_string(), text);
+        }
+        assert!(Shown::TooLong(70_000).to_string().contains("70000 bytes"));
     }
 }

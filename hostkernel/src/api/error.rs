@@ -59,6 +59,8 @@ pub enum Reject {
         /// What it should be.
         expected: &'static str,
     },
+    /// What should be the id of an activation is none. 400.
+    ActivationId,
     /// A list longer than the node makes. 400.
     ListLimit(u64),
     /// The body is not JSON. 400.
@@ -98,10 +100,8 @@ pub enum Reject {
 /// What OpenWhisk has and this node does not, or not yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unsupported {
-    /// Making, firing or reading things of this collection.
+    /// Making or firing things of this collection.
     Collection(Collection),
-    /// Invoking without waiting.
-    NonBlocking,
 }
 
 impl From<OutOfFrames> for Reject {
@@ -161,6 +161,7 @@ impl Reject {
             | Self::Name(_)
             | Self::Encoding
             | Self::Query { .. }
+            | Self::ActivationId
             | Self::ListLimit(_)
             | Self::Json(_)
             | Self::Field { .. }
@@ -236,6 +237,7 @@ impl fmt::Display for Reject {
             }
             Self::NotFound => "The requested resource does not exist.",
             Self::Packaged { .. } => "Packages are not supported by this host: use a plain name.",
+            Self::ActivationId => "The activation id must be 32 lower-case hexadecimal digits.",
             Self::Exists => "resource already exists",
             Self::Encoding => "The path is not properly percent-encoded.",
             Self::NoMemory => "The node has no memory left for this request now; try again.",
@@ -292,15 +294,9 @@ impl fmt::Display for Reject {
 impl fmt::Display for Unsupported {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Collection(Collection::Activations) => {
-                f.write_str("Activation records are not kept by this host yet.")
-            }
             Self::Collection(collection) => {
                 write!(f, "{} are not supported by this host.", collection.name())
             }
-            Self::NonBlocking => f.write_str(
-                "Non-blocking invocation is not supported by this host yet: add ?blocking=true.",
-            ),
         }
     }
 }

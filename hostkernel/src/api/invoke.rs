@@ -1,5 +1,6 @@
 //! `POST …/actions/NAME`: from a request to an [`Admission`], and what stays behind to answer it.
 
+use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec;
@@ -8,15 +9,20 @@ use core::fmt::Write as _;
 
 use super::actions::find;
 use super::auth::Tenant;
-use super::error::{Reject, Unsupported};
+use super::error::Reject;
 use super::json::{ESCAPED_LEN, Json, Quoted};
-use super::respond::{Document, contiguous};
+use super::outcome::Judged;
+use super::respond::{self, Document, contiguous};
 use super::text::{Hex, push_milliseconds, push_number};
 use super::{Now, Parts, Reply, RequestId, function, outcome};
-use crate::config::{ENVIRONMENT_FIXED_LEN, INPUT_LEN_MAX, PARAMETER_NAME_LEN_MAX};
+use crate::config::{
+    ENVIRONMENT_FIXED_LEN, INPUT_LEN_MAX, PARAMETER_NAME_LEN_MAX, TRACESTATE_LEN_MAX,
+};
 use crate::dispatch::{ActivationId, Completion, Invocation, Limits, Ticket, Timing};
 use crate::http::{Fields, Name, Response};
 use crate::memory::{PageBuffer, Template};
+use crate::observe::records::{Facts, Records, Status};
+use crate::observe::traceparent::TraceParent;
 use crate::registry::{Action, KeyValues, Registry, Version};
 
 /// An invocation that lacks nothing but a core.
@@ -43,6 +49,7 @@ pub struct Pending {
     request_id: RequestId,
     action: Arc<Action>,
     shape: Shape,
+    trace: TraceParent,
     admitted_ns: u64,
     /// Empty; the answer's will be written into their memory.
     fields: Fields,
@@ -51,6 +58,8 @@ pub struct Pending {
 /// What the answer looks like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Shape {
+    /// The id, before anything ran.
+    Accepted,
     /// The record of the activation, as JSON.
     Activation,
     /// The action's JSON result.
@@ -91,6 +100,23 @@ impl Pending {
         &self.action
     }
 
+    /// Whether the client wants to hear of the end.
+    #[must_use]
+    pub fn is_blocking(&self) -> bool {
+        self.shape != Shape::Accepted
+    }
+
+    /// Whether the client can be told to ask again later.
+    #[must_use]
+    pub fn may_be_accepted(&self) -> bool {
+        self.shape != Shape::Function
+    }
+
+    /// Nobody waits any more: gives back what only an answer needs.
+    pub fn detach(&mut self) {
+        self.fields = Fields::new();
+    }
+
     pub(super) fn shape(&self) -> Shape {
         self.shape
     }
@@ -105,12 +131,46 @@ impl Pending {
     }
 
     /// From admission until now.
-    pub(super) fn age_ns(&self, now: Now) -> u64 {
+    fn age_ns(&self, now: Now) -> u64 {
         now.monotonic_ns.saturating_sub(self.admitted_ns)
+    }
+
+    /// What a record says about an end.
+    fn facts(&self, completion: &Completion, status: Status, now: Now) -> Facts {
+        let Action { namespace, version, digest, limits, .. } = &*self.action;
+        let (start_ms, duration_ms) = span(completion.timing, now);
+        Facts {
+            id: self.id,
+            namespace: namespace.clone(),
+            version: *version,
+            digest: *digest,
+            limits: *limits,
+            status,
+            start_ms,
+            duration_ms,
+            timing: completion.timing,
+            total_ns: self.age_ns(now),
+            usage: completion.usage,
+            trace: self.trace,
+            log_truncated: completion.log.truncated,
+        }
     }
 }
 
-/// Admits a blocking invocation with JSON input.
+/// When an invocation began by the wall clock, making its address space included, and how long it
+/// took from then on, in milliseconds.
+fn span(timing: Timing, now: Now) -> (u64, u64) {
+    let Timing { started_ns, load_ns, run_ns, .. } = timing;
+    if started_ns == 0 {
+        // It never ran.
+        return (now.wall_ms, 0);
+    }
+    let age_ns = now.monotonic_ns.saturating_sub(started_ns).saturating_add(load_ns);
+    let duration_ns = load_ns.saturating_add(run_ns);
+    (now.wall_ms.saturating_sub(age_ns / 1_000_000), duration_ns / 1_000_000)
+}
+
+/// Admits an invocation with JSON input.
 pub fn admit(
     registry: &Registry,
     tenant: &Tenant,
@@ -119,10 +179,9 @@ pub fn admit(
     name: &str,
 ) -> Result<Reply, Reject> {
     let action = find(registry, &tenant.namespace, name)?;
-    if !parts.query.flag("blocking", false)? {
-        return Err(Reject::Unsupported(Unsupported::NonBlocking));
-    }
+    let blocking = parts.query.flag("blocking", false)?;
     let shape = match parts.query.flag("result", false)? {
+        _ if !blocking => Shape::Accepted,
         true => Shape::Result,
         false => Shape::Activation,
     };
@@ -145,6 +204,7 @@ pub(super) fn prepare(
         request_id: parts.request_id.clone(),
         action: Arc::clone(action),
         shape,
+        trace: parts.trace,
         admitted_ns: parts.now.monotonic_ns,
         fields: Fields::new(),
     };
@@ -162,7 +222,9 @@ pub(super) fn prepare(
 pub(super) fn environment(action: &Action, parts: &Parts<'_>, more: usize) -> String {
     let namespace = action.namespace.as_str();
     let Version { major, minor, patch } = action.version;
-    let mut environment = String::with_capacity(ENVIRONMENT_FIXED_LEN / 2 + more);
+    let state = parts.traced.then(|| parts.headers.get("tracestate")).flatten();
+    let state = state.filter(|state| is_sane(state)).unwrap_or_default();
+    let mut environment = String::with_capacity(ENVIRONMENT_FIXED_LEN / 2 + state.len() + more);
     let out = &mut environment;
     out.push_str("__OW_ACTIVATION_ID=");
     out.push_str(parts.id_text.as_str());
@@ -180,8 +242,21 @@ pub(super) fn environment(action: &Action, parts: &Parts<'_>, more: usize) -> St
     out.push_str(namespace);
     out.push_str("\0__OW_TRANSACTION_ID=");
     out.push_str(parts.request_id.text());
+    out.push_str("\0TRACEPARENT=");
+    out.push_str(parts.trace.as_str());
     out.push('\0');
+    if !state.is_empty() {
+        out.push_str("TRACESTATE=");
+        out.push_str(state);
+        out.push('\0');
+    }
     environment
+}
+
+/// Whether a `tracestate` is text of an acceptable length.
+fn is_sane(state: &str) -> bool {
+    let is_text = |byte: u8| byte == b'\t' || (b' '..=b'~').contains(&byte);
+    state.len() <= TRACESTATE_LEN_MAX && state.bytes().all(is_text)
 }
 
 /// The input of an action that takes JSON: the request's object over the bound parameters. Without
@@ -237,17 +312,55 @@ fn merge(request: &str, parameters: &KeyValues) -> Result<PageBuffer, Reject> {
 const ACTIVATION_ID: Name = Name::new("X-OpenWhisk-Activation-Id: ");
 const SERVER_TIMING: Name = Name::new("Server-Timing: ");
 
+const TRACEPARENT: Name = Name::new("traceparent: ");
+
 /// The answer to an invocation that ran.
-pub fn complete(mut pending: Pending, completion: Completion, now: Now) -> Response {
-    let timing = completion.timing;
+pub fn complete(
+    records: &mut Records,
+    mut pending: Pending,
+    completion: Completion,
+    now: Now,
+) -> Response {
+    let (judged, facts) = keep(records, &pending, &completion, now);
+    let (timing, total_ns) = (facts.timing, facts.total_ns);
     let mut response = match pending.shape {
         Shape::Function => function::complete(&mut pending, completion),
-        Shape::Activation | Shape::Result => outcome::complete(&mut pending, completion, now),
+        _ => outcome::complete(&mut pending, judged, completion, facts),
     };
     let headers = &mut response.headers;
-    headers.push(ACTIVATION_ID, pending.id_text.as_bytes());
-    headers.push_with(SERVER_TIMING, |out| push_timing(out, timing, pending.age_ns(now)));
+    push_identity(headers, &pending);
+    headers.push_with(SERVER_TIMING, |out| push_timing(out, timing, total_ns));
     response
+}
+
+/// Keeps the record of an invocation that ended.
+pub fn keep<'a>(
+    records: &'a mut Records,
+    pending: &Pending,
+    completion: &Completion,
+    now: Now,
+) -> (Judged, &'a Facts) {
+    let judged = Judged::of(completion, pending.shape);
+    let facts = pending.facts(completion, judged.status, now);
+    let names = [pending.action.name.as_str(), &*pending.action.kind];
+    let result = judged.result(&completion.output);
+    let facts = records.keep(facts, names, result, &completion.log.text);
+    (judged, facts)
+}
+
+/// The answer to an invocation that goes on: its id.
+pub fn accepted(pending: &mut Pending) -> Response {
+    let fields = pending.take_fields();
+    let body = respond::text(format!("{{\"activationId\":\"{}\"}}", pending.id_text.as_str()));
+    let mut response = respond::api_with(fields, 202, body, &pending.request_id);
+    push_identity(&mut response.headers, pending);
+    response
+}
+
+/// What names the invocation to those who watch.
+fn push_identity(headers: &mut Fields, pending: &Pending) {
+    headers.push_own(ACTIVATION_ID, pending.id_text.as_bytes());
+    headers.push_own(TRACEPARENT, pending.trace.as_bytes());
 }
 
 /// Where the time went, in milliseconds, as browsers show it.
@@ -265,7 +378,6 @@ fn push_timing(out: &mut Vec<u8>, timing: Timing, total_ns: u64) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use alloc::format;
     use proptest::prelude::*;
 
     fn input(body: &str, parameters: &[(&str, &str)]) -> Result<String, Reject> {
@@ -326,6 +438,18 @@ mod tests {
         let mut text = Vec::new();
         push_timing(&mut text, timing, 5_000_001);
         assert_eq!(text, b"queue;dur=0.020, load;dur=0.000, run;dur=1234.567, total;dur=5.000");
+    }
+
+    #[test]
+    fn the_span_reaches_back_from_now() {
+        let now = Now { monotonic_ns: 50_000_000, wall_ms: 1_000 };
+        let timing =
+            Timing { started_ns: 40_000_000, queue_ns: 0, load_ns: 2_500_000, run_ns: 6_000_000 };
+        assert_eq!(span(timing, now), (988, 8));
+        assert_eq!(span(timing, Now { wall_ms: 0, ..now }).0, 0);
+        let absurd = Timing { started_ns: u64::MAX, load_ns: u64::MAX, run_ns: 9, queue_ns: 1 };
+        assert_eq!(span(absurd, now).0, 0);
+        assert_eq!(span(Timing { queue_ns: 7, ..Timing::default() }, now), (1_000, 0));
     }
 
     proptest! {

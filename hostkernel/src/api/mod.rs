@@ -2,12 +2,13 @@
 //!
 //! [`handle`] takes one complete request and either answers it or hands out an [`Admission`]: an
 //! invocation with everything but a place to run. Whoever runs it gives the end to [`complete`]
-//! together with the [`Pending`] that came with the admission. Nothing here does I/O, waits, or
-//! knows the time other than from [`Now`].
+//! together with the [`Pending`] that came with the admission; if nobody waits for an answer, to
+//! [`record`]. Nothing here does I/O, waits, or knows the time other than from [`Now`].
 //!
 //! ```text
 //! Request ─▶ Route ─▶ auth ─▶ actions, deploy ─▶ Response
 //!              │        └───▶ invoke ──▶ Admission ─▶ … ─▶ Completion ─▶ outcome ─▶ Response
+//!              │        └───▶ activations ─▶ Response
 //!              ├────────────▶ function ─▶ Admission ─▶ … ─▶ Completion ─▶ function ─▶ Response
 //!              └────────────▶ health ─▶ Response
 //! ```
@@ -15,6 +16,7 @@
 
 mod actions;
 mod activation;
+mod activations;
 pub mod auth;
 mod code;
 mod deploy;
@@ -35,6 +37,9 @@ pub use auth::Tenants;
 pub use error::Reject;
 pub use invoke::{Admission, Pending};
 pub use respond::RequestId;
+
+use crate::observe::records::Records;
+use crate::observe::traceparent::TraceParent;
 
 use alloc::borrow::Cow;
 use alloc::boxed::Box;
@@ -57,6 +62,8 @@ use crate::registry::{Namespace, Registry};
 pub struct Node {
     /// The deployed actions.
     pub registry: Registry,
+    /// What is kept of invocations that ended.
+    pub records: Records,
     /// What the operator decided.
     pub config: ApiConfig,
     /// Whether load balancers should send requests.
@@ -129,6 +136,7 @@ pub struct Now {
 
 /// What becomes of a request.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "a box would cost every invocation an allocation")]
 pub enum Reply {
     /// It is answered.
     Respond(Response),
@@ -145,6 +153,9 @@ struct Parts<'a> {
     id: ActivationId,
     id_text: Hex,
     request_id: RequestId,
+    trace: TraceParent,
+    /// The request says what trace it belongs to.
+    traced: bool,
 }
 
 /// Says by a request's head how long its body may be, or refuses it already because its key is
@@ -184,6 +195,8 @@ const fn body_len_max(route: Route<'_>, method: Method) -> usize {
 pub fn handle(node: &mut Node, request: Request, now: Now, random_id: u128) -> Reply {
     let Request { method, text, body } = request;
     let id_text = Hex::of(random_id);
+    let [given_id, given_trace] = text.headers().pick(["x-request-id", "traceparent"]);
+    let trace = given_trace.and_then(|given| TraceParent::within(given, id_text.as_bytes()));
     let parts = Parts {
         method,
         query: Query::new(text.query()),
@@ -191,7 +204,9 @@ pub fn handle(node: &mut Node, request: Request, now: Now, random_id: u128) -> R
         now,
         id: ActivationId(random_id),
         id_text,
-        request_id: RequestId::choose(text.headers(), id_text),
+        request_id: RequestId::of(given_id, id_text),
+        trace: trace.unwrap_or_else(|| TraceParent::new(id_text.as_bytes())),
+        traced: trace.is_some(),
     };
     let mut reply = answer(node, Route::of(text.path()), &parts, body)
         .unwrap_or_else(|reject| Reply::Respond(reject.response(&parts.request_id)));
@@ -201,13 +216,29 @@ pub fn handle(node: &mut Node, request: Request, now: Now, random_id: u128) -> R
     reply
 }
 
-/// The answer to an invocation that has ended.
+/// The answer to an invocation that has ended. Its record is kept, unless it never started.
 #[must_use]
-pub fn complete(pending: Pending, completion: Completion, now: Now) -> Response {
+pub fn complete(
+    records: &mut Records,
+    pending: Pending,
+    completion: Completion,
+    now: Now,
+) -> Response {
     if completion.end == End::NotStarted {
         return refuse(&pending, &Reject::NotStarted);
     }
-    invoke::complete(pending, completion, now)
+    invoke::complete(records, pending, completion, now)
+}
+
+/// Keeps the record of an invocation that has ended and for whose answer nobody waits.
+pub fn record(records: &mut Records, pending: &Pending, completion: &Completion, now: Now) {
+    invoke::keep(records, pending, completion, now);
+}
+
+/// The answer to an invocation that goes on without anybody waiting for it.
+#[must_use]
+pub fn accepted(pending: &mut Pending) -> Response {
+    invoke::accepted(pending)
 }
 
 /// The answer to an invocation that cannot run now, typically [`Reject::QueueFull`] or
@@ -271,7 +302,7 @@ fn api(
     parts: &Parts<'_>,
     body: PageBuffer,
 ) -> Result<Reply, Reject> {
-    let Node { registry, config, .. } = node;
+    let Node { registry, records, config, .. } = node;
     let tenant = config.tenants.authenticate(parts.headers.get("authorization"))?;
     let read = matches!(parts.method, Method::Get | Method::Head);
     let response = match route {
@@ -291,12 +322,19 @@ fn api(
             tenant.check_namespace(namespace)?;
             actions::list(registry, tenant, parts)?
         }
+        Route::Activations { namespace, path } if read => {
+            tenant.check_namespace(namespace)?;
+            match path {
+                "" => activations::list(records, tenant, parts)?,
+                path => activations::get(records, tenant, parts, path)?,
+            }
+        }
         Route::Namespaces if read => actions::namespaces(tenant, parts)?,
         Route::Other { namespace, collection, name } => {
             tenant.check_namespace(namespace)?;
             other(collection, name, parts, route.allow())?
         }
-        Route::Actions { .. } | Route::Namespaces => {
+        Route::Actions { .. } | Route::Activations { .. } | Route::Namespaces => {
             return Err(Reject::Method { allow: route.allow() });
         }
         _ => return Err(Reject::NotFound),
@@ -313,7 +351,6 @@ fn other(
 ) -> Result<Response, Reject> {
     let unsupported = Reject::Unsupported(Unsupported::Collection(collection));
     match (parts.method, name) {
-        _ if collection == Collection::Activations => Err(unsupported),
         (Method::Get | Method::Head, "") => actions::empty_list(collection.name(), parts),
         (Method::Put | Method::Post, name) if !name.is_empty() => Err(unsupported),
         (Method::Get | Method::Head | Method::Delete, name) if !name.is_empty() => {

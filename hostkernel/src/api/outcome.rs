@@ -4,15 +4,16 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use core::fmt;
 
+use super::activation::{Activation, Shown};
 use super::error::Reject;
 use super::invoke::{Pending, Shape};
 use super::json::{Json, Quoted};
 use super::respond::{self, Document, contiguous};
-use super::{Now, activation};
 use crate::config::EXCERPT_LEN_MAX;
 use crate::dispatch::{Completion, End};
 use crate::http::{Body, Response};
-use crate::memory::OutOfFrames;
+use crate::memory::{OutOfFrames, PageBuffer};
+use crate::observe::records::{Facts, Output, Status};
 
 /// Who is to blame for the end of an invocation, and with what result.
 #[derive(Debug, PartialEq, Eq)]
@@ -26,15 +27,7 @@ pub enum Verdict<'a> {
 }
 
 impl<'a> Verdict<'a> {
-    /// Judges an end with its output.
-    #[must_use]
-    pub fn of(end: End, output: &'a [u8]) -> Self {
-        match reason(end) {
-            Some(reason) => Self::DeveloperError(reason),
-            None => Self::of_output(output),
-        }
-    }
-
+    /// Judges the output of an action that went well so far.
     fn of_output(output: &'a [u8]) -> Self {
         let mut error = None;
         let read = Json::read(output).and_then(|json| {
@@ -55,22 +48,13 @@ impl<'a> Verdict<'a> {
         }
     }
 
-    /// The status code of the answer.
+    /// Who is to blame.
     #[must_use]
-    pub const fn http_status(&self) -> u16 {
+    pub const fn status(&self) -> Status {
         match self {
-            Self::Success(_) => 200,
-            Self::ApplicationError(_) | Self::DeveloperError(_) => 502,
-        }
-    }
-
-    /// The words for it in an activation.
-    #[must_use]
-    pub const fn status(&self) -> &'static str {
-        match self {
-            Self::Success(_) => "success",
-            Self::ApplicationError(_) => "application error",
-            Self::DeveloperError(_) => "action developer error",
+            Self::Success(_) => Status::Success,
+            Self::ApplicationError(_) => Status::ApplicationError,
+            Self::DeveloperError(_) => Status::DeveloperError,
         }
     }
 }
@@ -107,28 +91,116 @@ fn excerpt(output: &[u8]) -> String {
     text
 }
 
-/// The answer to an invocation with JSON input.
-pub fn complete(pending: &mut Pending, completion: Completion, now: Now) -> Response {
-    let fields = pending.take_fields();
-    match body(pending, completion, now) {
-        Ok((status, body)) => respond::api_with(fields, status, body, pending.request_id()),
-        Err(OutOfFrames) => Reject::NoMemory.response(pending.request_id()),
+/// What became of an invocation.
+#[derive(Debug)]
+pub struct Judged {
+    /// Who is to blame.
+    pub status: Status,
+    /// The result, if it is another than the output.
+    composed: Option<PageBuffer>,
+    /// There is none, for this reason.
+    missing: Option<Reject>,
+    /// The output need not be JSON.
+    raw: bool,
+}
+
+impl Judged {
+    /// Judges an end. What was to be bytes is taken as it is, anything else must be JSON.
+    #[must_use]
+    pub fn of(completion: &Completion, shape: Shape) -> Self {
+        let raw = shape == Shape::Function;
+        let judged = match completion.end {
+            End::NotStarted => Err(Reject::NotStarted),
+            end => Self::compose(end, &completion.output, raw).map_err(Reject::from),
+        };
+        match judged {
+            Ok((status, composed)) => {
+                let raw = raw && composed.is_none();
+                Self { status, composed, missing: None, raw }
+            }
+            Err(why) => {
+                Self { status: Status::InternalError, composed: None, missing: Some(why), raw }
+            }
+        }
+    }
+
+    fn compose(
+        end: End,
+        output: &PageBuffer,
+        raw: bool,
+    ) -> Result<(Status, Option<PageBuffer>), OutOfFrames> {
+        let text;
+        let verdict = match reason(end) {
+            Some(reason) => Verdict::DeveloperError(reason),
+            None if raw => return Ok((Status::Success, None)),
+            None => {
+                text = contiguous(output)?;
+                Verdict::of_output(&text)
+            }
+        };
+        let composed = match verdict {
+            // The frames the action wrote to are the result.
+            Verdict::Success(_) => None,
+            _ => Some(Document::compose(|out| write_display(out, &verdict))?),
+        };
+        Ok((verdict.status(), composed))
+    }
+
+    /// The result, for a record.
+    #[must_use]
+    pub fn result<'a>(&'a self, output: &'a PageBuffer) -> Output<'a> {
+        match (&self.missing, &self.composed) {
+            (Some(Reject::NotStarted), _) => {
+                Output::Missing("The node could not reserve the action's memory. Nothing ran.")
+            }
+            (Some(_), _) => Output::Missing("The node had no memory to read the result."),
+            (None, None) if self.raw => Output::Raw(output),
+            (None, composed) => Output::Json(composed.as_ref().unwrap_or(output)),
+        }
     }
 }
 
-fn body(pending: &Pending, completion: Completion, now: Now) -> Result<(u16, Body), OutOfFrames> {
-    let Completion { end, output, log, timing, frames, .. } = completion;
-    let text = contiguous(&output)?;
-    let verdict = Verdict::of(end, &text);
-    let status = verdict.http_status();
-    let composed = match (pending.shape(), &verdict) {
-        // The fast path: the frames the action wrote to are what is sent.
-        (Shape::Result, Verdict::Success(_)) => None,
-        (Shape::Result, _) => Some(Document::compose(|out| write_display(out, &verdict))?),
-        _ => Some(activation::compose(pending, &verdict, (timing, frames), &log, now)?),
+/// The answer to an invocation with JSON input, of which `facts` are kept.
+pub fn complete(
+    pending: &mut Pending,
+    judged: Judged,
+    completion: Completion,
+    facts: &Facts,
+) -> Response {
+    let fields = pending.take_fields();
+    match body(pending, judged, completion, facts) {
+        Ok((status, body)) => respond::api_with(fields, status, body, pending.request_id()),
+        Err(reject) => reject.response(pending.request_id()),
+    }
+}
+
+fn body(
+    pending: &Pending,
+    judged: Judged,
+    completion: Completion,
+    facts: &Facts,
+) -> Result<(u16, Body), Reject> {
+    let Judged { status, composed, missing, .. } = judged;
+    if let Some(why) = missing {
+        return Err(why);
+    }
+    let http_status = if status == Status::Success { 200 } else { 502 };
+    let result = composed.unwrap_or(completion.output);
+    if pending.shape() == Shape::Result {
+        return Ok((http_status, Body::Pages(result)));
+    }
+    let (text, log) = (contiguous(&result)?, contiguous(&completion.log.text)?);
+    let action = pending.action();
+    let activation = Activation {
+        facts,
+        name: action.name.as_str(),
+        kind: &action.kind,
+        // It was judged to be text.
+        result: Shown::Json(core::str::from_utf8(&text).unwrap_or_default()),
+        log: &log,
     };
-    drop(text);
-    Ok((status, Body::Pages(composed.unwrap_or(output))))
+    let document = Document::compose(|out| activation.write(out))?;
+    Ok((http_status, Body::Pages(document)))
 }
 
 fn write_display(out: &mut impl fmt::Write, value: &impl fmt::Display) -> fmt::Result {
@@ -142,10 +214,10 @@ mod tests {
 
     #[test]
     fn an_object_is_a_result_and_one_with_an_error_is_an_error() {
-        let of = |output: &'static str| Verdict::of(End::Exit(0), output.as_bytes());
+        let of = |output: &'static str| Verdict::of_output(output.as_bytes());
         assert_eq!(of("{}"), Verdict::Success("{}"));
         assert_eq!(of(" {\"a\":1}\n").to_string(), "{\"a\":1}");
-        assert_eq!(of("{\"a\":{\"error\":1}}").status(), "success");
+        assert_eq!(of("{\"a\":{\"error\":1}}").status(), Status::Success);
         for (output, error) in [
             (r#"{"error":"x","code":5}"#, r#""x""#),
             (r#"{"a":1,"error":{"b":[]}}"#, r#"{"b":[]}"#),
@@ -161,8 +233,8 @@ mod tests {
     #[test]
     fn everything_else_is_the_developers_error() {
         for output in [&b""[..], b"hello", b"[1]", b"\"a\"", b"{} x", b"{\"a\":\xff}", b"{\"a\":"] {
-            let verdict = Verdict::of(End::Exit(0), output);
-            assert_eq!(verdict.status(), "action developer error");
+            let verdict = Verdict::of_output(output);
+            assert_eq!(verdict.status(), Status::DeveloperError);
             let text = "{\"error\":\"The action did not produce a valid JSON response: ";
             assert!(verdict.to_string().starts_with(text), "{verdict}");
         }
@@ -173,16 +245,14 @@ mod tests {
             (End::Fault(fault), "page fault reading 0x0 at 0x401234"),
             (End::Fault(Fault::Deadline { timeout_ms: 100 }), "deadline of 100 ms exceeded"),
         ] {
-            let verdict = Verdict::of(end, b"{\"a\":1}");
-            assert_eq!(verdict, Verdict::DeveloperError(reason.to_string()));
-            assert_eq!(verdict.http_status(), 502);
+            assert_eq!(super::reason(end).as_deref(), Some(reason));
         }
     }
 
     #[test]
     fn long_nonsense_is_quoted_in_part() {
         let output = "ä".repeat(100_000);
-        let verdict = Verdict::of(End::Exit(0), output.as_bytes());
+        let verdict = Verdict::of_output(output.as_bytes());
         let text = verdict.to_string();
         assert!(text.len() < 2 * EXCERPT_LEN_MAX && text.ends_with("…\"}"), "{text}");
     }

@@ -35,6 +35,16 @@ impl<'a> Query<'a> {
         })
     }
 
+    /// A value without its percent-encoding, if the parameter is present and not empty.
+    ///
+    /// # Errors
+    /// [`Reject::Query`] if the encoding is broken.
+    pub fn decoded(self, name: &'static str) -> Result<Option<Cow<'a, str>>, Reject> {
+        let Some(value @ [_, ..]) = self.raw(name) else { return Ok(None) };
+        let value = core::str::from_utf8(value).ok().and_then(decode_segment);
+        value.map(Some).ok_or(Reject::Query { name, expected: "properly percent-encoded" })
+    }
+
     /// Whether a parameter is present, with whatever value.
     #[must_use]
     pub fn has(self, name: &str) -> bool {
@@ -113,6 +123,10 @@ mod tests {
         for name in ["f", "g", "h", "a"] {
             assert!(query.number(name).is_err(), "{name}");
         }
+        let names = Query::new(Some("a=x%20y&b=%&c="));
+        assert_eq!(names.decoded("a").expect("well encoded").as_deref(), Some("x y"));
+        assert!(names.decoded("b").is_err());
+        assert_eq!(names.decoded("c").expect("empty is absent"), None);
         assert!(Query::new(None).number("a").expect("absent").is_none());
         assert!(!Query::new(Some("")).flag("a", false).expect("absent"));
     }

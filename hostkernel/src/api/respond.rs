@@ -51,7 +51,13 @@ impl RequestId {
     /// The client's id if it is sane, else one of our own.
     #[must_use]
     pub fn choose(headers: Headers<'_>, own: Hex) -> Self {
-        match headers.get("x-request-id") {
+        Self::of(headers.get("x-request-id"), own)
+    }
+
+    /// The same, given the header's value.
+    #[must_use]
+    pub fn of(given: Option<&str>, own: Hex) -> Self {
+        match given {
             Some(id) if is_sane(id) => Self::Given(id.into()),
             _ => Self::Generated(own),
         }
@@ -150,6 +156,12 @@ pub fn text(text: String) -> Body {
 pub struct Document(PageBuffer);
 
 impl Document {
+    /// How long it is by now.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
     /// Composes a document.
     ///
     /// # Errors
@@ -174,11 +186,26 @@ impl fmt::Write for Document {
 /// # Errors
 /// [`OutOfFrames`] if the heap has no room for the copy.
 pub fn contiguous(buffer: &PageBuffer) -> Result<Cow<'_, [u8]>, OutOfFrames> {
-    let first = buffer.chunk_at(0);
-    if first.len() == buffer.len() {
+    gather((buffer.len(), buffer.chunks()))
+}
+
+/// Pieces as one: where they are if there is only one, else a copy.
+///
+/// # Errors
+/// As [`contiguous`].
+pub fn gather<'a>(
+    (len, mut pieces): (usize, impl Iterator<Item = &'a [u8]>),
+) -> Result<Cow<'a, [u8]>, OutOfFrames> {
+    let first = pieces.next().unwrap_or_default();
+    if first.len() == len {
         return Ok(Cow::Borrowed(first));
     }
-    keeping_reserve(|| buffer.to_vec()).map(Cow::Owned)
+    keeping_reserve(|| {
+        let mut bytes = Vec::new();
+        bytes.try_reserve_exact(len).map_err(|_| OutOfFrames)?;
+        core::iter::once(first).chain(pieces).for_each(|piece| bytes.extend_from_slice(piece));
+        Ok(Cow::Owned(bytes))
+    })
 }
 
 /// Makes a large allocation that may fail such that the small ones after it, which may not, still

@@ -22,6 +22,13 @@ pub enum Route<'a> {
         /// Whose.
         namespace: &'a str,
     },
+    /// `/api/v1/namespaces/NS/activations` and everything below.
+    Activations {
+        /// Whose.
+        namespace: &'a str,
+        /// An id, and what follows it; may be empty.
+        path: &'a str,
+    },
     /// Another collection of a namespace, or something in it.
     Other {
         /// Whose.
@@ -51,7 +58,7 @@ pub enum Route<'a> {
     Unknown,
 }
 
-/// Collections of a namespace besides actions.
+/// Collections of a namespace that are always empty.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Collection {
     /// Groups of actions; not supported.
@@ -60,8 +67,6 @@ pub enum Collection {
     Triggers,
     /// Links from triggers to actions; not supported.
     Rules,
-    /// Records of invocations; not kept yet.
-    Activations,
 }
 
 impl Collection {
@@ -72,7 +77,6 @@ impl Collection {
             Self::Packages => "packages",
             Self::Triggers => "triggers",
             Self::Rules => "rules",
-            Self::Activations => "activations",
         }
     }
 }
@@ -127,7 +131,7 @@ impl<'a> Route<'a> {
             "packages" => other(Collection::Packages),
             "triggers" => other(Collection::Triggers),
             "rules" => other(Collection::Rules),
-            "activations" => other(Collection::Activations),
+            "activations" => Self::Activations { namespace, path: name },
             _ => Self::UnknownApi,
         }
     }
@@ -139,6 +143,7 @@ impl<'a> Route<'a> {
             self,
             Self::Action { .. }
                 | Self::Actions { .. }
+                | Self::Activations { .. }
                 | Self::Other { .. }
                 | Self::Namespaces
                 | Self::UnknownApi
@@ -196,7 +201,11 @@ mod tests {
             ("/api/v1/namespaces/_/packages", other(Collection::Packages, "")),
             ("/api/v1/namespaces/_/triggers/t", other(Collection::Triggers, "t")),
             ("/api/v1/namespaces/_/rules/r", other(Collection::Rules, "r")),
-            ("/api/v1/namespaces/_/activations/x/logs", other(Collection::Activations, "x/logs")),
+            ("/api/v1/namespaces/_/activations/", Route::Activations { namespace: "_", path: "" }),
+            (
+                "/api/v1/namespaces/_/activations/x/logs",
+                Route::Activations { namespace: "_", path: "x/logs" },
+            ),
             ("/function/hello", Route::Function { name: "hello", path: "" }),
             ("/function/hello/", Route::Function { name: "hello", path: "/" }),
             ("/function/hello/a/b", Route::Function { name: "hello", path: "/a/b" }),

@@ -1,6 +1,7 @@
 //! The API as its callers see it: constructed requests in, answers out.
 
 mod access;
+mod activations;
 mod deploy;
 mod function;
 mod hostile;
@@ -16,14 +17,20 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
 use super::*;
-use crate::dispatch::{Log, Ticket, Timing};
+use crate::dispatch::log::Stream;
+use crate::dispatch::{Invocation, Log, Ticket, Timing, Usage};
 use crate::http::RequestText;
 use crate::registry::Share;
 
 /// Wall clock of all tests: 2026-11-23T02:50:41Z.
 const WALL_MS: u64 = 1_795_402_241_000;
 const NOW: Now = Now { monotonic_ns: 5_000_000_000, wall_ms: WALL_MS };
-const TICKET: Ticket = Ticket { slot: 3, generation: 4 };
+/// When an invocation of that time is answered.
+const LATER: Now = Now { monotonic_ns: NOW.monotonic_ns + 3_500_000, wall_ms: WALL_MS + 3 };
+const TICKET: Ticket = Ticket(3);
+
+/// Records the node keeps.
+const RECORDS: usize = 8;
 
 const ACTION: &str = "/api/v1/namespaces/_/actions/hello";
 
@@ -45,6 +52,7 @@ impl Client {
         crate::memory::install_for_test();
         let node = Node {
             registry: Registry::new(Share::UNBOUNDED),
+            records: Records::new(RECORDS, 1).expect("frames are left"),
             config: ApiConfig::development(400),
             readiness: Readiness::Ready,
             load: super::Load { connections: 3, in_flight: 2 },
@@ -166,26 +174,51 @@ impl Answer {
     }
 }
 
-/// Ends an invocation.
-fn finish(admission: Admission, end: End, output: &[u8], log: &[u8]) -> Answer {
-    let (invocation, pending) = admission.split(TICKET);
-    let completion = Completion {
+/// What a worker hands in.
+fn completion(invocation: &Invocation, end: End, output: &[u8], lines: &[&str]) -> Completion {
+    let mut log = Log::default();
+    for line in lines {
+        let (mark, text) = line.split_at(1);
+        let stream = if mark == "1" { Stream::Stdout } else { Stream::Stderr };
+        let mut writer = log.writer(stream, WALL_MS * 1_000_000 + 1_234_567);
+        writer.push(text.as_bytes());
+        writer.finish();
+    }
+    Completion {
         id: invocation.id,
         ticket: invocation.ticket,
         end,
         output: PageBuffer::from_bytes(output).expect("frames are left"),
-        log: Log { text: PageBuffer::from_bytes(log).expect("frames are left"), truncated: false },
+        log,
         timing: Timing {
             started_ns: invocation.admitted_ns + 1_120_000,
             queue_ns: 1_020_000,
             load_ns: 100_000,
             run_ns: 2_340_000,
         },
-        core: 1,
-        frames: 11,
-    };
-    let now = Now { monotonic_ns: NOW.monotonic_ns + 3_500_000, wall_ms: WALL_MS + 3 };
-    Answer::of(complete(pending, completion, now))
+        usage: Usage {
+            core: 1,
+            calls: 2,
+            page_faults: 3,
+            frames: 11,
+            frames_peak: 12,
+            pages_touched: 4,
+            cycles: 5_000_000,
+        },
+    }
+}
+
+/// Ends an invocation.
+fn finish(
+    client: &mut Client,
+    admission: Admission,
+    end: End,
+    output: &[u8],
+    log: &[&str],
+) -> Answer {
+    let (invocation, pending) = admission.split(TICKET);
+    let completion = completion(&invocation, end, output, log);
+    Answer::of(complete(&mut client.node.records, pending, completion, LATER))
 }
 
 /// The smallest ELF file the node accepts: one executable segment with the note in it.

@@ -29,6 +29,8 @@ pub struct Instance {
     pub log: Log,
     /// What it may use.
     pub limits: Limits,
+    /// The time by the wall clock, for its log: nanoseconds since 1970-01-01 UTC, or 0.
+    pub clock: fn() -> u64,
     /// Bytes of the output window that `write` filled.
     pub written: u64,
     /// Its result, once it exited.

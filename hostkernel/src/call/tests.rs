@@ -15,6 +15,7 @@ const TEXT: u64 = 0x40_0000;
 const DATA: u64 = 0x40_1000;
 /// Data of a whole page of the file.
 const WHOLE: u64 = 0x40_4000;
+const TIME_NS: u64 = 7;
 
 fn instance(pages: usize) -> Instance {
     install_for_test();
@@ -43,7 +44,8 @@ fn instance(pages: usize) -> Instance {
     Instance {
         space,
         log: Log::default(),
-        limits: Limits { timeout_ms: 1000, memory_mb: 1, logs_mb: 0 },
+        limits: Limits { timeout_ms: 1000, memory_mb: 1, logs_mb: 1 },
+        clock: || TIME_NS,
         written: 0,
         output: PageBuffer::new(),
     }
@@ -132,15 +134,35 @@ fn the_log_marks_streams_and_is_bounded() {
     let mut instance = instance(64);
     assert_eq!(call(&mut instance, Call::Log, [DATA, 7, 1]), Ok(7));
     assert_eq!(call(&mut instance, Call::Log, [DATA, 12, 2]), Ok(12));
-    assert_eq!(instance.log.text.to_vec().expect("short"), b"1initial\n2initial data\n");
+    let logged = |instance: &Instance| {
+        let text = instance.log.text.to_vec().expect("short");
+        Log::lines(&text)
+            .map(|line| (line.stream.name(), line.at_ns, line.text.to_vec()))
+            .collect::<Vec<_>>()
+    };
+    let both =
+        [("stdout", TIME_NS, b"initial".to_vec()), ("stderr", TIME_NS, b"initial data".to_vec())];
+    assert_eq!(logged(&instance), both);
     assert_eq!(call(&mut instance, Call::Log, [DATA, 1, 3]), Err(CallError::BadArgument));
+    // What could be read is kept, as a line of its own.
+    let past_end = call(&mut instance, Call::Log, [DATA + 8191, 2, 1]);
+    assert_eq!(past_end, Err(CallError::BadAddress));
+    assert_eq!(call(&mut instance, Call::Log, [DATA, 1, 1]), Ok(1));
+    assert_eq!(logged(&instance)[2..].len(), 2);
     assert!(!instance.log.truncated);
     while !instance.log.truncated {
         assert!(call(&mut instance, Call::Log, [DATA, 8192, 1]).is_ok_and(|kept| kept <= 8192));
     }
-    // A mark and a newline for each call may come on top.
-    assert!(instance.log.text.len() <= LOG_LEN_MAX + 2);
+    assert!(instance.log.text.len() <= LOG_LEN_MAX);
     assert_eq!(call(&mut instance, Call::Log, [DATA, u64::MAX, 1]), Ok(0));
+}
+
+#[test]
+fn a_log_limit_of_nothing_keeps_nothing() {
+    let mut instance = instance(64);
+    instance.limits.logs_mb = 0;
+    assert_eq!(call(&mut instance, Call::Log, [DATA, 7, 1]), Ok(0));
+    assert!(instance.log.text.is_empty() && !instance.log.truncated);
 }
 
 #[test]

@@ -4,6 +4,7 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use core::fmt;
 
+use super::Log;
 use crate::memory::{PageBuffer, Template};
 use crate::registry::Namespace;
 
@@ -11,20 +12,26 @@ use crate::registry::Namespace;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ActivationId(pub u128);
 
+impl ActivationId {
+    /// The id that a text of 32 lower-case hexadecimal digits stands for.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let is_digit = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+        let is_id = text.len() == 32 && text.bytes().all(is_digit);
+        is_id.then(|| u128::from_str_radix(text, 16).ok()).flatten().map(Self)
+    }
+}
+
 impl fmt::Display for ActivationId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:032x}", self.0)
     }
 }
 
-/// Where the completion of an invocation goes: a connection, and which use of its slot.
+/// Where the front keeps what it knows of an invocation under way: a place in its table, which is
+/// free again only when the completion was taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Ticket {
-    /// Slot of the connection.
-    pub slot: u32,
-    /// Counts the requests of that slot, so that a late completion finds its connection gone.
-    pub generation: u32,
-}
+pub struct Ticket(pub u32);
 
 /// What an invocation may use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,7 +50,7 @@ pub struct Limits {
 pub struct Invocation {
     /// Its id.
     pub id: ActivationId,
-    /// Who waits for the completion.
+    /// Where its completion goes.
     pub ticket: Ticket,
     /// Whose it is.
     pub tenant: Namespace,
@@ -64,7 +71,7 @@ pub struct Invocation {
 pub struct Completion {
     /// The invocation's id.
     pub id: ActivationId,
-    /// Who waits for it.
+    /// Where it goes.
     pub ticket: Ticket,
     /// How it ended.
     pub end: End,
@@ -74,10 +81,27 @@ pub struct Completion {
     pub log: Log,
     /// Where its time went.
     pub timing: Timing,
+    /// What it used.
+    pub usage: Usage,
+}
+
+/// What one invocation used of the machine, counted while it ran.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
     /// The core that ran it.
     pub core: u32,
-    /// Frames it took: page tables, context, and the pages it touched. The input is not its own.
+    /// Calls it made, `exit` included.
+    pub calls: u32,
+    /// Page faults, the one that may have ended it included.
+    pub page_faults: u32,
+    /// Frames it held at its end: page tables, context and its pages. The input is not its own.
     pub frames: u32,
+    /// The most frames it held at a time.
+    pub frames_peak: u32,
+    /// Pages it was given because it, or an earlier instance of its image, touched them.
+    pub pages_touched: u32,
+    /// Cycles of the time stamp counter from its first instruction to its end.
+    pub cycles: u64,
 }
 
 /// How an invocation ended.
@@ -102,23 +126,6 @@ pub struct Timing {
     pub load_ns: u64,
     /// From its first instruction to its end.
     pub run_ns: u64,
-}
-
-/// What an invocation logged, in order.
-#[derive(Debug, Default)]
-pub struct Log {
-    /// Lines of both streams, each preceded by [`Log::STDOUT`] or [`Log::STDERR`] and ended by a
-    /// newline.
-    pub text: PageBuffer,
-    /// Whether the bound was reached and the rest dropped.
-    pub truncated: bool,
-}
-
-impl Log {
-    /// Marks a line of standard output.
-    pub const STDOUT: u8 = b'1';
-    /// Marks a line of standard error.
-    pub const STDERR: u8 = b'2';
 }
 
 /// A rule an action broke. Its text is what clients see.

@@ -8,6 +8,7 @@
 #![forbid(unsafe_code)]
 
 pub mod invocation;
+pub mod log;
 #[cfg(test)]
 mod model;
 mod patience;
@@ -19,9 +20,10 @@ use core::sync::atomic::{self, AtomicUsize, Ordering};
 use crossbeam_queue::ArrayQueue;
 
 pub use invocation::{
-    Access, ActivationId, Completion, End, Exception, Fault, Invocation, Limits, Log, Ticket,
-    Timing,
+    Access, ActivationId, Completion, End, Exception, Fault, Invocation, Limits, Ticket, Timing,
+    Usage,
 };
+pub use log::Log;
 pub use patience::Patience;
 
 use sleeper::Sleeper;
@@ -76,11 +78,17 @@ impl Dispatcher {
     }
 
     /// The longest queues, up to `wanted`, with which those of all workers take no more than
-    /// `heap_len` bytes.
+    /// `heap_len` bytes, if an invocation takes `more_len` elsewhere.
     #[must_use]
-    pub fn queue_len(wanted: usize, workers: usize, heap_len: usize) -> usize {
+    pub fn queue_len(wanted: usize, workers: usize, heap_len: usize, more_len: usize) -> usize {
         let place_len = size_of::<Invocation>() + size_of::<Completion>() + 2 * size_of::<usize>();
-        wanted.min(heap_len / place_len / workers.max(1)).max(1)
+        wanted.min(heap_len / (place_len + more_len) / workers.max(1)).max(1)
+    }
+
+    /// How many invocations can be under way.
+    #[must_use]
+    pub fn capacity(&self) -> usize {
+        self.completions.capacity()
     }
 
     /// Queues an invocation on the worker with the least outstanding work. For the front only.
@@ -234,7 +242,7 @@ mod tests {
         let template = Template::build(&plan, PageBuffer::new()).expect("the arena is large");
         Invocation {
             id: ActivationId(number),
-            ticket: Ticket { slot: 0, generation: 0 },
+            ticket: Ticket(0),
             tenant: Namespace::new("guest"),
             template: Arc::new(template),
             limits: Limits { timeout_ms: 1, memory_mb: 1, logs_mb: 0 },
@@ -247,13 +255,12 @@ mod tests {
     fn completion(number: u128) -> Completion {
         Completion {
             id: ActivationId(number),
-            ticket: Ticket { slot: 0, generation: 0 },
+            ticket: Ticket(0),
             end: End::Exit(0),
             output: PageBuffer::new(),
             log: Log::default(),
             timing: Timing::default(),
-            core: 0,
-            frames: 0,
+            usage: Usage::default(),
         }
     }
 

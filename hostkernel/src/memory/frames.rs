@@ -134,6 +134,8 @@ impl Drop for Frame {
 #[derive(Debug)]
 pub struct Reservation {
     remaining: usize,
+    /// The fewest that remained when a frame was given back.
+    remaining_min: usize,
 }
 
 impl Reservation {
@@ -143,7 +145,7 @@ impl Reservation {
     /// [`OutOfFrames`] if fewer are available; then nothing changes.
     pub fn new(frames: usize) -> Result<Self, OutOfFrames> {
         POOL.promise(frames)?;
-        Ok(Self { remaining: frames })
+        Ok(Self { remaining: frames, remaining_min: frames })
     }
 
     /// Takes one zeroed frame of the promise.
@@ -176,6 +178,11 @@ impl Reservation {
     /// Gives a frame back to the promise, so that it can be taken again.
     pub fn put(&mut self, frame: Frame) {
         POOL.push(frame.into_raw());
+        self.count_back();
+    }
+
+    fn count_back(&mut self) {
+        self.remaining_min = self.remaining_min.min(self.remaining);
         self.remaining += 1;
     }
 
@@ -187,7 +194,7 @@ impl Reservation {
         debug_assert_eq!(frame.bytes(), &[0; PAGE_LEN]);
         if POOL.push_zeroed(frame.number) {
             let _in_the_list = frame.into_raw();
-            self.remaining += 1;
+            self.count_back();
         } else {
             self.put(frame);
         }
@@ -197,6 +204,12 @@ impl Reservation {
     #[must_use]
     pub fn remaining(&self) -> usize {
         self.remaining
+    }
+
+    /// The fewest frames that could be taken at any time.
+    #[must_use]
+    pub fn remaining_min(&self) -> usize {
+        self.remaining.min(self.remaining_min)
     }
 }
 

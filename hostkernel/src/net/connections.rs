@@ -12,9 +12,10 @@ use super::arrival::Peer;
 use super::clients::Clients;
 use super::slot::{Overdue, Slot};
 use super::timers::Timers;
-use crate::api::{self, Load, Node, Now, Readiness, Reject, Reply};
-use crate::config::{CONNECTION_LEN, HALF_OPEN_MIN, HEAP_RESERVE_LEN};
-use crate::dispatch::{Dispatcher, QueueFull, Ticket};
+use super::waiting::Waiting;
+use crate::api::{self, Admission, Load, Node, Now, Readiness, Reject, Reply};
+use crate::config::{BLOCKING_WAIT_MS, CONNECTION_LEN, HALF_OPEN_MIN, HEAP_RESERVE_LEN};
+use crate::dispatch::{Dispatcher, QueueFull};
 use crate::http::connection::{Phase, Step};
 use crate::http::{self, Request};
 use crate::memory;
@@ -23,6 +24,7 @@ use crate::random::Random;
 
 /// A connection idle for less does not make room for others: its first request may be on the way.
 const IDLE_SPARED_NS: u64 = 1_000_000_000;
+const NS_PER_MS: u64 = 1_000_000;
 
 /// All connections, and the node they talk to.
 pub struct Connections<'a> {
@@ -35,6 +37,7 @@ pub struct Connections<'a> {
     timers: Timers,
     /// Slots that something happened to.
     touched: Vec<u32>,
+    waiting: Waiting,
     node: Node,
     dispatcher: &'a Dispatcher,
     random: Random,
@@ -62,6 +65,7 @@ impl<'a> Connections<'a> {
             clients: Clients::new(slots_max, &mut random),
             timers: Timers::new(slots_max),
             touched: Vec::with_capacity(slots_max),
+            waiting: Waiting::new(dispatcher),
             node,
             dispatcher,
             random,
@@ -151,6 +155,11 @@ impl<'a> Connections<'a> {
     }
 
     fn release(&mut self, index: u32) {
+        if let Some(ticket) = self.slots[index as usize].waits_for
+            && let Some(pending) = self.waiting.leave(ticket)
+        {
+            pending.detach();
+        }
         if let Some(peer) = self.slots[index as usize].reset() {
             self.clients.remove(peer);
             self.timers.set(index, None);
@@ -180,16 +189,18 @@ impl<'a> Connections<'a> {
     /// Hands out completions, and does what is to be done for every slot something happened to.
     pub fn poll(&mut self, now: Now, egress: &mut impl Egress) {
         while let Some(completion) = self.dispatcher.completed() {
-            let Ticket { slot: index, generation } = completion.ticket;
-            let Some(slot) = self.slots.get_mut(index as usize) else { continue };
-            if slot.generation == generation
-                && let Some(pending) = slot.pending.take()
-            {
-                slot.connection.respond(api::complete(pending, completion, now));
-                slot.progress_ns = now.monotonic_ns;
-                trace::record(Event::Respond, u64::from(index));
-                self.touch(index);
-            }
+            let Some((pending, slot)) = self.waiting.take(completion.ticket) else { continue };
+            let records = &mut self.node.records;
+            let Some(index) = slot else {
+                api::record(records, &pending, &completion, now);
+                continue;
+            };
+            let slot = &mut self.slots[index as usize];
+            slot.waits_for = None;
+            slot.connection.respond(api::complete(records, pending, completion, now));
+            slot.progress_ns = now.monotonic_ns;
+            trace::record(Event::Respond, u64::from(index));
+            self.touch(index);
         }
         let Self { timers, slots, touched, .. } = self;
         timers.take_due(now.monotonic_ns, |index| {
@@ -208,6 +219,7 @@ impl<'a> Connections<'a> {
     }
 
     fn work(&mut self, index: u32, now: Now, egress: &mut impl Egress) {
+        self.accept_if_overdue(index, now.monotonic_ns);
         self.serve(index, now);
         let now_ns = now.monotonic_ns;
         let slot = &mut self.slots[index as usize];
@@ -222,6 +234,8 @@ impl<'a> Connections<'a> {
                         slot.connection.respond(api::malformed(http::Reject::TooSlow, id));
                         slot.send();
                     }
+                    // Looked for before it was served.
+                    Overdue::Accept => {}
                 }
             }
             _ => {}
@@ -286,17 +300,42 @@ impl<'a> Connections<'a> {
         }
         match api::handle(&mut self.node, request, now, id) {
             Reply::Respond(response) => slot.connection.respond(response),
-            Reply::Invoke(admission) => {
-                slot.generation = slot.generation.wrapping_add(1);
-                let ticket = Ticket { slot: index, generation: slot.generation };
-                let (invocation, pending) = admission.split(ticket);
-                match self.dispatcher.submit(invocation) {
-                    Ok(()) => slot.pending = Some(pending),
-                    Err(QueueFull) => {
-                        slot.connection.respond(api::refuse(&pending, &Reject::QueueFull));
-                    }
-                }
-            }
+            Reply::Invoke(admission) => self.submit(index, admission, now),
+        }
+    }
+
+    fn submit(&mut self, index: u32, admission: Admission, now: Now) {
+        let slot = &mut self.slots[index as usize];
+        let Some(ticket) = self.waiting.next() else {
+            slot.connection.respond(api::refuse(&admission.pending, &Reject::QueueFull));
+            return;
+        };
+        let (invocation, mut pending) = admission.split(ticket);
+        if self.dispatcher.submit(invocation) == Err(QueueFull) {
+            slot.connection.respond(api::refuse(&pending, &Reject::QueueFull));
+            return;
+        }
+        if !pending.is_blocking() {
+            slot.connection.respond(api::accepted(&mut pending));
+            self.waiting.enter(pending, None);
+            return;
+        }
+        let wait_ns = pending.may_be_accepted().then_some(BLOCKING_WAIT_MS * NS_PER_MS);
+        slot.waits_until_ns = wait_ns.map(|wait_ns| now.monotonic_ns + wait_ns);
+        slot.waits_for = Some(ticket);
+        self.waiting.enter(pending, Some(index));
+    }
+
+    /// Tells a client whose invocation takes too long to ask for it later.
+    fn accept_if_overdue(&mut self, index: u32, now_ns: u64) {
+        let slot = &mut self.slots[index as usize];
+        let is_due = slot.waits_until_ns.is_some_and(|at_ns| at_ns <= now_ns);
+        if is_due
+            && let Some(ticket) = slot.waits_for.take()
+            && let Some(pending) = self.waiting.leave(ticket)
+        {
+            slot.connection.respond(api::accepted(pending));
+            slot.progress_ns = now_ns;
         }
     }
 

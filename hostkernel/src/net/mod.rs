@@ -17,6 +17,7 @@ mod connections;
 mod neighbours;
 mod slot;
 mod timers;
+mod waiting;
 
 use alloc::boxed::Box;
 use alloc::vec;
@@ -29,6 +30,7 @@ use self::adapter::Adapter;
 use self::address::Addressing;
 use self::arrival::Arrival;
 use self::connections::{Connections, Egress};
+use self::waiting::Waiting;
 use crate::api::{Node, Now, Readiness};
 use crate::config::FRAMES_PER_POLL_MAX;
 use crate::device::nic::Nic;
@@ -59,6 +61,9 @@ pub struct Service<'a> {
 }
 
 impl<'a> Service<'a> {
+    /// What one invocation under way takes of the heap here.
+    pub const INVOCATION_LEN: usize = Waiting::PLACE_LEN;
+
     /// A service on `nic` with room for `connections_max` connections.
     #[must_use]
     pub fn new(

@@ -6,10 +6,10 @@ use smoltcp::iface::{SocketHandle, SocketSet};
 use smoltcp::socket::tcp::{self, SocketBuffer, State};
 
 use super::arrival::Peer;
-use crate::api::Pending;
 use crate::config::{
     IDLE_TIMEOUT_MS, PROGRESS_TIMEOUT_MS, RECEIVE_BUFFER_LEN, REQUEST_TIMEOUT_MS, SEND_BUFFER_LEN,
 };
+use crate::dispatch::Ticket;
 use crate::http::connection::{Accept, Connection, Phase, Step};
 
 const NS_PER_MS: u64 = 1_000_000;
@@ -22,9 +22,10 @@ pub struct Slot {
     /// The client, while the slot is in use.
     pub peer: Option<Peer>,
     pub connection: Connection,
-    /// Counts requests, so that the completion of one cannot answer another.
-    pub generation: u32,
-    pub pending: Option<Pending>,
+    /// The invocation whose end is the answer.
+    pub waits_for: Option<Ticket>,
+    /// When the client is told not to wait for it.
+    pub waits_until_ns: Option<u64>,
     /// When bytes last moved, into the socket, out of it, or to the client.
     pub progress_ns: u64,
     /// When the current request began.
@@ -44,6 +45,8 @@ pub enum Overdue {
     Abort,
     /// Its request is answered 408.
     Refuse,
+    /// Its request is answered 202: the invocation goes on, and the client may ask for it later.
+    Accept,
 }
 
 impl Slot {
@@ -67,8 +70,8 @@ impl Slot {
             socket,
             peer: None,
             connection: Connection::new(),
-            generation: 0,
-            pending: None,
+            waits_for: None,
+            waits_until_ns: None,
             progress_ns: 0,
             request_ns: 0,
             unacknowledged: 0,
@@ -96,12 +99,10 @@ impl Slot {
         debug_assert!(listens.is_ok(), "an aborted socket can listen");
     }
 
-    /// Forgets the connection; a completion that still comes finds another generation. Returns
-    /// whose it was.
+    /// Forgets the connection. Returns whose it was.
     pub fn reset(&mut self) -> Option<Peer> {
         self.connection = Connection::new();
-        self.generation = self.generation.wrapping_add(1);
-        self.pending = None;
+        self.waits_for = None;
         self.unacknowledged = 0;
         self.peer.take()
     }
@@ -192,14 +193,14 @@ impl Slot {
         matches!(self.socket().state(), State::Closed | State::TimeWait | State::Listen)
     }
 
-    /// What the connection is overdue for if nothing moves, and from when on. `None` while an
-    /// action runs, which has its own deadline.
+    /// What the connection is overdue for if nothing moves, and from when on. `None` while it waits
+    /// for an action, which has its own deadline, however long.
     pub fn overdue(&self) -> Option<(u64, Overdue)> {
         let established = matches!(self.socket().state(), State::Established | State::CloseWait);
         let all_sent = self.socket().send_queue() == 0;
         let still = |ms: u64| self.progress_ns + ms * NS_PER_MS;
         match self.connection.phase() {
-            Phase::Answering => None,
+            Phase::Answering => self.waits_until_ns.map(|at_ns| (at_ns, Overdue::Accept)),
             Phase::Receiving => {
                 let whole = self.request_ns + REQUEST_TIMEOUT_MS * NS_PER_MS;
                 Some((still(PROGRESS_TIMEOUT_MS).min(whole), Overdue::Refuse))

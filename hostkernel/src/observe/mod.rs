@@ -1,8 +1,10 @@
-//! What the node tells about itself: log, trace ring, crash record.
+//! What the node tells of itself and its work: log, trace ring, crash record, activation records.
 #![forbid(unsafe_code)]
 
 #[cfg(target_os = "none")]
 pub mod crash;
 #[cfg(target_os = "none")]
 pub mod log;
+pub mod records;
 pub mod trace;
+pub mod traceparent;

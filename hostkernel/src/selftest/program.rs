@@ -51,7 +51,7 @@ pub fn invocation(template: &Arc<Template>, input: &[u8], timeout_ms: u64) -> In
     static NEXT: AtomicU64 = AtomicU64::new(1);
     Invocation {
         id: ActivationId(u128::from(NEXT.fetch_add(1, Ordering::Relaxed))),
-        ticket: Ticket { slot: 0, generation: 0 },
+        ticket: Ticket(0),
         tenant: Namespace::new("guest"),
         template: template.clone(),
         limits: Limits { timeout_ms, memory_mb: 4, logs_mb: 0 },

@@ -43,7 +43,7 @@ impl Bench {
                 self.worker.step(self.dispatcher, &mut |_| None);
             }
             while let Some(completion) = self.dispatcher.completed() {
-                each(completion.core, completion.end);
+                each(completion.usage.core, completion.end);
                 ended += 1;
             }
             core::hint::spin_loop();

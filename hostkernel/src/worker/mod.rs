@@ -12,7 +12,7 @@ use crate::arch::user::{Stop, UserContext};
 use crate::arch::{area, clock, mitigation};
 use crate::call::{self, After, Instance};
 use crate::dispatch::{
-    Completion, Dispatcher, End, Exception, Fault, Invocation, Limits, Log, Patience, Timing,
+    Completion, Dispatcher, End, Exception, Fault, Invocation, Limits, Log, Patience, Timing, Usage,
 };
 use crate::memory::{AddressSpace, Lists, PageBuffer, Refusal, Reservation};
 use crate::observe::crash;
@@ -84,8 +84,7 @@ impl Worker {
                 queue_ns: taken_ns.saturating_sub(invocation.admitted_ns),
                 ..Timing::default()
             },
-            core: self.core as u32,
-            frames: 0,
+            usage: Usage { core: self.core as u32, ..Usage::default() },
         };
         let pages = frames_to_run(invocation.limits.memory_mb);
         let Ok(reservation) = Reservation::new(pages - self.lists.frames()) else {
@@ -103,11 +102,12 @@ impl Worker {
             space: AddressSpace::empty(template, input, reservation, lists),
             log: Log::default(),
             limits,
+            clock: || clock::wall_ns().unwrap_or(0),
             written: 0,
             output: PageBuffer::new(),
         };
         match self.load(&mut instance.space, limits, environment) {
-            Ok(started_ns) => {
+            Ok(start_cycles) => {
                 let argument = instance.space.context_address();
                 let stack = instance.space.stack_range();
                 let mut user = UserContext::new(entry, stack.address + stack.len, argument);
@@ -115,12 +115,19 @@ impl Worker {
                 if tenant_changed {
                     mitigation::change_tenant();
                 }
+                let started_ns = clock::to_ns(start_cycles);
                 let deadline_ns = started_ns + limits.timeout_ms * NS_PER_MS;
                 completion.timing.started_ns = started_ns;
                 completion.timing.load_ns = started_ns - taken_ns;
-                completion.end = execute(&mut instance, &mut user, deadline_ns, on_interrupt);
-                completion.timing.run_ns = clock::now_ns() - started_ns;
-                completion.frames = (pages - instance.space.frames_left()) as u32;
+                let usage = &mut completion.usage;
+                completion.end =
+                    execute(&mut instance, &mut user, usage, deadline_ns, on_interrupt);
+                let end_cycles = clock::cycles();
+                completion.timing.run_ns = clock::to_ns(end_cycles) - started_ns;
+                usage.cycles = end_cycles - start_cycles;
+                usage.frames = (pages - instance.space.frames_left()) as u32;
+                usage.frames_peak = (pages - instance.space.frames_left_min()) as u32;
+                usage.pages_touched = instance.space.pages() as u32;
                 completion.output = core::mem::take(&mut instance.output);
                 completion.log = core::mem::take(&mut instance.log);
             }
@@ -134,8 +141,8 @@ impl Worker {
         completion
     }
 
-    /// Puts into an address space what is there when the action starts. Returns the time from which
-    /// the invocation's run time counts, which is what its context says.
+    /// Puts into an address space what is there when the action starts. Returns the cycles from
+    /// which the invocation's run time counts, which is what its context says.
     fn load(
         &mut self,
         space: &mut AddressSpace,
@@ -175,7 +182,7 @@ impl Worker {
             random_seed: self.random.seed(),
         };
         space.place_context(&context.to_bytes(), environment.as_bytes())?;
-        Ok(start_ns)
+        Ok(start_cycles)
     }
 }
 
@@ -189,6 +196,7 @@ impl Default for Worker {
 fn execute(
     instance: &mut Instance,
     user: &mut UserContext,
+    usage: &mut Usage,
     deadline_ns: u64,
     on_interrupt: OnInterrupt,
 ) -> End {
@@ -200,6 +208,8 @@ fn execute(
         match user.run(&mut instance.space) {
             Stop::Call { number, arguments } => {
                 trace::record(Event::Call, number);
+                // An endless loop may count beyond, within minutes.
+                usage.calls = usage.calls.saturating_add(1);
                 match call::serve(instance, number, arguments) {
                     After::Resume(result) => user.set_result(result),
                     After::End(end) => break end,
@@ -207,6 +217,7 @@ fn execute(
             }
             Stop::PageFault { address, access } => {
                 trace::record(Event::Page, address);
+                usage.page_faults = usage.page_faults.saturating_add(1);
                 let instruction = user.instruction();
                 let page = Some((address, access, instruction));
                 let refusal = match instance.space.resolve(address, access) {

@@ -1,7 +1,9 @@
 //! Functions: raw bytes, no key.
 
 use super::*;
-use crate::config::{ENVIRONMENT_LEN_MAX, NAME_LEN_MAX, REQUEST_ID_LEN_MAX, TARGET_LEN_MAX};
+use crate::config::{
+    ENVIRONMENT_LEN_MAX, NAME_LEN_MAX, REQUEST_ID_LEN_MAX, TARGET_LEN_MAX, TRACESTATE_LEN_MAX,
+};
 use crate::dispatch::{Access, Fault};
 
 /// The client without its key.
@@ -39,11 +41,13 @@ fn path_and_query_are_in_the_environment() {
     ] {
         let admission = client.admit(Method::Get, target, b"");
         let id = format!("{}", admission.pending.id());
+        let span = &id[16..];
         assert_eq!(
             admission.environment,
             format!(
                 "__OW_ACTIVATION_ID={id}\0__OW_ACTION_NAME=/guest/hello\0\
                  __OW_ACTION_VERSION=0.0.1\0__OW_NAMESPACE=guest\0__OW_TRANSACTION_ID={id}\0\
+                 TRACEPARENT=00-{id}-{span}-01\0\
                  __OW_METHOD=GET\0__OW_PATH={path}\0__OW_QUERY={query}\0"
             )
         );
@@ -59,7 +63,10 @@ fn the_longest_request_fits_the_environment() {
     let mut target = format!("/function/{name}/");
     target.push_str(&"x".repeat(TARGET_LEN_MAX - target.len()));
     let id = "i".repeat(REQUEST_ID_LEN_MAX);
-    let headers = [("x-request-id", id.as_str())];
+    let state = "s".repeat(TRACESTATE_LEN_MAX);
+    let trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    let headers =
+        [("x-request-id", id.as_str()), ("traceparent", trace), ("tracestate", state.as_str())];
     let Reply::Invoke(admission) = client.send(Method::Delete, &target, &headers, b"") else {
         panic!("refused");
     };
@@ -90,7 +97,7 @@ fn output_is_sent_as_it_is_and_named_for_what_it_seems() {
         (&[0xff; 9000], bytes),
     ] {
         let admission = client.admit(Method::Post, "/function/hello", b"");
-        let answer = finish(admission, End::Exit(0), output, b"1not shown\n");
+        let answer = finish(&mut client, admission, End::Exit(0), output, &["1not shown\n"]);
         assert_eq!((answer.status(), answer.body.as_slice()), (200, output));
         assert_eq!(answer.header("Content-Type"), Some(kind), "{:?}", output.get(..20));
         assert_eq!(answer.header("Access-Control-Allow-Origin"), Some("*"));
@@ -111,9 +118,9 @@ fn an_answer_is_written_where_the_request_was() {
     let Reply::Invoke(admission) = handle(&mut client.node, request, NOW, 1) else {
         panic!("refused");
     };
-    let answer = finish(admission, End::Exit(0), b"text", b"");
+    let answer = finish(&mut client, admission, End::Exit(0), b"text", &[]);
     assert_eq!(answer.header("Content-Type"), Some("text/plain; charset=utf-8"));
-    assert_eq!(answer.response.headers.iter().count(), 5);
+    assert_eq!(answer.response.headers.iter().count(), 6);
     assert_eq!(answer.response.headers.as_bytes().as_ptr(), address);
 }
 
@@ -127,7 +134,7 @@ fn failures_are_errors_with_reason_and_activation_id() {
         (End::Fault(Fault::ResultTooLong { len: 9 << 20 }), "result of 9437184 bytes exceeds"),
     ] {
         let admission = client.admit(Method::Get, "/function/hello", b"");
-        let answer = finish(admission, end, b"partial", b"");
+        let answer = finish(&mut client, admission, end, b"partial", &[]);
         answer.refused(502, reason);
         assert!(answer.header("X-OpenWhisk-Activation-Id").is_some());
     }

@@ -109,6 +109,15 @@ fn method() -> impl Strategy<Value = Method> {
     ]
 }
 
+/// Ends an invocation whose log is whatever bytes.
+fn finish_with(client: &mut Client, admission: Admission, output: &[u8], log: &[u8]) -> Answer {
+    let (invocation, pending) = admission.split(TICKET);
+    let mut completion = completion(&invocation, End::Exit(0), output, &[]);
+    completion.log.text = PageBuffer::from_bytes(log).expect("frames are left");
+    completion.log.truncated = log.len() % 2 == 1;
+    Answer::of(complete(&mut client.node.records, pending, completion, LATER))
+}
+
 proptest! {
     #[test]
     fn no_target_is_a_surprise(
@@ -174,11 +183,16 @@ proptest! {
         let mut client = Client::with_hello();
         for query in ["blocking=true", "blocking=true&result=true"] {
             let admission = client.admit(Method::Post, &format!("{ACTION}?{query}"), b"");
-            let answer = finish(admission, End::Exit(0), &output, &log);
+            let answer = finish_with(&mut client, admission, &output, &log);
             prop_assert!(matches!(answer.status(), 200 | 502));
             prop_assert!(answer.json().is_object());
         }
         let admission = client.admit(Method::Get, "/function/hello", b"");
-        prop_assert_eq!(finish(admission, End::Exit(0), &output, &log).body, output);
+        let answer = finish_with(&mut client, admission, &output, &log);
+        prop_assert_eq!(answer.body, output);
+        for target in ["activations?docs=true", "activations?limit=1"] {
+            let list = client.get(&format!("/api/v1/namespaces/_/{target}"));
+            prop_assert!(list.json().is_array(), "{}", list.text());
+        }
     }
 }

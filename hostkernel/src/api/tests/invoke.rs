@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::dispatch::{Access, Exception, Fault};
+use crate::registry::Digest;
 use serde_json::json;
 
 const BLOCKING: &str = "/api/v1/namespaces/_/actions/hello?blocking=true";
@@ -10,7 +11,7 @@ const RESULT: &str = "/api/v1/namespaces/_/actions/hello?blocking=true&result=tr
 /// Invokes and ends.
 fn run(client: &mut Client, target: &str, end: End, output: &[u8]) -> Answer {
     let admission = client.admit(Method::Post, target, b"{\"name\":\"A\"}");
-    finish(admission, end, output, b"")
+    finish(client, admission, end, output, &[])
 }
 
 #[test]
@@ -31,7 +32,8 @@ fn an_admission_has_all_an_invocation_needs() {
          __OW_ACTION_NAME=/guest/hello\0\
          __OW_ACTION_VERSION=0.0.1\0\
          __OW_NAMESPACE=guest\0\
-         __OW_TRANSACTION_ID=00000000000000000000000000000002\0"
+         __OW_TRANSACTION_ID=00000000000000000000000000000002\0\
+         TRACEPARENT=00-00000000000000000000000000000002-0000000000000002-01\0"
     );
 }
 
@@ -71,10 +73,6 @@ fn bound_parameters_are_under_those_of_the_request() {
 #[test]
 fn bad_invocations_are_refused() {
     let mut client = Client::with_hello();
-    for query in ["", "?", "?blocking=false", "?result=true", "?blocking=false&result=false"] {
-        let answer = client.ask(Method::Post, &format!("{ACTION}{query}"), b"{}");
-        answer.refused(501, "blocking=true");
-    }
     client.ask(Method::Post, &format!("{ACTION}?blocking=1"), b"").refused(400, "'blocking'");
     let target = format!("{ACTION}?blocking=true&result=maybe");
     client.ask(Method::Post, &target, b"").refused(400, "'result'");
@@ -89,32 +87,38 @@ fn success_is_the_record_of_the_activation() {
     let mut client = Client::with_hello();
     let admission = client.admit(Method::Post, BLOCKING, b"{\"name\":\"A\"}");
     let output = b"{\"greeting\":\"Hello, A!\"}\n";
-    let answer = finish(admission, End::Exit(0), output, b"1a log line\n2b\n");
+    let answer = finish(&mut client, admission, End::Exit(0), output, &["1a log line\n", "2b"]);
     assert_eq!(answer.status(), 200);
-    let time = "2026-11-23T02:50:41.000000000Z";
+    let time = "2026-11-23T02:50:41.001234567Z";
     let id = "00000000000000000000000000000002";
-    assert_eq!(
-        answer.json(),
-        json!({
-            "namespace": "guest", "name": "hello", "version": "0.0.1", "subject": "guest",
-            "activationId": id, "start": WALL_MS + 1, "end": WALL_MS + 3, "duration": 2,
-            "response": {"status": "success", "success": true,
-                "result": {"greeting": "Hello, A!"}, "size": 24},
-            "logs": [format!("{} stdout: a log line", time.replace(".000", ".001")),
-                format!("{} stderr: b", time.replace(".000", ".001"))],
-            "publish": false,
-            "annotations": [
-                {"key": "path", "value": "guest/hello"},
-                {"key": "kind", "value": "native:1"},
-                {"key": "waitTime", "value": 1},
-                {"key": "initTime", "value": 0},
-                {"key": "limits", "value": {"timeout": 60000, "memory": 256, "logs": 10}},
-                {"key": "timing", "value":
-                    {"queue_us": 1020, "load_us": 100, "run_us": 2340, "total_us": 3500}},
-                {"key": "memory", "value": {"taken_bytes": 45056}},
-            ],
-        })
-    );
+    let trace = "00-00000000000000000000000000000002-0000000000000002-01";
+    let digest = Digest::of(&PageBuffer::from_bytes(&image()).expect("frames are left"));
+    let record = json!({
+        "namespace": "guest", "name": "hello", "version": "0.0.1", "subject": "guest",
+        "activationId": id, "start": WALL_MS + 1, "end": WALL_MS + 3, "duration": 2,
+        "response": {"status": "success", "success": true,
+            "result": {"greeting": "Hello, A!"}, "size": 24},
+        "logs": [format!("{time} stdout: a log line"), format!("{time} stderr: b")],
+        "publish": false,
+        "annotations": [
+            {"key": "path", "value": "guest/hello"},
+            {"key": "kind", "value": "native:1"},
+            {"key": "waitTime", "value": 1},
+            {"key": "initTime", "value": 0},
+            {"key": "limits", "value": {"timeout": 60000, "memory": 256, "logs": 10}},
+            {"key": "traceparent", "value": trace},
+            {"key": "receipt", "value": {
+                "queue_us": 1020, "load_us": 100, "run_us": 2340, "total_us": 3500,
+                "cycles": 5_000_000, "page_faults": 3, "pages": 11, "bytes_touched": 16384,
+                "memory_peak_bytes": 49152, "core": 1, "calls": 2,
+                "image": format!("sha256:{digest}"),
+            }},
+        ],
+    });
+    assert_eq!(answer.json(), record);
+    let kept = client.get(&format!("/api/v1/namespaces/_/activations/{id}"));
+    assert_eq!(kept.json(), record, "what is kept is what was answered");
+    assert_eq!(answer.header("traceparent"), Some(trace));
     assert_eq!(answer.header("X-OpenWhisk-Activation-Id"), Some(id));
     assert_eq!(
         answer.header("Server-Timing"),
@@ -134,17 +138,9 @@ fn a_result_is_sent_from_the_frames_it_was_written_to() {
         let text = format!("{{\"a\":\"{}\"}}", "x".repeat(len));
         let output = PageBuffer::from_bytes(text.as_bytes()).expect("frames are left");
         let frames: Vec<_> = output.pages().iter().map(|frame| frame.number()).collect();
-        let completion = Completion {
-            id: invocation.id,
-            ticket: TICKET,
-            end: End::Exit(0),
-            output,
-            log: Log::default(),
-            timing: Timing::default(),
-            core: 1,
-            frames: 11,
-        };
-        let response = complete(pending, completion, NOW);
+        let mut completion = completion(&invocation, End::Exit(0), b"", &[]);
+        completion.output = output;
+        let response = complete(&mut client.node.records, pending, completion, NOW);
         assert_eq!(response.status, 200);
         let Body::Pages(pages) = &response.body else { panic!("copied") };
         assert!(pages.pages().iter().map(|frame| frame.number()).eq(frames));
@@ -195,7 +191,7 @@ fn a_broken_rule_is_the_developers_error_with_its_reason() {
         assert!(json["error"].as_str().expect("a text").starts_with(reason), "{json}");
         assert!(json.get("code").is_none());
         let admission = client.admit(Method::Post, BLOCKING, b"");
-        let answer = finish(admission, end, output.as_bytes(), b"2last words\n");
+        let answer = finish(&mut client, admission, end, output.as_bytes(), &["2last words\n"]);
         assert_eq!(answer.status(), 502);
         let json = answer.json();
         assert_eq!(json["response"]["status"], "action developer error");
@@ -249,7 +245,7 @@ fn an_invocation_under_way_keeps_what_it_started_with() {
     client.ask(Method::Delete, ACTION, b"");
     assert_eq!(admission.template.code().chunk_at(0), image());
     assert_eq!(admission.pending.action().limits.timeout_ms, 60_000);
-    let answer = finish(admission, End::Exit(0), b"{}", b"");
+    let answer = finish(&mut client, admission, End::Exit(0), b"{}", &[]);
     assert_eq!(answer.json()["version"], "0.0.1");
 }
 
@@ -261,6 +257,6 @@ fn the_clients_request_id_goes_all_the_way() {
         panic!("refused");
     };
     assert!(admission.environment.contains("__OW_TRANSACTION_ID=trace-7\0"));
-    let answer = finish(admission, End::Exit(0), b"{}", b"");
+    let answer = finish(&mut client, admission, End::Exit(0), b"{}", &[]);
     assert_eq!(answer.header("X-Request-ID"), Some("trace-7"));
 }

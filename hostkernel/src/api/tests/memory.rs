@@ -60,6 +60,36 @@ fn what_is_read_or_invoked_without_memory_is_an_error() {
     let list = "/api/v1/namespaces/_/actions";
     assert!(starve(&mut client, Method::Get, ACTION, b"", nothing) > 0);
     assert!(starve(&mut client, Method::Get, list, b"", nothing) > 0);
+    let admission = client.admit(Method::Post, ACTION, b"{}");
+    let id = admission.pending.id();
+    finish(&mut client, admission, End::Exit(0), b"{}", &[]);
+    for part in ["?docs=true", "", &format!("/{id}"), &format!("/{id}/logs")] {
+        let target = format!("/api/v1/namespaces/_/activations{part}");
+        assert!(starve(&mut client, Method::Get, &target, b"", nothing) > 0);
+    }
     let invoke = format!("{ACTION}?blocking=true");
     assert!(starve(&mut client, Method::Post, &invoke, b"{}", nothing) > 0);
+}
+
+#[test]
+fn an_end_without_memory_for_its_answer_still_has_a_record() {
+    let mut client = Client::with_hello();
+    for n in 0.. {
+        let admission = client.admit(Method::Post, &format!("{ACTION}?blocking=true"), b"{}");
+        let id = admission.pending.id();
+        let (invocation, pending) = admission.split(TICKET);
+        let completion = completion(&invocation, End::Exit(0), b"{\"error\":1}", &["1a"]);
+        let records = &mut client.node.records;
+        let (response, refused) =
+            failure::refuse_nth(n, || complete(records, pending, completion, LATER));
+        let answer = Answer::of(response);
+        let kept = client.get(&format!("/api/v1/namespaces/_/activations/{id}"));
+        assert_eq!(kept.status(), 200);
+        if !refused {
+            assert_eq!(answer.json(), kept.json());
+            assert!(n > 1, "{n} requests for frames");
+            return;
+        }
+        answer.refused(503, "memory");
+    }
 }

@@ -67,6 +67,8 @@ pub struct AddressSpace {
     enterable: bool,
     /// Pages that were provided when they were touched, and how often that happened.
     touched: Touched,
+    /// Pages that were provided before.
+    likely: u64,
 }
 
 /// What a core keeps from one instance to the next: memory for lists, and the tables that all
@@ -124,6 +126,7 @@ impl AddressSpace {
             mapped_end: MAPPED_START,
             enterable: false,
             touched: Touched::default(),
+            likely: 0,
         }
     }
 
@@ -146,8 +149,8 @@ impl AddressSpace {
             let access = if page.is_written() { Access::Write } else { Access::Read };
             let _ = self.page_for(page.address(), access);
         }
-        // Of the touches only those of the action count.
-        self.touched.count = 0;
+        // The action itself did not touch these.
+        self.likely = core::mem::take(&mut self.touched.count);
         Ok(())
     }
 
@@ -229,6 +232,18 @@ impl AddressSpace {
         self.reservation.remaining()
     }
 
+    /// The fewest there ever were.
+    #[must_use]
+    pub fn frames_left_min(&self) -> usize {
+        self.reservation.remaining_min()
+    }
+
+    /// Pages it was given, when they were touched or because they were likely to be.
+    #[must_use]
+    pub fn pages(&self) -> u64 {
+        self.likely + self.touched.count
+    }
+
     /// Provides the page at `address` for an access, if the address space allows it.
     ///
     /// # Errors
@@ -295,12 +310,6 @@ impl AddressSpace {
         tables.set_leaf(place, entry, reservation, template)?;
         let _owned_by_the_entry = frame.into_raw();
         Ok(())
-    }
-
-    /// Page faults resolved.
-    #[must_use]
-    pub fn faults(&self) -> u64 {
-        self.touched.count
     }
 
     /// Ends the instance: gives back its memory, tells its template what it touched, and hands out

@@ -23,9 +23,10 @@ use super::peer::{Answer, Client, NODE_IP, PORT, PREFIX_LEN, Peer};
 use super::wire::{Card, Line};
 use crate::api::{ApiConfig, Load, Node, Now, Readiness};
 use crate::config::{IDLE_TIMEOUT_MS, REQUEST_TIMEOUT_MS};
-use crate::dispatch::{Completion, Dispatcher, End, Invocation, Limits, Log, Timing};
+use crate::dispatch::{Completion, Dispatcher, End, Invocation, Limits, Log, Timing, Usage};
 use crate::image::LoadPlan;
 use crate::memory::{PageBuffer, Template, install_for_test};
+use crate::observe::records::Records;
 use crate::random::Random;
 use crate::registry::{Action, Digest, Name, Namespace, Registry, Share, Version};
 use crate::settings::{Address, Settings};
@@ -35,6 +36,8 @@ pub const NS_PER_MS: u64 = 1_000_000;
 pub const ROOM: usize = 24;
 /// One more invocation than this is refused: these wait while one runs.
 pub const QUEUE_LEN: usize = 32;
+/// Records of invocations that the node keeps.
+pub const RECORDS: usize = 16;
 /// How long one turn of the node's loop takes.
 const TURN_NS: u64 = 1_000;
 /// What does not happen in so much virtual time does not happen.
@@ -292,8 +295,7 @@ fn echo(invocation: Invocation) -> Completion {
         output: invocation.input,
         log: Log::default(),
         timing: Timing::default(),
-        core: WORKER as u32,
-        frames: 0,
+        usage: Usage { core: WORKER as u32, ..Usage::default() },
     }
 }
 
@@ -317,7 +319,8 @@ fn node() -> Node {
     };
     registry.insert(Arc::new(action)).expect("there is room");
     let config = ApiConfig::development(1);
-    Node { registry, config, readiness: Readiness::Booting, load: Load::default() }
+    let records = Records::new(RECORDS, 1).expect("frames are left");
+    Node { registry, records, config, readiness: Readiness::Booting, load: Load::default() }
 }
 
 /// A request to `echo`.

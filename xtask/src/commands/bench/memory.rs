@@ -71,9 +71,11 @@ fn different(image: &[u8], copy: u32) -> Vec<u8> {
 /// What an instance took, by the record of its activation.
 fn taken(node: &Running, action: &str) -> Result<f64> {
     let invocation = node.node.client().invoke(action, &json!({"name": "you"}))?;
-    let taken = invocation.activation.annotations.iter().find_map(|annotation| {
-        annotation["value"]["taken_bytes"].as_f64().filter(|_| annotation["key"] == "memory")
-    });
+    let taken = invocation
+        .activation
+        .annotations
+        .iter()
+        .find_map(|annotation| annotation["value"]["memory_peak_bytes"].as_f64());
     taken.context("the activation does not say how much memory it took")
 }
 

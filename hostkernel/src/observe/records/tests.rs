@@ -1,0 +1,160 @@
+//! The ring against a list of everything that was ever kept.
+
+extern crate std;
+
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+use std::collections::VecDeque;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::memory::install_for_test;
+
+/// What a test keeps of a record.
+#[derive(Clone, Debug, PartialEq)]
+struct Model {
+    id: u128,
+    name: String,
+    result: Vec<u8>,
+    log: Vec<u8>,
+}
+
+impl Model {
+    /// A record of certain lengths, of which no two parts are the same.
+    fn new(number: u32, id: u128, lens: [usize; 3]) -> Self {
+        let bytes = |len: usize, salt: u32| -> Vec<u8> {
+            (0..len as u32).map(|at| (at / 7 + number * 31 + salt) as u8).collect()
+        };
+        let name = format!("{number:0len$}", len = lens[0]);
+        Self { id, name, result: bytes(lens[1], 1), log: bytes(lens[2], 2) }
+    }
+
+    /// The bytes it takes.
+    fn len(&self) -> usize {
+        let result_len = if self.is_too_long() { 0 } else { self.result.len() };
+        self.name.len() + KIND.len() + result_len + self.log.len()
+    }
+
+    fn is_too_long(&self) -> bool {
+        self.result.len() > RECORD_RESULT_LEN_MAX
+    }
+
+    fn is_kept_as(&self, kept: Kept<'_>) {
+        let part = |part| {
+            let (len, pieces) = kept.part(part);
+            let bytes = pieces.flatten().copied().collect::<Vec<u8>>();
+            assert_eq!(bytes.len(), len);
+            bytes
+        };
+        assert_eq!(kept.facts().id.0, self.id);
+        assert_eq!(part(Part::Name), self.name.as_bytes());
+        assert_eq!(part(Part::Kind), KIND.as_bytes());
+        assert!(part(Part::Log) == self.log, "the log of {}", self.name);
+        let form = if self.is_too_long() { Form::TooLong } else { Form::Raw };
+        assert_eq!(kept.result(), (form, self.result.len()));
+        assert!(self.is_too_long() || part(Part::Result) == self.result, "of {}", self.name);
+    }
+}
+
+const KIND: &str = "native:1";
+
+fn facts(id: u128) -> Facts {
+    Facts {
+        id: ActivationId(id),
+        namespace: Namespace::new("guest"),
+        version: Version::FIRST,
+        digest: Digest([0; 32]),
+        limits: Limits { timeout_ms: 1, memory_mb: 1, logs_mb: 1 },
+        status: Status::Success,
+        start_ms: 0,
+        duration_ms: 0,
+        timing: Timing::default(),
+        total_ns: 0,
+        usage: Usage::default(),
+        trace: TraceParent::new(&[b'1'; 32]),
+        log_truncated: false,
+    }
+}
+
+fn keep(records: &mut Records, model: &Model) {
+    let [result, log] = [&model.result, &model.log]
+        .map(|bytes| PageBuffer::from_bytes(bytes).expect("frames are left"));
+    let facts = records.keep(facts(model.id), [&model.name, KIND], Output::Raw(&result), &log);
+    assert_eq!(facts.id.0, model.id);
+}
+
+/// Checks that exactly these records are there, given from the oldest on.
+fn holds(records: &Records, models: &VecDeque<Model>) {
+    let kept: Vec<_> = records.newest_first().collect();
+    assert_eq!(kept.len(), models.len());
+    for (model, kept) in models.iter().rev().zip(kept) {
+        model.is_kept_as(kept);
+        model.is_kept_as(records.get(ActivationId(model.id)).expect("it is there"));
+    }
+}
+
+#[test]
+fn an_empty_ring_has_nothing() {
+    install_for_test();
+    let records = Records::new(4, 1).expect("frames are left");
+    assert!(records.newest_first().next().is_none());
+    assert!((0..9).all(|id| records.get(ActivationId(id)).is_none()));
+}
+
+#[test]
+fn the_largest_records_follow_one_another() {
+    install_for_test();
+    let mut records = Records::new(100, 1).expect("frames are left");
+    for number in 0..5 {
+        let lens = [NAME_LEN_MAX, RECORD_RESULT_LEN_MAX, LOG_LEN_MAX];
+        let model = Model::new(number, u128::from(number), lens);
+        keep(&mut records, &model);
+        holds(&records, &VecDeque::from([model]));
+    }
+    let long = Model::new(7, 7, [1, RECORD_RESULT_LEN_MAX + 1, 5]);
+    keep(&mut records, &long);
+    long.is_kept_as(records.newest_first().next().expect("the newest"));
+}
+
+#[test]
+fn all_memory_comes_back() {
+    install_for_test();
+    let model = Model::new(1, 1, [9, 5000, 5000]);
+    let mut records = Records::for_memory(16_384).expect("frames are left");
+    assert_eq!(records.places.len(), 256 * PAGE_LEN / RECORD_LEN_MEAN);
+    keep(&mut records, &model);
+    assert!(Records::for_memory(0).is_ok(), "the smallest node has some");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+    #[test]
+    fn the_newest_are_kept(
+        asked in 1..9_usize,
+        // Few different chains, so that they grow.
+        given in proptest::collection::vec(
+            (0..4_u128, 1..40_usize, prop_oneof![0..50_usize, 0..70_000_usize], 0..9_000_usize),
+            1..40,
+        ),
+    ) {
+        install_for_test();
+        let mut records = Records::new(asked, 1).expect("frames are left");
+        let (places, capacity) = (records.places.len(), records.bytes.capacity());
+        prop_assert_eq!(places, asked.next_power_of_two());
+        let mut models = VecDeque::new();
+        for (number, (low, name_len, result_len, log_len)) in given.into_iter().enumerate() {
+            let id = (number as u128) << 64 | low;
+            let model = Model::new(number as u32, id, [name_len, result_len, log_len]);
+            keep(&mut records, &model);
+            models.push_back(model);
+            let used = |models: &VecDeque<Model>| models.iter().map(Model::len).sum::<usize>();
+            while models.len() > places || used(&models) > capacity {
+                let gone: Model = models.pop_front().expect("there is one");
+                assert!(records.get(ActivationId(gone.id)).is_none());
+            }
+            holds(&records, &models);
+        }
+    }
+}
