@@ -97,7 +97,7 @@ pub const REQUESTS_PER_CONNECTION_MAX: u32 = 1_000_000;
 
 // --- actions ---------------------------------------------------------------------------------
 
-/// Largest image, decoded.
+/// Largest image, decoded and unpacked.
 pub const CODE_LEN_MAX: usize = 48 << 20;
 /// Largest deploy request: the image in base64 inside JSON, with parameters and annotations.
 pub const DEPLOY_LEN_MAX: usize = CODE_LEN_MAX / 3 * 4 + PARAMETERS_LEN_MAX + 64 * 1024;
@@ -109,6 +109,8 @@ pub const SEGMENTS_MAX: usize = 16;
 pub const PROGRAM_HEADERS_MAX: usize = 32;
 /// Bytes of `PT_NOTE` segments that are searched for the ABI version.
 pub const NOTES_LEN_MAX: usize = 4096;
+/// Entries of a zip archive that comes as code.
+pub const ZIP_ENTRIES_MAX: usize = 4096;
 /// Deployed actions of the node.
 pub const ACTIONS_MAX: usize = 131_072;
 /// What an action takes of the kernel heap besides the length of its name, kind, parameters and

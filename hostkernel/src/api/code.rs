@@ -12,14 +12,13 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 
 use super::error::Reject;
 use crate::config::CODE_LEN_MAX;
+use crate::image::zip::{self, ZipReject};
 use crate::memory::PageBuffer;
 
 /// First bytes of an ELF file.
-pub const ELF_MAGIC: &[u8] = b"\x7fELF";
+const ELF_MAGIC: &[u8] = b"\x7fELF";
 /// First bytes of a WebAssembly module.
 const WASM_MAGIC: &[u8] = b"\0asm";
-/// First bytes of the zip archives that occur: with files in it, and empty.
-const ZIP_MAGICS: [&[u8]; 2] = [b"PK\x03\x04", b"PK\x05\x06"];
 
 /// As every tool writes it, except that the padding may be missing.
 const ENGINE: GeneralPurpose = GeneralPurpose::new(
@@ -36,8 +35,8 @@ pub enum CodeReject {
     Mangled,
     /// It is not base64.
     NotBase64,
-    /// It is a zip archive.
-    Zip,
+    /// It is a zip archive, but with no executable to be had from it.
+    Zip(ZipReject),
     /// It is a WebAssembly module.
     Wasm,
     /// It is a sequence of other actions.
@@ -70,20 +69,41 @@ pub fn decode(raw: &str) -> Result<PageBuffer, Reject> {
     decoder.finish()
 }
 
-/// Refuses, by name, what is known not to run here. `kind` is what the client says it is.
-pub fn check_kind(code: &PageBuffer, kind: &str) -> Result<(), CodeReject> {
-    let start = code.chunk_at(0);
-    if start.starts_with(ELF_MAGIC) {
-        Ok(())
-    } else if ZIP_MAGICS.iter().any(|magic| start.starts_with(magic)) {
-        Err(CodeReject::Zip)
-    } else if start.starts_with(WASM_MAGIC) {
-        Err(CodeReject::Wasm)
-    } else if matches!(kind.split(':').next(), Some("native" | "blackbox")) {
-        // Whoever reads the image says what is wrong with it.
-        Ok(())
+/// Whether the bytes say that they are a file, and not a document about one.
+pub fn is_file(start: &[u8]) -> bool {
+    start.starts_with(ELF_MAGIC) || is_zip(start)
+}
+
+fn is_zip(start: &[u8]) -> bool {
+    zip::MAGICS.iter().any(|magic| start.starts_with(*magic))
+}
+
+/// The ELF file in what was sent, which is the file or a zip archive with it. What is known not to
+/// run here is refused by name. `kind` is what the client says it is.
+pub fn executable(code: PageBuffer, kind: &str) -> Result<PageBuffer, Reject> {
+    if code.len() > CODE_LEN_MAX {
+        return Err(Reject::CodeTooLong);
+    }
+    let is_native = matches!(kind.split(':').next(), Some("native" | "blackbox"));
+    let code = if is_zip(code.chunk_at(0)) {
+        zip::extract(&code).map_err(|reject| match reject {
+            ZipReject::TooLong => Reject::CodeTooLong,
+            ZipReject::OutOfFrames => Reject::NoMemory,
+            // An archive of sources.
+            ZipReject::NoExecutable if !is_native => CodeReject::Kind(kind.into()).into(),
+            reject => CodeReject::Zip(reject).into(),
+        })?
     } else {
-        Err(CodeReject::Kind(kind.into()))
+        code
+    };
+    let start = code.chunk_at(0);
+    if start.starts_with(WASM_MAGIC) {
+        Err(CodeReject::Wasm.into())
+    } else if is_native || start.starts_with(ELF_MAGIC) {
+        // Whoever reads the image says what is wrong with it.
+        Ok(code)
+    } else {
+        Err(CodeReject::Kind(kind.into()).into())
     }
 }
 
@@ -95,7 +115,7 @@ fn is_mangled(raw: &str) -> bool {
         let Ok(Some((character, after))) = unescape(rest) else { return false };
         (*byte, rest) = (character, after);
     }
-    start == ELF_MAGIC || start == WASM_MAGIC || ZIP_MAGICS.contains(&&start[..])
+    is_file(&start) || start == WASM_MAGIC
 }
 
 /// The first character of the inside of a JSON string, and what follows it. Every escape of a
@@ -166,15 +186,14 @@ impl fmt::Display for CodeReject {
                  exec.code in base64."
             }
             Self::Mangled => {
-                "exec.code: binary was sent as text; base64 it (`base64 -w0 exec > exec.b64`), or \
-                 PUT the file itself as application/octet-stream."
+                "exec.code: binary was sent as text; zip it (`zip a.zip exec`), base64 it (`base64 \
+                 -w0 exec`), or PUT the file itself as application/octet-stream."
             }
             Self::NotBase64 => "exec.code is not valid base64.",
-            Self::Zip => {
-                "The code is a zip archive: zip is not supported yet; send the ELF file itself."
-            }
+            Self::Zip(reject) => return reject.fmt(f),
             Self::Wasm => {
-                "The code is a WebAssembly module: wasm is not supported yet; send an ELF file."
+                "The code is a WebAssembly module: wasm is not supported by this host; send an ELF \
+                 file."
             }
             Self::Sequence => "exec.kind: sequences are not supported by this host.",
             Self::Kind(kind) => {
@@ -271,17 +290,24 @@ mod tests {
     fn the_kind_counts_only_if_the_bytes_do_not_tell() {
         crate::memory::install_for_test();
         let check = |bytes: &[u8], kind| {
-            check_kind(&PageBuffer::from_bytes(bytes).expect("frames are left"), kind)
+            executable(PageBuffer::from_bytes(bytes).expect("frames are left"), kind)
+                .map_err(|reject| reject.to_string())
+        };
+        let refused = |bytes: &[u8], kind, part: &str| {
+            let reject = check(bytes, kind).expect_err(kind);
+            assert!(reject.contains(part), "{kind}: {reject}");
         };
         for kind in ["native:1", "native", "blackbox", "rust:1.34", "nodejs:default"] {
-            assert_eq!(check(b"\x7fELF...", kind), Ok(()));
-            assert_eq!(check(b"PK\x03\x04...", kind), Err(CodeReject::Zip));
-            assert_eq!(check(b"\0asm", kind), Err(CodeReject::Wasm));
+            assert!(check(b"\x7fELF...", kind).is_ok());
+            refused(b"PK\x03\x04...", kind, "The zip archive is damaged");
+            refused(b"\0asm", kind, "wasm is not supported by this host");
         }
-        assert_eq!(check(b"#!/bin/sh", "blackbox"), Ok(()));
-        let kind = CodeReject::Kind("nodejs:default".into());
-        assert_eq!(check(b"function main() {}", "nodejs:default"), Err(kind));
-        assert!(check(b"", "python:3").is_err());
+        assert!(check(b"#!/bin/sh", "blackbox").is_ok());
+        refused(b"function main() {}", "nodejs:default", "runtime 'nodejs:default' is not");
+        refused(b"", "python:3", "runtime 'python:3' is not");
+        let empty = [&b"PK\x05\x06"[..], &[0; 18]].concat();
+        refused(&empty, "python:3", "runtime 'python:3' is not");
+        refused(&empty, "native", "no file named exec, bin/exec or bootstrap");
     }
 
     proptest! {

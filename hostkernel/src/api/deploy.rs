@@ -1,4 +1,4 @@
-//! `PUT …/actions/NAME`: deploying and updating, from OpenWhisk's JSON or from the bare ELF file.
+//! `PUT …/actions/NAME`: deploying and updating, from OpenWhisk's JSON or from the bare file.
 //!
 //! Everything that can be refused is refused before the registry changes. The body is dropped as
 //! soon as the code has been taken out of it, since both can be large.
@@ -18,9 +18,7 @@ use super::limits::LimitChanges;
 use super::query::{Query, decode_segment};
 use super::respond::{contiguous, keeping_reserve};
 use super::{ApiConfig, Parts};
-use crate::config::{
-    CODE_LEN_MAX, KIND_LEN_MAX, PARAMETER_NAME_LEN_MAX, PARAMETERS_LEN_MAX, PARAMETERS_MAX,
-};
+use crate::config::{KIND_LEN_MAX, PARAMETER_NAME_LEN_MAX, PARAMETERS_LEN_MAX, PARAMETERS_MAX};
 use crate::http::{Headers, Response};
 use crate::image::elf;
 use crate::memory::{PageBuffer, Template};
@@ -80,8 +78,8 @@ pub fn put(
 /// Whether the body is the file itself. The bytes tell where the content type does not.
 fn is_file(headers: Headers<'_>, body: &PageBuffer) -> bool {
     let kind = headers.get("content-type").and_then(|kind| kind.split(';').next());
-    kind.is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/octet-stream"))
-        || body.chunk_at(0).starts_with(code::ELF_MAGIC)
+    let is = |expected: &str| kind.is_some_and(|kind| kind.trim().eq_ignore_ascii_case(expected));
+    is("application/octet-stream") || is("application/zip") || code::is_file(body.chunk_at(0))
 }
 
 /// The bare file, with limits in the query.
@@ -223,10 +221,7 @@ fn load(
     namespace: &Namespace,
 ) -> Result<(Box<str>, Digest, Arc<Template>), Reject> {
     let Code { kind, bytes } = code;
-    if bytes.len() > CODE_LEN_MAX {
-        return Err(Reject::CodeTooLong);
-    }
-    code::check_kind(&bytes, &kind)?;
+    let bytes = code::executable(bytes, &kind)?;
     let digest = Digest::of(&bytes);
     let template = match registry.image(namespace, &digest) {
         Some(template) => Arc::clone(template),

@@ -1,14 +1,17 @@
-//! Images: from the bytes of an ELF file to a [`LoadPlan`], every field checked.
+//! Images: from the bytes of an ELF file, or of a zip archive with one in it, to a [`LoadPlan`],
+//! every field checked.
 //!
 //! Nothing here maps memory; [`crate::memory::Template`] turns a plan into page tables.
 #![forbid(unsafe_code)]
 
 pub mod elf;
 mod reject;
+pub mod zip;
 
 use alloc::vec::Vec;
 
 pub use reject::{ImageReject, SegmentProblem};
+pub use zip::ZipReject;
 
 /// Where an image's bytes go and where it starts. Everything in it is checked: segments are in
 /// order, page-disjoint, inside the image range, never writable and executable at once.

@@ -1,5 +1,12 @@
 //! Deploying, updating, reading, listing and deleting actions.
 
+extern crate std;
+
+use std::io::{Cursor, Write as _};
+
+use zip::ZipWriter;
+use zip::write::SimpleFileOptions;
+
 use super::*;
 use crate::config::{
     ACTIONS_MAX, CODE_LEN_MAX, KIND_LEN_MAX, NAME_LEN_MAX, PARAMETER_NAME_LEN_MAX,
@@ -64,7 +71,8 @@ fn the_file_itself_can_be_put() {
         let target = format!("{ACTION}?overwrite=true&{query}");
         client.ask(Method::Put, &target, &image()).refused(400, part);
     }
-    for (body, part) in [(&b""[..], "no code"), (b"PK\x03\x04", "zip is not"), (b"x", "not an ELF")]
+    for (body, part) in
+        [(&b""[..], "no code"), (b"PK\x03\x04", "zip archive is damaged"), (b"x", "not an ELF")]
     {
         let target = "/api/v1/namespaces/_/actions/new";
         let Reply::Respond(response) = client.send(Method::Put, target, &octets, body) else {
@@ -74,6 +82,39 @@ fn the_file_itself_can_be_put() {
     }
     assert_eq!(client.node.registry.len(), 1);
     assert_eq!(client.get(ACTION).json()["version"], "0.0.2", "unchanged by what was refused");
+}
+
+#[test]
+fn the_file_can_be_in_a_zip_archive() {
+    let mut client = Client::new();
+    let mut writer = ZipWriter::new(Cursor::new(Vec::new()));
+    for (name, bytes) in [("README", b"text".as_slice()), ("bin/exec", &image())] {
+        writer.start_file(name, SimpleFileOptions::default()).expect("a new file");
+        writer.write_all(bytes).expect("memory is left");
+    }
+    let archive = writer.finish().expect("memory is left").into_inner();
+    let overwrite = format!("{ACTION}?overwrite=true");
+    let zipped = |kind: &str| {
+        format!(r#"{{"exec":{{"kind":"{kind}","code":"{}"}}}}"#, STANDARD.encode(&archive))
+    };
+    for kind in ["blackbox", "native:1", "go:1.23"] {
+        let answer = client.put(&overwrite, &zipped(kind)).json();
+        let exec = json!({"kind": kind, "code": STANDARD.encode(image()), "binary": true});
+        assert_eq!(answer["exec"], exec);
+    }
+    for headers in [&[][..], &[("Content-Type", "application/zip")]] {
+        let Reply::Respond(response) = client.send(Method::Put, &overwrite, headers, &archive)
+        else {
+            panic!("admitted");
+        };
+        assert_eq!(Answer::of(response).status(), 200);
+    }
+    assert_eq!(client.get(ACTION).json()["exec"]["code"], STANDARD.encode(image()));
+    let mut encrypted = archive.clone();
+    let header = archive.windows(4).rposition(|bytes| bytes == b"PK\x01\x02").expect("a header");
+    encrypted[header + 8] |= 1;
+    client.ask(Method::Put, &overwrite, &encrypted).refused(400, "encryption");
+    assert_eq!(client.get(ACTION).json()["version"], "0.0.5", "unchanged by what was refused");
 }
 
 #[test]
@@ -137,8 +178,8 @@ fn bad_deploys_are_refused_and_change_nothing() {
         (exec(r#""kind":"native","code":"*""#), "not valid base64"),
         (exec(r#""kind":"native","code":"\u007fELF\u0002\ufffd""#), "sent as text"),
         (exec(r#""kind":"sequence","components":["/_/a"]"#), "sequences"),
-        (coded("blackbox", b"PK\x03\x04rest"), "zip is not supported yet"),
-        (coded("wasm", b"\0asm\x01\0\0\0"), "wasm is not supported yet"),
+        (coded("blackbox", b"PK\x03\x04rest"), "zip archive is damaged"),
+        (coded("wasm", b"\0asm\x01\0\0\0"), "wasm is not supported"),
         (
             coded("nodejs:default", b"function main"),
             "The specified runtime 'nodejs:default' is not",
