@@ -33,8 +33,11 @@ struct Changes {
     code: Option<Code>,
     limits: LimitChanges,
     annotations: Option<KeyValues>,
+    /// Annotations to be taken away, by name in canonical JSON spelling; sorted.
+    annotations_removed: Vec<Box<str>>,
     parameters: Option<KeyValues>,
     publish: Option<bool>,
+    version: Option<Version>,
 }
 
 #[derive(Debug)]
@@ -96,16 +99,26 @@ fn from_file(query: Query<'_>, body: PageBuffer) -> Result<Changes, Reject> {
 fn from_json(body: PageBuffer) -> Result<Changes, Reject> {
     let text = keeping_reserve(|| body.to_vec())?;
     drop(body);
-    let [exec, limits, annotations, parameters, publish] =
-        Json::read(&text)?.pick(["exec", "limits", "annotations", "parameters", "publish"])?;
+    let [exec, limits, annotations, removed, parameters, publish, version] = Json::read(&text)?
+        .pick([
+            "exec",
+            "limits",
+            "annotations",
+            "delAnnotations",
+            "parameters",
+            "publish",
+            "version",
+        ])?;
     let publish = publish.map(|value: Json<'_>| {
         value.boolean().ok_or(Reject::Field { name: "publish", expected: "true or false" })
     });
     Ok(Changes {
         limits: limits.map(LimitChanges::read).transpose()?.unwrap_or_default(),
         annotations: annotations.map(|value| key_values(value, "annotations")).transpose()?,
+        annotations_removed: removed.map(names).transpose()?.unwrap_or_default(),
         parameters: parameters.map(|value| key_values(value, "parameters")).transpose()?,
         publish: publish.transpose()?,
+        version: version.map(read_version).transpose()?,
         code: exec.map(read_exec).transpose()?,
     })
 }
@@ -171,11 +184,51 @@ fn key_values(json: Json<'_>, name: &'static str) -> Result<KeyValues, Reject> {
 fn key_value(json: Json<'_>) -> Result<(Cow<'_, str>, &str), JsonReject> {
     let [key, value] = json.pick(["key", "value"])?;
     let key = key.ok_or(JsonReject::NotAString)?;
-    let key = match key.string(PARAMETER_NAME_LEN_MAX)? {
-        Cow::Borrowed(_) => Cow::Borrowed(key.text()),
-        Cow::Owned(key) => Cow::Owned(Quoted(&key).to_string()),
-    };
-    Ok((key, value.map_or("null", Json::text)))
+    Ok((canonical(key)?, value.map_or("null", Json::text)))
+}
+
+/// The one spelling that names are compared in.
+fn canonical(name: Json<'_>) -> Result<Cow<'_, str>, JsonReject> {
+    Ok(match name.string(PARAMETER_NAME_LEN_MAX)? {
+        Cow::Borrowed(_) => Cow::Borrowed(name.text()),
+        Cow::Owned(name) => Cow::Owned(Quoted(&name).to_string()),
+    })
+}
+
+/// An array of names, in canonical spelling and sorted.
+fn names(json: Json<'_>) -> Result<Vec<Box<str>>, Reject> {
+    const BAD: Reject = Reject::Field { name: "delAnnotations", expected: "a list of names" };
+    let mut names: Vec<Box<str>> = Vec::new();
+    let mut outcome = Ok(());
+    let walked = json.elements(|name| match canonical(name) {
+        Ok(_) if names.len() == PARAMETERS_MAX => {
+            outcome = Err(Reject::ParametersTooLong { name: "delAnnotations" });
+        }
+        Ok(name) => names.push(name.into()),
+        Err(_) => outcome = Err(BAD),
+    });
+    walked.map_err(|_| BAD)?;
+    outcome?;
+    names.sort_unstable();
+    Ok(names)
+}
+
+/// Annotations after an update: what it names replaces what there was or comes to it, as in
+/// `OpenWhisk`. So clients that know of one annotation leave the others alone.
+fn amend(old: &KeyValues, removed: &[Box<str>], new: &KeyValues) -> Result<KeyValues, Reject> {
+    let stays = |key: &str| removed.binary_search_by(|name| (**name).cmp(key)).is_err();
+    let items: Vec<_> = old.iter().filter(|(key, _)| stays(key)).chain(new.iter()).collect();
+    let amended = keeping_reserve(|| KeyValues::from_items(&items))?;
+    if amended.len() > PARAMETERS_MAX || amended.items().len() > PARAMETERS_LEN_MAX {
+        return Err(Reject::ParametersTooLong { name: "annotations" });
+    }
+    Ok(amended)
+}
+
+fn read_version(json: Json<'_>) -> Result<Version, Reject> {
+    json.raw_string()
+        .and_then(Version::parse)
+        .ok_or(Reject::Field { name: "version", expected: "like \"0.0.1\"" })
 }
 
 /// The action as it will be.
@@ -195,18 +248,30 @@ fn apply(
         (None, Some(action)) => (action.kind.clone(), action.digest, Arc::clone(&action.template)),
         (None, None) => return Err(CodeReject::Missing.into()),
     };
-    let kept = |new: Option<KeyValues>, old: fn(&Action) -> &Arc<KeyValues>| {
-        new.map(Arc::new).or_else(|| existing.map(|action| Arc::clone(old(action))))
+    let annotations = match (changes.annotations, existing) {
+        (new, None) => Arc::new(new.unwrap_or_default()),
+        (None, Some(action)) if changes.annotations_removed.is_empty() => {
+            Arc::clone(&action.annotations)
+        }
+        (new, Some(action)) => {
+            let new = new.unwrap_or_default();
+            Arc::new(amend(&action.annotations, &changes.annotations_removed, &new)?)
+        }
     };
+    let parameters = match changes.parameters {
+        Some(new) => Arc::new(new),
+        None => existing.map(|action| Arc::clone(&action.parameters)).unwrap_or_default(),
+    };
+    let version = existing.map_or(Version::FIRST, |action| action.version.next());
     Ok(Action {
         namespace: tenant.namespace.clone(),
         name,
-        version: existing.map_or(Version::FIRST, |action| action.version.next()),
+        version: changes.version.unwrap_or(version),
         digest,
         kind,
         limits,
-        annotations: kept(changes.annotations, |action| &action.annotations).unwrap_or_default(),
-        parameters: kept(changes.parameters, |action| &action.parameters).unwrap_or_default(),
+        annotations,
+        parameters,
         publish: changes.publish.or(existing.map(|action| action.publish)).unwrap_or(false),
         updated_ms: parts.now.wall_ms,
         template,

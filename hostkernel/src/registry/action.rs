@@ -50,17 +50,26 @@ impl Action {
 /// A semantic version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Version {
-    /// Kept at 0.
+    /// As the client stated it, else 0.
     pub major: u32,
-    /// Kept at 0.
+    /// As the client stated it, else 0.
     pub minor: u32,
-    /// Counts the deploys of the name.
+    /// Counts the deploys of the name, from what the client stated.
     pub patch: u32,
 }
 
 impl Version {
     /// The version of an action's first deploy.
     pub const FIRST: Self = Self { major: 0, minor: 0, patch: 1 };
+
+    /// The version that this text states.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let is_number = |part: &&str| part.bytes().all(|byte| byte.is_ascii_digit());
+        let mut parts = text.split('.').map(|part| Some(part).filter(is_number)?.parse().ok());
+        let version = Self { major: parts.next()??, minor: parts.next()??, patch: parts.next()?? };
+        parts.next().is_none().then_some(version)
+    }
 
     /// The version after this one.
     #[must_use]
@@ -106,6 +115,15 @@ mod tests {
         assert_eq!(Version::FIRST.next().to_string(), "0.0.2");
         let last = Version { patch: u32::MAX, ..Version::FIRST };
         assert_eq!(last.next(), last);
+    }
+
+    #[test]
+    fn versions_are_three_numbers() {
+        let version = Version { major: 1, minor: 20, patch: u32::MAX };
+        assert_eq!(Version::parse(&version.to_string()), Some(version));
+        for text in ["", "1", "1.2", "1.2.3.4", "1.2.", "1.2.-3", "1.2.+3", "1.2.4294967296", "a"] {
+            assert_eq!(Version::parse(text), None, "{text}");
+        }
     }
 
     #[test]

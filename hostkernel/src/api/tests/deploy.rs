@@ -132,11 +132,13 @@ fn an_update_keeps_what_it_does_not_mention() {
         ("0.0.4", r#"{"publish":false,"exec":null}"#, "/publish", json!(false)),
         (
             "0.0.5",
-            r#"{"annotations":[],"name":"x","namespace":"_"}"#,
+            r#"{"delAnnotations":["a"],"name":"x","namespace":"_"}"#,
             "/annotations",
             json!([{"key": "exec", "value": "native:1"}]),
         ),
-        ("0.0.6", "{}", "/version", json!("0.0.6")),
+        ("0.0.6", r#"{"annotations":[]}"#, "/version", json!("0.0.6")),
+        ("2.1.0", r#"{"version":"2.1.0"}"#, "/version", json!("2.1.0")),
+        ("2.1.1", "{}", "/version", json!("2.1.1")),
     ] {
         *expected.pointer_mut(field).expect("the field exists") = value;
         expected["version"] = json!(version);
@@ -269,6 +271,50 @@ fn parameters_and_annotations_are_kept_as_they_are() {
         r#"{"key":"exec","value":"native:1"}]"#
     );
     assert!(text.contains(annotations), "{text}");
+}
+
+#[test]
+fn an_update_amends_annotations() {
+    let mut client = Client::new();
+    let more = r#","annotations":[{"key":"web-export","value":true},{"key":"b\n","value":1}]"#;
+    assert_eq!(client.put(ACTION, &document(more)).status(), 200);
+    let target = format!("{ACTION}?overwrite=true&code=false");
+    for (change, items) in [
+        (r#"{}"#, r#"{"key":"web-export","value":true},{"key":"b\n","value":1}"#),
+        (
+            r#"{"annotations":[{"key":"c","value":{}},{"key":"web-export","value":false}]}"#,
+            r#"{"key":"b\n","value":1},{"key":"c","value":{}},{"key":"web-export","value":false}"#,
+        ),
+        (
+            r#"{"delAnnotations":["b\u000a","absent","c"],"annotations":[{"key":"c","value":2}]}"#,
+            r#"{"key":"web-export","value":false},{"key":"c","value":2}"#,
+        ),
+        (r#"{"delAnnotations":["web-export"]}"#, r#"{"key":"c","value":2}"#),
+    ] {
+        let answer = client.put(&target, change);
+        let expected = format!(r#""annotations":[{items},{{"key":"exec","#);
+        assert!(answer.text().contains(&expected), "{change}: {}", answer.text());
+    }
+    // Update by update they cannot become more than they could at once.
+    let many = |start: usize| {
+        let items: Vec<_> =
+            (start..start + 600).map(|n| format!("{{\"key\":\"{n}\",\"value\":0}}")).collect();
+        format!("{{\"annotations\":[{}]}}", items.join(","))
+    };
+    assert_eq!(client.put(&target, &many(0)).status(), 200);
+    client.put(&target, &many(600)).refused(413, "annotations exceed the limit");
+    assert_eq!(client.put(&target, &many(10)).status(), 200);
+    let names = alloc::vec!["\"x\""; PARAMETERS_MAX + 1].join(",");
+    let names = format!("{{\"delAnnotations\":[{names}]}}");
+    client.put(&target, &names).refused(413, "delAnnotations exceed the limit");
+    for value in ["7", "[7]", "{}", "[\"\\ud800\"]", "\"a\""] {
+        let document = format!("{{\"delAnnotations\":{value}}}");
+        client.put(&target, &document).refused(400, "delAnnotations must be a list of names");
+    }
+    for value in ["7", "\"1\"", "\"1.2.x\"", "[]"] {
+        let document = format!("{{\"version\":{value}}}");
+        client.put(&target, &document).refused(400, "version must be like");
+    }
 }
 
 #[test]
