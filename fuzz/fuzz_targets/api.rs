@@ -48,6 +48,7 @@ enum Path {
     Actions(Namespace),
     Other(Namespace, u8, Name),
     Function(Name, String),
+    Web(Name, u8, String),
     Fixed(u8),
     Any(String),
 }
@@ -110,13 +111,14 @@ enum Member {
     Limits(Vec<(u8, i64)>),
     Parameters(bool, Vec<(String, String)>),
     Publish(bool),
+    Exported(bool),
     Any(String, String),
 }
 
 #[derive(Arbitrary, Debug)]
 enum Code {
     Image,
-    Gzip(Vec<u8>),
+    Zip(Vec<u8>),
     Bytes(Vec<u8>),
     Text(String),
     None,
@@ -292,6 +294,7 @@ fn path(path: &Path) -> String {
     const COLLECTIONS: [&str; 5] = ["packages", "triggers", "rules", "activations", "other"];
     const FIXED: [&str; 8] =
         ["/", "/ping", "/healthz", "/readyz", "/metrics", "/api/v1", "/api/v1/namespaces", "*"];
+    const EXTENSIONS: [&str; 6] = ["", ".http", ".json", ".html", ".svg", ".text"];
     let of = |namespace: &Namespace| match namespace {
         Namespace::Own => "/api/v1/namespaces/_".to_owned(),
         Namespace::Guest => "/api/v1/namespaces/guest".to_owned(),
@@ -311,6 +314,10 @@ fn path(path: &Path) -> String {
             format!("{}/{collection}/{}", of(namespace), name(what))
         }
         Path::Function(action, rest) => format!("/function/{}{rest}", name(action)),
+        Path::Web(action, which, rest) => {
+            let extension = EXTENSIONS[usize::from(*which) % EXTENSIONS.len()];
+            format!("/api/v1/web/guest/default/{}{extension}{rest}", name(action))
+        }
         Path::Fixed(which) => FIXED[usize::from(*which) % FIXED.len()].to_owned(),
         Path::Any(text) => format!("/{text}"),
     }
@@ -344,8 +351,8 @@ fn document(members: &[Member]) -> String {
             Member::Exec(kind, code) => {
                 let code = match code {
                     Code::Image => format!(",\"code\":\"{}\"", STANDARD.encode(image())),
-                    Code::Gzip(rest) => {
-                        let bytes = [&[0x1f, 0x8b, 8][..], &rest[..]].concat();
+                    Code::Zip(rest) => {
+                        let bytes = [b"PK\x03\x04", &rest[..]].concat();
                         format!(",\"code\":\"{}\"", STANDARD.encode(bytes))
                     }
                     Code::Bytes(bytes) => format!(",\"code\":\"{}\"", STANDARD.encode(bytes)),
@@ -371,6 +378,10 @@ fn document(members: &[Member]) -> String {
                 write!(text, "{comma}\"{name}\":[{}]", list.join(","))
             }
             Member::Publish(publish) => write!(text, "{comma}\"publish\":{publish}"),
+            Member::Exported(exported) => {
+                let item = format!("{{\"key\":\"web-export\",\"value\":{exported}}}");
+                write!(text, "{comma}\"annotations\":[{item}]")
+            }
             Member::Any(key, value) => write!(text, "{comma}\"{key}\":{value}"),
         };
         written.expect("a string can be written to");

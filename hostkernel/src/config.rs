@@ -76,6 +76,10 @@ pub const TARGET_LEN_MAX: usize = 8 * 1024;
 pub const HEADERS_MAX: usize = 100;
 /// Request method. The longest the node knows has 7 letters; registered ones go up to 17.
 pub const METHOD_LEN_MAX: usize = 32;
+/// Header fields that an action makes, all together.
+pub const ACTION_FIELDS_LEN_MAX: usize = 16 * 1024;
+/// Name of such a field, as JSON text.
+pub const HEADER_NAME_LEN_MAX: usize = 256;
 /// Empty lines skipped before a request line; some old clients send one after a body.
 pub const BLANK_LINES_MAX: usize = 4;
 /// Trailer fields and chunk extensions of a chunked body, all together.

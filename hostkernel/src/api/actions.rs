@@ -182,7 +182,8 @@ fn write_annotations(out: &mut impl fmt::Write, own: &KeyValues, kind: &str) -> 
 const BLOCK_LEN: usize = 768;
 const _: () = assert!(BLOCK_LEN.is_multiple_of(3));
 
-fn write_base64(out: &mut impl fmt::Write, buffer: &PageBuffer) -> fmt::Result {
+/// Writes bytes in base64.
+pub fn write_base64(out: &mut impl fmt::Write, buffer: &PageBuffer) -> fmt::Result {
     let mut block = [0; BLOCK_LEN];
     let mut text = [0; BLOCK_LEN / 3 * 4];
     let mut offset = 0;

@@ -6,7 +6,7 @@ use core::fmt::{self, Write};
 use base64::display::Base64Display;
 use base64::engine::general_purpose::STANDARD;
 
-use super::json::{Json, Quoted, write_escaped};
+use super::json::{Json, Quoted, write_escaped_lossy};
 use super::respond::gather;
 use super::text::Hex;
 use crate::config::{LOG_LEN_MAX, PAGE_LEN, RECORD_RESULT_LEN_MAX};
@@ -172,12 +172,7 @@ impl Activation<'_> {
         let mut separator = "";
         let mut write_line = |Line { stream, at_ns, text }| {
             write!(out, "{separator}\"{} {}: ", Timestamp(at_ns), stream.name())?;
-            for chunk in text.utf8_chunks() {
-                write_escaped(out, chunk.valid())?;
-                if !chunk.invalid().is_empty() {
-                    out.write_str("\u{fffd}")?;
-                }
-            }
+            write_escaped_lossy(out, text)?;
             separator = ",";
             out.write_str("\"")
         };

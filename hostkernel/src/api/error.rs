@@ -52,6 +52,10 @@ pub enum Reject {
     Name(NameReject),
     /// A percent-encoding is broken. 400.
     Encoding,
+    /// Query or form are not encoded as browsers do. 400.
+    Form,
+    /// The request names parameters that are the node's, or the action's own. 400.
+    ReservedParameters,
     /// A query parameter is not what it should be. 400.
     Query {
         /// The parameter.
@@ -147,6 +151,12 @@ impl From<Full> for Reject {
 }
 
 impl Reject {
+    /// What to say to who has no key or a wrong one.
+    #[must_use]
+    pub const fn unauthorized(sent: bool) -> Self {
+        if sent { Self::WrongKey } else { Self::NoKey }
+    }
+
     /// The status code.
     #[must_use]
     pub const fn status(&self) -> u16 {
@@ -160,6 +170,8 @@ impl Reject {
             Self::Packaged { deploy: true }
             | Self::Name(_)
             | Self::Encoding
+            | Self::Form
+            | Self::ReservedParameters
             | Self::Query { .. }
             | Self::ActivationId
             | Self::ListLimit(_)
@@ -240,6 +252,10 @@ impl fmt::Display for Reject {
             Self::ActivationId => "The activation id must be 32 lower-case hexadecimal digits.",
             Self::Exists => "resource already exists",
             Self::Encoding => "The path is not properly percent-encoded.",
+            Self::Form => "The query or form is not properly percent-encoded UTF-8.",
+            Self::ReservedParameters => {
+                "The request defines parameters that are not allowed (e.g., reserved properties)."
+            }
             Self::NoMemory => "The node has no memory left for this request now; try again.",
             Self::QueueFull => "The node is busy: all queues are full. Nothing ran; try again.",
             Self::NotStarted => {

@@ -14,7 +14,7 @@ use super::json::{ESCAPED_LEN, Json, Quoted};
 use super::outcome::Judged;
 use super::respond::{self, Document, contiguous};
 use super::text::{Hex, push_milliseconds, push_number};
-use super::{Now, Parts, Reply, RequestId, function, outcome};
+use super::{Now, Parts, Reply, RequestId, function, outcome, web};
 use crate::config::{
     ENVIRONMENT_FIXED_LEN, INPUT_LEN_MAX, PARAMETER_NAME_LEN_MAX, TRACESTATE_LEN_MAX,
 };
@@ -66,6 +66,13 @@ pub enum Shape {
     Result,
     /// The bytes the action wrote.
     Function,
+    /// What the action's JSON result says, to browsers.
+    Web {
+        /// What the result is read as.
+        media: web::Media,
+        /// Whether scripts of any origin may read it.
+        cors: bool,
+    },
 }
 
 impl Admission {
@@ -325,6 +332,7 @@ pub fn complete(
     let (timing, total_ns) = (facts.timing, facts.total_ns);
     let mut response = match pending.shape {
         Shape::Function => function::complete(&mut pending, completion),
+        Shape::Web { media, cors } => web::complete(&mut pending, completion, (media, cors)),
         _ => outcome::complete(&mut pending, judged, completion, facts),
     };
     let headers = &mut response.headers;

@@ -145,6 +145,54 @@ impl<'a> Json<'a> {
         self.0.trim_ascii().parse().ok()
     }
 
+    /// Checks the syntax of a value of any type.
+    ///
+    /// # Errors
+    /// [`JsonReject::Syntax`].
+    pub fn check(self) -> Result<(), JsonReject> {
+        serde_json::from_str::<&RawValue>(self.0).map(|_| ()).map_err(JsonReject::Syntax)
+    }
+
+    /// Whether it is an object; this and the next three take its syntax for granted.
+    #[must_use]
+    pub fn is_object(self) -> bool {
+        self.first() == Some(b'{')
+    }
+
+    /// Whether it is an array.
+    #[must_use]
+    pub fn is_array(self) -> bool {
+        self.first() == Some(b'[')
+    }
+
+    /// Whether it is a string.
+    #[must_use]
+    pub fn is_string(self) -> bool {
+        self.first() == Some(b'"')
+    }
+
+    /// Whether it is a number.
+    #[must_use]
+    pub fn is_number(self) -> bool {
+        matches!(self.first(), Some(b'-' | b'0'..=b'9'))
+    }
+
+    /// Writes the characters of the string it is, however long, without memory of its own. Half of
+    /// a surrogate pair becomes the replacement character.
+    ///
+    /// # Errors
+    /// When `out` has no room.
+    pub fn write_decoded(self, out: &mut impl fmt::Write) -> fmt::Result {
+        let mut rest = self.raw_string().unwrap_or_default();
+        while let Some((plain, escape)) = rest.split_once('\\') {
+            out.write_str(plain)?;
+            let (character, after) = unescape(escape);
+            out.write_char(character)?;
+            rest = after;
+        }
+        out.write_str(rest)
+    }
+
     /// Whether it is `null`.
     #[must_use]
     pub fn is_null(self) -> bool {
@@ -238,6 +286,49 @@ impl fmt::Display for Quoted<'_> {
     }
 }
 
+/// The character that the escape stands for whose backslash was in front of `escape`, and what
+/// follows it.
+fn unescape(escape: &str) -> (char, &str) {
+    let hex = |text: &str| u32::from_str_radix(text, 16).unwrap_or(0);
+    let mut characters = escape.chars();
+    let character = match characters.next() {
+        Some('b') => '\u{8}',
+        Some('f') => '\u{c}',
+        Some('n') => '\n',
+        Some('r') => '\r',
+        Some('t') => '\t',
+        Some('u') => {
+            let (first, after) = characters.as_str().split_at_checked(4).unwrap_or_default();
+            let (first, second) = (hex(first), after.strip_prefix("\\u"));
+            let second = second.and_then(|second| second.split_at_checked(4));
+            if let (0xd800..0xdc00, Some((second, after))) = (first, second)
+                && let second @ 0xdc00..0xe000 = hex(second)
+            {
+                let pair = 0x1_0000 + ((first - 0xd800) << 10) + (second - 0xdc00);
+                return (char::from_u32(pair).unwrap_or(char::REPLACEMENT_CHARACTER), after);
+            }
+            return (char::from_u32(first).unwrap_or(char::REPLACEMENT_CHARACTER), after);
+        }
+        Some(itself) => itself,
+        None => char::REPLACEMENT_CHARACTER,
+    };
+    (character, characters.as_str())
+}
+
+/// Writes bytes as the inside of a JSON string, those that are no text as replacement characters.
+///
+/// # Errors
+/// When `out` has no room.
+pub fn write_escaped_lossy(out: &mut impl fmt::Write, bytes: &[u8]) -> fmt::Result {
+    for chunk in bytes.utf8_chunks() {
+        write_escaped(out, chunk.valid())?;
+        if !chunk.invalid().is_empty() {
+            out.write_char(char::REPLACEMENT_CHARACTER)?;
+        }
+    }
+    Ok(())
+}
+
 /// Writes text as the inside of a JSON string.
 ///
 /// # Errors
@@ -277,6 +368,13 @@ mod tests {
             found.push((name.text().to_string(), value.text().to_string()))
         })?;
         Ok(found)
+    }
+
+    fn decoded(quoted: &str) -> String {
+        let mut text = String::new();
+        let json = Json::read(quoted.as_bytes()).expect("shallow");
+        json.write_decoded(&mut text).expect("a string has room");
+        text
     }
 
     #[test]
@@ -368,7 +466,20 @@ mod tests {
         #[test]
         fn quoting_is_undone_by_reading(text in ".*") {
             let quoted = Quoted(&text).to_string();
+            prop_assert_eq!(&decoded(&quoted), &text);
             prop_assert_eq!(serde_json::from_str::<String>(&quoted).expect("JSON"), text);
+        }
+
+        #[test]
+        fn strings_are_decoded_as_serde_json_does(
+            text in r#"([a\u{e4}]|\\["\\/bfnrt]|\\u(00e4|d83d\\ude00|D83D|dE00|0000)){0,9}"#,
+        ) {
+            let quoted = format!("\"{text}\"");
+            if let Ok(expected) = serde_json::from_str::<String>(&quoted) {
+                prop_assert_eq!(decoded(&quoted), expected);
+            } else {
+                prop_assert!(decoded(&quoted).contains(char::REPLACEMENT_CHARACTER));
+            }
         }
 
         #[test]
@@ -376,6 +487,7 @@ mod tests {
             if let Ok(json) = Json::read(&bytes) {
                 let _ = json.members(|_, value| { let _ = value.string(100); });
                 let _ = json.elements(|value| { let _ = value.unsigned(); });
+                let _ = (json.check(), json.write_decoded(&mut String::new()));
             }
         }
 

@@ -10,6 +10,7 @@
 //!              │        └───▶ invoke ──▶ Admission ─▶ … ─▶ Completion ─▶ outcome ─▶ Response
 //!              │        └───▶ activations ─▶ Response
 //!              ├────────────▶ function ─▶ Admission ─▶ … ─▶ Completion ─▶ function ─▶ Response
+//!              ├────────────▶ web ──────▶ Admission ─▶ … ─▶ Completion ─▶ web ──────▶ Response
 //!              └────────────▶ health ─▶ Response
 //! ```
 #![forbid(unsafe_code)]
@@ -32,6 +33,7 @@ mod query;
 mod respond;
 mod route;
 mod text;
+mod web;
 
 pub use auth::Tenants;
 pub use error::Reject;
@@ -183,7 +185,9 @@ pub fn check_head(
 const fn body_len_max(route: Route<'_>, method: Method) -> usize {
     match (route, method) {
         (Route::Action { .. }, Method::Put) => DEPLOY_LEN_MAX,
-        (Route::Action { .. }, Method::Post) | (Route::Function { .. }, _) => INPUT_LEN_MAX,
+        (Route::Action { .. }, Method::Post) | (Route::Function { .. } | Route::Web(_), _) => {
+            INPUT_LEN_MAX
+        }
         _ => OTHER_BODY_LEN_MAX,
     }
 }
@@ -267,6 +271,9 @@ fn answer(
     body: PageBuffer,
 ) -> Result<Reply, Reject> {
     let request_id = &parts.request_id;
+    if let Route::Web(target) = route {
+        return web::admit(node, parts, body, target);
+    }
     if parts.method == Method::Options && !route.is_unknown() {
         let is_function = matches!(route, Route::Function { .. });
         let response = respond::preflight(is_function, route.allow(), request_id);

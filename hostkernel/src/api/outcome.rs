@@ -28,7 +28,8 @@ pub enum Verdict<'a> {
 
 impl<'a> Verdict<'a> {
     /// Judges the output of an action that went well so far.
-    fn of_output(output: &'a [u8]) -> Self {
+    #[must_use]
+    pub fn of_output(output: &'a [u8]) -> Self {
         let mut error = None;
         let read = Json::read(output).and_then(|json| {
             json.members(|name, value| {

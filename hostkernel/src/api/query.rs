@@ -3,8 +3,10 @@
 use alloc::borrow::Cow;
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::ops::Range;
 
 use super::error::Reject;
+use crate::config::PARAMETERS_MAX;
 
 /// The query of one request.
 #[derive(Clone, Copy, Debug)]
@@ -90,18 +92,101 @@ pub fn decode_segment(segment: &str) -> Option<Cow<'_, str>> {
     if !segment.bytes().any(|byte| byte == b'%') {
         return Some(Cow::Borrowed(segment));
     }
-    let mut decoded = Vec::with_capacity(segment.len());
-    let mut bytes = segment.bytes();
-    while let Some(byte) = bytes.next() {
-        if byte == b'%' {
-            let digit = |byte: Option<u8>| char::from(byte?).to_digit(16);
-            let (high, low) = (digit(bytes.next())?, digit(bytes.next())?);
-            decoded.push(u8::try_from(high << 4 | low).ok()?);
-        } else {
-            decoded.push(byte);
-        }
-    }
+    let mut decoded = segment.as_bytes().to_vec();
+    let len = decode(&mut decoded, false)?;
+    decoded.truncate(len);
     String::from_utf8(decoded).ok().map(Cow::Owned)
+}
+
+/// Takes percent-encoding away, in place; in forms a plus is a space. Says how many bytes are left.
+fn decode(bytes: &mut [u8], is_form: bool) -> Option<usize> {
+    let (mut from, mut to) = (0, 0);
+    while let Some(&byte) = bytes.get(from) {
+        from += 1;
+        let decoded = match byte {
+            b'%' => {
+                let digit = |at: usize| char::from(*bytes.get(at)?).to_digit(16);
+                let (high, low) = (digit(from)?, digit(from + 1)?);
+                from += 2;
+                (high << 4 | low) as u8
+            }
+            b'+' if is_form => b' ',
+            byte => byte,
+        };
+        bytes[to] = decoded;
+        to += 1;
+    }
+    Some(to)
+}
+
+/// Names and values of a query or form, decoded, each name once: of equal ones the last counts.
+#[derive(Debug, Default)]
+pub struct Form {
+    // Decoded in place, with what is left over between the pieces.
+    text: Vec<u8>,
+    // Sorted by name.
+    pairs: Vec<(Range<usize>, Range<usize>)>,
+}
+
+impl Form {
+    /// Reads `name=value` pairs with ampersands between, encoded as browsers do.
+    ///
+    /// # Errors
+    /// [`Reject::Form`], [`Reject::ParametersTooLong`].
+    pub fn read(mut text: Vec<u8>) -> Result<Self, Reject> {
+        let mut pairs = Vec::new();
+        let mut start = 0;
+        while start < text.len() {
+            let len = text[start..].iter().position(|byte| *byte == b'&');
+            let end = len.map_or(text.len(), |len| start + len);
+            if start < end {
+                if pairs.len() == PARAMETERS_MAX {
+                    return Err(Reject::ParametersTooLong { name: "parameters" });
+                }
+                let name_len = text[start..end].iter().position(|byte| *byte == b'=');
+                let name_end = name_len.map_or(end, |len| start + len);
+                let name = decoded(&mut text, start..name_end)?;
+                let value = decoded(&mut text, end.min(name_end + 1)..end)?;
+                pairs.push((name, value));
+            }
+            start = end + 1;
+        }
+        // Stable, so the last of equal names is the last among them.
+        pairs.sort_by(|(a, _), (b, _)| text[a.clone()].cmp(&text[b.clone()]));
+        pairs.reverse();
+        pairs.dedup_by(|(a, _), (b, _)| text[a.clone()] == text[b.clone()]);
+        pairs.reverse();
+        Ok(Self { text, pairs })
+    }
+
+    /// How many names there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.pairs.len()
+    }
+
+    /// Names and values, sorted by name.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.pairs.iter().map(|(name, value)| (self.piece(name), self.piece(value)))
+    }
+
+    /// Position of a name in the order of [`Form::iter`].
+    #[must_use]
+    pub fn position(&self, name: &str) -> Option<usize> {
+        self.pairs.binary_search_by(|(found, _)| self.piece(found).cmp(name)).ok()
+    }
+
+    fn piece(&self, range: &Range<usize>) -> &str {
+        self.text.get(range.clone()).and_then(|text| str::from_utf8(text).ok()).unwrap_or_default()
+    }
+}
+
+/// Decodes a piece of a form in its place, and says where it ends then.
+fn decoded(text: &mut [u8], piece: Range<usize>) -> Result<Range<usize>, Reject> {
+    let bytes = text.get_mut(piece.clone()).unwrap_or_default();
+    let len = decode(bytes, true).ok_or(Reject::Form)?;
+    str::from_utf8(&bytes[..len]).map_err(|_| Reject::Form)?;
+    Ok(piece.start..piece.start + len)
 }
 
 #[cfg(test)]
@@ -143,11 +228,40 @@ mod tests {
         }
     }
 
+    #[test]
+    fn forms_are_decoded_and_the_last_of_equal_names_counts() {
+        for (text, pairs) in [
+            ("", &[][..]),
+            ("&&", &[]),
+            ("b=1&a=2", &[("a", "2"), ("b", "1")]),
+            ("a=1&a=2&a=3&%61=4+5%2B", &[("a", "4 5+")]),
+            ("a", &[("a", "")]),
+            ("=x", &[("", "x")]),
+            ("a=b=c&d=", &[("a", "b=c"), ("d", "")]),
+            ("%C3%A4=%26%3d%00", &[("ä", "&=\0")]),
+        ] {
+            let form = Form::read(text.into()).expect(text);
+            assert_eq!(form.iter().collect::<Vec<_>>(), pairs, "{text}");
+            for (position, (name, _)) in pairs.iter().enumerate() {
+                assert_eq!(form.position(name), Some(position));
+            }
+            assert_eq!(form.position("absent"), None);
+        }
+        for text in ["%", "a=%4", "%zz=1", "a=%ff", "%c3=%a4"] {
+            assert!(matches!(Form::read(text.into()), Err(Reject::Form)), "{text}");
+        }
+        assert!(matches!(Form::read(b"a=\xff".to_vec()), Err(Reject::Form)));
+        let many = "a&".repeat(PARAMETERS_MAX);
+        assert_eq!(Form::read(many.clone().into()).expect("just as many").len(), 1);
+        assert!(Form::read((many + "b").into()).is_err());
+    }
+
     proptest! {
         #[test]
         fn nothing_panics(text in "[%&=a-f0-9\\PC]{0,80}") {
             let query = Query::new(Some(&text));
             let _ = (query.flag("a", true), query.number("b"), decode_segment(&text));
+            let _ = Form::read(text.into());
         }
     }
 }

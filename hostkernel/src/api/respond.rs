@@ -15,6 +15,7 @@ use crate::memory::{OutOfFrames, PageBuffer};
 /// Name of the header that carries a [`RequestId`].
 const REQUEST_ID: Name = Name::new("X-Request-ID: ");
 const ALLOW: Name = Name::new("Allow: ");
+const ALLOW_HEADERS: Name = Name::new("Access-Control-Allow-Headers: ");
 const RETRY_AFTER: Name = Name::new("Retry-After: ");
 
 /// What lets a browser script of any origin read an answer. Requests carry no cookies, so this
@@ -35,6 +36,10 @@ const METHODS_FUNCTION: Line =
 pub const JSON: Line = Line::new("Content-Type: application/json\r\n");
 /// See [`JSON`].
 pub const TEXT: Line = Line::new("Content-Type: text/plain; charset=utf-8\r\n");
+/// See [`JSON`].
+pub const HTML: Line = Line::new("Content-Type: text/html; charset=UTF-8\r\n");
+/// See [`JSON`].
+pub const SVG: Line = Line::new("Content-Type: image/svg+xml\r\n");
 /// See [`JSON`].
 pub const BYTES: Line = Line::new("Content-Type: application/octet-stream\r\n");
 
@@ -116,8 +121,13 @@ pub fn plain_with(
     request_id: &RequestId,
 ) -> Response {
     fields.push_line(kind);
-    fields.push(REQUEST_ID, request_id.as_bytes());
+    push_request_id(&mut fields, request_id);
     Response { status, headers: fields, body }
+}
+
+/// Appends what every answer carries.
+pub fn push_request_id(headers: &mut Fields, request_id: &RequestId) {
+    headers.push(REQUEST_ID, request_id.as_bytes());
 }
 
 /// The answer to `OPTIONS`: what a browser may send.
@@ -128,6 +138,25 @@ pub fn preflight(is_function: bool, allow: &'static str, request_id: &RequestId)
     push_cors(&mut headers, if is_function { METHODS_FUNCTION } else { METHODS });
     push_allow(&mut headers, allow);
     Response { status: 200, headers, body: Body::Empty }
+}
+
+/// The same for an exported action: also what it asks for in this field.
+#[must_use]
+pub fn preflight_web(asked: Option<&str>, request_id: &RequestId) -> Response {
+    let mut headers = Fields::new();
+    push_request_id(&mut headers, request_id);
+    if let Some(asked) = asked {
+        headers.push(ALLOW_HEADERS, asked.as_bytes());
+    }
+    push_web_cors(&mut headers);
+    Response { status: 200, headers, body: Body::Empty }
+}
+
+/// Appends what lets scripts read an exported action's answer, unless the action said otherwise.
+pub fn push_web_cors(headers: &mut Fields) {
+    for line in [ANY_ORIGIN, ALLOWED_HEADERS, METHODS_FUNCTION] {
+        headers.push_default(line);
+    }
 }
 
 fn push_cors(headers: &mut Fields, methods: Line) {

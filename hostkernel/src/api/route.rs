@@ -1,5 +1,7 @@
 //! From a path to a [`Route`]: which family of requests it belongs to, without looking anything up.
 
+use super::web::Target;
+
 /// What a path names. The pieces are still percent-encoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Route<'a> {
@@ -10,6 +12,8 @@ pub enum Route<'a> {
         /// What follows the name, with its slash; may be empty.
         path: &'a str,
     },
+    /// `/api/v1/web/NS/PACKAGE/NAME` and everything below: an exported action.
+    Web(Target<'a>),
     /// `/api/v1/namespaces/NS/actions/NAME`.
     Action {
         /// Whose.
@@ -104,15 +108,14 @@ impl<'a> Route<'a> {
 
     /// The route of what follows `/api/v1`. One slash at the end changes nothing.
     fn of_api(rest: &'a str) -> Self {
+        if let Some(rest) = rest.strip_prefix("/web/") {
+            return Self::of_web(rest).unwrap_or(Self::Unknown);
+        }
         let rest = rest.strip_suffix('/').unwrap_or(rest);
         if rest.is_empty() {
             return Self::Description;
         }
-        if !rest.starts_with('/') {
-            return Self::Unknown;
-        }
-        // Web actions are public; until there are any, their paths are unknown to everybody.
-        if rest == "/web" || rest.starts_with("/web/") {
+        if !rest.starts_with('/') || rest == "/web" {
             return Self::Unknown;
         }
         let Some(rest) = rest.strip_prefix("/namespaces") else { return Self::UnknownApi };
@@ -134,6 +137,14 @@ impl<'a> Route<'a> {
             "activations" => Self::Activations { namespace, path: name },
             _ => Self::UnknownApi,
         }
+    }
+
+    fn of_web(rest: &'a str) -> Option<Self> {
+        let (namespace, rest) = cut(rest);
+        let (package, rest) = cut(rest.strip_prefix('/')?);
+        let (name, path) = cut(rest.strip_prefix('/')?);
+        let target = Target { namespace, package, name, path };
+        (!name.is_empty()).then_some(Self::Web(target))
     }
 
     /// Whether a key is needed before anything is said about the path.
@@ -161,7 +172,7 @@ impl<'a> Route<'a> {
     pub const fn allow(self) -> &'static str {
         match self {
             Self::Action { .. } => "GET, HEAD, PUT, POST, DELETE, OPTIONS",
-            Self::Function { .. } => "GET, HEAD, PUT, POST, DELETE, PATCH, OPTIONS",
+            Self::Function { .. } | Self::Web(_) => "GET, HEAD, PUT, POST, DELETE, PATCH, OPTIONS",
             Self::Other { name, .. } if !name.is_empty() => "GET, HEAD, PUT, POST, DELETE, OPTIONS",
             _ => "GET, HEAD, OPTIONS",
         }
@@ -181,6 +192,7 @@ mod tests {
     #[test]
     fn paths_have_routes() {
         let action = |namespace, name| Route::Action { namespace, name };
+        let web = |name, path| Route::Web(Target { namespace: "a", package: "b", name, path });
         let other = |collection, name| Route::Other { namespace: "_", collection, name };
         for (path, route) in [
             ("/", Route::Index),
@@ -206,6 +218,9 @@ mod tests {
                 "/api/v1/namespaces/_/activations/x/logs",
                 Route::Activations { namespace: "_", path: "x/logs" },
             ),
+            ("/api/v1/web/a/b/c.json", web("c.json", "")),
+            ("/api/v1/web/a/b/c/", web("c", "/")),
+            ("/api/v1/web/a/b/c/d//e/", web("c", "/d//e/")),
             ("/function/hello", Route::Function { name: "hello", path: "" }),
             ("/function/hello/", Route::Function { name: "hello", path: "/" }),
             ("/function/hello/a/b", Route::Function { name: "hello", path: "/a/b" }),
@@ -229,7 +244,10 @@ mod tests {
             "/api/v2",
             "/api/v1x",
             "/api/v1/web",
-            "/api/v1/web/guest/default/hello",
+            "/api/v1/web/",
+            "/api/v1/web/guest",
+            "/api/v1/web/guest/default",
+            "/api/v1/web/guest/default/",
             "/Function/hello",
             "/../healthz",
             "*",

@@ -7,6 +7,7 @@ mod function;
 mod hostile;
 mod invoke;
 mod memory;
+mod web;
 
 use alloc::format;
 use alloc::string::{String, ToString};

@@ -6,7 +6,8 @@
 
 use alloc::vec::Vec;
 
-use crate::config::TEXT_LEN_KEPT_MAX;
+use super::parse::is_token;
+use crate::config::{ACTION_FIELDS_LEN_MAX, TEXT_LEN_KEPT_MAX};
 
 /// The header fields of one response.
 #[derive(Debug, Default)]
@@ -19,6 +20,19 @@ pub struct Name(&'static str);
 /// A complete line: a field that is known when the kernel is compiled.
 #[derive(Clone, Copy, Debug)]
 pub struct Line(&'static str);
+
+/// Why a field that an action made is not sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FieldReject {
+    /// Its name is not one.
+    Name,
+    /// Its value has a control character.
+    Value,
+    /// It is about the connection, of which an action knows nothing.
+    Connection,
+    /// The fields are longer than [`ACTION_FIELDS_LEN_MAX`].
+    TooLong,
+}
 
 impl Name {
     /// A name, given as `Name: `. Meant for constants, so that a bad one does not compile.
@@ -72,6 +86,21 @@ const fn is_framing(name: &[u8]) -> bool {
         || name.eq_ignore_ascii_case(b"transfer-encoding")
 }
 
+/// Fields that are for one connection (RFC 9110, 7.6.1), besides those the encoder writes.
+const HOP_BY_HOP: [&str; 7] = [
+    "proxy-authenticate",
+    "proxy-authentication-info",
+    "proxy-authorization",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "upgrade",
+];
+
+/// Fields of every answer that are not for an action to state. The length is what it is; clients
+/// that relay somebody else's answer often state it.
+const OWN: [&str; 3] = ["content-length", "x-request-id", "x-openwhisk-activation-id"];
+
 impl Fields {
     /// No field yet.
     #[must_use]
@@ -94,6 +123,13 @@ impl Fields {
     #[must_use]
     pub fn into_buffer(self) -> Vec<u8> {
         self.0
+    }
+
+    /// Appends a field that is a constant, unless there is one of its name.
+    pub fn push_default(&mut self, line: Line) {
+        if !self.has(line.0.split_once(':').map_or("", |(name, _)| name)) {
+            self.push_line(line);
+        }
     }
 
     /// Appends a field that is a constant.
@@ -127,6 +163,39 @@ impl Fields {
         write(out);
         clean(&mut out[start..]);
         out.extend_from_slice(b"\r\n");
+    }
+
+    /// Appends a field that an action made. What is not for it to say is left out.
+    ///
+    /// # Errors
+    /// See [`FieldReject`].
+    pub fn push_foreign(&mut self, name: &str, value: &str) -> Result<(), FieldReject> {
+        let is = |other: &&str| name.eq_ignore_ascii_case(other);
+        if OWN.iter().any(is) {
+            return Ok(());
+        }
+        if name.is_empty() || !name.bytes().all(is_token) {
+            return Err(FieldReject::Name);
+        }
+        if is_framing(name.as_bytes()) || HOP_BY_HOP.iter().any(is) {
+            return Err(FieldReject::Connection);
+        }
+        let value = value.trim_ascii();
+        if value.bytes().any(|byte| byte.is_ascii_control() && byte != b'\t') {
+            return Err(FieldReject::Value);
+        }
+        let pieces = [name, ": ", value, "\r\n"];
+        if self.0.len() + pieces.map(str::len).iter().sum::<usize>() > ACTION_FIELDS_LEN_MAX {
+            return Err(FieldReject::TooLong);
+        }
+        pieces.iter().for_each(|piece| self.0.extend_from_slice(piece.as_bytes()));
+        Ok(())
+    }
+
+    /// Whether there is a field of this name, in whatever case.
+    #[must_use]
+    pub fn has(&self, name: &str) -> bool {
+        self.iter().any(|(found, _)| found.eq_ignore_ascii_case(name))
     }
 
     /// The lines, each with its end.
@@ -250,6 +319,42 @@ mod tests {
             assert!(std::panic::catch_unwind(|| Name::new(name)).is_err(), "{name:?}");
             assert!(std::panic::catch_unwind(|| Line::new(line)).is_err(), "{line:?}");
         }
+    }
+
+    #[test]
+    fn an_action_cannot_say_what_is_not_its_own() {
+        let mut fields = Fields::new();
+        for (name, value) in [("X-A!", " b\t\u{e4} "), ("set-cookie", "1"), ("Set-Cookie", "")] {
+            assert_eq!(fields.push_foreign(name, value), Ok(()), "{name}");
+        }
+        for name in ["Content-Length", "x-request-id", "X-OpenWhisk-Activation-Id"] {
+            assert_eq!(fields.push_foreign(name, "1"), Ok(()), "left out");
+        }
+        let expected = "X-A!: b\t\u{e4}\r\nset-cookie: 1\r\nSet-Cookie: \r\n";
+        assert_eq!(fields.as_bytes(), expected.as_bytes());
+        for (name, value, reject) in [
+            ("", "a", FieldReject::Name),
+            ("a b", "a", FieldReject::Name),
+            ("a:", "a", FieldReject::Name),
+            ("a\r\nb", "a", FieldReject::Name),
+            ("\u{e4}", "a", FieldReject::Name),
+            ("a", "a\r\nContent-Length: 0", FieldReject::Value),
+            ("a", "a\nb", FieldReject::Value),
+            ("a", "a\0b", FieldReject::Value),
+            ("CONNECTION", "close", FieldReject::Connection),
+            ("Keep-Alive", "timeout=1", FieldReject::Connection),
+            ("Transfer-Encoding", "chunked", FieldReject::Connection),
+            ("Upgrade", "h2c", FieldReject::Connection),
+            ("TE", "trailers", FieldReject::Connection),
+            ("a", &"x".repeat(ACTION_FIELDS_LEN_MAX), FieldReject::TooLong),
+        ] {
+            assert_eq!(fields.push_foreign(name, value), Err(reject), "{name}");
+        }
+        assert_eq!(fields.as_bytes(), expected.as_bytes());
+        assert!(fields.has("x-a!") && fields.has("SET-COOKIE") && !fields.has("x-a"));
+        fields.push_default(Line::new("X-A: c\r\n"));
+        fields.push_default(Line::new("x-a: d\r\n"));
+        assert_eq!(fields.iter().last(), Some(("X-A", "c")));
     }
 
     #[test]

@@ -18,7 +18,7 @@ pub mod fields;
 pub mod parse;
 pub mod text;
 
-pub use fields::{Fields, Line, Name};
+pub use fields::{FieldReject, Fields, Line, Name};
 pub use text::{Headers, RequestText};
 
 use alloc::vec::Vec;

@@ -113,6 +113,13 @@ impl KeyValues {
         self.index.binary_search_by(|item| item.key.of(&self.items).cmp(key)).ok()
     }
 
+    /// The value of a name in the canonical JSON spelling.
+    #[must_use]
+    pub fn get(&self, key: &str) -> Option<&str> {
+        let item = self.index.get(self.position(key)?)?;
+        Some(item.value.of(&self.items))
+    }
+
     /// Names and values as JSON text, sorted by name.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.index.iter().map(|item| (item.key.of(&self.items), item.value.of(&self.items)))
@@ -144,6 +151,7 @@ mod tests {
         assert_eq!(sorted, [(r#""a""#, "2"), (r#""b""#, "[3]")]);
         assert_eq!(values.position(r#""b""#), Some(1));
         assert_eq!(values.position(r#""c""#), None);
+        assert_eq!((values.get(r#""b""#), values.get(r#""c""#)), (Some("[3]"), None));
     }
 
     #[test]

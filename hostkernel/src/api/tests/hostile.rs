@@ -5,6 +5,14 @@ use alloc::vec;
 use super::*;
 use proptest::prelude::*;
 
+/// The path of `hello` after [`export`].
+const WEB: &str = "/api/v1/web/guest/default/hello";
+
+fn export(client: &mut Client) {
+    let document = r#"{"annotations":[{"key":"web-export","value":true}]}"#;
+    assert_eq!(client.put(&format!("{ACTION}?overwrite=true"), document).status(), 200);
+}
+
 /// Sends with the key; says how it was answered. Whatever is an error must look like one.
 fn status(client: &mut Client, method: Method, target: &str, body: &[u8]) -> u16 {
     match client.send(method, target, &[], body) {
@@ -125,12 +133,14 @@ proptest! {
         prefix in prop_oneof![
             Just(""), Just("/function/"), Just("/api/v1"), Just("/api/v1/namespaces/"),
             Just("/api/v1/namespaces/_/actions/"), Just("/api/v1/namespaces/_/rules/"),
+            Just("/api/v1/web/"), Just("/api/v1/web/guest/default/"), Just(WEB),
         ],
         rest in "[a-z0-9_%./@ \\-\\PC]{0,30}",
         query in "([a-z]{1,8}=[0-9a-z%&=]{0,6}&?){0,4}",
         body in proptest::collection::vec(any::<u8>(), 0..40),
     ) {
         let mut client = Client::with_hello();
+        export(&mut client);
         let code = status(&mut client, method, &format!("{prefix}{rest}?{query}"), &body);
         prop_assert!(matches!(code, 200 | 202 | 400 | 403 | 404 | 405 | 409 | 501), "{}", code);
         prop_assert_eq!(client.node.registry.len(), 1);
@@ -142,8 +152,9 @@ proptest! {
         query in "((blocking|result|limit|skip|count|code|overwrite|timeout|memory)=\
             (true|false|[0-9]{1,21}|\\PC{0,3})&){0,5}",
     ) {
-        for path in [ACTION, "/api/v1/namespaces/_/actions", "/function/hello", "/readyz"] {
+        for path in [ACTION, "/api/v1/namespaces/_/actions", "/function/hello", "/readyz", WEB] {
             let mut client = Client::with_hello();
+            export(&mut client);
             let code = status(&mut client, method, &format!("{path}?{query}"), &image());
             prop_assert!(matches!(code, 200 | 202 | 400 | 405 | 409 | 501), "{}", code);
         }
@@ -173,6 +184,43 @@ proptest! {
     }
 
     #[test]
+    fn no_body_of_an_exported_action_is_a_surprise(
+        kind in "(application/json|application/x-www-form-urlencoded|text/plain|\\PC{0,9})(;a=b)?",
+        query in "[a-c=&%+_0-9]{0,20}",
+        body in prop_oneof![
+            "[{}\":,a0\\\\ \\[\\]]{0,30}".prop_map(String::into_bytes),
+            "[a-c=&%+_0-9]{0,30}".prop_map(String::into_bytes),
+            proptest::collection::vec(any::<u8>(), 0..60),
+        ],
+    ) {
+        let mut client = Client::with_hello();
+        export(&mut client);
+        let headers = [("Content-Type", kind.as_str())];
+        match client.send(Method::Post, &format!("{WEB}?{query}"), &headers, &body) {
+            Reply::Invoke(admission) => {
+                let input = admission.input.to_vec().expect("memory is left");
+                let input: Value = serde_json::from_slice(&input).expect("the input is JSON");
+                prop_assert!(input.is_object());
+            }
+            Reply::Respond(response) => prop_assert_eq!(response.status, 400),
+        }
+    }
+
+    #[test]
+    fn no_http_result_is_a_surprise(
+        field in "statusCode|headers|body|content-type|a",
+        value in "[\\[{]?(\"(content-type|Set-Cookie|a)\":)?[\\[]?\\PC{0,8}[\\]]?[\\]}]?",
+        body in "\"(\\\\u?[0-9a-f]{0,4}|[A-Za-z=+/]){0,6}\"|[0-9]|null|\\{\\}",
+    ) {
+        let mut client = Client::with_hello();
+        export(&mut client);
+        let admission = client.admit(Method::Get, WEB, b"");
+        let output = format!("{{\"{field}\":{value},\"body\":{body}}}");
+        let answer = finish(admission, End::Exit(0), output.as_bytes(), b"");
+        prop_assert!(matches!(answer.status(), 200..=599));
+    }
+
+    #[test]
     fn no_output_is_a_surprise(
         output in prop_oneof![
             proptest::collection::vec(any::<u8>(), 0..60),
@@ -186,6 +234,12 @@ proptest! {
             let answer = finish_with(&mut client, admission, &output, &log);
             prop_assert!(matches!(answer.status(), 200 | 502));
             prop_assert!(answer.json().is_object());
+        }
+        export(&mut client);
+        for extension in ["", ".json", ".html", ".svg", ".text"] {
+            let admission = client.admit(Method::Get, &format!("{WEB}{extension}"), b"");
+            let answer = finish(admission, End::Exit(0), &output, &log);
+            prop_assert!(matches!(answer.status(), 200..=599));
         }
         let admission = client.admit(Method::Get, "/function/hello", b"");
         let answer = finish_with(&mut client, admission, &output, &log);

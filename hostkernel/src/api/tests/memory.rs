@@ -67,6 +67,12 @@ fn what_is_read_or_invoked_without_memory_is_an_error() {
         let target = format!("/api/v1/namespaces/_/activations{part}");
         assert!(starve(&mut client, Method::Get, &target, b"", nothing) > 0);
     }
+    client.put(
+        &format!("{ACTION}?overwrite=true"),
+        r#"{"annotations":[{"key":"web-export","value":true}]}"#,
+    );
+    let web = "/api/v1/web/guest/default/hello?b=1";
+    assert!(starve(&mut client, Method::Post, web, &[7; 9000], nothing) > 2);
     let invoke = format!("{ACTION}?blocking=true");
     assert!(starve(&mut client, Method::Post, &invoke, b"{}", nothing) > 0);
 }

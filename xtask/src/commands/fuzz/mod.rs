@@ -14,15 +14,15 @@ use xtask::{build, lifeline, workspace};
 
 use crate::progress::say;
 
-/// All targets. The first four are programs of `fuzz/`.
-const TARGETS: [&str; 7] =
-    ["elf", "http", "api", "calls", "live-images", "live-http", "live-calls"];
+/// All targets. The first five are programs of `fuzz/`.
+const TARGETS: [&str; 8] =
+    ["elf", "zip", "http", "api", "calls", "live-images", "live-http", "live-calls"];
 /// Longest input, in bytes. What the targets make of an input is longer where that matters.
 const INPUT_LEN_MAX: u32 = 4096;
 /// Longest time one input may take: whatever takes longer is a find.
 const INPUT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Fuzz a boundary of the kernel: image files, HTTP, the API, or the calls of an action.
+/// Fuzz a boundary of the kernel: image files, archives, HTTP, the API, or the calls of an action.
 ///
 /// The targets live-images, live-http and live-calls do so on a node in QEMU, over the network and
 /// from inside: the same seed tries the same cases, and a find ends the run with its seed and case.
@@ -33,7 +33,8 @@ const INPUT_TIMEOUT: Duration = Duration::from_secs(10);
 /// how to repeat it. Needs a nightly Rust toolchain and cargo-fuzz; what is missing is installed.
 #[derive(Args, Debug)]
 pub struct Arguments {
-    /// elf: image files. http: bytes of connections. api: requests. calls: calls of an action.
+    /// elf: image files. zip: archives with one. http: bytes of connections. api: requests. calls:
+    /// calls of an action.
     #[arg(value_name = "TARGET", value_parser = PossibleValuesParser::new(TARGETS))]
     target: String,
     /// How long, in seconds.

@@ -1,0 +1,125 @@
+//! `ANY /api/v1/web/NS/PACKAGE/NAME[.EXTENSION][/PATH]`: exported actions, for browsers.
+//!
+//! A request becomes JSON in `input`, a JSON result becomes a response in `output`. The
+//! annotations of an action decide who may do what: without `web-export` there is nothing here.
+
+mod input;
+mod kind;
+mod output;
+
+pub use output::complete;
+
+use alloc::sync::Arc;
+
+use super::auth;
+use super::error::Reject;
+use super::invoke::{self, Shape};
+use super::json::Json;
+use super::query::decode_segment;
+use super::respond;
+use super::{Node, Parts, Reply};
+use crate::config::HEAD_LEN_MAX;
+use crate::http::Method;
+use crate::memory::PageBuffer;
+use crate::registry::{Action, Namespace};
+
+/// Where a request goes; the pieces are still percent-encoded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Target<'a> {
+    /// Whose action.
+    pub namespace: &'a str,
+    /// In which package; `default` is that of actions without one.
+    pub package: &'a str,
+    /// Which action, with the extension.
+    pub name: &'a str,
+    /// What follows, with its slash; may be empty.
+    pub path: &'a str,
+}
+
+/// What a result is read as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Media {
+    /// Status, header fields and body.
+    Http,
+    /// A document of its own.
+    Json,
+    /// A page in a field.
+    Html,
+    /// A drawing in a field.
+    Svg,
+    /// A text in a field.
+    Text,
+}
+
+const EXTENSIONS: [(&str, Media); 5] = [
+    (".http", Media::Http),
+    (".json", Media::Json),
+    (".html", Media::Html),
+    (".svg", Media::Svg),
+    (".text", Media::Text),
+];
+
+/// Whether an annotation, named in JSON spelling, is `true`.
+pub fn is_true(action: &Action, annotation: &str) -> bool {
+    action.annotations.get(annotation) == Some("true")
+}
+
+/// Admits an invocation of an exported action.
+pub fn admit(
+    node: &Node,
+    parts: &Parts<'_>,
+    body: PageBuffer,
+    target: Target<'_>,
+) -> Result<Reply, Reject> {
+    let (action, media) = find(node, target)?;
+    let cors = !is_true(action, "\"web-custom-options\"");
+    if parts.method == Method::Options && cors {
+        let asked = parts.headers.get("access-control-request-headers");
+        return Ok(Reply::Respond(respond::preflight_web(asked, &parts.request_id)));
+    }
+    let tenants = &node.config.tenants;
+    let user = parts.headers.get("authorization").map(|key| tenants.authenticate(Some(key)));
+    // An action that answers OPTIONS itself does so for everybody: browsers ask without keys.
+    if parts.method != Method::Options {
+        check_secret(action, parts, user.as_ref().is_some_and(Result::is_ok))?;
+    }
+    let namespace = user.and_then(Result::ok).map(|tenant| &tenant.namespace);
+    let input = input::compose(action, parts, body, target.path, namespace)?;
+    let environment = invoke::environment(action, parts, 0);
+    Ok(invoke::prepare(action, parts, input, environment, Shape::Web { media, cors }))
+}
+
+/// The exported action, and what its result is to become. Whatever is wrong, there is nothing.
+fn find<'a>(node: &'a Node, target: Target<'_>) -> Result<(&'a Arc<Action>, Media), Reject> {
+    let namespace = decode_segment(target.namespace).ok_or(Reject::Encoding)?;
+    let name = decode_segment(target.name).ok_or(Reject::Encoding)?;
+    let extension = EXTENSIONS.iter().find(|(extension, _)| name.ends_with(extension));
+    let (extension, media) = extension.copied().unwrap_or(("", Media::Http));
+    let name = name.strip_suffix(extension).unwrap_or(&name);
+    let found = node.registry.get(&Namespace::new(&namespace), name);
+    found
+        .filter(|action| target.package == "default" && is_true(action, "\"web-export\""))
+        .map(|action| (action, media))
+        .ok_or(Reject::NotFound)
+}
+
+/// Checks what `require-whisk-auth` asks for: `true` for anybody's key, else a secret of its own.
+fn check_secret(action: &Action, parts: &Parts<'_>, has_key: bool) -> Result<(), Reject> {
+    let Some(required) = action.annotations.get("\"require-whisk-auth\"") else { return Ok(()) };
+    let required = Json::read(required.as_bytes())?;
+    if required.boolean() == Some(true) {
+        let sent = parts.headers.get("authorization").is_some();
+        return if has_key { Ok(()) } else { Err(Reject::unauthorized(sent)) };
+    }
+    let sent = parts.headers.get("x-require-whisk-auth");
+    let secret = match required.string(HEAD_LEN_MAX) {
+        Ok(secret) => secret,
+        Err(_) if required.is_number() => required.text().trim_ascii().into(),
+        // Something is not right with the annotation; it must not open the door.
+        Err(_) => return Err(Reject::unauthorized(sent.is_some())),
+    };
+    match sent {
+        Some(sent) if auth::equal(secret.as_bytes(), sent.as_bytes()) => Ok(()),
+        sent => Err(Reject::unauthorized(sent.is_some())),
+    }
+}
