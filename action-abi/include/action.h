@@ -221,6 +221,58 @@ static inline const char *action_env(const char *name) {
     return NULL;
 }
 
+/*
+ * HTTP, for actions with the annotation `cgi`: action_env("REQUEST_METHOD"), "PATH_INFO",
+ * "QUERY_STRING", "CONTENT_TYPE" and action_header say what is asked; the result begins with
+ *
+ *     action_put_status(404);
+ *     action_put_header("Content-Type", "text/html");
+ *     action_end_headers();
+ *     action_put_text("<p>Nothing here.");
+ */
+
+/* The header field of this name, in upper case and with underscores: "USER_AGENT". Or NULL. */
+static inline const char *action_header(const char *name) {
+    char variable[128] = "HTTP_";
+    size_t i = 0;
+    while (name[i] != 0 && i < sizeof variable - 6) {
+        variable[5 + i] = name[i];
+        i++;
+    }
+    return name[i] == 0 ? action_env(variable) : NULL;
+}
+
+/* Appends the status, from 200 to 599. Without it the status is 200. */
+static inline int action_put_status(int status) {
+    char line[] = "Status: 000\n";
+    line[8] = (char)('0' + status / 100 % 10);
+    line[9] = (char)('0' + status / 10 % 10);
+    line[10] = (char)('0' + status % 10);
+    return action_put(line, sizeof line - 1);
+}
+
+/* Appends a header field. Control characters become spaces, so that a value cannot end its line. */
+static inline int action_put_header(const char *name, const char *value) {
+    size_t start = action_output_len, at;
+    char *output = (char *)(uintptr_t)action_context->output.address;
+    if (action_put_text(name) != 0 || action_put(": ", 2) != 0 || action_put_text(value) != 0 ||
+        action_put("\n", 1) != 0) {
+        action_output_len = start;
+        return -1;
+    }
+    for (at = start; at < action_output_len - 1; at++) {
+        if ((unsigned char)output[at] < ' ' || output[at] == 127) {
+            output[at] = ' ';
+        }
+    }
+    return 0;
+}
+
+/* Ends the header fields; what is appended after it is the body. */
+static inline int action_end_headers(void) {
+    return action_put("\n", 1);
+}
+
 __extension__ typedef unsigned __int128 action_u128;
 
 /* Monotonic time since the node booted, in nanoseconds. */

@@ -25,6 +25,7 @@
 
 mod fixture;
 pub mod frames;
+pub mod openwhisk;
 pub mod tap;
 mod wire;
 

@@ -44,8 +44,13 @@ pub fn env(name: &str) -> Option<&'static str> {
 
 /// All environment variables as `(name, value)`; entries that are not UTF-8 are left out.
 pub fn environment() -> impl Iterator<Item = (&'static str, &'static str)> {
+    variables(environment_bytes())
+}
+
+/// The environment as the kernel laid it out.
+pub(super) fn environment_bytes() -> &'static [u8] {
     // SAFETY: the context describes a mapped, read-only range that lives as long as the invocation.
-    variables(unsafe { bytes(context().environment) })
+    unsafe { bytes(context().environment) }
 }
 
 /// The bytes of a range of the context.
@@ -62,7 +67,7 @@ pub(super) unsafe fn bytes(range: Range) -> &'static [u8] {
 }
 
 /// Splits `NAME=value` strings, each ended by a NUL byte.
-fn variables(environment: &[u8]) -> impl Iterator<Item = (&str, &str)> {
+pub(super) fn variables(environment: &[u8]) -> impl Iterator<Item = (&str, &str)> {
     environment
         .split(|byte| *byte == 0)
         .filter_map(|entry| core::str::from_utf8(entry).ok()?.split_once('='))

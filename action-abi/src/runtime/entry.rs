@@ -127,6 +127,18 @@ macro_rules! raw_action {
     };
 }
 
+/// Makes a function on HTTP requests an action, to be deployed with the annotation `cgi`.
+///
+/// The handler is `fn(Request) -> R` where `R` is a [`Response`](crate::runtime::http::Response),
+/// text, bytes, or a `Result` with one of them.
+#[macro_export]
+macro_rules! http_action {
+    ($handler:expr) => {
+        $crate::support!();
+        $crate::start!(|input, output| $crate::runtime::http::run($handler, input, output));
+    };
+}
+
 /// Emits what every action needs besides an entry point: note, allocator, panic handler.
 ///
 /// Part of [`action!`](crate::action) and [`raw_action!`](crate::raw_action); by itself only for a

@@ -2,9 +2,9 @@
 //! one function.
 //!
 //! ```text
-//! kernel ─ rdi ─▶ _start ─▶ entry::start ─▶ json | raw ─▶ the author's function
-//!                                                               │ value
-//! kernel ◀─ exit(status, output_len) ◀───── output window ◀─────┘
+//! kernel ─ rdi ─▶ _start ─▶ entry::start ─▶ json | raw | http ─▶ the author's function
+//!                                                                      │ value
+//! kernel ◀─ exit(status, output_len) ◀───── output window ◀────────────┘
 //! ```
 //!
 //! Invariants the modules share:
@@ -13,9 +13,10 @@
 //! - **Nothing is done ahead of need.** Starting stores one pointer. The heap, the log and the
 //!   clock cost nothing until they are used, and an action that only computes a result makes
 //!   exactly one call, [`Call::Exit`](crate::Call::Exit).
-//! - **Whatever makes a program an action is emitted by a macro** ([`action!`](crate::action) or
-//!   [`raw_action!`](crate::raw_action)): entry point, note, panic handler, allocator. This library
-//!   by itself defines no such item, so it builds and tests like any other crate on the host.
+//! - **Whatever makes a program an action is emitted by a macro** ([`action!`](crate::action),
+//!   [`raw_action!`](crate::raw_action), [`http_action!`](crate::http_action)): entry point, note,
+//!   panic handler, allocator. This library by itself defines no such item, so it builds and tests
+//!   like any other crate on the host.
 //!
 //! `unsafe` is confined to this folder; an action itself can carry `#![forbid(unsafe_code)]`.
 
@@ -29,6 +30,7 @@ pub mod entry;
 #[cfg(test)]
 mod header;
 pub mod heap;
+pub mod http;
 pub mod json;
 pub mod log;
 pub mod memory_routines;
@@ -50,8 +52,9 @@ pub mod prelude {
     pub use super::call::exit;
     pub use super::clock::{deadline, now, wall_time};
     pub use super::context::{context, env};
+    pub use super::http::{Request, Response};
     pub use super::output::Output;
-    pub use crate::{action, log, println, raw_action};
+    pub use crate::{action, http_action, log, println, raw_action};
     pub use serde::{Deserialize, Serialize};
     pub use serde_json::{Value, json};
 }

@@ -85,14 +85,23 @@ fn is_file(headers: Headers<'_>, body: &PageBuffer) -> bool {
     is("application/octet-stream") || is("application/zip") || code::is_file(body.chunk_at(0))
 }
 
-/// The bare file, with limits in the query.
+/// Annotations that the node heeds and that are true or false: they can be in a query, too.
+const SWITCHES: [&str; 5] = ["cgi", "final", "raw-http", "web-custom-options", "web-export"];
+
+/// The bare file, with limits and annotations in the query.
 fn from_file(query: Query<'_>, body: PageBuffer) -> Result<Changes, Reject> {
     if body.is_empty() {
         return Err(CodeReject::Missing.into());
     }
     let limits = LimitChanges::read_query(query)?;
     let code = Some(Code { kind: KIND_NATIVE.into(), bytes: body });
-    Ok(Changes { code, limits, ..Changes::default() })
+    let mut switches = Vec::new();
+    for name in SWITCHES.into_iter().filter(|name| query.has(name)) {
+        let value = if query.flag(name, true)? { "true" } else { "false" };
+        switches.push((Quoted(name).to_string(), value));
+    }
+    let annotations = Some(KeyValues::from_items(&switches)?);
+    Ok(Changes { code, limits, annotations, ..Changes::default() })
 }
 
 /// OpenWhisk's document. Fields we have no use for are passed over.

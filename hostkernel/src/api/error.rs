@@ -13,7 +13,8 @@ use super::limits::LimitReject;
 use super::respond::{self, RequestId};
 use super::route::Collection;
 use crate::config::{
-    CODE_LEN_MAX, INPUT_LEN_MAX, LIST_LIMIT_MAX, PARAMETERS_LEN_MAX, PARAMETERS_MAX,
+    CODE_LEN_MAX, ENVIRONMENT_LEN_MAX, INPUT_LEN_MAX, LIST_LIMIT_MAX, PARAMETERS_LEN_MAX,
+    PARAMETERS_MAX,
 };
 use crate::http::{self, Line, Response};
 use crate::image::ImageReject;
@@ -91,6 +92,8 @@ pub enum Reject {
     },
     /// The input, with bound parameters, is too long. 413.
     InputTooLong,
+    /// What a function is told of the request is too long. 431.
+    EnvironmentTooLong,
     /// The registry is full. 503.
     Full(Full),
     /// There is no memory to do it now. 503.
@@ -180,6 +183,7 @@ impl Reject {
             | Self::Limit(_)
             | Self::Code(_)
             | Self::Image(_) => 400,
+            Self::EnvironmentTooLong => 431,
             Self::Unsupported(_) => 501,
             Self::Full(_) | Self::NoMemory | Self::QueueFull | Self::NotStarted => 503,
         }
@@ -283,6 +287,13 @@ impl fmt::Display for Reject {
                 return write!(
                     f,
                     "The value '{value}' is not in the range of 0 to {LIST_LIMIT_MAX} for 'limit'."
+                );
+            }
+            Self::EnvironmentTooLong => {
+                return write!(
+                    f,
+                    "Path, query and header fields exceed the {ENVIRONMENT_LEN_MAX} bytes that an \
+                     action can be told of a request."
                 );
             }
             Self::CodeTooLong => {

@@ -1,16 +1,22 @@
 //! `ANY /function/NAME`: raw bytes in, raw bytes out, no key.
+//!
+//! With the annotation `cgi` the action knows all of the request, and says what is sent besides
+//! bytes.
 
-use alloc::string::String;
+use alloc::string::{String, ToString as _};
 
 use super::actions::find;
+use super::cgi;
 use super::error::{Reject, error};
 use super::invoke::{self, Pending, Shape};
 use super::outcome::reason;
 use super::respond;
-use super::{Node, Parts, Reply};
+use super::route::Route;
+use super::web::is_true;
+use super::{Node, Parts, Reply, RequestId};
 use crate::config::{INPUT_LEN_MAX, SNIFF_LEN_MAX};
 use crate::dispatch::Completion;
-use crate::http::{Body, Line, Response};
+use crate::http::{Body, Fields, Line, Method, Response};
 use crate::memory::PageBuffer;
 
 /// Admits an invocation whose input is the body as it is. Bound parameters are left out: there is
@@ -23,6 +29,11 @@ pub fn admit(
     path: &str,
 ) -> Result<Reply, Reject> {
     let action = find(&node.registry, &node.config.public_namespace, name)?;
+    let cgi = is_true(action, "\"cgi\"");
+    if parts.method == Method::Options && !(cgi && is_true(action, "\"web-custom-options\"")) {
+        let allow = Route::Function { name, path }.allow();
+        return Ok(Reply::Respond(respond::preflight(true, allow, &parts.request_id)));
+    }
     if body.len() > INPUT_LEN_MAX {
         return Err(Reject::InputTooLong);
     }
@@ -35,7 +46,10 @@ pub fn admit(
     environment.push_str("\0__OW_QUERY=");
     push_without_nul(&mut environment, query);
     environment.push('\0');
-    Ok(invoke::prepare(action, parts, body, environment, Shape::Function))
+    if cgi {
+        cgi::describe(&mut environment, parts, action, path, body.len())?;
+    }
+    Ok(invoke::prepare(action, parts, body, environment, Shape::Function { cgi }))
 }
 
 /// A NUL would end the variable. The parser refuses it; this is where it would do harm.
@@ -48,17 +62,41 @@ fn push_without_nul(out: &mut String, value: &str) {
 }
 
 /// The answer to an invocation that ran.
-pub fn complete(pending: &mut Pending, completion: Completion) -> Response {
-    let fields = pending.take_fields();
+pub fn complete(pending: &mut Pending, completion: Completion, cgi: bool) -> Response {
+    let mut fields = pending.take_fields();
     let request_id = pending.request_id();
     if let Some(reason) = reason(completion.end) {
         return error(502, &reason, request_id);
+    }
+    if cgi {
+        return match cgi::take_fields(&mut fields, &completion.output) {
+            Ok((status, start)) => {
+                respond_cgi(fields, status, completion.output, start, request_id)
+            }
+            Err(reject) => error(502, &reject.to_string(), request_id),
+        };
     }
     let kind = content_type(completion.output.chunk_at(0));
     let body = Body::Pages(completion.output);
     let mut response = respond::plain_with(fields, 200, kind, body, request_id);
     response.headers.push_line(respond::ANY_ORIGIN);
     response
+}
+
+/// The answer whose fields the action made.
+fn respond_cgi(
+    mut fields: Fields,
+    status: u16,
+    output: PageBuffer,
+    start: usize,
+    request_id: &RequestId,
+) -> Response {
+    if start < output.len() && !fields.has("content-type") {
+        fields.push_line(content_type(output.chunk_at(start)));
+    }
+    respond::push_request_id(&mut fields, request_id);
+    fields.push_default(respond::ANY_ORIGIN);
+    Response { status, headers: fields, body: Body::PagesFrom(output, start) }
 }
 
 /// What bytes seem to be, by the first of them.

@@ -65,7 +65,10 @@ pub enum Shape {
     /// The action's JSON result.
     Result,
     /// The bytes the action wrote.
-    Function,
+    Function {
+        /// They begin with header fields.
+        cgi: bool,
+    },
     /// What the action's JSON result says, to browsers.
     Web {
         /// What the result is read as.
@@ -116,7 +119,7 @@ impl Pending {
     /// Whether the client can be told to ask again later.
     #[must_use]
     pub fn may_be_accepted(&self) -> bool {
-        self.shape != Shape::Function
+        !matches!(self.shape, Shape::Function { .. })
     }
 
     /// Nobody waits any more: gives back what only an answer needs.
@@ -331,7 +334,7 @@ pub fn complete(
     let (judged, facts) = keep(records, &pending, &completion, now);
     let (timing, total_ns) = (facts.timing, facts.total_ns);
     let mut response = match pending.shape {
-        Shape::Function => function::complete(&mut pending, completion),
+        Shape::Function { cgi } => function::complete(&mut pending, completion, cgi),
         Shape::Web { media, cors } => web::complete(&mut pending, completion, (media, cors)),
         _ => outcome::complete(&mut pending, judged, completion, facts),
     };

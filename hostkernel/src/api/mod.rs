@@ -19,6 +19,7 @@ mod actions;
 mod activation;
 mod activations;
 pub mod auth;
+mod cgi;
 mod code;
 mod deploy;
 pub mod error;
@@ -274,13 +275,11 @@ fn answer(
     if let Route::Web(target) = route {
         return web::admit(node, parts, body, target);
     }
-    if parts.method == Method::Options && !route.is_unknown() {
-        let is_function = matches!(route, Route::Function { .. });
-        let response = respond::preflight(is_function, route.allow(), request_id);
-        return Ok(Reply::Respond(response));
-    }
     if let Route::Function { name, path } = route {
         return function::admit(node, parts, body, name, path);
+    }
+    if parts.method == Method::Options && !route.is_unknown() {
+        return Ok(Reply::Respond(respond::preflight(false, route.allow(), request_id)));
     }
     if route.needs_key() {
         return api(node, route, parts, body);

@@ -109,6 +109,8 @@ pub enum Body {
     Heap(Vec<u8>),
     /// An action's result, still in the frames the action wrote it to.
     Pages(PageBuffer),
+    /// The rest of one, from this byte on.
+    PagesFrom(PageBuffer, usize),
 }
 
 impl Body {
@@ -120,6 +122,7 @@ impl Body {
             Self::Static(bytes) => bytes.len(),
             Self::Heap(bytes) => bytes.len(),
             Self::Pages(pages) => pages.len(),
+            Self::PagesFrom(pages, start) => pages.len().saturating_sub(*start),
         }
     }
 
@@ -137,6 +140,7 @@ impl Body {
             Self::Static(bytes) => bytes.get(offset..).unwrap_or_default(),
             Self::Heap(bytes) => bytes.get(offset..).unwrap_or_default(),
             Self::Pages(pages) => pages.chunk_at(offset),
+            Self::PagesFrom(pages, start) => pages.chunk_at(start.saturating_add(offset)),
         }
     }
 }

@@ -85,6 +85,23 @@ fn the_file_itself_can_be_put() {
 }
 
 #[test]
+fn annotations_of_the_node_can_be_in_the_query() {
+    let mut client = Client::new();
+    let overwrite = format!("{ACTION}?overwrite=true");
+    let mut annotations = |query: &str| {
+        let answer = client.ask(Method::Put, &format!("{overwrite}&{query}"), &image());
+        answer.json()["annotations"].clone()
+    };
+    let exec = json!({"key": "exec", "value": "native:1"});
+    let cgi = |value: bool| json!({"key": "cgi", "value": value});
+    let export = json!({"key": "web-export", "value": true});
+    assert_eq!(annotations("cgi=true&other=true"), json!([cgi(true), exec]));
+    assert_eq!(annotations("web-export"), json!([cgi(true), export, exec]));
+    assert_eq!(annotations("cgi=false"), json!([export, cgi(false), exec]));
+    client.ask(Method::Put, &format!("{overwrite}&cgi=1"), &image()).refused(400, "'cgi'");
+}
+
+#[test]
 fn the_file_can_be_in_a_zip_archive() {
     let mut client = Client::new();
     let mut writer = ZipWriter::new(Cursor::new(Vec::new()));

@@ -107,6 +107,109 @@ fn output_is_sent_as_it_is_and_named_for_what_it_seems() {
     }
 }
 
+/// A node on which `hello` speaks CGI, without a key.
+fn cgi(more: &str) -> Client {
+    let mut client = Client::new();
+    client.deploy("hello", &format!("cgi=true{more}"));
+    client.authorization = None;
+    client
+}
+
+#[test]
+fn a_cgi_action_is_told_all_of_a_request() {
+    let mut client = cgi("");
+    let headers = [
+        ("Host", "node:3233"),
+        ("Content-Type", "text/plain"),
+        ("X-Two", "1"),
+        ("x-two", "2"),
+        ("Cookie", "a"),
+        ("Cookie", "b"),
+        ("Proxy", "evil"),
+        ("X_Two", "forged"),
+        ("Content-Length", "4"),
+    ];
+    let target = "/function/hello/a%20/%C3%A4?x=%20&y";
+    let Reply::Invoke(admission) = client.send(Method::Put, target, &headers, b"body") else {
+        panic!("refused");
+    };
+    assert_eq!(admission.input.chunk_at(0), b"body");
+    let (_, variables) = admission.environment.split_once("GATEWAY_").expect("CGI");
+    let version = env!("CARGO_PKG_VERSION");
+    let expected = format!(
+        "INTERFACE=CGI/1.1\0SERVER_PROTOCOL=HTTP/1.1\0SERVER_SOFTWARE=hostkernel/{version}\0\
+         REQUEST_METHOD=PUT\0PATH_INFO=/a /ä\0SERVER_NAME=node\0SERVER_PORT=3233\0\
+         SCRIPT_NAME=/function/hello\0QUERY_STRING=x=%20&y\0CONTENT_LENGTH=4\0\
+         HTTP_HOST=node:3233\0CONTENT_TYPE=text/plain\0HTTP_X_TWO=1, 2\0HTTP_COOKIE=a; b\0"
+    );
+    assert_eq!(variables, expected);
+    assert!(admission.environment.contains("\0__OW_METHOD=PUT\0__OW_PATH=/a%20/%C3%A4\0"));
+    let plain = public().admit(Method::Put, "/function/hello", b"").environment;
+    assert!(!plain.contains("GATEWAY_INTERFACE"), "only who asks for it is told");
+    for path in ["%00", "%zz", "%ff"] {
+        client.get(&format!("/function/hello/{path}")).refused(400, "percent-encoded");
+    }
+}
+
+#[test]
+fn a_request_too_long_to_be_told_is_refused() {
+    let mut client = cgi("");
+    let long = "x".repeat(ENVIRONMENT_LEN_MAX / 3);
+    let target = format!("/function/hello/{long}?{}", &long[..2000]);
+    assert!(matches!(client.send(Method::Get, &target, &[], b""), Reply::Invoke(_)));
+    let Reply::Respond(response) = client.send(Method::Get, &target, &[("A", &long)], b"") else {
+        panic!("admitted");
+    };
+    Answer::of(response).refused(431, "exceed the 16384 bytes");
+}
+
+#[test]
+fn a_cgi_action_says_what_is_sent() {
+    let mut client = cgi("");
+    for (output, status, kind, body) in [
+        ("Content-Type: text/html\n\n<p>", 200, Some("text/html"), "<p>"),
+        ("Status: 418 Teapot\r\n\r\n{}", 418, Some("application/json"), "{}"),
+        ("Location: /x\n\n", 302, None, ""),
+        ("Status: 204\n\n", 204, None, ""),
+    ] {
+        let admission = client.admit(Method::Get, "/function/hello", b"");
+        let answer = finish(&mut client, admission, End::Exit(0), output.as_bytes(), &[]);
+        assert_eq!((answer.status(), answer.text().as_str()), (status, body), "{output:?}");
+        assert_eq!(answer.header("Content-Type"), kind);
+        assert_eq!(answer.header("Access-Control-Allow-Origin"), Some("*"));
+        assert!(answer.header("X-Request-ID").is_some());
+        assert!(answer.header("X-OpenWhisk-Activation-Id").is_some());
+    }
+    let long = [b"A: b\n\n", "x".repeat(10_000).as_bytes()].concat();
+    let admission = client.admit(Method::Get, "/function/hello", b"");
+    let answer = finish(&mut client, admission, End::Exit(0), &long, &[]);
+    assert_eq!((answer.header("A"), answer.body.len()), (Some("b"), 10_000));
+    assert!(matches!(answer.response.body, Body::PagesFrom(..)), "not copied");
+
+    let ends = [
+        (End::Exit(0), "text", "did not produce a CGI response"),
+        (End::Exit(0), "A: b\rc\n\n", "did not produce a CGI response"),
+        (End::Exit(1), "Status: 200\n\n", "exit status 1"),
+    ];
+    for (end, output, part) in ends {
+        let admission = client.admit(Method::Get, "/function/hello", b"");
+        finish(&mut client, admission, end, output.as_bytes(), &[]).refused(502, part);
+    }
+}
+
+#[test]
+fn options_are_for_the_action_if_it_says_so() {
+    let preflight = |client: &mut Client| client.ask(Method::Options, "/function/hello", b"");
+    assert_eq!(preflight(&mut cgi("")).status(), 200);
+    assert_eq!(preflight(&mut public()).status(), 200);
+    let mut client = cgi("&web-custom-options=true");
+    let admission = client.admit(Method::Options, "/function/hello", b"");
+    let answer =
+        finish(&mut client, admission, End::Exit(0), b"access-control-allow-origin: me\n\n", &[]);
+    assert_eq!(answer.header("access-control-allow-origin"), Some("me"));
+    assert_eq!(answer.header("Access-Control-Allow-Origin"), None, "the action's word counts");
+}
+
 #[test]
 fn an_answer_is_written_where_the_request_was() {
     let mut client = public();

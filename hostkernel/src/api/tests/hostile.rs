@@ -216,7 +216,7 @@ proptest! {
         export(&mut client);
         let admission = client.admit(Method::Get, WEB, b"");
         let output = format!("{{\"{field}\":{value},\"body\":{body}}}");
-        let answer = finish(admission, End::Exit(0), output.as_bytes(), b"");
+        let answer = finish(&mut client, admission, End::Exit(0), output.as_bytes(), &[]);
         prop_assert!(matches!(answer.status(), 200..=599));
     }
 
@@ -238,7 +238,7 @@ proptest! {
         export(&mut client);
         for extension in ["", ".json", ".html", ".svg", ".text"] {
             let admission = client.admit(Method::Get, &format!("{WEB}{extension}"), b"");
-            let answer = finish(admission, End::Exit(0), &output, &log);
+            let answer = finish_with(&mut client, admission, &output, &log);
             prop_assert!(matches!(answer.status(), 200..=599));
         }
         let admission = client.admit(Method::Get, "/function/hello", b"");

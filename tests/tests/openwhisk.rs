@@ -1,53 +1,19 @@
-//! Deploying, describing, invoking and deleting actions, and what bad input gets.
+//! OpenWhisk's management API: deploying, describing, invoking and deleting actions, and what bad
+//! input gets.
+
+use std::io::{Cursor, Write as _};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
-use system_tests::{
-    ACTIONS, AUTHORIZATION, Response, SharedNode, TestNode, boot, machine, request, sample,
+use system_tests::openwhisk::{
+    RAW, ask, deploy_json, deploy_raw, document, error, greets, registry,
 };
+use system_tests::{ACTIONS, AUTHORIZATION, SharedNode, boot, machine, request, sample};
+use zip::write::SimpleFileOptions;
+use zip::{CompressionMethod, ZipWriter};
 
 static NODE: SharedNode = SharedNode::new(|| boot(machine()));
-
-const RAW: &str = "Content-Type: application/octet-stream";
-const JSON: &str = "Content-Type: application/json";
-
-/// A request with the key.
-fn ask(node: &TestNode, method: &str, target: &str, body: &[u8]) -> Response {
-    node.request(method, target, &[AUTHORIZATION, JSON], body)
-}
-
-fn deploy_raw(node: &TestNode, name_and_query: &str, file: &[u8]) -> Response {
-    node.request("PUT", &format!("{ACTIONS}/{name_and_query}"), &[AUTHORIZATION, RAW], file)
-}
-
-fn deploy_json(node: &TestNode, name_and_query: &str, document: &Value) -> Response {
-    ask(node, "PUT", &format!("{ACTIONS}/{name_and_query}"), document.to_string().as_bytes())
-}
-
-/// A deployment document with the file in base64, as OpenWhisk's clients send it.
-fn document(file: &[u8]) -> Value {
-    json!({ "exec": { "kind": "native:1", "code": STANDARD.encode(file) } })
-}
-
-/// All the node says about its actions.
-fn registry(node: &TestNode) -> Value {
-    let answer = ask(node, "GET", &format!("{ACTIONS}?limit=0"), b"");
-    assert_eq!(answer.status, 200);
-    answer.json()
-}
-
-fn error(answer: &Response) -> String {
-    let body = answer.json();
-    assert!(body["code"].is_string(), "clients need a code: {body}");
-    body["error"].as_str().expect("clients need an error").to_owned()
-}
-
-fn greets(node: &TestNode, name: &str, greeting: &str) {
-    let target = format!("{ACTIONS}/{name}?blocking=true&result=true");
-    let answer = ask(node, "POST", &target, br#"{"name":"A"}"#);
-    assert_eq!((answer.status, answer.json()), (200, json!({ "greeting": greeting })), "{name}");
-}
 
 #[test]
 fn an_action_is_deployed_from_the_file_or_from_json() {
@@ -66,6 +32,56 @@ fn an_action_is_deployed_from_the_file_or_from_json() {
         assert!(action["updated"].as_u64() > Some(1_700_000_000_000), "{}", action["updated"]);
         greets(&node, name, "Hello, A!");
     }
+}
+
+#[test]
+fn an_action_is_deployed_out_of_a_zip_archive() {
+    let node = NODE.get();
+    let file = sample("hello");
+    let zipped = |name: &str, method| {
+        let mut writer = ZipWriter::new(Cursor::new(Vec::new()));
+        let options = SimpleFileOptions::default().compression_method(method);
+        for (name, bytes) in [("src/main.rs", &b"fn main() {}"[..]), (name, &file)] {
+            writer.start_file(name, options).expect("a new file");
+            writer.write_all(bytes).expect("memory is left");
+        }
+        writer.finish().expect("memory is left").into_inner()
+    };
+    let stored = zipped("exec", CompressionMethod::Stored);
+    let deflated = zipped("bootstrap", CompressionMethod::Deflated);
+    // As `wsk action create NAME FILE.zip --native` sends it.
+    let wsk = json!({ "namespace": "_", "name": "zipped", "exec": {
+        "kind": "blackbox", "image": "openwhisk/dockerskeleton", "code": STANDARD.encode(&deflated),
+    } });
+    for answer in [
+        deploy_json(&node, "zipped", &wsk),
+        deploy_raw(&node, "zipped?overwrite=true", &stored),
+        ask(&node, "PUT", &format!("{ACTIONS}/zipped?overwrite=true"), &deflated),
+    ] {
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        greets(&node, "zipped", "Hello, A!");
+    }
+    let kept = ask(&node, "GET", &format!("{ACTIONS}/zipped"), b"").json();
+    assert_eq!(kept["exec"]["code"], STANDARD.encode(&file));
+
+    // A bomb of 64 MiB, one with no executable, one cut in half.
+    let bomb = {
+        let mut writer = ZipWriter::new(Cursor::new(Vec::new()));
+        let options = SimpleFileOptions::default().compression_method(CompressionMethod::Deflated);
+        writer.start_file("exec", options).expect("a new file");
+        (0..64).for_each(|_| writer.write_all(&[0; 1 << 20]).expect("memory is left"));
+        writer.finish().expect("memory is left").into_inner()
+    };
+    let other = zipped("main", CompressionMethod::Deflated);
+    for (file, status, reason) in [
+        (&bomb[..], 413, "exceeds the limit"),
+        (&other[..], 400, "no file named exec, bin/exec or bootstrap"),
+        (&stored[..stored.len() / 2], 400, "zip archive is damaged"),
+    ] {
+        let answer = deploy_raw(&node, "zipped?overwrite=true", file);
+        assert_eq!((answer.status, error(&answer).contains(reason)), (status, true), "{reason}");
+    }
+    greets(&node, "zipped", "Hello, A!");
 }
 
 #[test]
@@ -126,10 +142,18 @@ fn an_action_is_overwritten_only_on_request_and_gets_a_new_version() {
     assert_eq!((answer.status, &answer.json()["version"]), (200, &json!("0.0.2")));
     greets(&node, "versioned", "Hello, A!");
 
-    // What an update does not mention stays.
+    // What an update does not mention stays, each annotation by itself.
+    for (update, annotations) in [
+        (json!({ "annotations": [{ "key": "a", "value": 1 }, { "key": "b", "value": [] }] }), 3),
+        (json!({ "annotations": [{ "key": "a", "value": 2 }] }), 3),
+        (json!({ "delAnnotations": ["a"] }), 2),
+    ] {
+        let answer = deploy_json(&node, "versioned?overwrite=true", &update).json();
+        assert_eq!(answer["annotations"].as_array().map(Vec::len), Some(annotations), "{update}");
+    }
     let update = json!({ "limits": { "timeout": 1234, "memory": 12 } });
     let answer = deploy_json(&node, "versioned?overwrite=true", &update).json();
-    assert_eq!(answer["version"], "0.0.3");
+    assert_eq!(answer["version"], "0.0.6");
     assert_eq!(
         (&answer["limits"]["timeout"], &answer["limits"]["memory"]),
         (&json!(1234), &json!(12))
@@ -178,21 +202,6 @@ fn a_blocking_invocation_returns_its_record_or_its_result() {
     assert_eq!(body["code"], Value::Null);
     let record = ask(&node, "POST", &target, br#"{"name":1}"#).json();
     assert_eq!(record["response"]["status"], "application error");
-}
-
-#[test]
-fn the_function_route_takes_every_method_and_any_bytes() {
-    let node = NODE.get();
-    assert_eq!(deploy_raw(&node, "bytes", &sample("echo")).status, 200);
-    for (method, body) in
-        [("POST", &b"\0\xff raw"[..]), ("PUT", b"put"), ("GET", b""), ("DELETE", b"delete")]
-    {
-        let answer = node.request(method, "/function/bytes/further/path?query", &[], body);
-        assert_eq!((answer.status, answer.body.as_slice()), (200, body), "{method}");
-    }
-    // hey sends every body as text/html.
-    let answer = node.request("POST", "/function/bytes", &["Content-Type: text/html"], b"hey");
-    assert_eq!(answer.text(), "hey");
 }
 
 #[test]
@@ -356,154 +365,6 @@ fn deployment_documents_that_make_no_sense_change_nothing() {
         assert_eq!(answer.status, 400, "{query}");
     }
     assert_eq!(ask(&node, "GET", &format!("{ACTIONS}/senseless"), b"").status, 404);
-}
-
-/// Offsets in an ELF file and its program headers (System V gABI, chapters 4 and 5).
-mod elf {
-    pub const CLASS: usize = 4;
-    pub const DATA: usize = 5;
-    pub const TYPE: usize = 16;
-    pub const MACHINE: usize = 18;
-    pub const ENTRY: usize = 24;
-    pub const PROGRAM_HEADERS: usize = 32;
-    pub const PROGRAM_HEADER_LEN: usize = 54;
-    pub const PROGRAM_HEADER_COUNT: usize = 56;
-    pub const SEGMENT_FLAGS: usize = 4;
-    pub const SEGMENT_OFFSET: usize = 8;
-    pub const SEGMENT_ADDRESS: usize = 16;
-    pub const SEGMENT_FILE_LEN: usize = 32;
-    pub const SEGMENT_MEMORY_LEN: usize = 40;
-}
-
-/// Where the program headers of loadable segments are in a file, in order.
-fn segments(file: &[u8]) -> Vec<usize> {
-    let word = |at: usize| u64::from_le_bytes(file[at..at + 8].try_into().expect("eight bytes"));
-    let count = usize::from(file[elf::PROGRAM_HEADER_COUNT]);
-    let first = word(elf::PROGRAM_HEADERS) as usize;
-    let headers = (0..count).map(|index| first + 56 * index);
-    headers.filter(|at| file[*at..*at + 4] == [1, 0, 0, 0]).collect()
-}
-
-/// Images with one flaw each, and what the node must say about it.
-fn bad_images() -> Vec<(&'static str, Vec<u8>, &'static str)> {
-    let good = sample("hello");
-    let segments = segments(&good);
-    let (first, last) = (segments[0], *segments.last().expect("segments"));
-    let patched = |patches: &[(usize, &[u8])]| {
-        let mut file = good.clone();
-        for (at, bytes) in patches {
-            file[*at..at + bytes.len()].copy_from_slice(bytes);
-        }
-        file
-    };
-    let word = u64::to_le_bytes;
-    let huge = word(1 << 40);
-    vec![
-        ("text", b"fn main() {}".to_vec(), "not an ELF executable but text"),
-        ("a script", b"#!/bin/sh\n".to_vec(), "not an ELF executable but a script"),
-        ("a zip file", b"PK\x03\x04rest".to_vec(), "zip"),
-        ("WebAssembly", b"\0asm\x01\0\0\0".to_vec(), "wasm"),
-        ("magic only", good[..4].to_vec(), "ends before"),
-        ("half a header", good[..40].to_vec(), "ends before"),
-        ("header only", good[..64].to_vec(), "ends before"),
-        ("half of it", good[..good.len() / 2].to_vec(), "ends before"),
-        ("32 bits", patched(&[(elf::CLASS, &[1])]), "not 64-bit"),
-        ("big-endian", patched(&[(elf::DATA, &[2])]), "not 64-bit little-endian"),
-        ("ARM", patched(&[(elf::MACHINE, &[183, 0])]), "for machine 183, not for x86-64"),
-        ("position-independent", patched(&[(elf::TYPE, &[3, 0])]), "position-independent"),
-        ("an object file", patched(&[(elf::TYPE, &[1, 0])]), "of type 1"),
-        ("no program headers", patched(&[(elf::PROGRAM_HEADER_COUNT, &[0, 0])]), "no loadable"),
-        (
-            "65,535 program headers",
-            patched(&[(elf::PROGRAM_HEADER_COUNT, &[255, 255])]),
-            "more than 32 program headers",
-        ),
-        ("odd program headers", patched(&[(elf::PROGRAM_HEADER_LEN, &[57, 0])]), "version 1"),
-        (
-            "program headers outside",
-            patched(&[(elf::PROGRAM_HEADERS, &word(u64::MAX - 8))]),
-            "ends before",
-        ),
-        ("entry at 0", patched(&[(elf::ENTRY, &word(0))]), "entry point 0x0"),
-        (
-            "entry in the kernel",
-            patched(&[(elf::ENTRY, &word(0xffff_ffff_8000_0000))]),
-            "entry point 0xffffffff80000000",
-        ),
-        (
-            "writable and executable",
-            patched(&[(first + elf::SEGMENT_FLAGS, &[7])]),
-            "writable and executable",
-        ),
-        ("no permissions", patched(&[(first + elf::SEGMENT_FLAGS, &[0])]), "no permissions"),
-        (
-            "a segment in the kernel",
-            patched(&[(last + elf::SEGMENT_ADDRESS, &word(0xffff_ffff_8000_0000))]),
-            "not inside",
-        ),
-        ("a segment at 0", patched(&[(first + elf::SEGMENT_ADDRESS, &word(0))]), "not inside"),
-        (
-            "a segment that wraps",
-            patched(&[(last + elf::SEGMENT_MEMORY_LEN, &word(u64::MAX))]),
-            "not inside",
-        ),
-        ("a terabyte of memory", patched(&[(last + elf::SEGMENT_MEMORY_LEN, &huge)]), ""),
-        (
-            "a gigabyte of memory",
-            patched(&[(last + elf::SEGMENT_MEMORY_LEN, &word(1 << 30))]),
-            "more than 512 MB",
-        ),
-        (
-            "more in the file than in memory",
-            patched(&[(first + elf::SEGMENT_MEMORY_LEN, &word(1))]),
-            "longer in the file than in memory",
-        ),
-        ("a segment outside", patched(&[(first + elf::SEGMENT_FILE_LEN, &huge)]), "ends before"),
-        (
-            "an offset that wraps",
-            patched(&[(first + elf::SEGMENT_OFFSET, &word(u64::MAX - 4095))]),
-            "ends before",
-        ),
-        ("misaligned", patched(&[(first + elf::SEGMENT_OFFSET, &word(1))]), "differ modulo 4096"),
-    ]
-}
-
-#[test]
-fn bad_images_are_refused_with_the_reason_and_change_nothing() {
-    let node = boot(machine());
-    node.deploy("hello");
-    let before = registry(&node);
-    for (name, file, reason) in bad_images() {
-        for answer in [
-            deploy_raw(&node, "fresh", &file),
-            deploy_raw(&node, "hello?overwrite=true", &file),
-            deploy_json(&node, "fresh", &document(&file)),
-            deploy_json(&node, "hello?overwrite=true", &document(&file)),
-        ] {
-            assert_eq!(answer.status, 400, "{name}: {}", answer.text());
-            assert!(error(&answer).contains(reason), "{name}: {}", error(&answer));
-        }
-        assert_eq!(registry(&node), before, "{name}");
-    }
-    node.greets("the one from before");
-}
-
-#[test]
-fn an_image_that_takes_more_memory_than_the_node_has_is_refused() {
-    let node = boot(machine().memory_mib(64));
-    node.deploy("hello");
-    let mut file = sample("hello");
-    let last = *segments(&file).last().expect("segments");
-    // 256 MiB of zeroed memory: within the limits of an image, but not of this node.
-    file[last + elf::SEGMENT_MEMORY_LEN..][..8].copy_from_slice(&(256_u64 << 20).to_le_bytes());
-    let answer = deploy_raw(&node, "large", &file);
-    if answer.status == 200 {
-        // Zeroed memory is not taken before it is touched; then the limit speaks.
-        node.greets("large is there");
-    } else {
-        assert!(matches!(answer.status, 400 | 503), "{}: {}", answer.status, answer.text());
-    }
-    node.greets("still here");
 }
 
 #[test]
