@@ -140,6 +140,7 @@ fn only_what_is_exported_is_there_and_only_for_whom_it_is() {
     let target = export(&node, "guarded", &secret) + ".json";
     assert_eq!(node.get(&target).status, 401);
     assert_eq!(node.request("GET", &target, &["X-Require-Whisk-Auth: open"], b"").status, 401);
+    assert_eq!(node.get("/function/guarded").status, 401, "nor through the other door");
     let open = ["X-Require-Whisk-Auth: sesame"];
     assert_eq!(node.request("GET", &target, &open, b"").json()["bound"], 7);
     let answer = node.request("GET", &format!("{target}?bound=8"), &open, b"");

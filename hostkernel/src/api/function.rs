@@ -12,7 +12,7 @@ use super::invoke::{self, Pending, Shape};
 use super::outcome::reason;
 use super::respond;
 use super::route::Route;
-use super::web::is_true;
+use super::web::{check_secret, is_true};
 use super::{Node, Parts, Reply, RequestId};
 use crate::config::{INPUT_LEN_MAX, SNIFF_LEN_MAX};
 use crate::dispatch::Completion;
@@ -34,6 +34,8 @@ pub fn admit(
         let allow = Route::Function { name, path }.allow();
         return Ok(Reply::Respond(respond::preflight(true, allow, &parts.request_id)));
     }
+    // A secret that one door asks for is asked for at the other, too.
+    check_secret(action, parts, &node.config.tenants)?;
     if body.len() > INPUT_LEN_MAX {
         return Err(Reject::InputTooLong);
     }

@@ -17,7 +17,7 @@ use super::invoke::{self, Shape};
 use super::json::Json;
 use super::query::decode_segment;
 use super::respond;
-use super::{Node, Parts, Reply};
+use super::{Node, Parts, Reply, Tenants};
 use crate::config::HEAD_LEN_MAX;
 use crate::http::Method;
 use crate::memory::PageBuffer;
@@ -81,7 +81,7 @@ pub fn admit(
     let user = parts.headers.get("authorization").map(|key| tenants.authenticate(Some(key)));
     // An action that answers OPTIONS itself does so for everybody: browsers ask without keys.
     if parts.method != Method::Options {
-        check_secret(action, parts, user.as_ref().is_some_and(Result::is_ok))?;
+        check_secret(action, parts, tenants)?;
     }
     let namespace = user.and_then(Result::ok).map(|tenant| &tenant.namespace);
     let input = input::compose(action, parts, body, target.path, namespace)?;
@@ -104,12 +104,11 @@ fn find<'a>(node: &'a Node, target: Target<'_>) -> Result<(&'a Arc<Action>, Medi
 }
 
 /// Checks what `require-whisk-auth` asks for: `true` for anybody's key, else a secret of its own.
-fn check_secret(action: &Action, parts: &Parts<'_>, has_key: bool) -> Result<(), Reject> {
+pub fn check_secret(action: &Action, parts: &Parts<'_>, tenants: &Tenants) -> Result<(), Reject> {
     let Some(required) = action.annotations.get("\"require-whisk-auth\"") else { return Ok(()) };
     let required = Json::read(required.as_bytes())?;
     if required.boolean() == Some(true) {
-        let sent = parts.headers.get("authorization").is_some();
-        return if has_key { Ok(()) } else { Err(Reject::unauthorized(sent)) };
+        return tenants.authenticate(parts.headers.get("authorization")).map(|_| ());
     }
     let sent = parts.headers.get("x-require-whisk-auth");
     let secret = match required.string(HEAD_LEN_MAX) {

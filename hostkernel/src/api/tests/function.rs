@@ -244,6 +244,31 @@ fn failures_are_errors_with_reason_and_activation_id() {
 }
 
 #[test]
+fn a_secret_is_asked_for_here_too() {
+    let mut client = Client::new();
+    let key = client.authorization.clone().expect("set by `new`");
+    for (value, header) in [
+        ("\"sesame\"", ("X-Require-Whisk-Auth", "sesame")),
+        ("true", ("Authorization", key.as_str())),
+    ] {
+        let annotation = format!(r#"{{"key":"require-whisk-auth","value":{value}}}"#);
+        let more = document(&format!(",\"annotations\":[{annotation}]"));
+        client.authorization = Some(key.clone());
+        assert_eq!(client.put(&format!("{ACTION}?overwrite=true"), &more).status(), 200);
+        client.authorization = None;
+        client.get("/function/hello").refused(401, "requires authentication");
+        let wrong = [("X-Require-Whisk-Auth", "x"), ("Authorization", "Basic x")];
+        let Reply::Respond(response) = client.send(Method::Get, "/function/hello", &wrong, b"")
+        else {
+            panic!("admitted");
+        };
+        Answer::of(response).refused(401, "authentication is invalid");
+        let reply = client.send(Method::Get, "/function/hello", &[header], b"");
+        assert!(matches!(reply, Reply::Invoke(_)), "{value}");
+    }
+}
+
+#[test]
 fn what_is_no_function_is_refused() {
     let mut client = public();
     client.get("/function/absent").refused(404, "does not exist");
