@@ -1,6 +1,6 @@
 //! How often one core executed the instruction at each address.
 //!
-//! The file is an array of [`Record`]s in the order in which QEMU translated the addresses; one with
+//! The file is an array of [`Record`]s in the order in which QEMU translated them; one with
 //! the address 0 ends it. It can be read while QEMU runs.
 
 use std::collections::HashMap;

@@ -29,7 +29,7 @@ const LEAST: f64 = 0.5;
 /// Count the instructions of a request in each function, exactly.
 ///
 /// Boots a node in QEMU's emulator and invokes a sample action again and again. An instruction
-/// counts for the innermost function of this workspace it was inlined into: so what the core library
+/// counts for the innermost function of this workspace it was inlined into: so what core
 /// does inline is found under its caller's name. A repeated string instruction counts once.
 #[derive(Args, Debug)]
 pub struct Arguments {
