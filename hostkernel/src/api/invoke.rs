@@ -340,7 +340,7 @@ pub fn complete(
     };
     let headers = &mut response.headers;
     push_identity(headers, &pending);
-    headers.push_with(SERVER_TIMING, |out| push_timing(out, timing, total_ns));
+    headers.push_visible(SERVER_TIMING, |out| push_timing(out, timing, total_ns));
     response
 }
 
@@ -370,8 +370,8 @@ pub fn accepted(pending: &mut Pending) -> Response {
 
 /// What names the invocation to those who watch.
 fn push_identity(headers: &mut Fields, pending: &Pending) {
-    headers.push_own(ACTIVATION_ID, pending.id_text.as_bytes());
-    headers.push_own(TRACEPARENT, pending.trace.as_bytes());
+    headers.push_visible(ACTIVATION_ID, |out| out.extend_from_slice(pending.id_text.as_bytes()));
+    headers.push_visible(TRACEPARENT, |out| out.extend_from_slice(pending.trace.as_bytes()));
 }
 
 /// Where the time went, in milliseconds, as browsers show it.

@@ -144,13 +144,14 @@ impl Fields {
         self.push_with(name, |out| out.extend_from_slice(value));
     }
 
-    /// Appends a field whose value the node made of visible characters: nothing is replaced.
+    /// Appends a field whose value is known to have no control characters: nothing is replaced.
     #[inline]
-    pub fn push_own(&mut self, name: Name, value: &[u8]) {
-        debug_assert!(value.iter().all(|byte| byte.is_ascii_graphic()));
+    pub fn push_visible(&mut self, name: Name, write: impl FnOnce(&mut Vec<u8>)) {
         let out = &mut self.0;
         out.extend_from_slice(name.0.as_bytes());
-        out.extend_from_slice(value);
+        let start = out.len();
+        write(out);
+        debug_assert!(!out[start..].iter().any(u8::is_ascii_control));
         out.extend_from_slice(b"\r\n");
     }
 
