@@ -94,7 +94,7 @@ extern "C" fn start_on_own_tables() -> ! {
 }
 
 fn read_settings(info: &BootInfo) -> Settings {
-    let (settings, ignored) = Settings::parse(info.command_line());
+    let (settings, ignored) = Settings::parse(info.command_line().unwrap_or_default());
     log::set_max_level(settings.log_level);
     ignored.iter().for_each(|word| log::warn!("{word}"));
     observe::crash::halt_after_crash(settings.halt_after_crash);

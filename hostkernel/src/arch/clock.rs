@@ -6,7 +6,7 @@
 use core::arch::x86_64::{__cpuid, _rdtsc};
 use core::sync::atomic::{AtomicU64, Ordering};
 
-use super::cpu::Features;
+use super::cpu::{self, Features};
 use super::{apic, port};
 
 const NS_PER_S: u128 = 1_000_000_000;
@@ -205,8 +205,7 @@ fn set_rate(hz: u64) {
 
 /// What the hypervisor (leaf 0x4000_0010) or the processor (leaf 0x15) says.
 fn stated_hz() -> Option<u64> {
-    let hypervisor = __cpuid(1).ecx & 1 << 31 != 0;
-    if hypervisor && __cpuid(0x4000_0000).eax >= 0x4000_0010 {
+    if cpu::has_hypervisor() && __cpuid(0x4000_0000).eax >= 0x4000_0010 {
         let khz = __cpuid(0x4000_0010).eax;
         if khz != 0 {
             return Some(u64::from(khz) * 1000);

@@ -299,6 +299,12 @@ pub(super) fn reset_user_state() {
     }
 }
 
+/// Whether the machine is a virtual one that says so.
+#[must_use]
+pub fn has_hypervisor() -> bool {
+    __cpuid(1).ecx & 1 << 31 != 0
+}
+
 /// Whether the processor has a random number generator.
 #[must_use]
 pub fn has_random() -> bool {

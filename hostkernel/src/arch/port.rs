@@ -31,6 +31,24 @@ pub unsafe fn read_u16(port: u16) -> u16 {
     unsafe { Port::new(port).read() }
 }
 
+/// Fills `bytes` from a port that gives one at a time. Hypervisors take a long string at once.
+///
+/// # Safety
+/// As [`read_u8`].
+pub unsafe fn read_all_u8(port: u16, bytes: &mut [u8]) {
+    // SAFETY: the caller knows the device; the instruction writes as many bytes as the slice has,
+    // upwards, for the direction flag is clear in the kernel.
+    unsafe {
+        core::arch::asm!(
+            "rep insb",
+            in("dx") port,
+            inout("rdi") bytes.as_mut_ptr() => _,
+            inout("rcx") bytes.len() => _,
+            options(nostack, preserves_flags),
+        );
+    }
+}
+
 /// Writes a 16-bit word to a port.
 ///
 /// # Safety

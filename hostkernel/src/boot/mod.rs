@@ -5,10 +5,7 @@ mod entry;
 mod pvh;
 pub mod smp;
 
-use crate::config::MEMORY_RANGES_MAX;
-
-/// Longest kernel command line that is kept.
-const COMMAND_LINE_LEN_MAX: usize = 4096;
+use crate::config::{COMMAND_LINE_LEN_MAX, MEMORY_RANGES_MAX};
 
 /// What the boot loader told us, copied out of its memory.
 pub struct BootInfo {
@@ -18,8 +15,13 @@ pub struct BootInfo {
     pub memory_len: usize,
     /// Physical address of the ACPI root pointer, if the loader gave one.
     pub rsdp: Option<u64>,
+    /// Physical address of the SMBIOS entry point, if the loader gave one.
+    pub smbios: Option<u64>,
+    /// Physical addresses of the first module's first byte, and of the one after its last.
+    pub module: Option<(u64, u64)>,
     command_line: [u8; COMMAND_LINE_LEN_MAX],
     command_line_len: usize,
+    is_command_line_whole: bool,
 }
 
 /// A range of physical addresses and what it is.
@@ -38,8 +40,11 @@ impl BootInfo {
         memory: [MemoryRange { start: 0, end: 0, usable: false }; MEMORY_RANGES_MAX],
         memory_len: 0,
         rsdp: None,
+        smbios: None,
+        module: None,
         command_line: [0; COMMAND_LINE_LEN_MAX],
         command_line_len: 0,
+        is_command_line_whole: true,
     };
 
     /// The memory map.
@@ -48,13 +53,11 @@ impl BootInfo {
         &self.memory[..self.memory_len]
     }
 
-    /// The command line; what follows the first byte that is not UTF-8 is dropped.
+    /// The command line; `None` if it is longer than [`COMMAND_LINE_LEN_MAX`] or not UTF-8.
     #[must_use]
-    pub fn command_line(&self) -> &str {
-        let bytes = &self.command_line[..self.command_line_len];
-        core::str::from_utf8(bytes).unwrap_or_else(|error| {
-            core::str::from_utf8(&bytes[..error.valid_up_to()]).unwrap_or_default()
-        })
+    pub fn command_line(&self) -> Option<&str> {
+        let text = core::str::from_utf8(&self.command_line[..self.command_line_len]).ok();
+        text.filter(|_| self.is_command_line_whole)
     }
 
     fn push_memory(&mut self, range: MemoryRange) {

@@ -2,8 +2,8 @@
 
 use core::ptr::read_unaligned;
 
-use super::{BootInfo, COMMAND_LINE_LEN_MAX, MemoryRange};
-use crate::config::MEMORY_RANGES_MAX;
+use super::{BootInfo, MemoryRange};
+use crate::config::{COMMAND_LINE_LEN_MAX, MEMORY_RANGES_MAX};
 use crate::memory::physical::{PhysicalAddress, direct_pointer};
 
 const MAGIC: u32 = 0x336e_c578;
@@ -23,6 +23,14 @@ struct StartInfo {
     memory_map: u64,
     memory_map_len: u32,
     reserved: u32,
+}
+
+#[repr(C)]
+struct Module {
+    address: u64,
+    len: u64,
+    command_line: u64,
+    reserved: u64,
 }
 
 #[repr(C)]
@@ -55,15 +63,26 @@ pub(super) unsafe fn read(start_info: u64, info: &mut BootInfo) {
             usable: entry.kind == USABLE,
         });
     }
+    if start.modules_len > 0 {
+        let first = direct_pointer(PhysicalAddress(start.modules)).cast::<Module>();
+        // SAFETY: the loader says that at least one module is described there.
+        let module = unsafe { read_unaligned(first) };
+        let end = module.address.checked_add(module.len);
+        info.module = end.filter(|_| module.len > 0).map(|end| (module.address, end));
+    }
     if start.command_line == 0 {
         return;
     }
     let text = direct_pointer(PhysicalAddress(start.command_line));
-    while info.command_line_len < COMMAND_LINE_LEN_MAX {
+    loop {
         // SAFETY: the command line ends with a NUL byte, and we stop there.
         let byte = unsafe { text.add(info.command_line_len).read() };
         if byte == 0 {
-            break;
+            return;
+        }
+        if info.command_line_len == COMMAND_LINE_LEN_MAX {
+            info.is_command_line_whole = false;
+            return;
         }
         info.command_line[info.command_line_len] = byte;
         info.command_line_len += 1;

@@ -1,5 +1,6 @@
 //! Devices: serial port, power control, clock chip, PCI, network cards.
 
+pub mod fw_cfg;
 pub mod intel;
 pub mod nic;
 #[cfg(target_os = "none")]
@@ -12,6 +13,7 @@ pub mod probe;
 pub mod rtc;
 #[cfg(target_os = "none")]
 pub mod serial;
+pub mod smbios;
 #[cfg(target_os = "none")]
 pub mod virtio;
 #[cfg(target_os = "none")]

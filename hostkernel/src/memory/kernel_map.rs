@@ -13,6 +13,7 @@
 use spin::{Mutex, Once};
 
 use super::frames::{self, Frame, FrameNumber, OutOfFrames, POOL};
+use super::holes::{self, Range};
 use super::physical::{DIRECT_MAP_START, PhysicalAddress, direct_pointer};
 use super::space::KernelEntry;
 use super::table::{Entry, Table, index};
@@ -35,6 +36,7 @@ const CORE_SLOT: usize = 511;
 /// Physical addresses the direct map can show: four level-4 slots, made in advance so that all
 /// cores share what is mapped later. Devices of 64-bit machines lie below this.
 const DIRECT_MAP_SLOTS: usize = 64;
+const DIRECT_MAP_LEN: u64 = (DIRECT_MAP_SLOTS as u64) << 39;
 
 const WRITABLE: u64 = 1 << 1;
 const UNCACHED: u64 = 1 << 3 | 1 << 4;
@@ -130,9 +132,36 @@ pub fn add_high_memory(info: &BootInfo) {
     add_memory(info, BOOT_MAP_END, u64::MAX);
 }
 
+/// Puts the memory of the boot loader's module to use.
+///
+/// # Safety
+/// Nothing refers to the module any more, and this is called once.
+pub unsafe fn add_module_memory(info: &BootInfo) {
+    let (start, end) = module_pages(info);
+    for range in info.memory().iter().filter(|range| range.usable) {
+        let piece = (range.start.max(LOW_MEMORY_END).max(start), range.end.min(end));
+        add_range(piece, &[image_physical()]);
+    }
+}
+
+/// The pages in which the boot loader's module lies; none if there is no module.
+fn module_pages(info: &BootInfo) -> (u64, u64) {
+    info.module.map_or((0, 0), |(start, end)| {
+        (start / PAGE * PAGE, end.checked_next_multiple_of(PAGE).unwrap_or(end))
+    })
+}
+
 fn add_memory(info: &BootInfo, from: u64, to: u64) {
-    let (image_start, image_end) = image_physical();
-    let add = |start: u64, end: u64| {
+    for range in info.memory().iter().filter(|range| range.usable) {
+        let piece = (range.start.max(from), range.end.min(to));
+        add_range(piece, &[image_physical(), module_pages(info)]);
+    }
+}
+
+/// Hands the whole pages of a range, without those in holes, to the frame pool.
+fn add_range((start, end): Range, holes: &[Range]) {
+    let Some(start) = start.checked_next_multiple_of(PAGE) else { return };
+    holes::without((start, end / PAGE * PAGE), holes, &mut |(start, end)| {
         let first = u32::try_from(start / PAGE).ok().and_then(FrameNumber::new);
         let last = u32::try_from(end / PAGE).ok().and_then(FrameNumber::new);
         if let (Some(first), Some(last)) = (first, last)
@@ -140,13 +169,7 @@ fn add_memory(info: &BootInfo, from: u64, to: u64) {
         {
             POOL.add_fresh(first, last);
         }
-    };
-    for range in info.memory().iter().filter(|range| range.usable) {
-        let start = range.start.max(from).next_multiple_of(PAGE);
-        let end = range.end.min(to) / PAGE * PAGE;
-        add(start, end.min(image_start));
-        add(start.max(image_end), end);
-    }
+    });
 }
 
 /// Builds the calling or a further core's tables, area and stacks.
@@ -215,6 +238,12 @@ pub fn device(address: PhysicalAddress, len: usize) -> *mut u8 {
     direct_pointer(address)
 }
 
+/// Whether the direct map could show this memory.
+#[must_use]
+pub fn is_reachable(address: PhysicalAddress, len: usize) -> bool {
+    address.0.checked_add(len as u64).is_some_and(|end| end <= DIRECT_MAP_LEN)
+}
+
 /// Shows tables of the firmware at their place in the direct map.
 ///
 /// # Panics
@@ -230,7 +259,7 @@ fn map_extra(address: PhysicalAddress, len: usize, flags: u64) {
     let root = SHARED.get().expect("the shared tables are built first").root;
     let mut page = address.0 / PAGE * PAGE;
     let end = address.0.checked_add(len as u64).expect("devices do not wrap around");
-    assert!(end <= (DIRECT_MAP_SLOTS as u64) << 39, "a device beyond the direct map");
+    assert!(end <= DIRECT_MAP_LEN, "a device beyond the direct map");
     while page < end {
         if !is_mapped(root, DIRECT_MAP_START + page) {
             map(root, DIRECT_MAP_START + page, page, PAGE, flags)
@@ -340,7 +369,7 @@ pub fn permanent(count: usize) -> Result<*mut u8, OutOfFrames> {
 pub fn physical_of(pointer: *const u8) -> u64 {
     let address = pointer.addr() as u64;
     assert!(
-        (DIRECT_MAP_START..DIRECT_MAP_START + ((DIRECT_MAP_SLOTS as u64) << 39)).contains(&address),
+        (DIRECT_MAP_START..DIRECT_MAP_START + DIRECT_MAP_LEN).contains(&address),
         "only memory in the direct map can be shown to a device"
     );
     address - DIRECT_MAP_START

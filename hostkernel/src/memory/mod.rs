@@ -10,9 +10,13 @@ pub mod failure;
 pub mod frames;
 #[cfg(target_os = "none")]
 pub mod heap;
+#[cfg(any(test, target_os = "none"))]
+mod holes;
 #[cfg(target_os = "none")]
 pub mod kernel_map;
 mod likely;
+#[cfg(target_os = "none")]
+pub mod module;
 pub mod per_core;
 pub mod physical;
 mod regions;
