@@ -10,7 +10,7 @@ use arbitrary::Arbitrary;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hostkernel::api::{self, ApiConfig, Node, Now, Readiness, Reply, auth};
-use hostkernel::dispatch::{ActivationId, Completion, End, Fault, Log, Ticket, Timing, Usage};
+use hostkernel::dispatch::{Completion, End, Fault, Invocation, Log, Ticket, Timing, Usage};
 use hostkernel::http::connection::{Connection, Phase, Step};
 use hostkernel::memory::{PageBuffer, frames, install_for_test};
 use hostkernel::observe::records::Records;
@@ -169,7 +169,7 @@ fn serve(node: &mut Node, request: &Request, now: Now, id: u128) {
                 let environment = &invocation.environment;
                 assert!(environment.is_empty() || environment.ends_with('\0'));
                 assert!(environment.len() <= hostkernel::config::ENVIRONMENT_LEN_MAX);
-                let completion = completion(&request.end, invocation.id, invocation.ticket);
+                let completion = completion(&request.end, invocation);
                 let records = &mut node.records;
                 if pending.is_blocking() {
                     connection.respond(api::complete(records, pending, completion, now));
@@ -191,7 +191,7 @@ fn serve(node: &mut Node, request: &Request, now: Now, id: u128) {
     }
 }
 
-fn completion(end: &Ending, id: ActivationId, ticket: Ticket) -> Completion {
+fn completion(end: &Ending, invocation: Invocation) -> Completion {
     let pages = |bytes: &[u8]| PageBuffer::from_bytes(bytes).expect("the arena is large");
     let (end, output, log) = match end {
         Ending::Exit(status, output, log) => (End::Exit(*status), &output[..], &log[..]),
@@ -206,13 +206,14 @@ fn completion(end: &Ending, id: ActivationId, ticket: Ticket) -> Completion {
         Ending::NotStarted => (End::NotStarted, &b""[..], &b""[..]),
     };
     Completion {
-        id,
-        ticket,
+        id: invocation.id,
+        ticket: invocation.ticket,
         end,
         output: pages(output),
         log: Log { text: pages(log), truncated: log.len() % 2 == 1 },
         timing: Timing::default(),
         usage: Usage::default(),
+        permit: invocation.permit,
     }
 }
 

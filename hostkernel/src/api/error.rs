@@ -19,7 +19,7 @@ use crate::config::{
 use crate::http::{self, Line, Response};
 use crate::image::ImageReject;
 use crate::memory::OutOfFrames;
-use crate::registry::{Full, NameReject};
+use crate::registry::{Exceeded, Full, NameReject};
 
 /// How to say who one is.
 const CHALLENGE: Line = Line::new("WWW-Authenticate: Basic realm=\"OpenWhisk secure realm\"\r\n");
@@ -94,8 +94,10 @@ pub enum Reject {
     InputTooLong,
     /// What a function is told of the request is too long. 431.
     EnvironmentTooLong,
-    /// The registry is full. 503.
+    /// The registry is full, 503; or what the namespace may have of it, 413.
     Full(Full),
+    /// The namespace has used up a quota. 429.
+    Exceeded(Exceeded),
     /// There is no memory to do it now. 503.
     NoMemory,
     /// The queues of all cores are full. 503.
@@ -147,6 +149,12 @@ impl From<ImageReject> for Reject {
     }
 }
 
+impl From<Exceeded> for Reject {
+    fn from(exceeded: Exceeded) -> Self {
+        Self::Exceeded(exceeded)
+    }
+}
+
 impl From<Full> for Reject {
     fn from(full: Full) -> Self {
         Self::Full(full)
@@ -169,7 +177,11 @@ impl Reject {
             Self::NotFound | Self::Packaged { deploy: false } => 404,
             Self::Method { .. } => 405,
             Self::Exists => 409,
-            Self::CodeTooLong | Self::ParametersTooLong { .. } | Self::InputTooLong => 413,
+            Self::CodeTooLong
+            | Self::ParametersTooLong { .. }
+            | Self::InputTooLong
+            | Self::Full(Full::Code(_)) => 413,
+            Self::Exceeded(_) => 429,
             Self::Packaged { deploy: true }
             | Self::Name(_)
             | Self::Encoding
@@ -196,6 +208,10 @@ impl Reject {
         match self {
             Self::NoKey | Self::WrongKey => response.headers.push_line(CHALLENGE),
             Self::Method { allow } => respond::push_allow(&mut response.headers, allow),
+            Self::Exceeded(Exceeded::Rate { wait_s, .. }) => {
+                respond::push_retry_after_s(&mut response.headers, *wait_s);
+            }
+            Self::Exceeded(_) => respond::push_retry_after(&mut response.headers),
             _ if self.status() == 503 => respond::push_retry_after(&mut response.headers),
             _ => {}
         }
@@ -274,6 +290,7 @@ impl fmt::Display for Reject {
             Self::Image(reject) => return reject.fmt(f),
             Self::Name(reject) => return reject.fmt(f),
             Self::Full(full) => return full.fmt(f),
+            Self::Exceeded(exceeded) => return exceeded.fmt(f),
             Self::Method { allow } => {
                 return write!(f, "HTTP method not allowed, supported methods: {allow}");
             }

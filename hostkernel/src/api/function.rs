@@ -51,7 +51,7 @@ pub fn admit(
     if cgi {
         cgi::describe(&mut environment, parts, action, path, body.len())?;
     }
-    Ok(invoke::prepare(action, parts, body, environment, Shape::Function { cgi }))
+    invoke::prepare(action, parts, body, environment, Shape::Function { cgi })
 }
 
 /// A NUL would end the variable. The parser refuses it; this is where it would do harm.

@@ -23,7 +23,7 @@ use crate::http::{Fields, Name, Response};
 use crate::memory::{PageBuffer, Template};
 use crate::observe::records::{Facts, Records, Status};
 use crate::observe::traceparent::TraceParent;
-use crate::registry::{Action, KeyValues, Registry, Version};
+use crate::registry::{Action, KeyValues, Permit, Registry, Version};
 
 /// An invocation that lacks nothing but a core.
 #[derive(Debug)]
@@ -36,6 +36,8 @@ pub struct Admission {
     pub input: PageBuffer,
     /// `NAME=value` strings, each ended by a NUL byte.
     pub environment: String,
+    /// Its place among the invocations of its namespace.
+    pub permit: Permit,
     /// What is needed to answer the request at its end.
     pub pending: Pending,
 }
@@ -82,11 +84,10 @@ impl Admission {
     /// Parts what runs from what waits. `ticket` says where the completion goes.
     #[must_use]
     pub fn split(self, ticket: Ticket) -> (Invocation, Pending) {
-        let Self { template, limits, input, environment, pending } = self;
+        let Self { template, limits, input, environment, permit, pending } = self;
         let (id, admitted_ns) = (pending.id, pending.admitted_ns);
-        let tenant = pending.action.namespace.clone();
         let invocation =
-            Invocation { id, ticket, tenant, template, limits, input, environment, admitted_ns };
+            Invocation { id, ticket, permit, template, limits, input, environment, admitted_ns };
         (invocation, pending)
     }
 }
@@ -197,17 +198,18 @@ pub fn admit(
     };
     let input = json_input(body, &action.parameters)?;
     let environment = environment(action, parts, 0);
-    Ok(prepare(action, parts, input, environment, shape))
+    prepare(action, parts, input, environment, shape)
 }
 
-/// Puts an admission together.
+/// Puts an admission together, if the quotas of the action's namespace allow one more.
 pub(super) fn prepare(
     action: &Arc<Action>,
     parts: &Parts<'_>,
     input: PageBuffer,
     environment: String,
     shape: Shape,
-) -> Reply {
+) -> Result<Reply, Reject> {
+    let permit = action.namespace.admit(parts.now.monotonic_ns)?;
     let pending = Pending {
         id: parts.id,
         id_text: parts.id_text,
@@ -218,13 +220,14 @@ pub(super) fn prepare(
         admitted_ns: parts.now.monotonic_ns,
         fields: Fields::new(),
     };
-    Reply::Invoke(Admission {
+    Ok(Reply::Invoke(Admission {
         template: Arc::clone(&action.template),
         limits: action.limits,
         input,
         environment,
+        permit,
         pending,
-    })
+    }))
 }
 
 /// The variables every action gets, with room for `more` bytes. Together they stay below

@@ -170,7 +170,12 @@ pub fn push_allow(headers: &mut Fields, methods: &'static str) {
 
 /// Appends when to try again, as every 503 says.
 pub fn push_retry_after(headers: &mut Fields) {
-    headers.push_with(RETRY_AFTER, |out| push_decimal(out, RETRY_AFTER_S.into()));
+    push_retry_after_s(headers, RETRY_AFTER_S);
+}
+
+/// The same, for those who know when.
+pub fn push_retry_after_s(headers: &mut Fields, seconds: u32) {
+    headers.push_with(RETRY_AFTER, |out| push_decimal(out, seconds.into()));
 }
 
 /// A body of text.

@@ -176,7 +176,7 @@ impl Answer {
 }
 
 /// What a worker hands in.
-fn completion(invocation: &Invocation, end: End, output: &[u8], lines: &[&str]) -> Completion {
+fn completion(invocation: Invocation, end: End, output: &[u8], lines: &[&str]) -> Completion {
     let mut log = Log::default();
     for line in lines {
         let (mark, text) = line.split_at(1);
@@ -206,6 +206,7 @@ fn completion(invocation: &Invocation, end: End, output: &[u8], lines: &[&str]) 
             pages_touched: 4,
             cycles: 5_000_000,
         },
+        permit: invocation.permit,
     }
 }
 
@@ -218,7 +219,7 @@ fn finish(
     log: &[&str],
 ) -> Answer {
     let (invocation, pending) = admission.split(TICKET);
-    let completion = completion(&invocation, end, output, log);
+    let completion = completion(invocation, end, output, log);
     Answer::of(complete(&mut client.node.records, pending, completion, LATER))
 }
 

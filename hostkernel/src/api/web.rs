@@ -86,7 +86,7 @@ pub fn admit(
     let namespace = user.and_then(Result::ok).map(|tenant| &tenant.namespace);
     let input = input::compose(action, parts, body, target.path, namespace)?;
     let environment = invoke::environment(action, parts, 0);
-    Ok(invoke::prepare(action, parts, input, environment, Shape::Web { media, cors }))
+    invoke::prepare(action, parts, input, environment, Shape::Web { media, cors })
 }
 
 /// The exported action, and what its result is to become. Whatever is wrong, there is nothing.

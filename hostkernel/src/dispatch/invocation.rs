@@ -6,7 +6,7 @@ use core::fmt;
 
 use super::Log;
 use crate::memory::{PageBuffer, Template};
-use crate::registry::Namespace;
+use crate::registry::Permit;
 
 /// Identifies one invocation: 128 random bits, 32 hexadecimal digits on the wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,8 +52,8 @@ pub struct Invocation {
     pub id: ActivationId,
     /// Where its completion goes.
     pub ticket: Ticket,
-    /// Whose it is.
-    pub tenant: Namespace,
+    /// Whose it is, and its place among the invocations of that namespace.
+    pub permit: Permit,
     /// The image to run.
     pub template: Arc<Template>,
     /// What it may use.
@@ -81,6 +81,8 @@ pub struct Completion {
     pub log: Log,
     /// Where its time went.
     pub timing: Timing,
+    /// The invocation's place among those of its namespace.
+    pub permit: Permit,
     /// What it used.
     pub usage: Usage,
 }

@@ -232,7 +232,7 @@ mod tests {
     use super::*;
     use crate::image::LoadPlan;
     use crate::memory::{PageBuffer, Template, install_for_test};
-    use crate::registry::Namespace;
+    use crate::registry::{Namespace, Permit};
     use alloc::string::String;
     use alloc::sync::Arc;
 
@@ -243,13 +243,17 @@ mod tests {
         Invocation {
             id: ActivationId(number),
             ticket: Ticket(0),
-            tenant: Namespace::new("guest"),
+            permit: permit(),
             template: Arc::new(template),
             limits: Limits { timeout_ms: 1, memory_mb: 1, logs_mb: 0 },
             input: PageBuffer::new(),
             environment: String::new(),
             admitted_ns: 0,
         }
+    }
+
+    fn permit() -> Permit {
+        Namespace::new("guest").admit(0).expect("there are no quotas")
     }
 
     fn completion(number: u128) -> Completion {
@@ -260,6 +264,7 @@ mod tests {
             output: PageBuffer::new(),
             log: Log::default(),
             timing: Timing::default(),
+            permit: permit(),
             usage: Usage::default(),
         }
     }

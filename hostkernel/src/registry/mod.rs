@@ -8,10 +8,12 @@
 mod action;
 mod key_values;
 mod name;
+mod namespace;
 
 pub use action::{Action, Digest, Version};
 pub use key_values::KeyValues;
-pub use name::{Name, NameReject, Namespace};
+pub use name::{Name, NameReject};
+pub use namespace::{Exceeded, Namespace, Permit, Quotas};
 
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
@@ -30,6 +32,8 @@ pub enum Full {
     Frames,
     /// The memory for names, parameters and annotations is used up.
     Heap,
+    /// The namespace has so much code, in MB, and may have no more.
+    Code(u64),
 }
 
 impl fmt::Display for Full {
@@ -44,6 +48,11 @@ impl fmt::Display for Full {
             ),
             Self::Heap => f.write_str(
                 "the node has no memory for this action's name, parameters and annotations",
+            ),
+            Self::Code(allowed_mb) => write!(
+                f,
+                "the code of all actions of the namespace exceeds allowed threshold of \
+                 {allowed_mb} MB"
             ),
         }
     }
@@ -82,6 +91,8 @@ struct Tenant {
     /// Every image once, with the number of its actions. Not shared between namespaces: whether
     /// somebody else's action just ran shows in the caches of pages one has in common.
     images: BTreeMap<Digest, (Arc<Template>, usize)>,
+    /// Bytes of the images' files.
+    code_len: usize,
 }
 
 /// What is taken of the share.
@@ -126,6 +137,9 @@ impl Registry {
             let tenant = self.tenants.entry(namespace).or_default();
             let image = || (Arc::clone(&action.template), 0);
             let (template, actions) = tenant.images.entry(action.digest).or_insert_with(image);
+            if *actions == 0 {
+                tenant.code_len += template.code().len();
+            }
             self.used.add(&action, *actions == 0, template);
             *actions += 1;
             tenant.actions.insert(name, action);
@@ -141,6 +155,12 @@ impl Registry {
         }
         let template = &action.template;
         let is_new = self.image(&action.namespace, &action.digest).is_none();
+        if let (true, Some(allowed_mb)) = (is_new, action.namespace.quotas().code_mb) {
+            let held = self.tenants.get(&action.namespace).map_or(0, |tenant| tenant.code_len);
+            if (held + template.code().len()) as u64 > allowed_mb << 20 {
+                return Err(Full::Code(allowed_mb));
+            }
+        }
         let frames = if is_new { template.frames() } else { 0 };
         let running = frames_to_run(action.limits.memory_mb.max(self.largest_mb()));
         if self.used.frames.saturating_add(frames).saturating_add(running) > self.share.frames {
@@ -169,6 +189,7 @@ impl Registry {
             let is_last = *actions == 0;
             self.used.subtract(&removed, is_last, template);
             if is_last {
+                tenant.code_len -= template.code().len();
                 tenant.images.remove(&removed.digest);
             }
         }

@@ -1,7 +1,6 @@
-//! Names: of actions, checked once; of namespaces, given by the configuration.
+//! Names of actions, checked once.
 
 use alloc::boxed::Box;
-use alloc::sync::Arc;
 use core::borrow::Borrow;
 use core::fmt;
 
@@ -82,37 +81,6 @@ impl fmt::Display for NameReject {
                  after the first character also @ . - and inner spaces",
             ),
         }
-    }
-}
-
-/// The name of a namespace: one tenant's actions. Cheap to clone.
-#[derive(Clone, Debug, Eq, PartialOrd, Ord)]
-pub struct Namespace(Arc<str>);
-
-impl PartialEq for Namespace {
-    fn eq(&self, other: &Self) -> bool {
-        // Nearly always clones of one: a worker compares at each start.
-        Arc::ptr_eq(&self.0, &other.0) || self.0 == other.0
-    }
-}
-
-impl Namespace {
-    /// A namespace as the configuration names it.
-    #[must_use]
-    pub fn new(name: &str) -> Self {
-        Self(name.into())
-    }
-
-    /// The text.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Display for Namespace {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
     }
 }
 

@@ -52,7 +52,7 @@ pub fn invocation(template: &Arc<Template>, input: &[u8], timeout_ms: u64) -> In
     Invocation {
         id: ActivationId(u128::from(NEXT.fetch_add(1, Ordering::Relaxed))),
         ticket: Ticket(0),
-        tenant: Namespace::new("guest"),
+        permit: Namespace::new("guest").admit(0).expect("there are no quotas"),
         template: template.clone(),
         limits: Limits { timeout_ms, memory_mb: 4, logs_mb: 0 },
         input: PageBuffer::from_bytes(input).expect("there is memory"),

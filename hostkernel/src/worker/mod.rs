@@ -84,15 +84,17 @@ impl Worker {
                 queue_ns: taken_ns.saturating_sub(invocation.admitted_ns),
                 ..Timing::default()
             },
+            permit: invocation.permit,
             usage: Usage { core: self.core as u32, ..Usage::default() },
         };
         let pages = frames_to_run(invocation.limits.memory_mb);
         let Ok(reservation) = Reservation::new(pages - self.lists.frames()) else {
             return completion;
         };
-        let tenant_changed = self.tenant.as_ref() != Some(&invocation.tenant);
+        let tenant = completion.permit.namespace();
+        let tenant_changed = self.tenant.as_ref() != Some(tenant);
         if tenant_changed {
-            self.tenant = Some(invocation.tenant.clone());
+            self.tenant = Some(tenant.clone());
         }
         crash::set_running(invocation.id.0);
         let Invocation { template, limits, input, environment, .. } = invocation;

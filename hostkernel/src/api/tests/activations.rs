@@ -23,7 +23,7 @@ fn client() -> Client {
 fn run_at(client: &mut Client, name: &str, wall_ms: u64, end: End, output: &[u8]) -> String {
     let target = format!("/api/v1/namespaces/_/actions/{name}");
     let (invocation, pending) = client.admit(Method::Post, &target, b"").split(TICKET);
-    let completion = completion(&invocation, end, output, &["1a line", "2another"]);
+    let completion = completion(invocation, end, output, &["1a line", "2another"]);
     let now = Now { monotonic_ns: completion.timing.started_ns, wall_ms };
     record(&mut client.node.records, &pending, &completion, now);
     pending.id().to_string()
@@ -48,7 +48,7 @@ fn a_non_blocking_invocation_is_answered_with_its_id() {
         assert!(answer.header("traceparent").is_some() && answer.header("X-Request-ID").is_some());
         let target = format!("{LIST}/{id}");
         client.get(&target).refused(404, "does not exist");
-        let completion = completion(&invocation, End::Exit(0), b"{\"a\":1}", &[]);
+        let completion = completion(invocation, End::Exit(0), b"{\"a\":1}", &[]);
         record(&mut client.node.records, &pending, &completion, LATER);
         assert_eq!(client.get(&target).json()["response"]["result"], json!({ "a": 1 }));
     }

@@ -138,7 +138,7 @@ fn a_result_is_sent_from_the_frames_it_was_written_to() {
         let text = format!("{{\"a\":\"{}\"}}", "x".repeat(len));
         let output = PageBuffer::from_bytes(text.as_bytes()).expect("frames are left");
         let frames: Vec<_> = output.pages().iter().map(|frame| frame.number()).collect();
-        let mut completion = completion(&invocation, End::Exit(0), b"", &[]);
+        let mut completion = completion(invocation, End::Exit(0), b"", &[]);
         completion.output = output;
         let response = complete(&mut client.node.records, pending, completion, NOW);
         assert_eq!(response.status, 200);

@@ -295,6 +295,7 @@ fn echo(invocation: Invocation) -> Completion {
         output: invocation.input,
         log: Log::default(),
         timing: Timing::default(),
+        permit: invocation.permit,
         usage: Usage { core: WORKER as u32, ..Usage::default() },
     }
 }
