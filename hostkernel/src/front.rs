@@ -5,7 +5,7 @@
 use alloc::boxed::Box;
 use alloc::format;
 
-use crate::api::{ApiConfig, Load, Node, Now, Readiness, Tenants};
+use crate::api::{ApiConfig, Load, Node, Now, Readiness};
 use crate::arch::interrupt::{self, ACPI, Arrived};
 use crate::arch::{area, clock};
 use crate::config::{
@@ -19,7 +19,7 @@ use crate::memory::{frames, heap};
 use crate::net::Service;
 use crate::observe::records::Records;
 use crate::random::Random;
-use crate::registry::{Namespace, Registry, Share, frames_to_run};
+use crate::registry::{Registry, Share, frames_to_run};
 use crate::settings::Settings;
 use crate::worker::Worker;
 
@@ -45,25 +45,31 @@ enum Power {
 }
 
 impl Front {
-    /// A front on `nic`.
+    /// A front on `nic`. `deploy` puts on the node what came with the boot; when it is done,
+    /// `frames_later` more frames will be free.
     pub fn new(
         nic: Box<dyn Nic>,
         settings: &Settings,
         dispatcher: &'static Dispatcher,
         runs_actions: bool,
+        frames_later: usize,
+        deploy: impl FnOnce(&mut Node, u64),
     ) -> Self {
         let connections_max =
             CONNECTIONS_MAX.min(heap::len() / CONNECTIONS_HEAP_DIVISOR / CONNECTION_LEN);
         let helps = runs_actions && !dispatcher.is_worker(area::core_id());
+        let at_once = dispatcher.workers() + usize::from(helps);
+        // Before the share of others: what it takes is gone for good.
         let records = Records::for_memory(frames::installed());
-        let node = Node {
-            // Before the share of others: what it takes is gone for good.
+        let available = frames::available() + frames_later;
+        let mut node = Node {
             records: records.expect("a machine has memory for its records"),
-            registry: Registry::new(registry_share()),
-            config: api_config(settings, dispatcher.workers() + usize::from(helps)),
+            registry: Registry::new(registry_share(available)),
+            config: api_config(settings, at_once, available),
             readiness: Readiness::Booting,
             load: Load::default(),
         };
+        deploy(&mut node, now().wall_ms);
         let service = Service::new(
             nic,
             settings,
@@ -157,27 +163,22 @@ impl Front {
 }
 
 /// What deployed actions may take: the rest is for connections, requests and results.
-fn registry_share() -> Share {
-    let available = frames::available();
+fn registry_share(available: usize) -> Share {
     Share {
         frames: available - available / REQUESTS_MEMORY_DIVISOR,
         heap_len: heap::len() / REGISTRY_HEAP_DIVISOR,
     }
 }
 
-fn api_config(settings: &Settings, at_once: usize) -> ApiConfig {
-    let available_mb = (frames::available() * PAGE_LEN >> 20) as u64;
+fn api_config(settings: &Settings, at_once: usize, available: usize) -> ApiConfig {
+    let available_mb = (available * PAGE_LEN >> 20) as u64;
     // One invocation may have most of the memory; those that name no limit can run on all cores at
     // once and leave as much again for images and requests.
-    let mut config = ApiConfig::development((available_mb / 4 * 3).max(1));
+    let mut config = ApiConfig::new(&settings.access, (available_mb / 4 * 3).max(1));
     let default_mb = (available_mb / 2 / at_once as u64).max(1);
     config.limits_default.memory_mb = config.limits_default.memory_mb.min(default_mb);
-    match &settings.auth {
-        None => log::warn!("the public development key is in use; set hostkernel.auth=uuid:key"),
-        Some(key) => {
-            config.tenants = Tenants::default();
-            config.tenants.add(Namespace::new("guest"), key);
-        }
+    if settings.access.is_development() {
+        log::warn!("the public development key is in use; set hostkernel.auth=uuid:key");
     }
     config.build = format!("{} x86_64", env!("CARGO_PKG_VERSION")).into();
     config

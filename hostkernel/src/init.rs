@@ -10,13 +10,16 @@ use crate::arch::cpu::Features;
 use crate::arch::mitigation::Measures;
 use crate::arch::{self, apic, clock, interrupt};
 use crate::boot::{BootInfo, acpi, smp};
+use crate::bundle::{Bundle, deploy_all};
 use crate::config::QUEUES_HEAP_DIVISOR;
+use crate::device::fw_cfg::FwCfg;
 use crate::device::{pci, power, probe, rtc, serial};
 use crate::dispatch::{Dispatcher, Patience};
 use crate::front::Front;
+use crate::memory::module::{BootModule, TooLong};
 use crate::memory::{frames, heap, kernel_map};
 use crate::net::Service;
-use crate::settings::Settings;
+use crate::settings::{Settings, sources};
 use crate::worker::Worker;
 use crate::{observe, random};
 
@@ -68,7 +71,13 @@ extern "C" fn start_on_own_tables() -> ! {
     let functions = pci::functions();
     random::initialise(probe::entropy(&functions, &platform));
     power::initialise(&platform);
-    let settings = SETTINGS.call_once(|| read_settings(info));
+    let module = BootModule::take(info);
+    let bundle = match &module {
+        Ok(module) => module.as_ref().map(|module| Bundle::read(module.bytes())),
+        Err(TooLong) => Some(Bundle::too_long()),
+    };
+    let fw_cfg = FwCfg::find();
+    let settings = SETTINGS.call_once(|| read_settings(info, bundle.as_ref(), fw_cfg.as_ref()));
     // The front's core first; the others wait for the dispatcher before they serve it.
     let cores = smp::start_others(&platform.processors, settings.cores_max, settings.hyperthreads);
     log::info!("cores: {cores} of {}", platform.processors.len().max(1));
@@ -90,13 +99,28 @@ extern "C" fn start_on_own_tables() -> ! {
         log::error!("{error}. This node cannot serve, and halts");
         interrupt::halt_forever()
     });
-    Front::new(nic, settings, dispatcher, cores == 1 || settings.shared_front).serve()
+    let runs_actions = cores == 1 || settings.shared_front;
+    let frames_later = module.iter().flatten().map(BootModule::frames).sum();
+    let front =
+        Front::new(nic, settings, dispatcher, runs_actions, frames_later, |node, wall_ms| {
+            deploy_all(node, bundle.as_ref(), fw_cfg.as_ref(), wall_ms);
+        });
+    drop(bundle);
+    drop(module);
+    front.serve()
 }
 
-fn read_settings(info: &BootInfo) -> Settings {
-    let (settings, ignored) = Settings::parse(info.command_line().unwrap_or_default());
-    log::set_max_level(settings.log_level);
-    ignored.iter().for_each(|word| log::warn!("{word}"));
+/// Does not return if serving with these settings could let somebody in who should not be.
+fn read_settings(info: &BootInfo, bundle: Option<&Bundle<'_>>, fw_cfg: Option<&FwCfg>) -> Settings {
+    let loaded = sources::read(info, bundle, fw_cfg);
+    log::set_max_level(loaded.settings.log_level);
+    log::info!("configuration: {}", loaded.origin());
+    loaded.problems.iter().for_each(|problem| log::error!("{problem}"));
+    if loaded.is_refused {
+        log::error!("who may use this node is not clear: it does not serve, and halts");
+        interrupt::halt_forever();
+    }
+    let settings = loaded.settings;
     observe::crash::halt_after_crash(settings.halt_after_crash);
     if settings.crash_call {
         log::warn!("hostkernel.debug=crash: every action can crash this node");

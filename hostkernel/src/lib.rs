@@ -22,6 +22,7 @@ pub mod api;
 pub mod arch;
 #[cfg(target_os = "none")]
 pub mod boot;
+pub mod bundle;
 pub mod call;
 pub mod config;
 pub mod device;

@@ -70,12 +70,14 @@ fn an_image_starts_a_node_from_every_drive_under_both_firmwares() {
     for (firmware, kind, drive, cores, memory_mib) in combinations {
         let begin = Instant::now();
         let what = format!("{firmware:?} {} {drive:?} {cores} {memory_mib} MiB", kind.name());
-        let machine = Machine::with_image(&IMAGE.0, drive, firmware);
+        let machine = Machine::with_image(&IMAGE.0, drive, firmware)
+            .argument("-smbios")
+            .argument("type=11,value=hostkernel.queue_len=12");
         let node = boot(machine.kind(kind).cores(cores).memory_mib(memory_mib));
-        node.deploy("hello");
         node.greets(&what);
         let log = node.serial();
         assert!(log.contains(&format!("cores: {cores} of {cores}")), "{what}: {log}");
+        assert!(log.contains("1 from SMBIOS"), "{what}: {log}");
         assert_eq!(node.power_off(), PowerOff::Clean, "{what}: {}", node.report());
         assert!(!node.serial().contains("ERROR"), "{what}: {}", node.serial());
         println!("{what}: {:.1} s", begin.elapsed().as_secs_f64());

@@ -275,7 +275,9 @@ fn a_word_on_the_command_line_that_makes_no_sense_is_named() {
     let node = boot(machine().kernel_words(words.join(" ")));
     let log = node.serial();
     for word in words {
-        assert!(log.contains(&format!("\"{word}\" ignored")), "{word}: {log}");
+        // Of an unknown key the value is not shown.
+        let shown = word.strip_suffix("=blue").unwrap_or(word);
+        assert!(log.contains(&format!("\"{shown}\" ignored")), "{word}: {log}");
     }
 }
 

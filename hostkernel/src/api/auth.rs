@@ -1,7 +1,9 @@
 //! Who sends a request: `Authorization: Basic` against the keys of the configuration.
 
 use alloc::string::String;
+use alloc::vec;
 use alloc::vec::Vec;
+use core::fmt;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -10,44 +12,58 @@ use subtle::ConstantTimeEq as _;
 use super::error::Reject;
 use super::query::decode_segment;
 use crate::registry::Namespace;
+use crate::settings::{Access, GUEST, NamespaceSettings};
 
 /// The key of every OpenWhisk tutorial: the development default, no secret.
 pub const GUEST_KEY: &str = "23bc46b1-71f6-4ed5-8c54-816aa4f8c502:\
     123zO3xZCLrMN6v2BKK1dXYFpXlPkccOFqm12CdAsMgRU4VrNZ9lyGVCGuMDGIwP";
-/// The namespace that goes with it.
-pub const GUEST: &str = "guest";
 
 /// One who has a key.
 #[derive(Debug)]
 pub struct Tenant {
     /// Whose actions the key opens.
     pub namespace: Namespace,
-    // The key as it is sent, in base64: requests are compared without decoding them.
-    credentials: String,
+    credentials: Credentials,
 }
 
+/// A key as it is sent, in base64: requests are compared without decoding them.
+struct Credentials(String);
+
 /// All keys of the node.
-#[derive(Debug, Default)]
-pub struct Tenants(Vec<Tenant>);
+#[derive(Debug)]
+pub struct Tenants {
+    list: Vec<Tenant>,
+    /// The namespace that is there also if it has no key.
+    guest: Namespace,
+    /// `None` if nobody is the administrator.
+    admin: Option<Credentials>,
+}
 
 impl Tenants {
-    /// Nobody.
+    /// What the operator decided.
     #[must_use]
-    pub const fn new() -> Self {
-        Self(Vec::new())
+    pub fn new(access: &Access) -> Self {
+        if access.is_development() {
+            let (guest, key) = (Namespace::new(GUEST), || Credentials::new(GUEST_KEY));
+            let tenant = Tenant { namespace: guest.clone(), credentials: key() };
+            return Self { list: vec![tenant], guest, admin: Some(key()) };
+        }
+        let tenant = |settings: &NamespaceSettings| Tenant {
+            namespace: Namespace::with_quotas(&settings.name, settings.quotas),
+            credentials: Credentials::new(settings.key.expose()),
+        };
+        let list: Vec<Tenant> = access.namespaces.iter().map(tenant).collect();
+        let guest = list.iter().find(|tenant| tenant.namespace.as_str() == GUEST);
+        let guest = guest.map_or_else(|| Namespace::new(GUEST), |guest| guest.namespace.clone());
+        let admin = access.admin_key.as_ref().map(|key| Credentials::new(key.expose()));
+        Self { list, guest, admin }
     }
 
-    /// The development default: namespace `guest` with the public key.
+    /// The namespace of this name, which is one with a key or [`GUEST`].
     #[must_use]
-    pub fn development() -> Self {
-        let mut tenants = Self::new();
-        tenants.add(Namespace::new(GUEST), GUEST_KEY);
-        tenants
-    }
-
-    /// Adds a namespace with a key of the form `uuid:key`.
-    pub fn add(&mut self, namespace: Namespace, key: &str) {
-        self.0.push(Tenant { namespace, credentials: STANDARD.encode(key) });
+    pub fn namespace(&self, name: &str) -> Option<Namespace> {
+        let all = self.list.iter().map(|tenant| &tenant.namespace).chain([&self.guest]);
+        all.into_iter().find(|namespace| namespace.as_str() == name).cloned()
     }
 
     /// Whose key an `Authorization` header carries.
@@ -55,20 +71,48 @@ impl Tenants {
     /// # Errors
     /// [`Reject::NoKey`], [`Reject::WrongKey`].
     pub fn authenticate(&self, header: Option<&str>) -> Result<&Tenant, Reject> {
-        let (scheme, sent) =
-            header.ok_or(Reject::NoKey)?.split_once(' ').ok_or(Reject::WrongKey)?;
-        if !scheme.eq_ignore_ascii_case("basic") {
-            return Err(Reject::WrongKey);
-        }
-        let sent = sent.trim_ascii().as_bytes();
+        let sent = sent_credentials(header)?;
         // All keys are looked at, so that time does not tell which one was nearly right.
         let mut found = None;
-        for tenant in &self.0 {
-            if equal(tenant.credentials.as_bytes(), sent) {
+        for tenant in &self.list {
+            if tenant.credentials.are(sent) {
                 found = Some(tenant);
             }
         }
         found.ok_or(Reject::WrongKey)
+    }
+
+    /// Whether an `Authorization` header carries the administrator's key. While nobody configured
+    /// any key, that is the development key; else there is no administrator until one is named.
+    #[must_use]
+    pub fn is_admin(&self, header: Option<&str>) -> bool {
+        let Some(admin) = &self.admin else { return false };
+        sent_credentials(header).is_ok_and(|sent| admin.are(sent))
+    }
+}
+
+/// What stands behind `Basic`.
+fn sent_credentials(header: Option<&str>) -> Result<&[u8], Reject> {
+    let (scheme, sent) = header.ok_or(Reject::NoKey)?.split_once(' ').ok_or(Reject::WrongKey)?;
+    if !scheme.eq_ignore_ascii_case("basic") {
+        return Err(Reject::WrongKey);
+    }
+    Ok(sent.trim_ascii().as_bytes())
+}
+
+impl Credentials {
+    fn new(key: &str) -> Self {
+        Self(STANDARD.encode(key))
+    }
+
+    fn are(&self, sent: &[u8]) -> bool {
+        equal(self.0.as_bytes(), sent)
+    }
+}
+
+impl fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Credentials")
     }
 }
 
@@ -103,6 +147,7 @@ pub fn equal(a: &[u8], b: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api::tests::tenants;
     use alloc::format;
 
     fn header(key: &str) -> String {
@@ -111,19 +156,18 @@ mod tests {
 
     #[test]
     fn the_right_key_opens_its_namespace() {
-        let mut tenants = Tenants::development();
-        tenants.add(Namespace::new("other"), "u:k");
+        let tenants = tenants("hostkernel.namespace=other,key=u:k hostkernel.auth=g:k");
         let of = |header: &str| Ok(tenants.authenticate(Some(header))?.namespace.as_str());
         let is = |result: Result<&str, Reject>, name| matches!(result, Ok(found) if found == name);
-        assert!(is(of(&header(GUEST_KEY)), "guest"));
+        assert!(is(of(&header("g:k")), "guest"));
         assert!(is(of(&header("u:k")), "other"));
         assert!(is(of(&header("u:k").replace("Basic", "bAsIc ")), "other"));
     }
 
     #[test]
     fn everything_else_is_refused() {
-        let tenants = Tenants::development();
-        assert!(matches!(tenants.authenticate(None), Err(Reject::NoKey)));
+        let development = tenants("");
+        assert!(matches!(development.authenticate(None), Err(Reject::NoKey)));
         let right = header(GUEST_KEY);
         for wrong in [
             "",
@@ -142,9 +186,35 @@ mod tests {
             &right.to_lowercase(),
             &right.replace('M', "N"),
         ] {
-            assert!(matches!(tenants.authenticate(Some(wrong)), Err(Reject::WrongKey)), "{wrong}");
+            assert!(
+                matches!(development.authenticate(Some(wrong)), Err(Reject::WrongKey)),
+                "{wrong}"
+            );
         }
-        assert!(matches!(Tenants::new().authenticate(Some(&right)), Err(Reject::WrongKey)));
+        for configured in ["hostkernel.namespace=a,key=u:k", "hostkernel.admin_key=u:k"] {
+            let tenants = tenants(configured);
+            let result = tenants.authenticate(Some(&right));
+            assert!(matches!(result, Err(Reject::WrongKey)), "{configured}");
+        }
+    }
+
+    #[test]
+    fn the_administrator_is_named_or_whoever_develops() {
+        let is_admin = |words: &str, key: &str| tenants(words).is_admin(Some(&header(key)));
+        assert!(is_admin("", GUEST_KEY) && !is_admin("", "u:k") && !tenants("").is_admin(None));
+        assert!(is_admin("hostkernel.admin_key=u:k", "u:k"));
+        assert!(!is_admin("hostkernel.admin_key=u:k", GUEST_KEY));
+        for words in ["hostkernel.auth=u:k", "hostkernel.namespace=a,key=u:k"] {
+            assert!(!is_admin(words, GUEST_KEY) && !is_admin(words, "u:k"), "{words}");
+        }
+    }
+
+    #[test]
+    fn guest_is_there_without_a_key_but_nobody_gets_in() {
+        let tenants = tenants("hostkernel.namespace=a,key=u:k");
+        assert!(tenants.namespace("guest").is_some() && tenants.namespace("b").is_none());
+        let a = tenants.authenticate(Some(&header("u:k"))).expect("the key is right");
+        assert_eq!(a.namespace, Namespace::new("a"));
     }
 
     #[test]
@@ -164,7 +234,7 @@ mod tests {
 
     #[test]
     fn a_tenant_has_one_namespace() {
-        let tenants = Tenants::development();
+        let tenants = tenants("");
         let guest = tenants.authenticate(Some(&header(GUEST_KEY))).expect("the key is right");
         for own in ["_", "guest", "%5F", "gues%74"] {
             assert!(guest.check_namespace(own).is_ok(), "{own}");

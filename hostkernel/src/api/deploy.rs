@@ -17,7 +17,7 @@ use super::json::{Json, JsonReject, Quoted};
 use super::limits::LimitChanges;
 use super::query::{Query, decode_segment};
 use super::respond::{contiguous, keeping_reserve};
-use super::{ApiConfig, Parts};
+use super::{ApiConfig, Node, Parts};
 use crate::config::{KIND_LEN_MAX, PARAMETER_NAME_LEN_MAX, PARAMETERS_LEN_MAX, PARAMETERS_MAX};
 use crate::http::{Headers, Response};
 use crate::image::elf;
@@ -38,6 +38,14 @@ struct Changes {
     parameters: Option<KeyValues>,
     publish: Option<bool>,
     version: Option<Version>,
+}
+
+/// Whose the action will be, on which node, from when.
+#[derive(Clone, Copy)]
+struct Owner<'a> {
+    namespace: &'a Namespace,
+    config: &'a ApiConfig,
+    wall_ms: u64,
 }
 
 #[derive(Debug)]
@@ -71,11 +79,37 @@ pub fn put(
     let changes = if is_file { from_file(parts.query, body)? } else { from_json(body)? };
     let with_code = !is_file && parts.query.flag("code", true)?;
     let detail = if with_code { Detail::WithCode } else { Detail::WithoutCode };
-    let action = apply(changes, existing.as_deref(), registry, config, tenant, parts, name)?;
-    let action = Arc::new(action);
+    let owner = Owner { namespace: &tenant.namespace, config, wall_ms: parts.now.wall_ms };
+    let action = Arc::new(apply(changes, existing.as_deref(), registry, owner, name)?);
     let response = describe(&action, detail, parts)?;
     registry.insert(action)?;
     Ok(response)
+}
+
+/// Deploys a file that came with the boot, as `PUT` would with `overwrite=true`: `document` is the
+/// body of that request, without the code.
+///
+/// # Errors
+/// As `PUT`; then nothing changes.
+pub fn deploy_at_boot(
+    node: &mut Node,
+    namespace: &Namespace,
+    name: &str,
+    code: PageBuffer,
+    document: Option<&[u8]>,
+    wall_ms: u64,
+) -> Result<(), Reject> {
+    let name = Name::new(name)?;
+    let mut changes = document.map(from_document).transpose()?.unwrap_or_default();
+    if changes.code.is_some() {
+        return Err(Reject::Field { name: "exec", expected: "left out: the code is in the file" });
+    }
+    changes.code = Some(Code { kind: KIND_NATIVE.into(), bytes: code });
+    let Node { registry, config, .. } = node;
+    let existing = registry.get(namespace, name.as_str()).map(Arc::clone);
+    let owner = Owner { namespace, config, wall_ms };
+    let action = apply(changes, existing.as_deref(), registry, owner, name)?;
+    Ok(registry.insert(Arc::new(action))?)
 }
 
 /// Whether the body is the file itself. The bytes tell where the content type does not.
@@ -108,7 +142,11 @@ fn from_file(query: Query<'_>, body: PageBuffer) -> Result<Changes, Reject> {
 fn from_json(body: PageBuffer) -> Result<Changes, Reject> {
     let text = keeping_reserve(|| body.to_vec())?;
     drop(body);
-    let [exec, limits, annotations, removed, parameters, publish, version] = Json::read(&text)?
+    from_document(&text)
+}
+
+fn from_document(text: &[u8]) -> Result<Changes, Reject> {
+    let [exec, limits, annotations, removed, parameters, publish, version] = Json::read(text)?
         .pick([
             "exec",
             "limits",
@@ -245,15 +283,16 @@ fn apply(
     changes: Changes,
     existing: Option<&Action>,
     registry: &Registry,
-    config: &ApiConfig,
-    tenant: &Tenant,
-    parts: &Parts<'_>,
+    Owner { namespace, config, wall_ms }: Owner<'_>,
     name: Name,
 ) -> Result<Action, Reject> {
-    let limits = existing.map_or(config.limits_default, |action| action.limits);
-    let limits = changes.limits.apply(limits, config.memory_mb_max)?;
+    let quotas = namespace.quotas();
+    let mut default = config.limits_default;
+    default.memory_mb = default.memory_mb.min(quotas.memory_mb.unwrap_or(u64::MAX));
+    let limits = existing.map_or(default, |action| action.limits);
+    let limits = changes.limits.apply(limits, config.memory_mb_max, quotas)?;
     let (kind, digest, template) = match (changes.code, existing) {
-        (Some(code), _) => load(code, registry, &tenant.namespace)?,
+        (Some(code), _) => load(code, registry, namespace)?,
         (None, Some(action)) => (action.kind.clone(), action.digest, Arc::clone(&action.template)),
         (None, None) => return Err(CodeReject::Missing.into()),
     };
@@ -273,7 +312,7 @@ fn apply(
     };
     let version = existing.map_or(Version::FIRST, |action| action.version.next());
     Ok(Action {
-        namespace: tenant.namespace.clone(),
+        namespace: namespace.clone(),
         name,
         version: changes.version.unwrap_or(version),
         digest,
@@ -282,7 +321,7 @@ fn apply(
         annotations,
         parameters,
         publish: changes.publish.or(existing.map(|action| action.publish)).unwrap_or(false),
-        updated_ms: parts.now.wall_ms,
+        updated_ms: wall_ms,
         template,
     })
 }

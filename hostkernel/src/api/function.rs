@@ -28,7 +28,8 @@ pub fn admit(
     name: &str,
     path: &str,
 ) -> Result<Reply, Reject> {
-    let action = find(&node.registry, &node.config.public_namespace, name)?;
+    let public = node.config.public_namespace.as_ref().ok_or(Reject::NotFound)?;
+    let action = find(&node.registry, public, name)?;
     let cgi = is_true(action, "\"cgi\"");
     if parts.method == Method::Options && !(cgi && is_true(action, "\"web-custom-options\"")) {
         let allow = Route::Function { name, path }.allow();

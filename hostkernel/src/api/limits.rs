@@ -1,12 +1,20 @@
 //! Limits of an action: what a request says about them, and their ranges.
 
+use alloc::format;
+use alloc::string::String;
 use core::fmt;
 
 use super::error::Reject;
 use super::json::Json;
 use super::query::Query;
-use crate::config::{LOGS_MB_MAX, MEMORY_MB_MAX, MEMORY_MB_MIN, TIMEOUT_MS_MAX, TIMEOUT_MS_MIN};
+use super::respond;
+use super::{ApiConfig, Parts};
+use crate::config::{
+    LOGS_MB_MAX, MEMORY_MB_MAX, MEMORY_MB_MIN, PARAMETERS_LEN_MAX, TIMEOUT_MS_MAX, TIMEOUT_MS_MIN,
+};
 use crate::dispatch::Limits;
+use crate::http::Response;
+use crate::registry::{Namespace, Quotas};
 
 /// The limits a request names; the others stay as they are.
 #[derive(Clone, Copy, Debug, Default)]
@@ -72,7 +80,12 @@ impl LimitChanges {
     }
 
     /// The limits as they will be. `memory_mb_max` is what this node can give.
-    pub fn apply(self, limits: Limits, memory_mb_max: u64) -> Result<Limits, LimitReject> {
+    pub fn apply(
+        self,
+        limits: Limits,
+        memory_mb_max: u64,
+        quotas: &Quotas,
+    ) -> Result<Limits, LimitReject> {
         let limits = Limits {
             timeout_ms: self.timeout_ms.unwrap_or(limits.timeout_ms),
             memory_mb: self.memory_mb.unwrap_or(limits.memory_mb),
@@ -80,7 +93,8 @@ impl LimitChanges {
         };
         let Limits { timeout_ms, memory_mb, logs_mb } = limits;
         check("timeout", " milliseconds", timeout_ms, TIMEOUT_MS_MIN, TIMEOUT_MS_MAX)?;
-        check("memory", " MB", memory_mb, MEMORY_MB_MIN, MEMORY_MB_MAX)?;
+        let allowed_mb = quotas.memory_mb.unwrap_or(MEMORY_MB_MAX);
+        check("memory", " MB", memory_mb, MEMORY_MB_MIN, allowed_mb)?;
         if memory_mb > memory_mb_max {
             let bound = LimitBound::Node(memory_mb_max);
             return Err(LimitReject { name: "memory", unit: " MB", value: memory_mb, bound });
@@ -89,6 +103,28 @@ impl LimitChanges {
         check("concurrency", "", self.concurrency.unwrap_or(1), 1, 1)?;
         Ok(limits)
     }
+}
+
+/// `GET …/limits`: what the namespace may use. A quota it does not have is left out.
+pub fn describe(namespace: &Namespace, config: &ApiConfig, parts: &Parts<'_>) -> Response {
+    let quotas = namespace.quotas();
+    let quota = |name: &str, value: Option<u64>| {
+        value.map_or_else(String::new, |value| format!("\"{name}\":{value},"))
+    };
+    let memory_mb = MEMORY_MB_MAX.min(config.memory_mb_max);
+    let memory_mb = quotas.memory_mb.unwrap_or(memory_mb).min(memory_mb);
+    let body = format!(
+        "{{{}{}{}\"firesPerMinute\":0,\"allowedKinds\":[\"native:1\",\"blackbox\"],\
+         \"minActionDuration\":{TIMEOUT_MS_MIN},\"maxActionDuration\":{TIMEOUT_MS_MAX},\
+         \"minActionMemory\":\"{MEMORY_MB_MIN} MB\",\"maxActionMemory\":\"{memory_mb} MB\",\
+         \"minActionLogs\":\"0 MB\",\"maxActionLogs\":\"{LOGS_MB_MAX} MB\",\
+         \"minActionConcurrency\":1,\"maxActionConcurrency\":1,\
+         \"maxParameterSize\":\"{PARAMETERS_LEN_MAX} B\"}}",
+        quota("invocationsPerMinute", quotas.rate.map(u64::from)),
+        quota("concurrentInvocations", quotas.concurrency.map(u64::from)),
+        quota("maxCodeMb", quotas.code_mb),
+    );
+    respond::api(200, respond::text(body), &parts.request_id)
 }
 
 fn check(

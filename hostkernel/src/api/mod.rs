@@ -37,6 +37,7 @@ mod text;
 mod web;
 
 pub use auth::Tenants;
+pub use deploy::deploy_at_boot;
 pub use error::Reject;
 pub use invoke::{Admission, Pending};
 pub use respond::RequestId;
@@ -59,6 +60,7 @@ use crate::dispatch::{ActivationId, Completion, End, Limits};
 use crate::http::{self, Body, Headers, Method, Request, Response};
 use crate::memory::PageBuffer;
 use crate::registry::{Namespace, Registry};
+use crate::settings::Access;
 
 /// What requests read and change.
 #[derive(Debug)]
@@ -89,8 +91,8 @@ pub struct Load {
 pub struct ApiConfig {
     /// Who may use it.
     pub tenants: Tenants,
-    /// The namespace `/function/` serves.
-    pub public_namespace: Namespace,
+    /// The namespace `/function/` serves, if it serves any.
+    pub public_namespace: Option<Namespace>,
     /// Limits of actions that name none.
     pub limits_default: Limits,
     /// The most memory the node can give one invocation.
@@ -103,9 +105,16 @@ impl ApiConfig {
     /// The development default for a node that can give an invocation `memory_mb_max`.
     #[must_use]
     pub fn development(memory_mb_max: u64) -> Self {
+        Self::new(&Access::default(), memory_mb_max)
+    }
+
+    /// What the operator decided, for such a node.
+    #[must_use]
+    pub fn new(access: &Access, memory_mb_max: u64) -> Self {
+        let tenants = Tenants::new(access);
         Self {
-            tenants: Tenants::development(),
-            public_namespace: Namespace::new(auth::GUEST),
+            public_namespace: access.public.as_deref().and_then(|name| tenants.namespace(name)),
+            tenants,
             limits_default: Limits {
                 timeout_ms: TIMEOUT_MS_DEFAULT,
                 memory_mb: MEMORY_MB_DEFAULT.min(memory_mb_max),
@@ -336,11 +345,18 @@ fn api(
             }
         }
         Route::Namespaces if read => actions::namespaces(tenant, parts)?,
+        Route::Limits { namespace } if read => {
+            tenant.check_namespace(namespace)?;
+            limits::describe(&tenant.namespace, config, parts)
+        }
         Route::Other { namespace, collection, name } => {
             tenant.check_namespace(namespace)?;
             other(collection, name, parts, route.allow())?
         }
-        Route::Actions { .. } | Route::Activations { .. } | Route::Namespaces => {
+        Route::Actions { .. }
+        | Route::Activations { .. }
+        | Route::Namespaces
+        | Route::Limits { .. } => {
             return Err(Reject::Method { allow: route.allow() });
         }
         _ => return Err(Reject::NotFound),
@@ -367,4 +383,4 @@ fn other(
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -33,6 +33,11 @@ pub enum Route<'a> {
         /// An id, and what follows it; may be empty.
         path: &'a str,
     },
+    /// `/api/v1/namespaces/NS/limits`.
+    Limits {
+        /// Whose.
+        namespace: &'a str,
+    },
     /// Another collection of a namespace, or something in it.
     Other {
         /// Whose.
@@ -131,6 +136,7 @@ impl<'a> Route<'a> {
         match collection {
             "actions" if name.is_empty() => Self::Actions { namespace },
             "actions" => Self::Action { namespace, name },
+            "limits" if name.is_empty() => Self::Limits { namespace },
             "packages" => other(Collection::Packages),
             "triggers" => other(Collection::Triggers),
             "rules" => other(Collection::Rules),
@@ -155,6 +161,7 @@ impl<'a> Route<'a> {
             Self::Action { .. }
                 | Self::Actions { .. }
                 | Self::Activations { .. }
+                | Self::Limits { .. }
                 | Self::Other { .. }
                 | Self::Namespaces
                 | Self::UnknownApi
@@ -210,6 +217,7 @@ mod tests {
             ("/api/v1/namespaces/_/actions/hello/", action("_", "hello")),
             ("/api/v1/namespaces/guest/actions/p/hello", action("guest", "p/hello")),
             ("/api/v1/namespaces/_/actions/..", action("_", "..")),
+            ("/api/v1/namespaces/_/limits", Route::Limits { namespace: "_" }),
             ("/api/v1/namespaces/_/packages", other(Collection::Packages, "")),
             ("/api/v1/namespaces/_/triggers/t", other(Collection::Triggers, "t")),
             ("/api/v1/namespaces/_/rules/r", other(Collection::Rules, "r")),

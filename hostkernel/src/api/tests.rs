@@ -7,10 +7,12 @@ mod function;
 mod hostile;
 mod invoke;
 mod memory;
+mod quotas;
 mod web;
 
 use alloc::format;
 use alloc::string::{String, ToString};
+use alloc::vec;
 use alloc::vec::Vec;
 
 use base64::Engine as _;
@@ -22,6 +24,7 @@ use crate::dispatch::log::Stream;
 use crate::dispatch::{Invocation, Log, Ticket, Timing, Usage};
 use crate::http::RequestText;
 use crate::registry::Share;
+use crate::settings::{Loader, Source};
 
 /// Wall clock of all tests: 2026-11-23T02:50:41Z.
 const WALL_MS: u64 = 1_795_402_241_000;
@@ -175,6 +178,13 @@ impl Answer {
     }
 }
 
+/// Those whom a configuration lets in.
+pub fn tenants(words: &str) -> Tenants {
+    let mut loader = Loader::default();
+    loader.words(Source::CommandLine, words);
+    Tenants::new(&loader.finish().settings.access)
+}
+
 /// What a worker hands in.
 fn completion(invocation: Invocation, end: End, output: &[u8], lines: &[&str]) -> Completion {
     let mut log = Log::default();
@@ -224,7 +234,7 @@ fn finish(
 }
 
 /// The smallest ELF file the node accepts: one executable segment with the note in it.
-fn image() -> Vec<u8> {
+pub fn image() -> Vec<u8> {
     let mut file = Vec::new();
     file.extend_from_slice(b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0");
     file.extend_from_slice(&[2, 0, 62, 0, 1, 0, 0, 0]);

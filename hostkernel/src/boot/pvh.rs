@@ -7,6 +7,10 @@ use crate::config::{COMMAND_LINE_LEN_MAX, MEMORY_RANGES_MAX};
 use crate::memory::physical::{PhysicalAddress, direct_pointer};
 
 const MAGIC: u32 = 0x336e_c578;
+/// Modules that are looked at.
+const MODULES_MAX: usize = 8;
+/// Command line of the module with what UEFI knows, see `boot/layout`.
+const PLATFORM_NAME: &[u8] = b"hostkernel.platform\0";
 /// Memory map type of ordinary memory, as in E820.
 const USABLE: u32 = 1;
 
@@ -31,6 +35,23 @@ struct Module {
     len: u64,
     command_line: u64,
     reserved: u64,
+}
+
+impl Module {
+    /// The first word of the module in which our own boot programs say what UEFI knows.
+    ///
+    /// # Safety
+    /// The module is one that the loader described.
+    unsafe fn smbios(&self) -> Option<u64> {
+        let command_line = direct_pointer(PhysicalAddress(self.command_line));
+        let is_it = self.command_line != 0
+            && self.len >= size_of::<u64>() as u64
+            // SAFETY: a command line ends with a NUL byte, at which the comparison ends, too.
+            && (0..).zip(PLATFORM_NAME).all(|(at, byte)| unsafe { *command_line.add(at) } == *byte);
+        let word = direct_pointer(PhysicalAddress(self.address)).cast();
+        // SAFETY: the module is at least that long.
+        is_it.then(|| unsafe { read_unaligned(word) })
+    }
 }
 
 #[repr(C)]
@@ -63,12 +84,17 @@ pub(super) unsafe fn read(start_info: u64, info: &mut BootInfo) {
             usable: entry.kind == USABLE,
         });
     }
-    if start.modules_len > 0 {
-        let first = direct_pointer(PhysicalAddress(start.modules)).cast::<Module>();
-        // SAFETY: the loader says that at least one module is described there.
-        let module = unsafe { read_unaligned(first) };
-        let end = module.address.checked_add(module.len);
-        info.module = end.filter(|_| module.len > 0).map(|end| (module.address, end));
+    let modules = direct_pointer(PhysicalAddress(start.modules)).cast::<Module>();
+    for index in 0..(start.modules_len as usize).min(MODULES_MAX) {
+        // SAFETY: the loader says that this many modules are described there.
+        let module = unsafe { read_unaligned(modules.add(index)) };
+        // SAFETY: the loader says that the module and its command line are there.
+        if let Some(smbios) = unsafe { module.smbios() } {
+            info.smbios = Some(smbios).filter(|address| *address != 0);
+        } else if info.module.is_none() && module.len > 0 {
+            let end = module.address.checked_add(module.len);
+            info.module = end.map(|end| (module.address, end));
+        }
     }
     if start.command_line == 0 {
         return;

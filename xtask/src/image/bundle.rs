@@ -6,7 +6,7 @@ use std::path::Path;
 use hostkernel::config::CODE_LEN_MAX;
 use hostkernel::image::elf;
 use hostkernel::registry::Name;
-use hostkernel::settings::Settings;
+use hostkernel::settings::{Loader, Source};
 
 use super::ImageError;
 use crate::lab::cpio::Archive;
@@ -32,12 +32,9 @@ impl Bundle {
             origin: origin.to_string(),
             reason: "not UTF-8".to_owned(),
         })?;
-        for (number, line) in text.lines().enumerate() {
-            let line = line.trim();
-            if !line.is_empty() && !line.starts_with('#') {
-                check_words(line, &format!("{origin}, line {}", number + 1))?;
-            }
-        }
+        let mut loader = Loader::default();
+        loader.lines(Source::BootBundle, text.as_bytes());
+        first_problem(&loader, &origin.to_string())?;
         self.files.push(("config".to_owned(), text.into_bytes()));
         Ok(())
     }
@@ -81,15 +78,20 @@ impl Bundle {
     }
 }
 
-/// Checks words of a command line, or a line of settings.
+/// Checks words of a command line.
 ///
 /// # Errors
 /// [`ImageError::Settings`] with the first word that a node would not understand.
 pub fn check_words(words: &str, origin: &str) -> Result<(), ImageError> {
-    let (_, ignored) = Settings::parse(words);
-    ignored.first().map_or(Ok(()), |word| {
-        let reason = format!("\"{}\": {}", word.word, word.reason);
-        Err(ImageError::Settings { origin: origin.to_owned(), reason })
+    let mut loader = Loader::default();
+    loader.words(Source::CommandLine, words);
+    first_problem(&loader, origin)
+}
+
+fn first_problem(loader: &Loader, origin: &str) -> Result<(), ImageError> {
+    loader.problems().first().map_or(Ok(()), |problem| {
+        let (origin, reason) = (origin.to_owned(), problem.to_string());
+        Err(ImageError::Settings { origin, reason })
     })
 }
 

@@ -30,9 +30,9 @@ const UNSAFE_ZONES: [&str; 9] = [
 ];
 
 /// The kernel's modules that decide and compute, and must say that they cannot do more.
-const SAFE_MODULES: [&str; 14] = [
-    "api", "call", "dispatch", "front", "http", "image", "init", "net", "observe", "random",
-    "registry", "selftest", "settings", "worker",
+const SAFE_MODULES: [&str; 15] = [
+    "api", "bundle", "call", "dispatch", "front", "http", "image", "init", "net", "observe",
+    "random", "registry", "selftest", "settings", "worker",
 ];
 const FORBID_UNSAFE: &str = "#![forbid(unsafe_code)]";
 

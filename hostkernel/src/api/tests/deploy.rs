@@ -434,7 +434,7 @@ fn lists_are_ordered_and_paged() {
 #[test]
 fn a_full_registry_is_no_place_for_a_new_name() {
     let mut client = Client::with_hello();
-    let guest = Namespace::new(auth::GUEST);
+    let guest = Namespace::new(crate::settings::GUEST);
     let hello =
         alloc::sync::Arc::clone(client.node.registry.get(&guest, "hello").expect("deployed"));
     for number in 1..ACTIONS_MAX {

@@ -16,13 +16,14 @@ use crate::progress::say;
 
 /// All targets. The first five are programs of `fuzz/`.
 const TARGETS: [&str; 8] =
-    ["elf", "zip", "http", "api", "calls", "live-images", "live-http", "live-calls"];
+    ["elf", "zip", "http", "api", "calls", "bundle", "live-images", "live-http", "live-calls"];
 /// Longest input, in bytes. What the targets make of an input is longer where that matters.
 const INPUT_LEN_MAX: u32 = 4096;
 /// Longest time one input may take: whatever takes longer is a find.
 const INPUT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Fuzz a boundary of the kernel: image files, archives, HTTP, the API, or the calls of an action.
+/// Fuzz a boundary of the kernel: image files, archives, HTTP, the API, calls of an action, boot
+/// bundles.
 ///
 /// The targets live-images, live-http and live-calls do so on a node in QEMU, over the network and
 /// from inside: the same seed tries the same cases, and a find ends the run with its seed and case.
@@ -34,7 +35,7 @@ const INPUT_TIMEOUT: Duration = Duration::from_secs(10);
 #[derive(Args, Debug)]
 pub struct Arguments {
     /// elf: image files. zip: archives with one. http: bytes of connections. api: requests. calls:
-    /// calls of an action.
+    /// calls of an action. bundle: boot bundles, settings, SMBIOS tables.
     #[arg(value_name = "TARGET", value_parser = PossibleValuesParser::new(TARGETS))]
     target: String,
     /// How long, in seconds.

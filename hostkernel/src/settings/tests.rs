@@ -1,0 +1,274 @@
+//! Keys, sources and what becomes of mistakes.
+
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec;
+use alloc::vec::Vec;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::config::{CONFIG_LEN_MAX, CONFIG_PROBLEMS_MAX, NAMESPACES_MAX};
+use crate::registry::Quotas;
+
+fn words(text: &str) -> Loaded {
+    let mut loader = Loader::default();
+    loader.words(Source::CommandLine, text);
+    loader.finish()
+}
+
+fn texts(loaded: &Loaded) -> Vec<String> {
+    loaded.problems.iter().map(ToString::to_string).collect()
+}
+
+fn namespace(name: &str, key: &str, quotas: Quotas) -> NamespaceSettings {
+    NamespaceSettings { name: name.into(), key: Secret::new(key).expect("a key"), quotas }
+}
+
+#[test]
+fn every_key_is_read() {
+    let text = "ip=10.0.2.15::10.0.2.2:255.255.255.0:node1::off loglevel=debug panic=halt \
+        hostkernel.debug=crash hostkernel.port=80 hostkernel.auth=a:b hostkernel.queue_len=4 \
+        hostkernel.cores=2 hostkernel.hyperthreads=on hostkernel.admin_key=c:d \
+        hostkernel.public=other hostkernel.front=dedicated hostkernel.poll_us=0 \
+        hostkernel.namespace=other,rate=5,key=e:f,memory=6,code=7,concurrency=8 \
+        console=ttyS0 -- ip=dhcp";
+    let loaded = words(text);
+    assert_eq!(texts(&loaded), [""; 0]);
+    assert!(KEYS.iter().all(|key| text.contains(&format!("{}=", key.name))));
+    assert_eq!((loaded.counts, loaded.is_refused), ([0, 0, 0, KEYS.len()], false));
+    let quotas =
+        Quotas { concurrency: Some(8), rate: Some(5), memory_mb: Some(6), code_mb: Some(7) };
+    let expected = Settings {
+        address: Address::Static {
+            address: Ipv4Addr::new(10, 0, 2, 15),
+            prefix_len: 24,
+            gateway: Some(Ipv4Addr::new(10, 0, 2, 2)),
+        },
+        port: 80,
+        access: Access {
+            namespaces: vec![
+                namespace("guest", "a:b", Quotas::default()),
+                namespace("other", "e:f", quotas),
+            ],
+            admin_key: Secret::new("c:d"),
+            public: Some("other".into()),
+            is_closed: false,
+        },
+        queue_len: 4,
+        shared_front: false,
+        poll_us: 0,
+        cores_max: 2,
+        hyperthreads: true,
+        log_level: log::LevelFilter::Debug,
+        halt_after_crash: true,
+        crash_call: true,
+    };
+    assert_eq!(loaded.settings, expected);
+}
+
+#[test]
+fn nothing_means_the_defaults() {
+    let loaded = words("");
+    assert_eq!((&loaded.settings, loaded.problems.len()), (&Settings::default(), 0));
+    assert!(loaded.settings.access.is_development() && loaded.origin() == "built-in");
+    // What the table says of words and numbers is so.
+    for key in KEYS.iter().filter(|key| !key.is_guard && key.default != "nothing") {
+        let loaded = words(&format!("{}={}", key.name, key.default));
+        assert_eq!((loaded.settings, loaded.problems.len()), (Settings::default(), 0));
+    }
+}
+
+#[test]
+fn the_ranges_of_the_table_are_those_of_the_parser() {
+    for key in &KEYS {
+        let Some((min, max)) = key.syntax.split_once(" to ") else { continue };
+        let (Ok(min), Ok(max)) = (min.parse::<u64>(), max.parse::<u64>()) else { continue };
+        let is_read = |value: String| words(&format!("{}={value}", key.name)).problems.is_empty();
+        assert!(is_read(min.to_string()) && is_read(max.to_string()), "{}", key.name);
+        let below = min.checked_sub(1).map_or("-1".into(), |below| below.to_string());
+        for wrong in [below, (max + 1).to_string(), "+1".into(), "".into()] {
+            assert!(!is_read(wrong.clone()), "{}={wrong}", key.name);
+        }
+    }
+}
+
+#[test]
+fn what_makes_no_sense_is_named_and_ignored() {
+    for word in [
+        "quiet",
+        "ip=10.0.2",
+        "ip=10.0.2.15:::255.0.255.0",
+        "ip=224.0.0.1",
+        "loglevel=loud",
+        "panic=maybe",
+        "hostkernel.debug=all",
+        "hostkernel.port=70000",
+        "hostkernel.queue_len=5000",
+        "hostkernel.cores=257",
+        "hostkernel.front=both",
+        "hostkernel.poll_us=1001",
+        "hostkernel.hyperthreads=1",
+        "colour",
+    ] {
+        let loaded = words(word);
+        assert_eq!((&loaded.settings, loaded.is_refused), (&Settings::default(), false), "{word}");
+        let expected = format!("command line: \"{word}\" ignored: ");
+        assert!(texts(&loaded)[0].starts_with(&expected), "{word}: {:?}", texts(&loaded));
+    }
+    let texts = texts(&words("hostkernel.port=0 colour=blue"));
+    let port = "command line: \"hostkernel.port=0\" ignored: hostkernel.port is 1 to 65535";
+    assert_eq!(texts[0], port);
+    assert!(texts[1].starts_with("command line: \"colour\" ignored: unknown key; there are ip, "));
+}
+
+#[test]
+fn what_could_open_the_node_is_refused_and_tells_no_secret() {
+    let long = "x".repeat(400);
+    for word in [
+        "hostkernel.auth=secret",
+        "hostkernel.auth=:secret",
+        "hostkernel.auth=secret:",
+        "hostkernel.auth",
+        "hostkernel.auth:secret",
+        "hostkernel.auth=sec:r\u{e9}t",
+        &format!("hostkernel.auth=secret:{long}"),
+        "hostkernel.admin_key=secret",
+        "hostkernel.admin-key=se:cret",
+        "hostkernel.autth=se:cret",
+        "HOSTKERNEL.AUTH=se:cret",
+        "hostkernel.public=",
+        "hostkernel.public=a/b",
+        "hostkernel.public=_",
+        "hostkernel.public=absent",
+        "hostkernel.namespace=a",
+        "hostkernel.namespace=key=se:cret",
+        "hostkernel.namespace=,key=se:cret",
+        "hostkernel.namespace=_,key=se:cret",
+        "hostkernel.namespace=a/b,key=se:cret",
+        "hostkernel.namespace=a,key=secret",
+        "hostkernel.namespace=a,key=se:cret,key=se:cret",
+        "hostkernel.namespace=a,key=se:cret,rate=0",
+        "hostkernel.namespace=a,key=se:cret,rate=1000001",
+        "hostkernel.namespace=a,key=se:cret,memory=513",
+        "hostkernel.namespace=a,key=se:cret,colour=1",
+        "hostkernel.namespace=a,key=se:cret,",
+        "hostkernel.namespace=a,key=se:cret hostkernel.namespace=b,key=se:cret",
+        "hostkernel.namespace=a,key=se:cret hostkernel.admin_key=se:cret",
+        "hostkernel.auth=se:cret hostkernel.auth=wrong",
+        &format!("hostkernel.namespace={},key=se:cret", "a".repeat(65)),
+    ] {
+        let loaded = words(word);
+        let text = texts(&loaded).concat();
+        assert!(loaded.is_refused && text.contains("refused"), "{word}: {text}");
+        assert!(!text.contains("cret"), "{text}");
+    }
+    let many = |count: usize| {
+        let word = |number| format!("hostkernel.namespace=n{number},key=u:{number} ");
+        words(&(0..count).map(word).collect::<String>()).is_refused
+    };
+    assert!(!many(NAMESPACES_MAX) && many(NAMESPACES_MAX + 1));
+}
+
+#[test]
+fn any_key_ends_the_development_key() {
+    for word in
+        ["hostkernel.auth=a:b", "hostkernel.admin_key=a:b", "hostkernel.namespace=a,key=a:b"]
+    {
+        assert!(!words(word).settings.access.is_development(), "{word}");
+    }
+    assert!(words("hostkernel.public=none").settings.access.is_development());
+    let mut loader = Loader::default();
+    loader.close();
+    assert!(!loader.finish().settings.access.is_development());
+}
+
+#[test]
+fn later_sources_win_and_the_key_of_guest_keeps_its_quotas() {
+    let mut loader = Loader::default();
+    loader.lines(
+        Source::BootBundle,
+        b"# who\n\n hostkernel.port = 1 \r\nhostkernel.cores=1\nloglevel=error\n\
+          hostkernel.namespace=guest,key=a:a,rate=3\n",
+    );
+    loader.string(b"hostkernel.port=2");
+    loader.string(b"io.systemd.credential:hostkernel.auth=b:b");
+    loader.string(b"io.systemd.credential:hostkernel.loglevel=warn");
+    loader.lines(Source::FirmwareConfig, b"hostkernel.port=3\nhostkernel.cores=3");
+    loader.words(Source::CommandLine, "hostkernel.port=4");
+    let loaded = loader.finish();
+    assert_eq!(texts(&loaded), [""; 0]);
+    let settings = &loaded.settings;
+    assert_eq!((settings.port, settings.cores_max), (4, 3));
+    assert_eq!(settings.log_level, log::LevelFilter::Warn);
+    let quotas = Quotas { rate: Some(3), ..Quotas::default() };
+    assert_eq!(settings.access.namespaces, [namespace("guest", "b:b", quotas)]);
+    let origin = "4 from boot bundle, 3 from SMBIOS, 2 from fw_cfg, 1 from command line";
+    assert_eq!(loaded.origin(), origin);
+}
+
+#[test]
+fn strings_of_others_are_passed_over() {
+    let mut loader = Loader::default();
+    for string in [
+        &b"colour=blue"[..],
+        b"console=tty0",
+        b"io.systemd.credential:passwd=secret",
+        b"io.systemd.credential:ip=10.0.0.1",
+        b"io.systemd.credential.binary:x=eA==",
+        b"vendor",
+        b"\xff\xfe",
+        b"",
+    ] {
+        loader.string(string);
+    }
+    let loaded = loader.finish();
+    assert_eq!((texts(&loaded).len(), loaded.settings), (0, Settings::default()));
+    for string in [&b"hostkernel.x=1"[..], b"hostkernel.auth=\xff", b"hostkernel.auth"] {
+        let mut loader = Loader::default();
+        loader.string(string);
+        assert!(loader.finish().is_refused);
+    }
+}
+
+#[test]
+fn files_are_bounded_and_text() {
+    let lines = |bytes: &[u8]| {
+        let mut loader = Loader::default();
+        loader.lines(Source::FirmwareConfig, bytes);
+        loader.finish()
+    };
+    let text = texts(&lines(b"# ours\n\nloglevel=loud")).concat();
+    assert!(text.starts_with("fw_cfg, line 3: \"loglevel=loud\" ignored: "), "{text}");
+    assert!(lines(b"\xff").is_refused);
+    assert!(!lines(&[b'\n'; CONFIG_LEN_MAX]).is_refused);
+    assert!(lines(&[b'\n'; CONFIG_LEN_MAX + 1]).is_refused);
+    let many = lines("x\n".repeat(1000).as_bytes());
+    assert_eq!((many.problems.len(), many.is_refused), (CONFIG_PROBLEMS_MAX, false));
+    // A refusal behind those that are listed counts all the same.
+    assert!(lines(format!("{}hostkernel.auth=x", "x\n".repeat(1000)).as_bytes()).is_refused);
+}
+
+proptest! {
+    #[test]
+    fn nothing_panics_and_every_item_counts_or_is_named(
+        lines in proptest::collection::vec(
+            prop_oneof![
+                "[a-z.=:,0-9]{1,20}",
+                "(ip|hostkernel\\.(auth|port|namespace|public|cores))=[a-z0-9:,=.]{0,20}",
+                "\\PC{1,10}",
+            ],
+            0..20,
+        ),
+    ) {
+        let mut loader = Loader::default();
+        loader.lines(Source::FirmwareConfig, lines.join("\n").as_bytes());
+        for line in &lines {
+            loader.string(line.as_bytes());
+        }
+        let loaded = loader.finish();
+        let access = &loaded.settings.access;
+        prop_assert!(loaded.is_refused || access.conflict().is_none());
+        prop_assert!(loaded.problems.iter().all(|problem| !problem.to_string().contains('\n')));
+    }
+}
