@@ -7,6 +7,7 @@
 //! | [`build`] | how the kernel and the actions are compiled |
 //! | [`qemu`] | a typed QEMU runner: [`qemu::Machine`] boots, [`qemu::Node`] runs |
 //! | [`image`] | images that start under BIOS and UEFI |
+//! | [`bundle`] | boot bundles, made and checked with the kernel's own parsers |
 //! | [`connection`] | HTTP by hand, for requests no library would send |
 //! | [`lab`] | a Linux guest with hostkernel's peers, and instruction counts of either |
 //! | [`lifeline`] | child processes that cannot outlive this one |
@@ -20,6 +21,7 @@
 #![forbid(unsafe_code)]
 
 pub mod build;
+pub mod bundle;
 pub mod connection;
 pub mod image;
 pub mod lab;

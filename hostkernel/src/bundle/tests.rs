@@ -10,6 +10,7 @@ use super::cpio::{Entry, entries};
 use super::*;
 use crate::api::{ApiConfig, Load, Readiness};
 use crate::config::BUNDLE_ENTRIES_MAX;
+use crate::observe::records::Records;
 use crate::registry::{Registry, Share};
 use crate::settings::{Loader, Source};
 
@@ -43,6 +44,7 @@ fn node(words: &str) -> Node {
     let mut loader = Loader::default();
     loader.words(Source::CommandLine, words);
     Node {
+        records: Records::new(1, 1).expect("frames are left"),
         registry: Registry::new(Share::UNBOUNDED),
         config: ApiConfig::new(&loader.finish().settings.access, 256),
         readiness: Readiness::Booting,

@@ -3,7 +3,9 @@
 pub mod bench;
 pub mod build;
 pub mod build_image;
+pub mod bundle;
 pub mod check;
+pub mod config;
 pub mod deploy;
 pub mod fuzz;
 pub mod invoke;

@@ -9,6 +9,7 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use xtask::build::Program;
+use xtask::bundle;
 use xtask::prerequisites::ensure_qemu;
 use xtask::qemu::{Accelerator, Machine, MachineKind, Node, PowerOff};
 use xtask::symbols::{self, Symboliser};
@@ -60,6 +61,15 @@ pub struct Arguments {
     /// Words for the kernel's command line, for instance "ip=dhcp loglevel=debug".
     #[arg(long, value_name = "WORDS", allow_hyphen_values = true)]
     cmdline: Option<String>,
+    /// Settings, key=value a line, handed over by fw_cfg; `cargo xtask config` lists the keys.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// A boot bundle, see `cargo xtask bundle`.
+    #[arg(long, value_name = "FILE")]
+    bundle: Option<PathBuf>,
+    /// Key to deploy the samples with, UUID:KEY, if the settings have another than the default.
+    #[arg(long, value_name = "KEY", env = "HOSTKERNEL_KEY", hide_env_values = true)]
+    key: Option<String>,
     /// Wait before the first instruction for a debugger on this port of 127.0.0.1.
     #[arg(long, value_name = "PORT", num_args = 0..=1, require_equals = true,
         default_missing_value = "1234")]
@@ -82,6 +92,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         bail!("{} has no place for the network card {nic}", arguments.machine.name());
     }
     machine(arguments).check()?;
+    check_files(arguments)?;
     ensure_qemu(say)?;
     let actions = build::everything()?;
 
@@ -95,7 +106,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     }
     wait_ready(&node, arguments, &interrupt)?;
     let mut log = LogPrinter::new();
-    let result = introduce(&node, &actions).and_then(|()| {
+    let result = introduce(&node, &actions, arguments.key.as_deref()).and_then(|()| {
         if arguments.once {
             return Ok(());
         }
@@ -115,6 +126,24 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     Ok(())
 }
 
+/// Says what is wrong with the files the node boots with.
+fn check_files(arguments: &Arguments) -> Result<()> {
+    let read = |file: &PathBuf| {
+        fs::read(file).with_context(|| format!("reading {}", workspace::display(file)))
+    };
+    let mut errors = Vec::new();
+    if let Some(file) = &arguments.config {
+        errors.extend(bundle::check_config(&read(file)?));
+    }
+    if let Some(file) = &arguments.bundle {
+        errors.extend(bundle::check(&read(file)?).errors);
+    }
+    if !errors.is_empty() {
+        bail!("the node would not take this:\n{}", errors.join("\n"));
+    }
+    Ok(())
+}
+
 fn machine(arguments: &Arguments) -> Machine {
     let mut machine = Machine::new(workspace::kernel())
         .kind(arguments.machine)
@@ -127,6 +156,12 @@ fn machine(arguments: &Arguments) -> Machine {
     }
     if let Some(words) = &arguments.cmdline {
         machine = machine.kernel_words(words);
+    }
+    if let Some(file) = &arguments.config {
+        machine = machine.file("config", file);
+    }
+    if let Some(file) = &arguments.bundle {
+        machine = machine.bundle(file);
     }
     if let Some(port) = arguments.gdb {
         machine = machine.gdb(port);
@@ -152,8 +187,11 @@ fn wait_ready(node: &Node, arguments: &Arguments, interrupt: &Interrupt) -> Resu
 }
 
 /// Deploys the sample actions, calls the first one and shows how to go on.
-fn introduce(node: &Node, actions: &[Program]) -> Result<()> {
-    let client = node.client().with_timeout(ANSWER_TIMEOUT);
+fn introduce(node: &Node, actions: &[Program], key: Option<&str>) -> Result<()> {
+    let mut client = node.client().with_timeout(ANSWER_TIMEOUT);
+    if let Some(key) = key {
+        client = client.with_key(key);
+    }
     for action in actions {
         let elf = fs::read(&action.file)
             .with_context(|| format!("reading {}", workspace::display(&action.file)))?;

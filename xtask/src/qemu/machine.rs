@@ -106,6 +106,8 @@ pub struct Machine {
     forwards: Vec<(u16, u16)>,
     gdb_port: Option<u16>,
     capture: Option<PathBuf>,
+    bundle: Option<PathBuf>,
+    files: Vec<(String, PathBuf)>,
     debug_exit: bool,
     reboots: bool,
     arguments: Vec<OsString>,
@@ -137,6 +139,8 @@ impl Machine {
             forwards: Vec::new(),
             gdb_port: None,
             capture: None,
+            bundle: None,
+            files: Vec::new(),
             debug_exit: false,
             reboots: false,
             arguments: Vec::new(),
@@ -225,6 +229,20 @@ impl Machine {
     #[must_use]
     pub fn capture(mut self, file: impl Into<PathBuf>) -> Self {
         self.capture = Some(file.into());
+        self
+    }
+
+    /// Boots with this file beside the kernel: a boot bundle.
+    #[must_use]
+    pub fn bundle(mut self, file: impl Into<PathBuf>) -> Self {
+        self.bundle = Some(file.into());
+        self
+    }
+
+    /// Hands over a file by `fw_cfg`, under this name below `opt/org.hostkernel/`.
+    #[must_use]
+    pub fn file(mut self, name: &str, file: impl Into<PathBuf>) -> Self {
+        self.files.push((name.to_owned(), file.into()));
         self
     }
 
@@ -343,6 +361,13 @@ impl Machine {
         if !words.is_empty() && matches!(self.boot, Boot::Kernel(_)) {
             plan.option("-append", words.join(" "));
         }
+        if let Some(file) = &self.bundle {
+            plan.option("-initrd", file);
+        }
+        for (name, file) in &self.files {
+            let name = format!("name=opt/org.hostkernel/{name},file=");
+            plan.option("-fw_cfg", with_file(&name, file));
+        }
         self.plan_network(&mut plan, port);
         if self.debug_exit {
             plan.option("-device", "isa-debug-exit,iobase=0xf4,iosize=4");
@@ -369,10 +394,7 @@ impl Machine {
         plan.option("-netdev", netdev);
         plan.option("-device", format!("{nic},netdev=net0{rom}"));
         if let Some(file) = &self.capture {
-            let mut object = OsString::from("filter-dump,id=pcap,netdev=net0,file=");
-            // A comma separates QEMU's options; doubled it stands for itself.
-            object.push(file.to_string_lossy().replace(',', ",,"));
-            plan.option("-object", object);
+            plan.option("-object", with_file("filter-dump,id=pcap,netdev=net0,file=", file));
         }
     }
 
@@ -384,6 +406,11 @@ impl Machine {
         }
         user
     }
+}
+
+/// An option that ends with a file. A comma separates QEMU's options; doubled it stands for itself.
+fn with_file(option: &str, file: &Path) -> String {
+    format!("{option}{}", file.to_string_lossy().replace(',', ",,"))
 }
 
 /// The arguments QEMU gets.
@@ -456,6 +483,8 @@ mod tests {
             .forward(99, 98)
             .gdb(1234)
             .capture("a,b.pcap")
+            .bundle("c,d.cpio")
+            .file("config", "e,f")
             .debug_exit()
             .argument("-icount")
             .argument("shift=0");
@@ -465,6 +494,7 @@ mod tests {
             "-append ip=dhcp log=json",
             "hostfwd=tcp:127.0.0.1:99-:98",
             "-gdb tcp:127.0.0.1:1234 -S",
+            "-initrd c,d.cpio -fw_cfg name=opt/org.hostkernel/config,file=e,,f",
             "-object filter-dump,id=pcap,netdev=net0,file=a,,b.pcap",
             "-device isa-debug-exit,iobase=0xf4,iosize=4",
             "-no-reboot",

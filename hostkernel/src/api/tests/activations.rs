@@ -1,11 +1,11 @@
 //! Activations that were kept: lists and their filters, single ones, and who may see them.
 
 use super::*;
+use crate::api::auth::GUEST_KEY;
 use crate::config::{
     LIST_LIMIT_MAX, RECORD_LIST_LEN_MAX, RECORD_RESULT_LEN_MAX, TRACESTATE_LEN_MAX,
 };
 use crate::dispatch::Fault;
-use crate::registry::Namespace;
 use serde_json::json;
 
 const LIST: &str = "/api/v1/namespaces/_/activations";
@@ -219,7 +219,8 @@ fn the_oldest_are_forgotten_and_deleted_actions_stay_known() {
 fn nobody_sees_the_activations_of_others() {
     let mut client = client();
     let id = run_at(&mut client, "hello", WALL_MS, End::Exit(0), b"{}");
-    client.node.config.tenants.add(Namespace::new("stranger"), "u:k");
+    let words = format!("hostkernel.auth={GUEST_KEY} hostkernel.namespace=stranger,key=u:k");
+    client.node.config.tenants = tenants(&words);
     let own = client.authorization.replace(format!("Basic {}", STANDARD.encode("u:k")));
     assert_eq!(client.get(LIST).text(), "[]");
     assert_eq!(client.get(&format!("{LIST}?count=true")).text(), "{\"activations\":0}");

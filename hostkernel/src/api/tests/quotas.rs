@@ -32,7 +32,7 @@ fn invocations_at_the_same_time_are_bounded_for_all_who_call() {
         assert_eq!(answer.header("Retry-After"), Some("1"));
     }
     assert_eq!(client.get(ACTION).status(), 200, "the rest works");
-    assert_eq!(finish(first, End::Exit(0), b"{}", b"").status(), 200);
+    assert_eq!(finish(&mut client, first, End::Exit(0), b"{}", &[]).status(), 200);
     let third = client.admit(Method::Post, INVOKE, b"");
     assert_eq!(in_flight(&client), 2);
     drop((second, third));
@@ -44,7 +44,7 @@ fn however_an_invocation_ends_its_place_is_free_again() {
     let mut client = client(",concurrency=1");
     for end in [End::Exit(0), End::Exit(1), End::NotStarted] {
         let admission = client.admit(Method::Post, INVOKE, b"");
-        let _ = finish(admission, end, b"{}", b"");
+        let _ = finish(&mut client, admission, end, b"{}", &[]);
         assert_eq!(in_flight(&client), 0, "{end:?}");
     }
     // The client has left, and the completion is dropped; or no queue had room.

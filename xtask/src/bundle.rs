@@ -1,0 +1,109 @@
+//! Boot bundles, made and checked with the kernel's own parsers.
+//!
+//! What is in a bundle, and how: `hostkernel::bundle`. [`check`] does with one what a node does
+//! when it boots, so that a mistake shows before anything boots.
+
+use std::io;
+
+use hostkernel::api::{ApiConfig, Load, Node, Readiness};
+use hostkernel::bundle::{Bundle, Reason};
+use hostkernel::config::MEMORY_MB_MAX;
+use hostkernel::observe::records::Records;
+use hostkernel::registry::{Registry, Share};
+use hostkernel::settings::{Loader, Source};
+
+use crate::lab::cpio::Archive;
+
+/// What a bundle should hold.
+#[derive(Clone, Debug, Default)]
+pub struct Contents {
+    /// Settings, a key a line.
+    pub config: Option<Vec<u8>>,
+    /// Paths below `actions/`, and what is there.
+    pub actions: Vec<(String, Vec<u8>)>,
+}
+
+/// What is wrong with a bundle or a file of settings.
+#[derive(Clone, Debug, Default)]
+pub struct Findings {
+    /// What a node would refuse.
+    pub errors: Vec<String>,
+    /// What it would refuse unless another source of its configuration allows it.
+    pub warnings: Vec<String>,
+}
+
+impl Contents {
+    /// The archive. The configuration comes first, so that a node which gets only the start of it
+    /// still knows who may use it.
+    ///
+    /// # Errors
+    /// When a file is longer than the format can say.
+    pub fn archive(&self) -> io::Result<Vec<u8>> {
+        let mut archive = Archive::new(Vec::new());
+        if let Some(config) = &self.config {
+            archive.file("config", config)?;
+        }
+        for (path, content) in &self.actions {
+            archive.file(&format!("actions/{path}"), content)?;
+        }
+        archive.finish()
+    }
+}
+
+/// What is wrong with a file of settings.
+#[must_use]
+pub fn check_config(text: &[u8]) -> Vec<String> {
+    let mut loader = Loader::default();
+    loader.lines(Source::FirmwareConfig, text);
+    loader.finish().problems.iter().map(ToString::to_string).collect()
+}
+
+/// What is wrong with a bundle.
+#[must_use]
+pub fn check(archive: &[u8]) -> Findings {
+    hostkernel::memory::install_for_test();
+    let mut findings = Findings::default();
+    let bundle = Bundle::read(archive);
+    findings.errors.extend(bundle.problems.iter().map(ToString::to_string));
+    let mut loader = Loader::default();
+    loader.lines(Source::BootBundle, bundle.config.unwrap_or_default());
+    let loaded = loader.finish();
+    findings.errors.extend(loaded.problems.iter().map(ToString::to_string));
+    let mut node = Node {
+        records: Records::new(1, 1).expect("memory of tests is large"),
+        registry: Registry::new(Share::UNBOUNDED),
+        config: ApiConfig::new(&loaded.settings.access, MEMORY_MB_MAX),
+        readiness: Readiness::Booting,
+        load: Load::default(),
+    };
+    bundle.deploy(&mut node, 0, |problem| {
+        let list = match problem.reason {
+            Reason::NoNamespace => &mut findings.warnings,
+            _ => &mut findings.errors,
+        };
+        list.push(problem.to_string());
+    });
+    findings
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_good_bundle_has_no_findings_and_a_bad_one_has_each() {
+        let mut contents = Contents { config: Some(b"loglevel=warn\n".to_vec()), actions: vec![] };
+        let findings = check(&contents.archive().expect("it is short"));
+        assert!(findings.errors.is_empty() && findings.warnings.is_empty(), "{findings:?}");
+        contents.config = Some(b"hostkernel.auth=nokey".to_vec());
+        contents.actions.push(("guest/x".into(), b"text".to_vec()));
+        contents.actions.push(("guest/y.json".into(), b"{}".to_vec()));
+        contents.actions.push(("other/z".into(), b"text".to_vec()));
+        let findings = check(&contents.archive().expect("it is short"));
+        let errors = findings.errors.join("\n");
+        for part in ["hostkernel.auth is UUID:KEY", "guest/x refused", "guest/y.json refused"] {
+            assert!(errors.contains(part), "{part} in {errors}");
+        }
+        assert_eq!((findings.errors.len(), findings.warnings.len()), (3, 1));
+    }
+}
