@@ -10,6 +10,8 @@ const UPDATE_IN_PROGRESS: u8 = 1 << 7;
 const BINARY: u8 = 1 << 2;
 const HOURS_24: u8 = 1 << 1;
 const PM: u8 = 1 << 7;
+/// What is read where nothing answers.
+const NOTHING: u8 = 0xff;
 /// Readings until two agree; an update takes less than that.
 const TRIES_MAX: u32 = 10_000;
 
@@ -22,6 +24,9 @@ fn read(register: u8) -> u8 {
 }
 
 fn read_all() -> Option<[u8; 6]> {
+    if read(STATUS_A) == NOTHING {
+        return None;
+    }
     let registers = || [0, 2, 4, 7, 8, 9].map(read);
     let mut last = None;
     for _ in 0..TRIES_MAX {

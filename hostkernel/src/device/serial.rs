@@ -15,11 +15,15 @@ const MODEM_CONTROL: u16 = BASE + 4;
 const LINE_STATUS: u16 = BASE + 5;
 const SCRATCH: u16 = BASE + 7;
 const EMPTY: u8 = 1 << 5;
-/// How often the status is read before a byte is dropped: a port that never empties must not hang
-/// us.
-const POLLS_MAX: u32 = 100_000;
+/// What is read where nothing answers.
+const NOTHING: u8 = 0xff;
+/// How often the status is read before a byte is dropped: a hundred times what it takes a byte to
+/// leave.
+const POLLS_MAX: u32 = 20_000;
 
 static PRESENT: AtomicBool = AtomicBool::new(false);
+/// The port did not empty when it should have. Until it does nobody waits for it again.
+static STUCK: AtomicBool = AtomicBool::new(false);
 static PORT: Mutex<()> = Mutex::new(());
 
 /// Sets 115200 baud, 8N1, no interrupts. Without a port at that address output goes nowhere.
@@ -28,7 +32,7 @@ pub fn initialise() {
     // none, reads give all ones and writes have no effect.
     unsafe {
         port::write_u8(SCRATCH, 0x5a);
-        if port::read_u8(SCRATCH) != 0x5a {
+        if port::read_u8(SCRATCH) != 0x5a || port::read_u8(LINE_STATUS) == NOTHING {
             return;
         }
         port::write_u8(INTERRUPT_ENABLE, 0);
@@ -57,14 +61,14 @@ impl fmt::Write for Writer {
 }
 
 fn put(byte: u8) {
+    let polls = if STUCK.load(Ordering::Relaxed) { 1 } else { POLLS_MAX };
     // SAFETY: `initialise` found the port.
-    unsafe {
-        for _ in 0..POLLS_MAX {
-            if port::read_u8(LINE_STATUS) & EMPTY != 0 {
-                break;
-            }
-        }
-        port::write_u8(BASE, byte);
+    let is_empty = || unsafe { port::read_u8(LINE_STATUS) } & EMPTY != 0;
+    let empties = (0..polls).any(|_| is_empty());
+    STUCK.store(!empties, Ordering::Relaxed);
+    if empties {
+        // SAFETY: as above.
+        unsafe { port::write_u8(BASE, byte) };
     }
 }
 
