@@ -13,7 +13,7 @@ use crate::boot::{BootInfo, acpi, smp};
 use crate::bundle::{Bundle, deploy_all};
 use crate::config::QUEUES_HEAP_DIVISOR;
 use crate::device::fw_cfg::FwCfg;
-use crate::device::{pci, power, probe, rtc, serial};
+use crate::device::{mmio, pci, power, probe, rtc, serial};
 use crate::dispatch::{Dispatcher, Patience};
 use crate::front::Front;
 use crate::memory::module::{BootModule, TooLong};
@@ -54,7 +54,10 @@ extern "C" fn start_on_own_tables() -> ! {
     log::info!("memory: {} MiB, heap {} MiB", frames::installed() >> 8, heap::len() >> 20);
     log::info!("processor: {features}");
     log::info!("mitigations: {measures}");
-    let platform = acpi::read(info.rsdp);
+    let mut platform = acpi::read(info.rsdp);
+    if platform.virtio.is_empty() {
+        platform.virtio.extend(mmio::named(info.command_line()));
+    }
     arch::initialise_interrupts(features);
     match clock::calibrate(features, platform.timer_port) {
         Ok((hz, source)) => log::info!(

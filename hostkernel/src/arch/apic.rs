@@ -40,6 +40,8 @@ const MASKED: u32 = 1 << 16;
 const TIMER_TSC_DEADLINE: u32 = 2 << 17;
 const SOFTWARE_ENABLE: u32 = 1 << 8;
 const DIVIDE_BY_16: u32 = 0b0011;
+/// What the timer's rate is divided by.
+pub(super) const TIMER_DIVISOR: u64 = 16;
 const COMMAND_PENDING: u32 = 1 << 12;
 const COMMAND_NMI: u32 = 4 << 8;
 const COMMAND_INIT: u32 = 5 << 8;
@@ -128,10 +130,15 @@ pub(super) fn measure_timer(wait: impl FnOnce()) -> u32 {
     write(REGISTER_TIMER, MASKED | u32::from(TIMER));
     write(REGISTER_TIMER_COUNT, u32::MAX);
     wait();
-    let left = read(REGISTER_TIMER_CURRENT);
+    let ticks = timer_ticks();
     write(REGISTER_TIMER_COUNT, 0);
     write(REGISTER_TIMER, mode);
-    u32::MAX - left
+    ticks
+}
+
+/// How far the timer has come, inside of [`measure_timer`].
+pub(super) fn timer_ticks() -> u32 {
+    u32::MAX - read(REGISTER_TIMER_CURRENT)
 }
 
 /// Sets the rate that [`measure_timer`] found.

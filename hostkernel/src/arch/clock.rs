@@ -1,7 +1,8 @@
 //! Time: the time stamp counter, calibrated once, and each core's one-shot timer.
 //!
 //! The reference is the ACPI power-management timer, else the programmable interval timer's channel
-//! 0. Where the processor or hypervisor states its frequency no reference is needed.
+//! 0, else, under hypervisors where its rate is known, the APIC's timer. Where the processor or
+//! hypervisor states its frequency no reference is needed.
 
 use core::arch::x86_64::{__cpuid, _rdtsc};
 use core::sync::atomic::{AtomicU64, Ordering};
@@ -102,17 +103,35 @@ pub fn start() {
 
 /// A counter of known rate.
 enum Reference {
-    AcpiTimer { port: u16, last: u32, total: u64 },
-    IntervalTimer { last: u16, total: u64 },
+    AcpiTimer {
+        port: u16,
+        last: u32,
+        total: u64,
+    },
+    IntervalTimer {
+        last: u16,
+        total: u64,
+    },
+    /// The APIC's timer, which runs while counters are compared.
+    VirtualApic,
 }
 
 impl Reference {
-    fn new(acpi_timer: Option<u16>) -> Self {
-        if let Some(port) = acpi_timer {
-            // SAFETY: ACPI names this port as its timer; reading it has no effect.
-            let last = unsafe { port::read_u32(port) } & ACPI_TIMER_MASK;
-            return Self::AcpiTimer { port, last, total: 0 };
-        }
+    /// What this machine may have, the best first. Each is started when its turn comes.
+    fn all(acpi_timer: Option<u16>) -> impl Iterator<Item = Self> {
+        let acpi = acpi_timer.into_iter().map(Self::acpi_timer);
+        let interval = core::iter::once_with(Self::interval_timer);
+        let apic = apic_counts_nanoseconds().then_some(Self::VirtualApic);
+        acpi.chain(interval).chain(apic)
+    }
+
+    fn acpi_timer(port: u16) -> Self {
+        // SAFETY: ACPI names this port as its timer; reading it has no effect.
+        let last = unsafe { port::read_u32(port) } & ACPI_TIMER_MASK;
+        Self::AcpiTimer { port, last, total: 0 }
+    }
+
+    fn interval_timer() -> Self {
         // SAFETY: nobody else uses the interval timer, and its interrupt line is masked.
         unsafe {
             port::write_u8(PIT_COMMAND, PIT_RATE_GENERATOR);
@@ -120,6 +139,14 @@ impl Reference {
             port::write_u8(PIT_CHANNEL_0, 0);
         }
         Self::IntervalTimer { last: read_interval_timer(), total: 0 }
+    }
+
+    const fn name(&self) -> &'static str {
+        match self {
+            Self::AcpiTimer { .. } => "measured with the ACPI timer",
+            Self::IntervalTimer { .. } => "measured with the interval timer",
+            Self::VirtualApic => "measured with the hypervisor's APIC timer",
+        }
     }
 
     /// Microseconds since the counter was created. Must be called often enough not to miss a wrap.
@@ -139,8 +166,23 @@ impl Reference {
                 *last = now;
                 *total * 1_000_000 / PIT_HZ
             }
+            Self::VirtualApic => {
+                u64::from(apic::timer_ticks()) * apic::TIMER_DIVISOR * 1_000_000 / VIRTUAL_APIC_HZ
+            }
         }
     }
+}
+
+/// Whether this is a hypervisor whose APIC timer has a known rate.
+fn apic_counts_nanoseconds() -> bool {
+    if __cpuid(1).ecx & 1 << 31 == 0 {
+        return false;
+    }
+    let leaf = __cpuid(0x4000_0000);
+    let words = [leaf.ebx, leaf.ecx, leaf.edx];
+    VIRTUAL_APICS.iter().any(|name| {
+        name.chunks_exact(4).zip(words).all(|(bytes, word)| *bytes == word.to_le_bytes())
+    })
 }
 
 fn read_interval_timer() -> u16 {
@@ -153,9 +195,13 @@ fn read_interval_timer() -> u16 {
     }
 }
 
-/// Counter readings that a calibration waits for at most: a reference that stands still must not
-/// hang the boot.
-const CALIBRATION_READS_MAX: u32 = 10_000_000;
+/// Readings of a reference in which nothing changes before it counts as broken. Each takes a
+/// microsecond or so, in which every reference ticks.
+const SAME_READS_MAX: u32 = 2_000;
+/// Rate of the APIC's timer under KVM, unless told otherwise, and QEMU's emulator, before division:
+/// both count nanoseconds (KVM `APIC_BUS_CYCLE_NS`, QEMU `hw/intc/apic_common.c`).
+const VIRTUAL_APIC_HZ: u64 = 1_000_000_000;
+const VIRTUAL_APICS: [&[u8; 12]; 2] = [b"KVMKVMKVM\0\0\0", b"TCGTCGTCGTCG"];
 
 /// Finds the rates of the time stamp counter and, unless it takes time stamps, the APIC timer.
 /// Returns the rate of the time stamp counter in Hz and where it comes from.
@@ -171,30 +217,38 @@ pub fn calibrate(
         set_rate(hz);
         return Ok((hz, "stated by the processor"));
     }
-    let mut reference = Reference::new(acpi_timer);
-    let source = match reference {
-        Reference::AcpiTimer { .. } => "measured with the ACPI timer",
-        Reference::IntervalTimer { .. } => "measured with the interval timer",
-    };
-    let mut reads = 0;
-    let mut elapsed_us = 0;
+    for mut reference in Reference::all(acpi_timer) {
+        let Some((cycles, ticks, elapsed_us)) = compare(&mut reference) else { continue };
+        let hz = stated.unwrap_or(cycles * 1_000_000 / elapsed_us);
+        set_rate(hz);
+        if !features.tsc_deadline {
+            apic::set_timer_rate((u64::from(ticks) * 1_000_000 / elapsed_us).max(1));
+        }
+        return Ok((hz, reference.name()));
+    }
+    if let (Some(hz), true) = (base_hz(), features.tsc_deadline) {
+        set_rate(hz);
+        return Ok((hz, "the processor's nominal frequency"));
+    }
+    Err(
+        "no timer of known rate: neither the ACPI timer nor the interval timer counts, and neither \
+         processor nor hypervisor state a frequency",
+    )
+}
+
+/// Lets the counters run until the reference says that the time for it is over. Returns cycles,
+/// ticks of the APIC's timer, and microseconds; nothing if the reference stands still.
+fn compare(reference: &mut Reference) -> Option<(u64, u32, u64)> {
+    let (mut elapsed_us, mut same_reads) = (0, 0);
     let start = cycles();
     let ticks = apic::measure_timer(|| {
-        while elapsed_us < CALIBRATION_US && reads < CALIBRATION_READS_MAX {
+        while elapsed_us < CALIBRATION_US && same_reads < SAME_READS_MAX {
+            let before_us = elapsed_us;
             elapsed_us = reference.elapsed_us();
-            reads += 1;
+            same_reads = if elapsed_us == before_us { same_reads + 1 } else { 0 };
         }
     });
-    let end = cycles();
-    if elapsed_us < CALIBRATION_US {
-        return Err("no timer of known rate: neither the ACPI timer nor the interval timer counts");
-    }
-    let hz = stated.unwrap_or((end - start) * 1_000_000 / elapsed_us);
-    set_rate(hz);
-    if !features.tsc_deadline {
-        apic::set_timer_rate((u64::from(ticks) * 1_000_000 / elapsed_us).max(1));
-    }
-    Ok((hz, source))
+    (elapsed_us >= CALIBRATION_US).then(|| (cycles() - start, ticks, elapsed_us))
 }
 
 fn set_rate(hz: u64) {
@@ -219,8 +273,18 @@ fn stated_hz() -> Option<u64> {
     known.then(|| u64::from(leaf.ecx) * u64::from(leaf.ebx) / u64::from(leaf.eax))
 }
 
-/// Waits without halting; for boot only.
+/// The nominal frequency (leaf 0x16), at which time stamps are counted, more or less. Better than
+/// nothing.
+fn base_hz() -> Option<u64> {
+    let mhz = if __cpuid(0).eax >= 0x16 { __cpuid(0x16).eax & 0xffff } else { 0 };
+    (mhz != 0).then_some(u64::from(mhz) * 1_000_000)
+}
+
+/// Waits without halting; for boot only. Not at all before calibration, when there is no time.
 pub fn spin_us(microseconds: u64) {
+    if SCALE.load(Ordering::Relaxed) == 0 {
+        return;
+    }
     let end = now_ns() + microseconds * 1000;
     while now_ns() < end {
         core::hint::spin_loop();

@@ -22,11 +22,14 @@ pub struct Line {
     pub low: bool,
 }
 
+/// What is read where nothing answers.
+const NOTHING: u32 = u32::MAX;
+
 /// Sends `line` to `vector` on the core with APIC id `target`. `address` and `first` are the I/O
 /// APIC's registers and its first line. Returns whether the line is one of this I/O APIC's.
 pub fn route(address: u32, first: u32, line: Line, vector: u8, target: u32) -> bool {
     let registers = kernel_map::device(PhysicalAddress(u64::from(address)), 4096);
-    // SAFETY: ACPI says that an I/O APIC is there, and the device mapping is valid for its page.
+    // SAFETY: ACPI or convention says that an I/O APIC is there; the mapping is valid for its page.
     let read = |register: u32| unsafe {
         registers.add(SELECT).cast::<u32>().write_volatile(register);
         registers.add(WINDOW).cast::<u32>().read_volatile()
@@ -36,7 +39,11 @@ pub fn route(address: u32, first: u32, line: Line, vector: u8, target: u32) -> b
         registers.add(SELECT).cast::<u32>().write_volatile(register);
         registers.add(WINDOW).cast::<u32>().write_volatile(value);
     };
-    let last = read(REGISTER_VERSION) >> 16 & 0xff;
+    let version = read(REGISTER_VERSION);
+    if version == NOTHING {
+        return false;
+    }
+    let last = version >> 16 & 0xff;
     let Some(pin) = line.number.checked_sub(first).filter(|pin| *pin <= last) else {
         return false;
     };

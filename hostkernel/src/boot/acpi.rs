@@ -25,6 +25,8 @@ const BIOS_AREA: Range<u64> = 0xe_0000..0x10_0000;
 const BIOS_DATA_SEGMENT: u64 = 0x40e;
 const BIOS_DATA_LEN: u64 = 1024;
 const LOW_MEMORY: Range<u64> = 0x8_0000..0xa_0000;
+/// Where a PC has its first I/O APIC, which has the first lines.
+const IOAPIC_USUAL: (u32, u32) = (0xfec0_0000, 0);
 const RSDP_SIGNATURE: &[u8; 8] = b"RSD PTR ";
 
 /// The machine as ACPI describes it.
@@ -112,6 +114,7 @@ pub fn read(rsdp: Option<u64>) -> Platform {
     let mut platform = Platform::default();
     let Some(rsdp) = rsdp.or_else(find_rsdp) else {
         log::warn!("no ACPI tables: one core, no power-off");
+        platform.ioapics.push(IOAPIC_USUAL);
         return platform;
     };
     // SAFETY: the boot loader or the BIOS area's signature vouches for the address.
