@@ -20,6 +20,8 @@ pub const EMERGENCY_STACK_LEN: usize = 2 * PAGE_LEN;
 pub const MEMORY_RANGES_MAX: usize = 256;
 /// Devices that the command line may name by `virtio_mmio.device=`.
 pub const VIRTIO_WORDS_MAX: usize = 32;
+/// With less memory the node does not start.
+pub const MEMORY_LEN_MIN: usize = 56 << 20;
 /// Frames that move between a core's own list and the shared one at a time.
 pub const FRAME_BATCH: usize = 32;
 /// Frames that can rest in one core's lists where no other core can take them.

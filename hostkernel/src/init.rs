@@ -3,15 +3,17 @@
 
 use alloc::vec;
 use alloc::vec::Vec;
+use core::fmt;
 
 use spin::Once;
 
 use crate::arch::cpu::Features;
+use crate::arch::essentials::Missing;
 use crate::arch::mitigation::Measures;
 use crate::arch::{self, apic, clock, interrupt};
 use crate::boot::{BootInfo, acpi, smp};
 use crate::bundle::{Bundle, deploy_all};
-use crate::config::QUEUES_HEAP_DIVISOR;
+use crate::config::{MEMORY_LEN_MIN, QUEUES_HEAP_DIVISOR};
 use crate::device::fw_cfg::FwCfg;
 use crate::device::{mmio, pci, power, probe, rtc, serial};
 use crate::dispatch::{Dispatcher, Patience};
@@ -38,6 +40,14 @@ pub(crate) fn start(info: &'static BootInfo) -> ! {
     serial::initialise();
     observe::log::initialise();
     log::info!("hostkernel {}", env!("CARGO_PKG_VERSION"));
+    if let Some(missing) = Missing::detect() {
+        refuse(missing);
+    }
+    let memory_len = info.memory_len();
+    if memory_len < MEMORY_LEN_MIN as u64 {
+        let (found, least) = (memory_len >> 20, MEMORY_LEN_MIN >> 20);
+        refuse(format_args!("too little memory: {found} MiB, and at least {least} are needed"));
+    }
     let features = Features::detect();
     BOOT.call_once(|| (info, features, Measures::detect()));
     kernel_map::build(info, features.huge_pages).expect("a machine has memory for page tables");
@@ -65,7 +75,7 @@ extern "C" fn start_on_own_tables() -> ! {
             hz / 1_000_000,
             clock::before_start_ms()
         ),
-        Err(error) => panic!("{error}"),
+        Err(reason) => refuse(reason),
     }
     match rtc::unix_seconds() {
         Some(seconds) => clock::set_wall(seconds),
@@ -98,10 +108,7 @@ extern "C" fn start_on_own_tables() -> ! {
     (1..cores).for_each(|core| apic::send(smp::apic_id(core), interrupt::WAKE));
     #[cfg(feature = "selftest")]
     crate::selftest::run(dispatcher, cores);
-    let nic = probe::network_card(&functions, &platform).unwrap_or_else(|error| {
-        log::error!("{error}. This node cannot serve, and halts");
-        interrupt::halt_forever()
-    });
+    let nic = probe::network_card(&functions, &platform).unwrap_or_else(|error| refuse(error));
     let runs_actions = cores == 1 || settings.shared_front;
     let frames_later = module.iter().flatten().map(BootModule::frames).sum();
     let front =
@@ -111,6 +118,12 @@ extern "C" fn start_on_own_tables() -> ! {
     drop(bundle);
     drop(module);
     front.serve()
+}
+
+/// Says why this machine cannot be a node.
+fn refuse(reason: impl fmt::Display) -> ! {
+    log::error!("{reason}. This machine cannot serve, and halts");
+    interrupt::halt_forever()
 }
 
 /// Does not return if serving with these settings could let somebody in who should not be.

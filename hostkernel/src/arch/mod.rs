@@ -10,6 +10,7 @@ pub mod backtrace;
 pub mod clock;
 pub mod cpu;
 pub mod descriptor;
+pub mod essentials;
 pub mod inspect;
 pub mod interrupt;
 pub mod ioapic;

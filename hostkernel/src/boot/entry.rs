@@ -44,8 +44,10 @@ pvh_start:
     cpuid
     test edx, 1 << 29                   # long mode
     jz no_long_mode
-    test edx, 1 << 20                   # no-execute
-    jz no_long_mode
+    test edx, 1 << 20                   # no-execute; without it Rust says what is missing
+    jz 1f
+    or dword ptr [boot_efer], 1 << 11
+1:
 
     # Tables are zero already: they are part of the loaded file.
     mov edi, offset boot_level_2        # four tables: 2,048 pages of 2 MiB
@@ -88,7 +90,7 @@ application_start_32:                   # further cores: ebp = their number
     mov cr3, eax
     mov ecx, 0xc0000080                 # EFER
     rdmsr
-    or eax, (1 << 8) | (1 << 11)        # long mode, no-execute
+    or eax, [boot_efer]
     wrmsr
     mov eax, cr0
     and eax, 0x9fffffff                 # caches on: a processor leaves INIT with them off
@@ -99,14 +101,19 @@ application_start_32:                   # further cores: ebp = their number
 
 no_long_mode:
     mov esi, offset no_long_mode_text
+    mov edi, 0xb8000                    # the text screen; without one it is nobody's memory
+    mov bh, 0x07                        # grey on black
 3:  lodsb
     test al, al
     jz 4f
     mov bl, al
+    mov [edi], bx
+    add edi, 2
+    mov ecx, 100000
     mov dx, 0x3fd
-5:  in al, dx                           # wait for the serial port, if there is one
+5:  in al, dx                           # wait for the serial port, if there is one, but not forever
     test al, 0x20
-    jz 5b
+    loopz 5b
     mov al, bl
     mov dx, 0x3f8
     out dx, al
@@ -156,7 +163,9 @@ boot_gdt_pointer:
     .word 31
     .quad boot_gdt
 no_long_mode_text:
-    .asciz "hostkernel: this processor has no 64-bit long mode with no-execute pages\r\n"
+    .asciz "hostkernel: this processor has no 64-bit mode (long mode). This machine cannot run it."
+    .balign 4
+boot_efer: .long 1 << 8                 # long mode, and what the processor has
 
     .balign 4096
     .globl boot_level_4

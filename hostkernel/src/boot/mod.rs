@@ -60,6 +60,13 @@ impl BootInfo {
         text.filter(|_| self.is_command_line_whole)
     }
 
+    /// Length of all ordinary memory.
+    #[must_use]
+    pub fn memory_len(&self) -> u64 {
+        let usable = self.memory().iter().filter(|range| range.usable);
+        usable.fold(0, |sum, range| sum.saturating_add(range.end - range.start))
+    }
+
     fn push_memory(&mut self, range: MemoryRange) {
         if self.memory_len < MEMORY_RANGES_MAX && range.start < range.end {
             self.memory[self.memory_len] = range;
