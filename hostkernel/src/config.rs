@@ -18,6 +18,8 @@ pub const KERNEL_STACK_LEN: usize = 64 * 1024;
 pub const EMERGENCY_STACK_LEN: usize = 2 * PAGE_LEN;
 /// Memory map entries taken from the boot loader; firmware with more has its tail ignored.
 pub const MEMORY_RANGES_MAX: usize = 256;
+/// Modules of the boot loader that are looked at for the machine's description.
+pub const BOOT_MODULES_MAX: usize = 16;
 /// Devices that the command line may name by `virtio_mmio.device=`.
 pub const VIRTIO_WORDS_MAX: usize = 32;
 /// With less memory the node does not start.
@@ -258,6 +260,14 @@ pub const RECORDS_MAX: usize = 8192;
 /// Longest result that is kept in a record; of a longer one only the length is.
 pub const RECORD_RESULT_LEN_MAX: usize = 64 * 1024;
 
+/// Letters in a line of the screen; a wider one is not used to its right end.
+pub const SCREEN_COLUMNS_MAX: usize = 240;
+/// Lines of letters on the screen.
+pub const SCREEN_ROWS_MAX: usize = 64;
+/// Memory of a screen of pixels; a larger one is not used to its lower end.
+pub const FRAMEBUFFER_LEN_MAX: usize = 64 << 20;
+/// How often the screen's status line is renewed at most.
+pub const STATUS_INTERVAL_MS: u64 = 1000;
 /// Trace events each core remembers for a crash record.
 pub const TRACE_EVENTS: usize = 64;
 

@@ -13,11 +13,12 @@ use crate::config::{
     REQUESTS_MEMORY_DIVISOR,
 };
 use crate::device::nic::Nic;
-use crate::device::power;
+use crate::device::{power, screen};
 use crate::dispatch::{Dispatcher, Patience};
 use crate::memory::{frames, heap};
 use crate::net::Service;
 use crate::observe::records::Records;
+use crate::observe::status::{Figures, Status};
 use crate::random::Random;
 use crate::registry::{Registry, Share, frames_to_run};
 use crate::settings::Settings;
@@ -35,6 +36,8 @@ pub struct Front {
     patience: Patience,
     power: Power,
     announced: bool,
+    /// If there is a screen to show it.
+    status: Option<Status>,
 }
 
 #[derive(Clone, Copy)]
@@ -82,7 +85,9 @@ impl Front {
         log::info!("at most {connections_max} connections");
         let worker = runs_actions.then(Worker::new);
         let patience = Patience::new(settings.poll_ns());
-        Self { service, dispatcher, worker, patience, power: Power::On, announced: false }
+        let status = screen::is_open().then(|| Status::new(settings.port));
+        let power = Power::On;
+        Self { service, dispatcher, worker, patience, power, announced: false, status }
     }
 
     /// Serves until the machine is switched off.
@@ -121,6 +126,7 @@ impl Front {
 
     fn poll(&mut self) -> Option<u64> {
         let next_ns = self.service.poll(now());
+        let next_ns = [next_ns, self.show_status()].into_iter().flatten().min();
         if !self.announced && self.service.is_ready() {
             self.announced = true;
             log::info!("ready after {} us", clock::now_ns() / 1000);
@@ -133,6 +139,26 @@ impl Front {
             return Some(next_ns.map_or(end_ns, |next_ns| next_ns.min(end_ns)));
         }
         next_ns
+    }
+
+    /// Renews the status line when it is time. Returns when to look again at the latest.
+    fn show_status(&mut self) -> Option<u64> {
+        let status = self.status.as_mut()?;
+        let node = self.service.node();
+        let figures = Figures {
+            readiness: node.readiness,
+            address: self.service.address(),
+            actions: node.registry.len(),
+            in_flight: self.dispatcher.outstanding(),
+            requests: node.load.requests,
+        };
+        let (is_due, next_ns) = status.update(clock::now_ns(), figures);
+        if is_due {
+            let mib = |frames: usize| frames * PAGE_LEN >> 20;
+            let line = status.line(mib(frames::available()), mib(frames::installed()));
+            screen::status(format_args!("{line}"));
+        }
+        Some(next_ns)
     }
 
     /// Whether this core may run an action now: it is a worker, or the workers will find memory all

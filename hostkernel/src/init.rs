@@ -15,7 +15,7 @@ use crate::boot::{BootInfo, acpi, smp};
 use crate::bundle::{Bundle, deploy_all};
 use crate::config::{MEMORY_LEN_MIN, QUEUES_HEAP_DIVISOR};
 use crate::device::fw_cfg::FwCfg;
-use crate::device::{mmio, pci, power, probe, rtc, serial};
+use crate::device::{mmio, pci, power, probe, rtc, screen, serial};
 use crate::dispatch::{Dispatcher, Patience};
 use crate::front::Front;
 use crate::memory::module::{BootModule, TooLong};
@@ -40,6 +40,7 @@ pub(crate) fn start(info: &'static BootInfo) -> ! {
     serial::initialise();
     observe::log::initialise();
     log::info!("hostkernel {}", env!("CARGO_PKG_VERSION"));
+    screen::find(info);
     if let Some(missing) = Missing::detect() {
         refuse(missing);
     }
@@ -51,6 +52,7 @@ pub(crate) fn start(info: &'static BootInfo) -> ! {
     let features = Features::detect();
     BOOT.call_once(|| (info, features, Measures::detect()));
     kernel_map::build(info, features.huge_pages).expect("a machine has memory for page tables");
+    screen::map();
     let tables = kernel_map::new_core(0).expect("a machine has memory for its first core");
     arch::switch_to_own_tables(tables, start_on_own_tables)
 }
@@ -59,6 +61,7 @@ pub(crate) fn start(info: &'static BootInfo) -> ! {
 extern "C" fn start_on_own_tables() -> ! {
     let (info, features, measures) = boot();
     arch::initialise_core(features, measures);
+    screen::open();
     kernel_map::add_high_memory(info);
     heap::initialise().expect("a machine has memory for the heap");
     log::info!("memory: {} MiB, heap {} MiB", frames::installed() >> 8, heap::len() >> 20);
@@ -66,7 +69,7 @@ extern "C" fn start_on_own_tables() -> ! {
     log::info!("mitigations: {measures}");
     let mut platform = acpi::read(info.rsdp);
     if platform.virtio.is_empty() {
-        platform.virtio.extend(mmio::named(info.command_line()));
+        platform.virtio.extend(mmio::named(info.command_line().unwrap_or_default()));
     }
     arch::initialise_interrupts(features);
     match clock::calibrate(features, platform.timer_port) {
@@ -120,9 +123,11 @@ extern "C" fn start_on_own_tables() -> ! {
     front.serve()
 }
 
-/// Says why this machine cannot be a node.
+/// Says, wherever somebody may read it, why this machine cannot be a node.
 fn refuse(reason: impl fmt::Display) -> ! {
     log::error!("{reason}. This machine cannot serve, and halts");
+    screen::status(format_args!("halted: this machine cannot serve"));
+    screen::open();
     interrupt::halt_forever()
 }
 

@@ -84,6 +84,8 @@ pub struct Load {
     pub connections: usize,
     /// Invocations admitted and not yet answered.
     pub in_flight: usize,
+    /// Requests since the boot, the one under way included.
+    pub requests: u64,
 }
 
 /// What the operator decided about the API.

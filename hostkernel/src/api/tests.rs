@@ -59,7 +59,7 @@ impl Client {
             records: Records::new(RECORDS, 1).expect("frames are left"),
             config: ApiConfig::development(400),
             readiness: Readiness::Ready,
-            load: super::Load { connections: 3, in_flight: 2 },
+            load: super::Load { connections: 3, in_flight: 2, requests: 1 },
         };
         let authorization = Some(format!("Basic {}", STANDARD.encode(auth::GUEST_KEY)));
         Self { node, authorization, requests: 0 }

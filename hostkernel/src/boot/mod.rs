@@ -5,6 +5,8 @@ mod entry;
 mod pvh;
 pub mod smp;
 
+use boot_layout::Platform;
+
 use crate::config::{COMMAND_LINE_LEN_MAX, MEMORY_RANGES_MAX};
 
 /// What the boot loader told us, copied out of its memory.
@@ -15,10 +17,10 @@ pub struct BootInfo {
     pub memory_len: usize,
     /// Physical address of the ACPI root pointer, if the loader gave one.
     pub rsdp: Option<u64>,
-    /// Physical address of the SMBIOS entry point, if the loader gave one.
-    pub smbios: Option<u64>,
-    /// Physical addresses of the first module's first byte, and of the one after its last.
+    /// Physical addresses of the boot bundle's first byte, and of the one after its last.
     pub module: Option<(u64, u64)>,
+    /// What only firmware of UEFI knows, as it states it.
+    pub platform: Option<Platform>,
     command_line: [u8; COMMAND_LINE_LEN_MAX],
     command_line_len: usize,
     is_command_line_whole: bool,
@@ -40,8 +42,8 @@ impl BootInfo {
         memory: [MemoryRange { start: 0, end: 0, usable: false }; MEMORY_RANGES_MAX],
         memory_len: 0,
         rsdp: None,
-        smbios: None,
         module: None,
+        platform: None,
         command_line: [0; COMMAND_LINE_LEN_MAX],
         command_line_len: 0,
         is_command_line_whole: true,
@@ -51,6 +53,12 @@ impl BootInfo {
     #[must_use]
     pub fn memory(&self) -> &[MemoryRange] {
         &self.memory[..self.memory_len]
+    }
+
+    /// Physical address of the SMBIOS entry point, if the loader gave one.
+    #[must_use]
+    pub fn smbios(&self) -> Option<u64> {
+        self.platform.as_ref().map(|platform| platform.smbios).filter(|address| *address != 0)
     }
 
     /// The command line; `None` if it is longer than [`COMMAND_LINE_LEN_MAX`] or not UTF-8.

@@ -2,15 +2,13 @@
 
 use core::ptr::read_unaligned;
 
+use boot_layout::{Module, PLATFORM_NAME, Platform};
+
 use super::{BootInfo, MemoryRange};
-use crate::config::{COMMAND_LINE_LEN_MAX, MEMORY_RANGES_MAX};
+use crate::config::{BOOT_MODULES_MAX, COMMAND_LINE_LEN_MAX, MEMORY_RANGES_MAX};
 use crate::memory::physical::{PhysicalAddress, direct_pointer};
 
 const MAGIC: u32 = 0x336e_c578;
-/// Modules that are looked at.
-const MODULES_MAX: usize = 8;
-/// Command line of the module with what UEFI knows, see `boot/layout`.
-const PLATFORM_NAME: &[u8] = b"hostkernel.platform\0";
 /// Memory map type of ordinary memory, as in E820.
 const USABLE: u32 = 1;
 
@@ -27,31 +25,6 @@ struct StartInfo {
     memory_map: u64,
     memory_map_len: u32,
     reserved: u32,
-}
-
-#[repr(C)]
-struct Module {
-    address: u64,
-    len: u64,
-    command_line: u64,
-    reserved: u64,
-}
-
-impl Module {
-    /// The first word of the module in which our own boot programs say what UEFI knows.
-    ///
-    /// # Safety
-    /// The module is one that the loader described.
-    unsafe fn smbios(&self) -> Option<u64> {
-        let command_line = direct_pointer(PhysicalAddress(self.command_line));
-        let is_it = self.command_line != 0
-            && self.len >= size_of::<u64>() as u64
-            // SAFETY: a command line ends with a NUL byte, at which the comparison ends, too.
-            && (0..).zip(PLATFORM_NAME).all(|(at, byte)| unsafe { *command_line.add(at) } == *byte);
-        let word = direct_pointer(PhysicalAddress(self.address)).cast();
-        // SAFETY: the module is at least that long.
-        is_it.then(|| unsafe { read_unaligned(word) })
-    }
 }
 
 #[repr(C)]
@@ -85,12 +58,12 @@ pub(super) unsafe fn read(start_info: u64, info: &mut BootInfo) {
         });
     }
     let modules = direct_pointer(PhysicalAddress(start.modules)).cast::<Module>();
-    for index in 0..(start.modules_len as usize).min(MODULES_MAX) {
+    for index in 0..(start.modules_len as usize).min(BOOT_MODULES_MAX) {
         // SAFETY: the loader says that this many modules are described there.
-        let module = unsafe { read_unaligned(modules.add(index)) };
+        let module: Module = unsafe { read_unaligned(modules.add(index)) };
         // SAFETY: the loader says that the module and its command line are there.
-        if let Some(smbios) = unsafe { module.smbios() } {
-            info.smbios = Some(smbios).filter(|address| *address != 0);
+        if let Some(platform) = unsafe { platform(&module) } {
+            info.platform = Some(platform);
         } else if info.module.is_none() && module.len > 0 {
             let end = module.address.checked_add(module.len);
             info.module = end.map(|end| (module.address, end));
@@ -113,4 +86,20 @@ pub(super) unsafe fn read(start_info: u64, info: &mut BootInfo) {
         info.command_line[info.command_line_len] = byte;
         info.command_line_len += 1;
     }
+}
+
+/// What our own loaders found out about the machine, if that is what the module holds.
+///
+/// # Safety
+/// The module is one that the loader described, and lies below 4 GiB with its command line.
+unsafe fn platform(module: &Module) -> Option<Platform> {
+    if module.command_line == 0 || module.len != size_of::<Platform>() as u64 {
+        return None;
+    }
+    let name = direct_pointer(PhysicalAddress(module.command_line));
+    // SAFETY: a module's command line ends with a NUL byte, at which the comparison ends, too.
+    let is_ours = (0..).zip(PLATFORM_NAME).all(|(at, byte)| unsafe { *name.add(at) } == *byte);
+    let address = direct_pointer(PhysicalAddress(module.address)).cast();
+    // SAFETY: a module of this name is that structure, whose length was compared.
+    is_ours.then(|| unsafe { read_unaligned(address) })
 }

@@ -1,4 +1,4 @@
-//! Devices: serial port, power control, clock chip, PCI, network cards.
+//! Devices: serial port, screen, power control, clock chip, PCI, network cards.
 
 pub mod fw_cfg;
 pub mod intel;
@@ -12,6 +12,8 @@ pub mod power;
 pub mod probe;
 #[cfg(target_os = "none")]
 pub mod rtc;
+#[cfg(any(test, target_os = "none"))]
+pub mod screen;
 #[cfg(target_os = "none")]
 pub mod serial;
 pub mod smbios;

@@ -11,6 +11,7 @@
 //! section and the core's entry space.
 
 use spin::{Mutex, Once};
+use x86_64::registers::control::Cr3;
 
 use super::frames::{self, Frame, FrameNumber, OutOfFrames, POOL};
 use super::holes::{self, Range};
@@ -18,6 +19,7 @@ use super::physical::{DIRECT_MAP_START, PhysicalAddress, direct_pointer};
 use super::space::KernelEntry;
 use super::table::{Entry, Table, index};
 use crate::arch::area::{self, CorePage, EntryArea};
+use crate::arch::cpu;
 use crate::boot::BootInfo;
 use crate::config::{KERNEL_STACK_LEN, PAGE_LEN};
 
@@ -36,10 +38,13 @@ const CORE_SLOT: usize = 511;
 /// Physical addresses the direct map can show: four level-4 slots, made in advance so that all
 /// cores share what is mapped later. Devices of 64-bit machines lie below this.
 const DIRECT_MAP_SLOTS: usize = 64;
-const DIRECT_MAP_LEN: u64 = (DIRECT_MAP_SLOTS as u64) << 39;
+/// End of what the direct map can show.
+pub const DEVICES_END: u64 = (DIRECT_MAP_SLOTS as u64) << 39;
 
 const WRITABLE: u64 = 1 << 1;
 const UNCACHED: u64 = 1 << 3 | 1 << 4;
+/// In an entry of the lowest level: number 4 of what `arch::cpu` sets.
+const WRITE_COMBINING: u64 = 1 << 7;
 const LARGE_PAGE: u64 = 1 << 7;
 const NO_EXECUTE: u64 = 1 << 63;
 const DATA: u64 = WRITABLE | NO_EXECUTE;
@@ -234,14 +239,14 @@ pub fn new_core(id: usize) -> Result<CoreTables, OutOfFrames> {
 /// If memory for tables runs out or the address is beyond the direct map; both only while booting.
 #[must_use]
 pub fn device(address: PhysicalAddress, len: usize) -> *mut u8 {
-    map_extra(address, len, DATA | UNCACHED);
+    map_extra(address, len, DATA | UNCACHED).expect("there is memory for the tables of a device");
     direct_pointer(address)
 }
 
 /// Whether the direct map could show this memory.
 #[must_use]
 pub fn is_reachable(address: PhysicalAddress, len: usize) -> bool {
-    address.0.checked_add(len as u64).is_some_and(|end| end <= DIRECT_MAP_LEN)
+    address.0.checked_add(len as u64).is_some_and(|end| end <= DEVICES_END)
 }
 
 /// Shows tables of the firmware at their place in the direct map.
@@ -250,23 +255,47 @@ pub fn is_reachable(address: PhysicalAddress, len: usize) -> bool {
 /// As [`device`].
 #[must_use]
 pub fn firmware(address: PhysicalAddress, len: usize) -> *mut u8 {
-    map_extra(address, len, NO_EXECUTE);
+    map_extra(address, len, NO_EXECUTE).expect("there is memory for the tables of firmware");
     direct_pointer(address)
 }
 
-fn map_extra(address: PhysicalAddress, len: usize, flags: u64) {
+/// Shows memory of a screen at its place in the direct map; writes are collected where the
+/// processor can.
+///
+/// # Errors
+/// [`OutOfFrames`] if memory for tables runs out.
+///
+/// # Panics
+/// If the address is beyond [`DEVICES_END`].
+pub fn framebuffer(address: PhysicalAddress, len: usize) -> Result<(), OutOfFrames> {
+    let kind = if cpu::has_write_combining() { WRITE_COMBINING } else { UNCACHED };
+    map_extra(address, len, DATA | kind)
+}
+
+/// Whether the tables in force, of whatever stage of the boot, show this range in the direct map.
+/// Looks at both ends.
+#[must_use]
+pub fn reaches(address: PhysicalAddress, len: usize) -> bool {
+    let root = (Cr3::read().0.start_address().as_u64() / PAGE) as u32;
+    let is_shown = |address: u64| {
+        FrameNumber::new(root).is_some_and(|root| is_mapped(root, DIRECT_MAP_START + address))
+    };
+    is_shown(address.0) && is_shown(address.0 + len as u64 - 1)
+}
+
+fn map_extra(address: PhysicalAddress, len: usize, flags: u64) -> Result<(), OutOfFrames> {
     let _changes = CHANGES.lock();
     let root = SHARED.get().expect("the shared tables are built first").root;
     let mut page = address.0 / PAGE * PAGE;
     let end = address.0.checked_add(len as u64).expect("devices do not wrap around");
-    assert!(end <= DIRECT_MAP_LEN, "a device beyond the direct map");
+    assert!(end <= DEVICES_END, "a device beyond the direct map");
     while page < end {
         if !is_mapped(root, DIRECT_MAP_START + page) {
-            map(root, DIRECT_MAP_START + page, page, PAGE, flags)
-                .expect("there is memory for the tables of a device");
+            map(root, DIRECT_MAP_START + page, page, PAGE, flags)?;
         }
         page += PAGE;
     }
+    Ok(())
 }
 
 fn map_image(root: FrameNumber, start: u64, end: u64, flags: u64) -> Result<(), OutOfFrames> {
@@ -319,13 +348,14 @@ fn is_mapped(root: FrameNumber, at: u64) -> bool {
     let mut table = root;
     for level in (1..=4).rev() {
         let entry = get(table, index(at, level));
-        match entry.frame() {
-            None => return false,
-            Some(_) if entry.0 & LARGE_PAGE != 0 => return true,
-            Some(next) => table = next,
+        // The first page tables map the page at address 0, which has no frame.
+        if level == 1 || entry.0 & LARGE_PAGE != 0 {
+            return entry.is_present();
         }
+        let Some(next) = entry.frame() else { return false };
+        table = next;
     }
-    true
+    false
 }
 
 fn new_table() -> Result<FrameNumber, OutOfFrames> {
@@ -369,7 +399,7 @@ pub fn permanent(count: usize) -> Result<*mut u8, OutOfFrames> {
 pub fn physical_of(pointer: *const u8) -> u64 {
     let address = pointer.addr() as u64;
     assert!(
-        (DIRECT_MAP_START..DIRECT_MAP_START + DIRECT_MAP_LEN).contains(&address),
+        (DIRECT_MAP_START..DIRECT_MAP_START + DEVICES_END).contains(&address),
         "only memory in the direct map can be shown to a device"
     );
     address - DIRECT_MAP_START

@@ -291,8 +291,11 @@ impl<'a> Connections<'a> {
     fn answer(&mut self, index: u32, request: Request, now: Now) {
         trace::record(Event::Request, u64::from(index));
         let id = self.random.id();
-        self.node.load =
-            Load { connections: self.open(), in_flight: self.dispatcher.outstanding() };
+        self.node.load = Load {
+            connections: self.open(),
+            in_flight: self.dispatcher.outstanding(),
+            requests: self.node.load.requests + 1,
+        };
         let slot = &mut self.slots[index as usize];
         if memory::heap_free() < HEAP_RESERVE_LEN {
             slot.connection.respond(api::overloaded(id));

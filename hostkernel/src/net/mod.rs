@@ -21,6 +21,7 @@ mod waiting;
 
 use alloc::boxed::Box;
 use alloc::vec;
+use core::net::Ipv4Addr;
 
 use smoltcp::iface::{Config, Interface, SocketSet};
 use smoltcp::time::Instant;
@@ -179,6 +180,12 @@ impl<'a> Service<'a> {
     #[must_use]
     pub fn node(&self) -> &Node {
         self.connections.node()
+    }
+
+    /// The node's address.
+    #[must_use]
+    pub fn address(&self) -> Option<Ipv4Addr> {
+        self.interface.ipv4_addr()
     }
 
     /// Whether the node serves: it has an address and does not drain.

@@ -1,7 +1,7 @@
 //! The crash record: everything a bug of the kernel leaves behind, then restart or halt.
 //!
 //! A bug is never survived: whatever invariant broke may be the one that kept tenants apart. The
-//! record is text on the serial port:
+//! record is text on the serial port, and as much as has room on the screen:
 //!
 //! ```text
 //! === crash: hostkernel 0.1.0, build 1f5e..., core 1 of 2, 5021 ms after boot
@@ -29,8 +29,7 @@ use crate::arch::user::Registers;
 use crate::arch::{apic, area, backtrace, clock, interrupt};
 use crate::boot::smp;
 use crate::config::CORES_MAX;
-use crate::device::power;
-use crate::device::serial::print_regardless as print;
+use crate::device::{power, screen, serial};
 use crate::dispatch::Exception;
 
 /// The core whose crash is reported, plus one; 0 if none has crashed.
@@ -147,6 +146,11 @@ fn record(
         print(format_args!("  {:>12} us  {event}\n", clock::to_ns(event.cycles) / 1000));
     }
     end()
+}
+
+fn print(text: fmt::Arguments) {
+    serial::print_regardless(text);
+    screen::print_regardless(text);
 }
 
 fn print_registers(registers: Option<&Registers>, running: bool) {

@@ -1,15 +1,17 @@
-//! The node's log: one line per record on the serial port, through the `log` crate.
+//! The node's log: one line per record on serial port and screen, through the `log` crate.
+
+use core::fmt;
 
 use log::{LevelFilter, Log, Metadata, Record};
 
 use crate::arch::clock;
-use crate::device::serial;
+use crate::device::{screen, serial};
 
-struct SerialLog;
+struct NodeLog;
 
-static LOG: SerialLog = SerialLog;
+static LOG: NodeLog = NodeLog;
 
-impl Log for SerialLog {
+impl Log for NodeLog {
     fn enabled(&self, metadata: &Metadata) -> bool {
         // The network stack's own debug records say nothing to an operator.
         metadata.target().starts_with("hostkernel") || metadata.level() <= log::Level::Warn
@@ -20,7 +22,11 @@ impl Log for SerialLog {
             return;
         }
         let microseconds = clock::now_ns() / 1000;
-        serial::print(format_args!(
+        let print = |line: fmt::Arguments| {
+            serial::print(line);
+            screen::print(line);
+        };
+        print(format_args!(
             "[{:5}.{:06}] {:5} {}\n",
             microseconds / 1_000_000,
             microseconds % 1_000_000,
@@ -32,7 +38,7 @@ impl Log for SerialLog {
     fn flush(&self) {}
 }
 
-/// Sends log records to the serial port from now on.
+/// Sends log records to serial port and screen from now on.
 pub fn initialise() {
     // The only caller is the boot; a second logger cannot be there.
     let _ = log::set_logger(&LOG);

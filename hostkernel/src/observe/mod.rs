@@ -1,4 +1,5 @@
-//! What the node tells of itself and its work: log, trace ring, crash record, activation records.
+//! What the node tells of itself and its work: log, status line, trace ring, crash record, activation
+//! records.
 #![forbid(unsafe_code)]
 
 #[cfg(target_os = "none")]
@@ -6,5 +7,6 @@ pub mod crash;
 #[cfg(target_os = "none")]
 pub mod log;
 pub mod records;
+pub mod status;
 pub mod trace;
 pub mod traceparent;

@@ -20,7 +20,7 @@ pub fn read(info: &BootInfo, bundle: Option<&Bundle<'_>>, fw_cfg: Option<&FwCfg>
             loader.close();
         }
     }
-    if let Some(table) = smbios::find(info.smbios) {
+    if let Some(table) = smbios::find(info.smbios()) {
         smbios::strings(table).for_each(|string| loader.string(string));
     }
     if let Some(fw_cfg) = fw_cfg
