@@ -26,6 +26,7 @@
 mod fixture;
 pub mod frames;
 pub mod openwhisk;
+pub mod screen;
 pub mod tap;
 mod wire;
 

@@ -1,34 +1,77 @@
 //! The hardware a node runs on: machine types, numbers of cores, amounts of memory.
 
+use std::time::Instant;
+
+use MachineKind::{Microvm, Pc, Q35};
 use system_tests::{MachineKind, PowerOff, boot, machine};
+
+/// A machine: type, cores, memory in MiB, network card, processor, further options of its type.
+type Combination = (MachineKind, u32, u32, &'static str, &'static str, &'static str);
+
+/// `all` tries every combination instead of some.
+const VARIABLE: &str = "HOSTKERNEL_BOOT";
+/// A card with a legacy interface beside the modern one, and one without.
+const CARDS: [&str; 2] = ["virtio-net-pci", "virtio-net-pci,disable-legacy=on"];
+const MMIO: &str = "virtio-net-device";
+const CPUS: [&str; 5] = ["qemu64", "Nehalem", "Skylake-Server", "EPYC", "max"];
+const HPET: [&str; 2] = ["hpet=on", "hpet=off"];
+
+/// Every machine type with every number of cores; every card, processor and memory from the least
+/// to beyond the hole below 4 GiB somewhere. QEMU takes memory from the host as it is touched.
+const SOME: [Combination; 12] = [
+    (Q35, 1, 64, CARDS[0], CPUS[4], HPET[0]),
+    (Q35, 2, 128, CARDS[1], CPUS[0], HPET[1]),
+    (Q35, 4, 5120, CARDS[0], CPUS[2], HPET[1]),
+    (Q35, 16, 16_384, CARDS[1], CPUS[4], HPET[0]),
+    (Pc, 1, 128, CARDS[1], CPUS[3], HPET[1]),
+    (Pc, 2, 64, CARDS[0], CPUS[1], HPET[0]),
+    (Pc, 4, 1024, CARDS[1], CPUS[4], HPET[1]),
+    (Pc, 16, 5120, CARDS[0], CPUS[0], HPET[0]),
+    (Microvm, 1, 64, MMIO, CPUS[0], "pit=off"),
+    (Microvm, 2, 5120, MMIO, CPUS[4], "rtc=off"),
+    (Microvm, 4, 128, MMIO, CPUS[3], "pic=off"),
+    (Microvm, 16, 1024, MMIO, CPUS[2], "x-option-roms=off"),
+];
+
+fn all() -> Vec<Combination> {
+    let mut all = Vec::new();
+    for cores in [1, 2, 4] {
+        for memory_mib in [128, 4096] {
+            for cpu in CPUS {
+                for option in HPET {
+                    for (kind, card) in [Q35, Pc]
+                        .into_iter()
+                        .flat_map(|kind| CARDS.into_iter().map(move |card| (kind, card)))
+                    {
+                        all.push((kind, cores, memory_mib, card, cpu, option));
+                    }
+                }
+                for option in ["pit=on", "pit=off,pic=off,rtc=off,x-option-roms=off"] {
+                    all.push((Microvm, cores, memory_mib, MMIO, cpu, option));
+                }
+            }
+        }
+    }
+    all
+}
 
 #[test]
 fn every_machine_boots_answers_and_switches_itself_off() {
-    use MachineKind::{Microvm, Pc, Q35};
-    // Every machine type with every number of cores; memory from the least to beyond the hole
-    // below 4 GiB. QEMU takes memory from the host only as it is touched.
-    for (kind, cores, memory_mib) in [
-        (Q35, 1, 64),
-        (Q35, 2, 128),
-        (Q35, 4, 5120),
-        (Q35, 16, 16_384),
-        (Pc, 1, 128),
-        (Pc, 2, 64),
-        (Pc, 4, 1024),
-        (Pc, 16, 5120),
-        (Microvm, 1, 64),
-        (Microvm, 2, 5120),
-        (Microvm, 4, 128),
-        (Microvm, 16, 1024),
-    ] {
-        let what = format!("{} with {cores} cores and {memory_mib} MiB", kind.name());
-        let node = boot(machine().kind(kind).cores(cores).memory_mib(memory_mib));
+    let every = std::env::var_os(VARIABLE).is_some_and(|value| value == "all");
+    for combination in if every { all() } else { SOME.to_vec() } {
+        let begin = Instant::now();
+        let (kind, cores, memory_mib, card, cpu, option) = combination;
+        let name = kind.name();
+        let what = format!("PVH {name},{option} {cores} {memory_mib} MiB {cpu} {card}");
+        let machine = machine().kind(kind).cores(cores).memory_mib(memory_mib).cpu(cpu).nic(card);
+        let node = boot(machine.argument("-machine").argument(option));
         node.deploy("hello");
-        node.greets(kind.name());
+        node.greets(name);
         let log = node.serial();
         assert!(log.contains(&format!("cores: {cores} of {cores}")), "{what}: {log}");
         assert_eq!(node.power_off(), PowerOff::Clean, "{what}: {}", node.report());
         assert!(!node.serial().contains("ERROR"), "{what}: {}", node.serial());
+        println!("{what}: {:.1} s", begin.elapsed().as_secs_f64());
     }
 }
 

@@ -28,13 +28,17 @@ const RUNNER_VARIABLE: &str = "CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUNNER";
 /// Run all tests: checks, host tests, in-kernel tests in QEMU, system tests over the network.
 ///
 /// The words check, host, kernel and system select parts; any other word is a filter for the names
-/// of host and system tests. Without a part, a filter runs those two. The word isolation runs the
-/// table of attacks, which is also in system, and prints a line for each.
+/// of host and system tests. Without a part, a filter runs those two. The words isolation and boot
+/// run the table of attacks and that of machines, which are also in system, and print a line for
+/// each.
 #[derive(Args, Debug)]
 pub struct Arguments {
-    /// Parts (check, host, kernel, system, isolation) and filters.
+    /// Parts (check, host, kernel, system, isolation, boot) and filters.
     #[arg(value_name = "PART|FILTER")]
     words: Vec<String>,
+    /// Boot every machine of the table, not only some.
+    #[arg(long)]
+    all: bool,
     /// Network card of the nodes in system tests, as QEMU calls it, for instance e1000e; microvm
     /// keeps its own.
     #[arg(long, value_name = "DEVICE")]
@@ -49,19 +53,28 @@ enum Part {
     Kernel,
     System,
     Isolation,
+    Boot,
 }
 
-const PARTS: [(&str, Part); 5] = [
+const PARTS: [(&str, Part); 6] = [
     ("check", Part::Check),
     ("host", Part::Host),
     ("kernel", Part::Kernel),
     ("system", Part::System),
     ("isolation", Part::Isolation),
+    ("boot", Part::Boot),
 ];
-/// What runs if no part is named. The attacks are among the system tests.
+/// What runs if no part is named. Attacks and machines are among the system tests.
 const PARTS_DEFAULT: [Part; 4] = [Part::Check, Part::Host, Part::Kernel, Part::System];
 /// The test that runs the table of attacks, in the test program `faults`.
 const ATTACKS: &str = "every_attack_ends_as_the_table_says_and_the_next_invocation_succeeds";
+/// The tests that run the tables of machines, in the test programs `machines` and `boot`.
+const MACHINES: [&str; 2] = [
+    "every_machine_boots_answers_and_switches_itself_off",
+    "an_image_starts_a_node_from_every_drive_under_both_firmwares",
+];
+/// Tells those tests to try `all`.
+const BOOT_VARIABLE: &str = "HOSTKERNEL_BOOT";
 
 /// What a part came to.
 #[derive(Debug, Default)]
@@ -80,7 +93,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let mut failures = 0;
     for (name, part) in PARTS.into_iter().filter(|(_, part)| parts.contains(part)) {
         let begin = Instant::now();
-        let result = run_part(part, &filters, arguments.nic.as_deref());
+        let result = run_part(part, &filters, arguments);
         let seconds = begin.elapsed().as_secs();
         lines.push(match result {
             Ok(Tally { passed, failed: 0 }) if part == Part::Check => {
@@ -125,13 +138,15 @@ fn select(words: &[String]) -> (Vec<Part>, Vec<String>) {
     (parts, filters)
 }
 
-fn run_part(part: Part, filters: &[String], nic: Option<&str>) -> Result<Tally> {
+fn run_part(part: Part, filters: &[String], arguments: &Arguments) -> Result<Tally> {
+    let nic = arguments.nic.as_deref();
     match part {
         Part::Check => check::everything().map(|passed| Tally { passed, failed: 0 }),
         Part::Host => host(filters),
         Part::Kernel => kernel(),
         Part::System => system(filters, nic),
         Part::Isolation => isolation(nic),
+        Part::Boot => boot(arguments.all),
     }
 }
 
@@ -151,11 +166,17 @@ fn host(filters: &[String]) -> Result<Tally> {
     Ok(tally)
 }
 
-fn system(filters: &[String], nic: Option<&str>) -> Result<Tally> {
+/// Builds all that system tests boot.
+fn ensure_bootable() -> Result<()> {
     build_command::everything()?;
     ensure_targets(&[BIOS_TARGET, UEFI_TARGET], say)?;
     build::boot_programs()?;
     ensure_ovmf(say)?;
+    Ok(())
+}
+
+fn system(filters: &[String], nic: Option<&str>) -> Result<Tally> {
+    ensure_bootable()?;
     let mut command = cargo_test();
     command.args(["--package", "system-tests", "--lib", "--tests"]);
     command.envs(nic.map(|nic| (NIC_VARIABLE, nic)));
@@ -189,6 +210,19 @@ fn isolation(nic: Option<&str>) -> Result<Tally> {
         Some(tally) if succeeded || tally.failed > 0 => Ok(tally),
         _ => bail!("the table did not run to its end; what went wrong is above"),
     }
+}
+
+/// Runs the tables of machines, which print a line for each.
+fn boot(all: bool) -> Result<Tally> {
+    ensure_bootable()?;
+    let mut command = cargo_test();
+    command.args(["--package", "system-tests", "--test", "machines", "--test", "boot"]);
+    end_with_cargo(&mut command);
+    if all {
+        command.env(BOOT_VARIABLE, "all");
+    }
+    let words = ["--nocapture", "--exact"].into_iter().chain(MACHINES).map(String::from);
+    run_tests(command, &words.collect::<Vec<_>>())
 }
 
 /// Tests that boot nodes must not run on when Cargo is killed. Examples in the documentation do
@@ -319,6 +353,7 @@ mod tests {
         assert_eq!(select(&[]).0, PARTS_DEFAULT);
         assert_eq!(select(&words(&["isolation"])), (vec![Part::Isolation], vec![]));
         assert_eq!(select(&words(&["kernel"])), (vec![Part::Kernel], vec![]));
+        assert_eq!(select(&words(&["boot"])), (vec![Part::Boot], vec![]));
         let (parts, filters) = select(&words(&["smoke"]));
         assert_eq!(parts, [Part::Host, Part::System]);
         assert_eq!(filters, ["smoke"]);
