@@ -14,6 +14,7 @@ use hostkernel::dispatch::{Completion, End, Fault, Invocation, Log, Ticket, Timi
 use hostkernel::http::connection::{Connection, Phase, Step};
 use hostkernel::memory::{PageBuffer, frames, install_for_test};
 use hostkernel::observe::records::Records;
+use hostkernel::observe::statistics::Statistics;
 use hostkernel::registry::{Registry, Share};
 use hostkernel_fuzz::{check_response, drain, image};
 use libfuzzer_sys::fuzz_target;
@@ -142,6 +143,7 @@ fuzz_target!(|requests: Vec<Request>| {
         records: Records::new(4, 1).expect("the arena is large"),
         config: ApiConfig::development(400),
         readiness: Readiness::Ready,
+        statistics: Statistics::default(),
         load: api::Load::default(),
     };
     let mut now = Now { monotonic_ns: 1_000_000_000, wall_ms: 1_795_402_241_000 };

@@ -270,6 +270,8 @@ pub const FRAMEBUFFER_LEN_MAX: usize = 64 << 20;
 pub const STATUS_INTERVAL_MS: u64 = 1000;
 /// Trace events each core remembers for a crash record.
 pub const TRACE_EVENTS: usize = 64;
+/// Actions that are counted one by one for the metrics; all further ones are counted together.
+pub const ACTIONS_COUNTED_MAX: usize = 64;
 
 const _: () = assert!(METHOD_LEN_MAX + TARGET_LEN_MAX + 64 < HEAD_LEN_MAX, "414 comes before 431");
 const _: () = assert!(IDLE_TIMEOUT_MS >= 10_000, "KEEP_ALIVE_ANNOUNCED_S leaves a margin");

@@ -18,6 +18,7 @@ use crate::dispatch::{Dispatcher, Patience};
 use crate::memory::{frames, heap};
 use crate::net::Service;
 use crate::observe::records::Records;
+use crate::observe::statistics::Statistics;
 use crate::observe::status::{Figures, Status};
 use crate::random::Random;
 use crate::registry::{Registry, Share, frames_to_run};
@@ -70,6 +71,7 @@ impl Front {
             registry: Registry::new(registry_share(available)),
             config: api_config(settings, at_once, available),
             readiness: Readiness::Booting,
+            statistics: Statistics::default(),
             load: Load::default(),
         };
         deploy(&mut node, now().wall_ms);
@@ -108,7 +110,9 @@ impl Front {
             {
                 continue;
             }
+            let idle = dispatcher.idle(area::core_id());
             let slept_ns = clock::now_ns();
+            idle.begin(slept_ns);
             dispatcher.sleep_front(|| {
                 if service.arm() {
                     if let Some(next_ns) = next_ns {
@@ -119,7 +123,9 @@ impl Front {
                 }
                 service.disarm();
             });
-            patience.waited(clock::now_ns().saturating_sub(slept_ns));
+            let woken_ns = clock::now_ns();
+            idle.end(woken_ns);
+            patience.waited(woken_ns.saturating_sub(slept_ns));
             self.notice(Arrived::take());
         }
     }

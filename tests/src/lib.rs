@@ -23,6 +23,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod exposition;
 mod fixture;
 pub mod frames;
 pub mod openwhisk;

@@ -22,6 +22,7 @@ use crate::config::{KIND_LEN_MAX, PARAMETER_NAME_LEN_MAX, PARAMETERS_LEN_MAX, PA
 use crate::http::{Headers, Response};
 use crate::image::elf;
 use crate::memory::{PageBuffer, Template};
+use crate::observe::statistics::CountedAt;
 use crate::registry::{Action, Digest, Full, KeyValues, Name, Namespace, Registry, Version};
 
 /// Kind of what comes without one.
@@ -323,6 +324,7 @@ fn apply(
         publish: changes.publish.or(existing.map(|action| action.publish)).unwrap_or(false),
         updated_ms: wall_ms,
         template,
+        counted_at: CountedAt::default(),
     })
 }
 

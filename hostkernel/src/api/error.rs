@@ -19,6 +19,7 @@ use crate::config::{
 use crate::http::{self, Line, Response};
 use crate::image::ImageReject;
 use crate::memory::OutOfFrames;
+use crate::observe::statistics::Reason;
 use crate::registry::{Exceeded, Full, NameReject};
 
 /// How to say who one is.
@@ -198,6 +199,19 @@ impl Reject {
             Self::EnvironmentTooLong => 431,
             Self::Unsupported(_) => 501,
             Self::Full(_) | Self::NoMemory | Self::QueueFull | Self::NotStarted => 503,
+        }
+    }
+
+    /// The reason, as it is counted.
+    #[must_use]
+    pub const fn reason(&self) -> Reason {
+        match self {
+            Self::NoKey | Self::WrongKey | Self::ForeignNamespace => Reason::Key,
+            Self::Code(_) | Self::Image(_) | Self::CodeTooLong => Reason::Image,
+            Self::Exceeded(_) => Reason::Quota,
+            Self::QueueFull => Reason::Queue,
+            Self::Full(_) | Self::NoMemory | Self::NotStarted => Reason::Memory,
+            _ => Reason::Request,
         }
     }
 

@@ -142,7 +142,7 @@ impl Pending {
     }
 
     /// From admission until now.
-    fn age_ns(&self, now: Now) -> u64 {
+    pub(super) fn age_ns(&self, now: Now) -> u64 {
         now.monotonic_ns.saturating_sub(self.admitted_ns)
     }
 

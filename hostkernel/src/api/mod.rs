@@ -47,6 +47,7 @@ use crate::observe::traceparent::TraceParent;
 
 use alloc::borrow::Cow;
 use alloc::boxed::Box;
+use alloc::vec::Vec;
 
 use self::error::Unsupported;
 use self::query::Query;
@@ -56,9 +57,10 @@ use crate::config::{
     DEPLOY_LEN_MAX, INPUT_LEN_MAX, LOGS_MB_MAX, MEMORY_MB_DEFAULT, OTHER_BODY_LEN_MAX,
     TIMEOUT_MS_DEFAULT,
 };
-use crate::dispatch::{ActivationId, Completion, End, Limits};
+use crate::dispatch::{ActivationId, Completion, CoreLoad, End, Limits};
 use crate::http::{self, Body, Headers, Method, Request, Response};
 use crate::memory::PageBuffer;
+use crate::observe::statistics::{Statistics, Traffic};
 use crate::registry::{Namespace, Registry};
 use crate::settings::Access;
 
@@ -73,12 +75,15 @@ pub struct Node {
     pub config: ApiConfig,
     /// Whether load balancers should send requests.
     pub readiness: Readiness,
-    /// What the parts of the node around the API hold right now.
+    /// What is counted of requests.
+    pub statistics: Statistics,
+    /// What the parts of the node around the API hold, at the time of a request that
+    /// [asks for it](asks_for_load).
     pub load: Load,
 }
 
 /// What the parts of the node around the API hold.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub struct Load {
     /// Open connections.
     pub connections: usize,
@@ -86,6 +91,10 @@ pub struct Load {
     pub in_flight: usize,
     /// Requests since the boot, the one under way included.
     pub requests: u64,
+    /// What each core has to do.
+    pub cores: Vec<CoreLoad>,
+    /// What went through the network card.
+    pub traffic: Traffic,
 }
 
 /// What the operator decided about the API.
@@ -178,7 +187,7 @@ struct Parts<'a> {
 /// # Errors
 /// The answer to send instead of receiving the body; the connection must be closed after it.
 pub fn check_head(
-    node: &Node,
+    node: &mut Node,
     method: Method,
     path: &str,
     headers: Headers<'_>,
@@ -188,7 +197,10 @@ pub fn check_head(
     if method != Method::Options && route.needs_key() {
         let checked = node.config.tenants.authenticate(headers.get("authorization"));
         checked.map_err(|reject| {
-            Box::new(reject.response(&RequestId::choose(headers, Hex::of(random_id()))))
+            let id = RequestId::choose(headers, Hex::of(random_id()));
+            node.statistics.rejected(reject.reason());
+            node.statistics.answered(Some(method), reject.status());
+            Box::new(reject.response(&id))
         })?;
     }
     Ok(body_len_max(route, method))
@@ -224,12 +236,25 @@ pub fn handle(node: &mut Node, request: Request, now: Now, random_id: u128) -> R
         trace: trace.unwrap_or_else(|| TraceParent::new(id_text.as_bytes())),
         traced: trace.is_some(),
     };
-    let mut reply = answer(node, Route::of(text.path()), &parts, body)
-        .unwrap_or_else(|reject| Reply::Respond(reject.response(&parts.request_id)));
+    let mut reply = answer(node, Route::of(text.path()), &parts, body).unwrap_or_else(|reject| {
+        node.statistics.rejected(reject.reason());
+        Reply::Respond(reject.response(&parts.request_id))
+    });
     if let Reply::Invoke(admission) = &mut reply {
         admission.pending.keep_buffer(text.into_buffer());
     }
     reply
+}
+
+/// Whether [`handle`] will look at [`Node::load`] for this request.
+#[must_use]
+pub fn asks_for_load(request: &Request) -> bool {
+    matches!(Route::of(request.text.path()), Route::Metrics)
+}
+
+/// Counts an invocation that has ended, whether or not somebody waits for its answer.
+pub fn ended(statistics: &mut Statistics, pending: &Pending, completion: &Completion, now: Now) {
+    statistics.ended(pending.action(), completion, pending.age_ns(now));
 }
 
 /// The answer to an invocation that has ended. Its record is kept, unless it never started.
@@ -305,7 +330,7 @@ fn answer(
         Route::Ping => respond::plain(200, respond::TEXT, Body::Static(b"pong"), request_id),
         Route::Alive => health::alive(parts),
         Route::Ready => health::ready(parts, node.readiness),
-        Route::Metrics => metrics::metrics(parts, node),
+        Route::Metrics => metrics::metrics(parts, node)?,
         Route::Description => health::description(parts, &node.config),
         _ => health::index(parts, &node.config),
     };

@@ -7,6 +7,7 @@ mod function;
 mod hostile;
 mod invoke;
 mod memory;
+mod metrics;
 mod quotas;
 mod web;
 
@@ -21,7 +22,7 @@ use serde_json::Value;
 
 use super::*;
 use crate::dispatch::log::Stream;
-use crate::dispatch::{Invocation, Log, Ticket, Timing, Usage};
+use crate::dispatch::{Fault, Invocation, Log, Ticket, Timing, Usage};
 use crate::http::RequestText;
 use crate::registry::Share;
 use crate::settings::{Loader, Source};
@@ -59,7 +60,13 @@ impl Client {
             records: Records::new(RECORDS, 1).expect("frames are left"),
             config: ApiConfig::development(400),
             readiness: Readiness::Ready,
-            load: super::Load { connections: 3, in_flight: 2, requests: 1 },
+            statistics: Statistics::default(),
+            load: Load {
+                connections: 3,
+                in_flight: 2,
+                cores: vec![CoreLoad { core: 1, queued: Some(4), idle_ns: 1_000_000 }],
+                ..Load::default()
+            },
         };
         let authorization = Some(format!("Basic {}", STANDARD.encode(auth::GUEST_KEY)));
         Self { node, authorization, requests: 0 }

@@ -28,6 +28,7 @@ pub use patience::Patience;
 
 use sleeper::Sleeper;
 
+use crate::observe::idle::IdleClock;
 use crate::observe::trace::{self, Event};
 
 /// The queues between the front (network and API, on one core) and the workers.
@@ -40,7 +41,19 @@ pub struct Dispatcher {
     in_flight: AtomicUsize,
     front: Sleeper,
     front_core: usize,
+    front_idle: IdleClock,
     wake: fn(core: usize),
+}
+
+/// What one core has to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CoreLoad {
+    /// Which core.
+    pub core: usize,
+    /// What waits in its queue, if it has one.
+    pub queued: Option<usize>,
+    /// For how long it was halted since the boot.
+    pub idle_ns: u64,
 }
 
 struct Worker {
@@ -49,6 +62,7 @@ struct Worker {
     // Submitted and not yet complete, whoever runs it.
     outstanding: AtomicUsize,
     sleeper: Sleeper,
+    idle: IdleClock,
 }
 
 /// Every queue is full. Nothing ran.
@@ -65,6 +79,7 @@ impl Dispatcher {
             queue: ArrayQueue::new(queue_len),
             outstanding: AtomicUsize::new(0),
             sleeper: Sleeper::new(core),
+            idle: IdleClock::default(),
         };
         Self {
             workers: cores.iter().map(worker).collect(),
@@ -73,6 +88,7 @@ impl Dispatcher {
             in_flight: AtomicUsize::new(0),
             front: Sleeper::new(front_core),
             front_core,
+            front_idle: IdleClock::default(),
             wake,
         }
     }
@@ -181,6 +197,24 @@ impl Dispatcher {
     #[must_use]
     pub fn workers(&self) -> usize {
         self.workers.len()
+    }
+
+    /// Where a core keeps how long it was halted. All that is neither a worker nor the front share
+    /// one with the front.
+    pub fn idle(&self, core: usize) -> &IdleClock {
+        let worker = self.workers.iter().find(|worker| worker.core == core);
+        worker.map_or(&self.front_idle, |worker| &worker.idle)
+    }
+
+    /// What the cores have to do, the front's first.
+    pub fn cores(&self, now_ns: u64) -> impl Iterator<Item = CoreLoad> {
+        let front = (!self.is_worker(self.front_core)).then_some((self.front_core, None));
+        let workers = self.workers.iter().map(|worker| (worker.core, Some(worker.queue.len())));
+        front.into_iter().chain(workers).map(move |(core, queued)| CoreLoad {
+            core,
+            queued,
+            idle_ns: self.idle(core).total_ns(now_ns),
+        })
     }
 
     /// Lets the worker on `core` sleep by `sleep`, unless there is work for it. `sleep` must return

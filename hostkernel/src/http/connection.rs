@@ -37,8 +37,8 @@ pub struct Connection {
     last: bool,
     /// The next answer is the last.
     draining: bool,
-    /// The current request is a `HEAD`.
-    head_only: bool,
+    /// That of the current request, as far as it is known.
+    method: Option<Method>,
 }
 
 // A connection without a request is in `Head`, and then a variant's size is what it costs.
@@ -117,14 +117,14 @@ impl Connection {
         let State::Head(reader) = &mut self.state else { return Ok((0, Step::More)) };
         let received = reader.receive(bytes, &mut self.buffer);
         if received.is_err() {
-            self.head_only = reader.is_head_request(bytes);
+            self.method = reader.is_head_request(bytes).then_some(Method::Head);
         }
         let (consumed, Some(head)) = received? else {
             return Ok((bytes.len(), Step::More));
         };
         self.requests += 1;
         self.last = !head.persistent || self.requests >= REQUESTS_PER_CONNECTION_MAX;
-        self.head_only = head.method == Method::Head;
+        self.method = Some(head.method);
         let len_max = match head.framing {
             Framing::Length(0) => 0,
             _ => match accept(head.method, head.text.path(), head.text.headers()) {
@@ -177,13 +177,14 @@ impl Connection {
         let last = match &self.state {
             State::Answering => self.last || self.draining,
             State::Head(reader) => {
-                self.head_only = reader.is_head_request(&[]);
+                self.method = reader.is_head_request(&[]).then_some(Method::Head);
                 true
             }
             State::Body(..) => true,
             State::Sending | State::Closing => panic!("a request is answered once"),
         };
-        let buffer = self.output.push_response(response, !last, !self.head_only);
+        let with_body = self.method != Some(Method::Head);
+        let buffer = self.output.push_response(response, !last, with_body);
         if buffer.capacity() <= TEXT_LEN_KEPT_MAX {
             self.buffer = buffer;
         }
@@ -202,7 +203,7 @@ impl Connection {
         self.output.advance(sent);
         if matches!(self.state, State::Sending) && self.output.bytes().is_empty() {
             self.state = State::default();
-            self.head_only = false;
+            self.method = None;
         }
     }
 
@@ -216,6 +217,12 @@ impl Connection {
             State::Sending => Phase::Sending,
             State::Closing => Phase::Closing,
         }
+    }
+
+    /// The method of the current request; `None` if it is not known, or not yet.
+    #[must_use]
+    pub fn method(&self) -> Option<Method> {
+        self.method
     }
 
     /// Makes the next answer the last, and say so.

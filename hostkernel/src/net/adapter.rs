@@ -10,6 +10,7 @@ use smoltcp::wire::EthernetFrame;
 use super::arrival::{self, Arrival};
 use super::neighbours::Neighbours;
 use crate::device::nic::{Checksums, Nic, Receiver, Sender};
+use crate::observe::statistics::{Frames, Traffic};
 
 /// The card.
 pub struct Adapter {
@@ -17,18 +18,20 @@ pub struct Adapter {
     port: u16,
     neighbours: Neighbours,
     checksums: Checksums,
+    pub traffic: Traffic,
 }
 
 impl Adapter {
     pub fn new(nic: Box<dyn Nic>, port: u16) -> Self {
         let checksums = nic.checksums();
-        Self { nic, port, neighbours: Neighbours::new(), checksums }
+        Self { nic, port, neighbours: Neighbours::new(), checksums, traffic: Traffic::default() }
     }
 
     /// Who the oldest frame that waits concerns. Frames that smoltcp must not see are dropped here.
     pub fn arrival(&mut self, now: Instant) -> Option<Arrival> {
         let (receiver, _) = self.nic.split();
         while let Some(frame) = receiver.frame() {
+            self.traffic.received.add(frame.len());
             if let Ok(ethernet) = EthernetFrame::new_checked(frame)
                 && self.neighbours.admits(&ethernet, now)
             {
@@ -41,6 +44,7 @@ impl Adapter {
                     return Some(arrival);
                 }
             }
+            self.traffic.received.dropped += 1;
             receiver.release();
         }
         None
@@ -48,6 +52,7 @@ impl Adapter {
 
     /// Drops the oldest frame that waits.
     pub fn discard(&mut self) {
+        self.traffic.received.dropped += 1;
         self.nic.split().0.release();
     }
 
@@ -74,12 +79,13 @@ impl Device for Adapter {
 
     fn receive(&mut self, _: Instant) -> Option<(Received<'_>, Sending<'_>)> {
         let (receiver, sender) = self.nic.split();
-        receiver.frame().is_some().then_some((Received(receiver), Sending(sender)))
+        let sending = Sending(sender, &mut self.traffic.sent);
+        receiver.frame().is_some().then_some((Received(receiver), sending))
     }
 
     fn transmit(&mut self, _: Instant) -> Option<Sending<'_>> {
         let (_, sender) = self.nic.split();
-        sender.is_ready().then_some(Sending(sender))
+        sender.is_ready().then_some(Sending(sender, &mut self.traffic.sent))
     }
 
     fn capabilities(&self) -> DeviceCapabilities {
@@ -108,7 +114,7 @@ impl RxToken for Received<'_> {
 }
 
 /// The right to send one frame.
-pub struct Sending<'a>(&'a mut dyn Sender);
+pub struct Sending<'a>(&'a mut dyn Sender, &'a mut Frames);
 
 impl TxToken for Sending<'_> {
     fn consume<R, F: FnOnce(&mut [u8]) -> R>(self, len: usize, f: F) -> R {
@@ -118,10 +124,16 @@ impl TxToken for Sending<'_> {
             result = f.take().map(|f| f(buffer));
         });
         match (result, f) {
-            (Some(result), _) => result,
+            (Some(result), _) => {
+                self.1.add(len);
+                result
+            }
             // No buffer is free, or none is long enough: the frame is composed and lost, as on any
             // full queue.
-            (None, Some(f)) => f(&mut vec![0; len]),
+            (None, Some(f)) => {
+                self.1.dropped += 1;
+                f(&mut vec![0; len])
+            }
             (None, None) => unreachable!("what was taken gave a result"),
         }
     }
@@ -149,9 +161,11 @@ mod tests {
 
     #[test]
     fn a_frame_longer_than_the_card_takes_is_lost_and_nothing_else() {
-        let mut card = Short(60, 0);
-        assert_eq!(Sending(&mut card).consume(60, |frame| frame.len()), 60);
-        assert_eq!(Sending(&mut card).consume(2000, |frame| frame.len()), 2000);
+        let (mut card, mut counted) = (Short(60, 0), Frames::default());
+        for len in [60, 2000] {
+            assert_eq!(Sending(&mut card, &mut counted).consume(len, |frame| frame.len()), len);
+        }
+        assert_eq!(counted, Frames { frames: 1, bytes: 60, dropped: 1 });
         assert_eq!(card.1, 1, "frames sent");
     }
 }

@@ -13,12 +13,13 @@ use super::clients::Clients;
 use super::slot::{Overdue, Slot};
 use super::timers::Timers;
 use super::waiting::Waiting;
-use crate::api::{self, Admission, Load, Node, Now, Readiness, Reject, Reply};
+use crate::api::{self, Admission, Node, Now, Pending, Readiness, Reject, Reply};
 use crate::config::{BLOCKING_WAIT_MS, CONNECTION_LEN, HALF_OPEN_MIN, HEAP_RESERVE_LEN};
 use crate::dispatch::{Dispatcher, QueueFull};
 use crate::http::connection::{Phase, Step};
-use crate::http::{self, Request};
+use crate::http::{self, Request, Response};
 use crate::memory;
+use crate::observe::statistics::Reason;
 use crate::observe::trace::{self, Event};
 use crate::random::Random;
 
@@ -190,15 +191,17 @@ impl<'a> Connections<'a> {
     pub fn poll(&mut self, now: Now, egress: &mut impl Egress) {
         while let Some(completion) = self.dispatcher.completed() {
             let Some((pending, slot)) = self.waiting.take(completion.ticket) else { continue };
-            let records = &mut self.node.records;
+            let Node { records, statistics, .. } = &mut self.node;
+            api::ended(statistics, &pending, &completion, now);
             let Some(index) = slot else {
                 api::record(records, &pending, &completion, now);
                 continue;
             };
+            let response = api::complete(records, pending, completion, now);
             let slot = &mut self.slots[index as usize];
             slot.waits_for = None;
-            slot.connection.respond(api::complete(records, pending, completion, now));
             slot.progress_ns = now.monotonic_ns;
+            self.respond(index, response);
             trace::record(Event::Respond, u64::from(index));
             self.touch(index);
         }
@@ -230,9 +233,8 @@ impl<'a> Connections<'a> {
                     Overdue::Close => slot.socket_mut().close(),
                     Overdue::Abort => slot.socket_mut().abort(),
                     Overdue::Refuse => {
-                        let id = self.random.id();
-                        slot.connection.respond(api::malformed(http::Reject::TooSlow, id));
-                        slot.send();
+                        self.refuse(index, http::Reject::TooSlow);
+                        self.slots[index as usize].send();
                     }
                     // Looked for before it was served.
                     Overdue::Accept => {}
@@ -240,6 +242,7 @@ impl<'a> Connections<'a> {
             }
             _ => {}
         }
+        let slot = &mut self.slots[index as usize];
         slot.close_if_done();
         slot.note_unacknowledged();
         let network_ns = egress.egress(&mut slot.sockets);
@@ -260,7 +263,7 @@ impl<'a> Connections<'a> {
             let phase = slot.connection.phase();
             let received = match phase {
                 Phase::Idle | Phase::Receiving | Phase::Closing => {
-                    let (node, random) = (&self.node, &mut self.random);
+                    let (node, random) = (&mut self.node, &mut self.random);
                     slot.receive(&mut |method, path, headers| {
                         api::check_head(node, method, path, headers, || random.id())
                     })
@@ -273,10 +276,7 @@ impl<'a> Connections<'a> {
             }
             match received {
                 Some((Step::Request(request), _)) => self.answer(index, request, now),
-                Some((Step::Reject(reject), _)) => {
-                    let id = self.random.id();
-                    slot.connection.respond(api::malformed(reject, id));
-                }
+                Some((Step::Reject(reject), _)) => self.refuse(index, reject),
                 Some((Step::More | Step::Continue, began)) => {
                     if began {
                         slot.request_ns = now.monotonic_ns;
@@ -291,42 +291,45 @@ impl<'a> Connections<'a> {
     fn answer(&mut self, index: u32, request: Request, now: Now) {
         trace::record(Event::Request, u64::from(index));
         let id = self.random.id();
-        self.node.load = Load {
-            connections: self.open(),
-            in_flight: self.dispatcher.outstanding(),
-            requests: self.node.load.requests + 1,
-        };
-        let slot = &mut self.slots[index as usize];
+        self.node.load.requests += 1;
         if memory::heap_free() < HEAP_RESERVE_LEN {
-            slot.connection.respond(api::overloaded(id));
+            self.node.statistics.rejected(Reason::Memory);
+            self.respond(index, api::overloaded(id));
             return;
         }
+        if api::asks_for_load(&request) {
+            self.note_load(now);
+        }
         match api::handle(&mut self.node, request, now, id) {
-            Reply::Respond(response) => slot.connection.respond(response),
+            Reply::Respond(response) => self.respond(index, response),
             Reply::Invoke(admission) => self.submit(index, admission, now),
         }
     }
 
     fn submit(&mut self, index: u32, admission: Admission, now: Now) {
-        let slot = &mut self.slots[index as usize];
         let Some(ticket) = self.waiting.next() else {
-            slot.connection.respond(api::refuse(&admission.pending, &Reject::QueueFull));
-            return;
+            return self.turn_away(index, &admission.pending);
         };
         let (invocation, mut pending) = admission.split(ticket);
         if self.dispatcher.submit(invocation) == Err(QueueFull) {
-            slot.connection.respond(api::refuse(&pending, &Reject::QueueFull));
-            return;
+            return self.turn_away(index, &pending);
         }
         if !pending.is_blocking() {
-            slot.connection.respond(api::accepted(&mut pending));
+            self.respond(index, api::accepted(&mut pending));
             self.waiting.enter(pending, None);
             return;
         }
+        let slot = &mut self.slots[index as usize];
         let wait_ns = pending.may_be_accepted().then_some(BLOCKING_WAIT_MS * NS_PER_MS);
         slot.waits_until_ns = wait_ns.map(|wait_ns| now.monotonic_ns + wait_ns);
         slot.waits_for = Some(ticket);
         self.waiting.enter(pending, Some(index));
+    }
+
+    /// All queues are full.
+    fn turn_away(&mut self, index: u32, pending: &Pending) {
+        self.node.statistics.rejected(Reason::Queue);
+        self.respond(index, api::refuse(pending, &Reject::QueueFull));
     }
 
     /// Tells a client whose invocation takes too long to ask for it later.
@@ -337,9 +340,33 @@ impl<'a> Connections<'a> {
             && let Some(ticket) = slot.waits_for.take()
             && let Some(pending) = self.waiting.leave(ticket)
         {
-            slot.connection.respond(api::accepted(pending));
             slot.progress_ns = now_ns;
+            let response = api::accepted(pending);
+            self.respond(index, response);
         }
+    }
+
+    /// Answers the request under way.
+    fn respond(&mut self, index: u32, response: Response) {
+        let connection = &mut self.slots[index as usize].connection;
+        self.node.statistics.answered(connection.method(), response.status);
+        connection.respond(response);
+    }
+
+    /// Answers what is no acceptable request.
+    fn refuse(&mut self, index: u32, reject: http::Reject) {
+        let is_slow = reject == http::Reject::TooSlow;
+        self.node.statistics.rejected(if is_slow { Reason::Slow } else { Reason::Http });
+        let id = self.random.id();
+        self.respond(index, api::malformed(reject, id));
+    }
+
+    fn note_load(&mut self, now: Now) {
+        let (connections, in_flight) = (self.open(), self.dispatcher.outstanding());
+        let load = &mut self.node.load;
+        (load.connections, load.in_flight) = (connections, in_flight);
+        load.cores.clear();
+        load.cores.extend(self.dispatcher.cores(now.monotonic_ns));
     }
 
     /// Every answer from now on is its connection's last.

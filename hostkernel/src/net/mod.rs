@@ -113,6 +113,7 @@ impl<'a> Service<'a> {
             self.connections.touch_waiting();
         }
         let Self { interface, adapter, connections, .. } = self;
+        connections.node_mut().load.traffic = adapter.traffic;
         connections.poll(now, &mut Network { interface, adapter, now_ns });
         self.adapter.flush();
         [self.connections.next_ns(), self.own_ns, self.resolve_ns].into_iter().flatten().min()

@@ -4,9 +4,12 @@
 
 #[cfg(target_os = "none")]
 pub mod crash;
+pub mod histogram;
+pub mod idle;
 #[cfg(target_os = "none")]
 pub mod log;
 pub mod records;
+pub mod statistics;
 pub mod status;
 pub mod trace;
 pub mod traceparent;

@@ -10,6 +10,7 @@ use super::{KeyValues, Name, Namespace};
 use crate::config::ACTION_HEAP_LEN;
 use crate::dispatch::Limits;
 use crate::memory::{PageBuffer, Template};
+use crate::observe::statistics::CountedAt;
 
 /// A deployed action. Immutable: an update is a new one with the next version.
 #[derive(Debug)]
@@ -36,6 +37,8 @@ pub struct Action {
     pub updated_ms: u64,
     /// The image.
     pub template: Arc<Template>,
+    /// Where its invocations are counted.
+    pub counted_at: CountedAt,
 }
 
 impl Action {

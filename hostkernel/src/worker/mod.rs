@@ -56,9 +56,12 @@ impl Worker {
                 continue;
             }
             let slept_ns = clock::now_ns();
+            dispatcher.idle(self.core).begin(slept_ns);
             dispatcher.sleep_worker(self.core, interrupt::halt);
             let _woken = Arrived::take();
-            patience.waited(clock::now_ns().saturating_sub(slept_ns));
+            let woken_ns = clock::now_ns();
+            dispatcher.idle(self.core).end(woken_ns);
+            patience.waited(woken_ns.saturating_sub(slept_ns));
         }
     }
 

@@ -27,6 +27,7 @@ use crate::dispatch::{Completion, Dispatcher, End, Invocation, Limits, Log, Timi
 use crate::image::LoadPlan;
 use crate::memory::{PageBuffer, Template, install_for_test};
 use crate::observe::records::Records;
+use crate::observe::statistics::Statistics;
 use crate::random::Random;
 use crate::registry::{Action, Digest, Name, Namespace, Registry, Share, Version};
 use crate::settings::{Address, Settings};
@@ -317,11 +318,19 @@ fn node() -> Node {
         publish: false,
         updated_ms: 0,
         template: Arc::new(template),
+        counted_at: Default::default(),
     };
     registry.insert(Arc::new(action)).expect("there is room");
     let config = ApiConfig::development(1);
     let records = Records::new(RECORDS, 1).expect("frames are left");
-    Node { registry, records, config, readiness: Readiness::Booting, load: Load::default() }
+    Node {
+        registry,
+        records,
+        config,
+        readiness: Readiness::Booting,
+        statistics: Statistics::default(),
+        load: Load::default(),
+    }
 }
 
 /// A request to `echo`.

@@ -1,0 +1,86 @@
+//! What an operator relies on: metrics, health, leaving without losing anything.
+
+use std::io::Write as _;
+use std::process::{Command, Stdio};
+
+use system_tests::{AUTHORIZATION, TestNode, boot, exposition, machine};
+
+/// What `promtool` has to say, if it is installed.
+fn promtool(text: &str) {
+    let check = Command::new("promtool")
+        .args(["check", "metrics"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn();
+    let Ok(mut check) = check else {
+        println!("promtool is not installed (apt-get install prometheus): not asked");
+        return;
+    };
+    let mut input = check.stdin.take().expect("piped");
+    input.write_all(text.as_bytes()).expect("it reads");
+    drop(input);
+    let output = check.wait_with_output().expect("it ends");
+    let said = [output.stdout, output.stderr].concat();
+    assert!(output.status.success(), "{}\n{text}", String::from_utf8_lossy(&said));
+    assert!(said.is_empty(), "{}\n{text}", String::from_utf8_lossy(&said));
+}
+
+fn metrics(node: &TestNode, headers: &[&str]) -> String {
+    let answer = node.request("GET", "/metrics", headers, b"");
+    let kind = answer.header("content-type");
+    assert_eq!(kind, Some("text/plain; version=0.0.4; charset=utf-8"));
+    answer.text()
+}
+
+#[test]
+fn the_metrics_are_what_prometheus_reads() {
+    let node = boot(machine().cores(2));
+    exposition::samples(&metrics(&node, &[AUTHORIZATION]));
+    promtool(&metrics(&node, &[AUTHORIZATION]));
+    node.deploy("hello");
+    node.deploy("faults");
+    (0..3).for_each(|_| node.greets("A"));
+    assert_eq!(
+        node.request("POST", "/function/faults", &[], b"{\"kind\":\"read-null\"}").status,
+        502
+    );
+    assert_eq!(node.get("/function/absent").status, 404);
+    let mut nonsense = node.connect();
+    nonsense.send(b"nonsense\r\n\r\n").expect("an open connection");
+    nonsense.receive().expect("an answer");
+
+    let anybody = metrics(&node, &[]);
+    promtool(&anybody);
+    assert!(!anybody.contains("hello") && !anybody.contains("guest"), "{anybody}");
+    let text = metrics(&node, &[AUTHORIZATION]);
+    promtool(&text);
+    let samples = exposition::samples(&text);
+    let hello = "namespace=\"guest\",action=\"hello\"";
+    for (name, value) in [
+        (&format!("hostkernel_invocations_total{{{hello},outcome=\"success\"}}")[..], 3.0),
+        ("hostkernel_invocation_duration_seconds_count", 4.0),
+        ("hostkernel_rejected_total{reason=\"http\"}", 1.0),
+        ("http_requests_total{code=\"404\",method=\"GET\"}", 1.0),
+        ("http_requests_total{code=\"502\",method=\"POST\"}", 1.0),
+        ("hostkernel_queued_invocations{cpu=\"1\"}", 0.0),
+    ] {
+        assert_eq!(samples.get(name), Some(&value), "{name}\n{text}");
+    }
+    let value = |name: &str| samples.get(name).copied().unwrap_or_else(|| panic!("{name}\n{text}"));
+    assert!(value(&format!("hostkernel_action_memory_peak_bytes{{{hello}}}")) > 4096.0);
+    assert!(value("net_rx_bytes_total") > value("net_rx_packets_total") * 40.0);
+    assert!(value("net_tx_bytes_total") > value("net_tx_packets_total") * 40.0);
+    assert!(value("process_start_time_seconds") > 1.7e9);
+    for core in 0..2 {
+        let mode = |mode| {
+            value(&format!("hostkernel_cpu_seconds_total{{cpu=\"{core}\",mode=\"{mode}\"}}"))
+        };
+        assert!(mode("busy") > 0.0 && mode("idle") > 0.0, "{text}");
+    }
+    // Time goes on, and nothing that is counted goes back.
+    let later = exposition::samples(&metrics(&node, &[AUTHORIZATION]));
+    for (name, value) in samples.iter().filter(|(name, _)| name.contains("_total")) {
+        assert!(later[name] >= *value, "{name}");
+    }
+}
