@@ -102,6 +102,10 @@ pub const NIC_QUEUE_LEN: usize = 256;
 pub const NIC_BUFFER_LEN: usize = 2048;
 /// Frames taken from the NIC before completions and timers get their turn.
 pub const FRAMES_PER_POLL_MAX: usize = 256;
+/// How long a node that was asked to leave goes on serving, so that load balancers notice.
+pub const DRAIN_ACCEPT_MS: u64 = 2_000;
+/// How long it waits for clients to take their answers when everything has ended.
+pub const DRAIN_READERS_MS: u64 = 10_000;
 
 // --- HTTP ------------------------------------------------------------------------------------
 

@@ -25,9 +25,6 @@ use crate::registry::{Registry, Share, frames_to_run};
 use crate::settings::Settings;
 use crate::worker::Worker;
 
-/// How long a drained node waits for clients to take their answers before it switches off.
-const DRAIN_TIMEOUT_NS: u64 = 10_000_000_000;
-
 /// Core 0's state.
 pub struct Front {
     service: Service<'static>,
@@ -35,17 +32,9 @@ pub struct Front {
     /// If this core runs actions, too.
     worker: Option<Worker>,
     patience: Patience,
-    power: Power,
     announced: bool,
     /// If there is a screen to show it.
     status: Option<Status>,
-}
-
-#[derive(Clone, Copy)]
-enum Power {
-    On,
-    /// The button was pressed; off by this time whatever happens.
-    Draining(u64),
 }
 
 impl Front {
@@ -88,8 +77,7 @@ impl Front {
         let worker = runs_actions.then(Worker::new);
         let patience = Patience::new(settings.poll_ns());
         let status = screen::is_open().then(|| Status::new(settings.port));
-        let power = Power::On;
-        Self { service, dispatcher, worker, patience, power, announced: false, status }
+        Self { service, dispatcher, worker, patience, announced: false, status }
     }
 
     /// Serves until the machine is switched off.
@@ -137,12 +125,9 @@ impl Front {
             self.announced = true;
             log::info!("ready after {} us", clock::now_ns() / 1000);
         }
-        if let Power::Draining(end_ns) = self.power {
-            if self.service.is_drained() || clock::now_ns() >= end_ns {
-                log::info!("power off");
-                power::off();
-            }
-            return Some(next_ns.map_or(end_ns, |next_ns| next_ns.min(end_ns)));
+        if self.service.is_drained(clock::now_ns()) {
+            log::info!("power off");
+            power::off();
         }
         next_ns
     }
@@ -186,10 +171,9 @@ impl Front {
     }
 
     fn notice(&mut self, arrived: Arrived) {
-        if arrived.contains(ACPI) && power::button_pressed() && matches!(self.power, Power::On) {
-            log::info!("power button: draining");
-            self.service.drain();
-            self.power = Power::Draining(clock::now_ns() + DRAIN_TIMEOUT_NS);
+        if arrived.contains(ACPI) && power::button_pressed() {
+            log::info!("power button");
+            self.service.drain(clock::now_ns());
         }
     }
 }

@@ -2,8 +2,14 @@
 
 use std::io::Write as _;
 use std::process::{Command, Stdio};
+use std::sync::OnceLock;
+use std::thread;
+use std::time::{Duration, Instant};
 
-use system_tests::{AUTHORIZATION, TestNode, boot, exposition, machine};
+use serde_json::json;
+use system_tests::{
+    AUTHORIZATION, BOOT_TIMEOUT, Connection, TestNode, boot, exposition, machine, request,
+};
 
 /// What `promtool` has to say, if it is installed.
 fn promtool(text: &str) {
@@ -83,4 +89,73 @@ fn the_metrics_are_what_prometheus_reads() {
     for (name, value) in samples.iter().filter(|(name, _)| name.contains("_total")) {
         assert!(later[name] >= *value, "{name}");
     }
+}
+
+/// How long a node that was asked to leave takes new connections.
+const ACCEPTS: Duration = Duration::from_secs(2);
+
+/// Invokes `hello` over and over. Returns how many were answered when the node takes no more, which
+/// must not be before `drained` has been so for [`ACCEPTS`].
+fn load(node: &TestNode, drained: &OnceLock<Instant>) -> usize {
+    let ask = request("POST", "/function/hello", &[], b"{\"name\":\"B\"}");
+    let may_end = || drained.get().is_some_and(|since| since.elapsed() >= ACCEPTS);
+    let mut answered = 0;
+    loop {
+        let Ok(mut connection) = Connection::open(node.address()) else {
+            assert!(may_end(), "refused after {answered} answers");
+            return answered;
+        };
+        // Some connections are used again, as long as the node does not close them.
+        for _ in 0..3 {
+            let answer = connection.send(&ask).and_then(|()| connection.receive());
+            match answer {
+                Ok(answer) if answer.status == 200 => {
+                    assert_eq!(answer.text(), "{\"greeting\":\"Hello, B!\"}");
+                    answered += 1;
+                    if answer.header("connection") == Some("close") {
+                        break;
+                    }
+                    assert!(!may_end(), "a node that leaves closes its connections");
+                }
+                Ok(answer) => {
+                    assert_eq!(answer.status, 503, "{}", answer.text());
+                    assert!(may_end(), "{} after {answered} answers", answer.text());
+                    return answered;
+                }
+                Err(error) => {
+                    assert!(may_end(), "{error} after {answered} answers");
+                    return answered;
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_node_that_drains_under_load_loses_nothing() {
+    let node = boot(machine().cores(2));
+    node.deploy("hello");
+    node.deploy("sleepless");
+    let drained = OnceLock::new();
+    thread::scope(|scope| {
+        let loads: Vec<_> = (0..3).map(|_| scope.spawn(|| load(&node, &drained))).collect();
+        // It outlasts the bound of ten seconds that there was once.
+        let long = scope.spawn(|| node.activation("sleepless", &json!({ "ms": 15_000 })));
+        thread::sleep(Duration::from_secs(1));
+        assert_eq!(node.request("POST", "/admin/drain", &[], b"").status, 401);
+        let answer = node.request("POST", "/admin/drain", &[AUTHORIZATION], b"");
+        assert_eq!((answer.status, answer.text()), (202, "{\"draining\":true}".to_owned()));
+        drained.set(Instant::now()).expect("set once");
+        let ready = node.get("/readyz?verbose");
+        assert_eq!((ready.status, ready.header("retry-after")), (503, Some("1")));
+        assert!(ready.text().contains("[-]shutdown draining"), "{}", ready.text());
+        assert_eq!(node.get("/healthz").status, 200);
+        for load in loads {
+            assert!(load.join().expect("no answer is lost") > 0);
+        }
+        let record = long.join().expect("no answer is lost");
+        assert_eq!(record["response"]["success"], true, "{record}");
+    });
+    let status = node.wait_exit(BOOT_TIMEOUT);
+    assert!(status.is_some_and(|status| status.success()), "{status:?}");
 }

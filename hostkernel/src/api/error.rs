@@ -34,6 +34,8 @@ pub enum Reject {
     WrongKey,
     /// The namespace is not the caller's. 403.
     ForeignNamespace,
+    /// The key is not the administrator's. 403.
+    NotAdministrator,
     /// There is nothing of this name. 404.
     NotFound,
     /// The name is qualified by a package. 404, or 400 where something was to be made there.
@@ -103,6 +105,8 @@ pub enum Reject {
     NoMemory,
     /// The queues of all cores are full. 503.
     QueueFull,
+    /// The node is about to be switched off. 503.
+    Draining,
     /// The memory of the invocation could not be reserved. 503.
     NotStarted,
 }
@@ -174,7 +178,7 @@ impl Reject {
     pub const fn status(&self) -> u16 {
         match self {
             Self::NoKey | Self::WrongKey => 401,
-            Self::ForeignNamespace => 403,
+            Self::ForeignNamespace | Self::NotAdministrator => 403,
             Self::NotFound | Self::Packaged { deploy: false } => 404,
             Self::Method { .. } => 405,
             Self::Exists => 409,
@@ -198,7 +202,11 @@ impl Reject {
             | Self::Image(_) => 400,
             Self::EnvironmentTooLong => 431,
             Self::Unsupported(_) => 501,
-            Self::Full(_) | Self::NoMemory | Self::QueueFull | Self::NotStarted => 503,
+            Self::Full(_)
+            | Self::NoMemory
+            | Self::QueueFull
+            | Self::Draining
+            | Self::NotStarted => 503,
         }
     }
 
@@ -206,7 +214,10 @@ impl Reject {
     #[must_use]
     pub const fn reason(&self) -> Reason {
         match self {
-            Self::NoKey | Self::WrongKey | Self::ForeignNamespace => Reason::Key,
+            Self::NoKey | Self::WrongKey | Self::ForeignNamespace | Self::NotAdministrator => {
+                Reason::Key
+            }
+            Self::Draining => Reason::Draining,
             Self::Code(_) | Self::Image(_) | Self::CodeTooLong => Reason::Image,
             Self::Exceeded(_) => Reason::Quota,
             Self::QueueFull => Reason::Queue,
@@ -278,7 +289,7 @@ impl fmt::Display for Reject {
                 "The resource requires authentication, which was not supplied with the request."
             }
             Self::WrongKey => "The supplied authentication is invalid.",
-            Self::ForeignNamespace => {
+            Self::ForeignNamespace | Self::NotAdministrator => {
                 "The supplied authentication is not authorized to access this resource."
             }
             Self::NotFound => "The requested resource does not exist.",
@@ -291,6 +302,7 @@ impl fmt::Display for Reject {
                 "The request defines parameters that are not allowed (e.g., reserved properties)."
             }
             Self::NoMemory => "The node has no memory left for this request now; try again.",
+            Self::Draining => "The node is leaving the service. Nothing ran; try another one.",
             Self::QueueFull => "The node is busy: all queues are full. Nothing ran; try again.",
             Self::NotStarted => {
                 "The node cannot reserve the action's memory now. Nothing ran; try again."

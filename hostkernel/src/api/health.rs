@@ -1,7 +1,6 @@
 //! What load balancers and curious clients ask without a key: is it alive, is it ready, what is it.
 
 use alloc::format;
-use alloc::string::{String, ToString as _};
 
 use super::json::Quoted;
 use super::respond::{self, text};
@@ -21,19 +20,19 @@ pub fn alive(parts: &Parts<'_>) -> Response {
 
 /// `GET /readyz`: whether to send requests here.
 pub fn ready(parts: &Parts<'_>, readiness: Readiness) -> Response {
-    let (mark, state) = match readiness {
-        Readiness::Ready => ('+', "ok"),
-        Readiness::Booting => ('-', "booting"),
-        Readiness::Draining => ('-', "draining"),
+    let (status, state) = match readiness {
+        Readiness::Ready => (200, "ok"),
+        Readiness::Booting => (503, "booting"),
+        Readiness::Draining => (503, "draining"),
     };
-    let body: String = if verbose(parts) {
-        let verdict = if mark == '+' { "passed" } else { "failed" };
-        format!("[{mark}]ready {state}\nreadyz check {verdict}\n")
-    } else {
-        state.to_string()
+    let body = match (verbose(parts), readiness) {
+        (false, _) => state,
+        (true, Readiness::Ready) => "[+]address ok\n[+]shutdown ok\nreadyz check passed\n",
+        (true, Readiness::Booting) => "[-]address none yet\n[+]shutdown ok\nreadyz check failed\n",
+        (true, Readiness::Draining) => "[+]address ok\n[-]shutdown draining\nreadyz check failed\n",
     };
-    let status = if mark == '+' { 200 } else { 503 };
-    let mut response = respond::plain(status, respond::TEXT, text(body), &parts.request_id);
+    let body = Body::Static(body.as_bytes());
+    let mut response = respond::plain(status, respond::TEXT, body, &parts.request_id);
     if status == 503 {
         respond::push_retry_after(&mut response.headers);
     }

@@ -18,6 +18,7 @@
 mod actions;
 mod activation;
 mod activations;
+mod admin;
 pub mod auth;
 mod cgi;
 mod code;
@@ -316,6 +317,9 @@ fn answer(
     }
     if parts.method == Method::Options && !route.is_unknown() {
         return Ok(Reply::Respond(respond::preflight(false, route.allow(), request_id)));
+    }
+    if route == Route::Drain {
+        return admin::drain(node, parts, route.allow()).map(Reply::Respond);
     }
     if route.needs_key() {
         return api(node, route, parts, body);

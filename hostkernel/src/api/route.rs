@@ -61,6 +61,8 @@ pub enum Route<'a> {
     Ready,
     /// `/metrics`.
     Metrics,
+    /// `/admin/drain`.
+    Drain,
     /// Below `/api/v1`, but nothing we know.
     UnknownApi,
     /// Nothing we know.
@@ -107,6 +109,7 @@ impl<'a> Route<'a> {
             "/healthz" | "/livez" => Self::Alive,
             "/readyz" => Self::Ready,
             "/metrics" => Self::Metrics,
+            "/admin/drain" => Self::Drain,
             _ => Self::Unknown,
         }
     }
@@ -180,6 +183,7 @@ impl<'a> Route<'a> {
         match self {
             Self::Action { .. } => "GET, HEAD, PUT, POST, DELETE, OPTIONS",
             Self::Function { .. } | Self::Web(_) => "GET, HEAD, PUT, POST, DELETE, PATCH, OPTIONS",
+            Self::Drain => "POST, OPTIONS",
             Self::Other { name, .. } if !name.is_empty() => "GET, HEAD, PUT, POST, DELETE, OPTIONS",
             _ => "GET, HEAD, OPTIONS",
         }
@@ -207,6 +211,7 @@ mod tests {
             ("/healthz", Route::Alive),
             ("/livez", Route::Alive),
             ("/readyz", Route::Ready),
+            ("/admin/drain", Route::Drain),
             ("/api/v1", Route::Description),
             ("/api/v1/", Route::Description),
             ("/api/v1/namespaces", Route::Namespaces),
@@ -248,6 +253,8 @@ mod tests {
             "/function//a",
             "/ping/",
             "/healthz/x",
+            "/admin",
+            "/admin/drain/",
             "/api",
             "/api/v2",
             "/api/v1x",

@@ -10,6 +10,7 @@ use smoltcp::iface::SocketSet;
 
 use super::arrival::Peer;
 use super::clients::Clients;
+use super::drain::{Drain, Stand};
 use super::slot::{Overdue, Slot};
 use super::timers::Timers;
 use super::waiting::Waiting;
@@ -42,6 +43,8 @@ pub struct Connections<'a> {
     node: Node,
     dispatcher: &'a Dispatcher,
     random: Random,
+    /// If the node was asked to leave.
+    drain: Option<Drain>,
 }
 
 /// Sends what the sockets of a set have to send, and says when they have more.
@@ -70,6 +73,7 @@ impl<'a> Connections<'a> {
             node,
             dispatcher,
             random,
+            drain: None,
         }
     }
 
@@ -105,7 +109,7 @@ impl<'a> Connections<'a> {
             let index = self.free_slot(now_ns)?;
             let slot = &mut self.slots[index as usize];
             slot.listen(peer, self.port, now_ns);
-            if self.node.readiness == Readiness::Draining {
+            if self.drain.is_some() {
                 slot.connection.close_after_response();
             }
             self.clients.insert(peer, index);
@@ -307,12 +311,15 @@ impl<'a> Connections<'a> {
     }
 
     fn submit(&mut self, index: u32, admission: Admission, now: Now) {
+        if self.is_late(now.monotonic_ns) {
+            return self.turn_away(index, &admission.pending, &Reject::Draining);
+        }
         let Some(ticket) = self.waiting.next() else {
-            return self.turn_away(index, &admission.pending);
+            return self.turn_away(index, &admission.pending, &Reject::QueueFull);
         };
         let (invocation, mut pending) = admission.split(ticket);
         if self.dispatcher.submit(invocation) == Err(QueueFull) {
-            return self.turn_away(index, &pending);
+            return self.turn_away(index, &pending, &Reject::QueueFull);
         }
         if !pending.is_blocking() {
             self.respond(index, api::accepted(&mut pending));
@@ -326,10 +333,10 @@ impl<'a> Connections<'a> {
         self.waiting.enter(pending, Some(index));
     }
 
-    /// All queues are full.
-    fn turn_away(&mut self, index: u32, pending: &Pending) {
-        self.node.statistics.rejected(Reason::Queue);
-        self.respond(index, api::refuse(pending, &Reject::QueueFull));
+    /// Answers an invocation that cannot run.
+    fn turn_away(&mut self, index: u32, pending: &Pending, reject: &Reject) {
+        self.node.statistics.rejected(reject.reason());
+        self.respond(index, api::refuse(pending, reject));
     }
 
     /// Tells a client whose invocation takes too long to ask for it later.
@@ -369,17 +376,31 @@ impl<'a> Connections<'a> {
         load.cores.extend(self.dispatcher.cores(now.monotonic_ns));
     }
 
-    /// Every answer from now on is its connection's last.
-    pub fn drain(&mut self) {
+    /// Begins to leave: every answer from now on is its connection's last. Does nothing the second
+    /// time.
+    pub fn drain(&mut self, now_ns: u64) {
+        if self.drain.is_some() {
+            return;
+        }
+        log::info!("draining");
+        self.drain = Some(Drain::new(now_ns));
         self.node.readiness = Readiness::Draining;
         for slot in &mut self.slots {
             slot.connection.close_after_response();
         }
     }
 
-    /// Whether nothing is being answered or sent any more.
-    pub fn is_drained(&self) -> bool {
+    /// Whether it is too late for anything new.
+    pub fn is_late(&self, now_ns: u64) -> bool {
+        self.drain.as_ref().is_some_and(|drain| drain.is_late(now_ns))
+    }
+
+    /// Where leaving stands, if the node was asked to.
+    pub fn drain_stand(&mut self, now_ns: u64) -> Option<Stand> {
+        let drain = self.drain.as_mut()?;
         let busy = |slot: &Slot| slot.peer.is_some() && slot.is_busy();
-        self.dispatcher.outstanding() == 0 && !self.slots.iter().any(busy)
+        // Only looked at late: on the way there are many polls.
+        let is_busy = drain.is_late(now_ns) && self.slots.iter().any(busy);
+        Some(drain.stand(now_ns, self.dispatcher.outstanding(), is_busy))
     }
 }

@@ -14,6 +14,7 @@ mod address;
 mod arrival;
 mod clients;
 mod connections;
+mod drain;
 mod neighbours;
 mod slot;
 mod timers;
@@ -31,6 +32,7 @@ use self::adapter::Adapter;
 use self::address::Addressing;
 use self::arrival::Arrival;
 use self::connections::{Connections, Egress};
+use self::drain::Stand;
 use self::waiting::Waiting;
 use crate::api::{Node, Now, Readiness};
 use crate::config::FRAMES_PER_POLL_MAX;
@@ -115,8 +117,16 @@ impl<'a> Service<'a> {
         let Self { interface, adapter, connections, .. } = self;
         connections.node_mut().load.traffic = adapter.traffic;
         connections.poll(now, &mut Network { interface, adapter, now_ns });
+        if connections.node().readiness == Readiness::Draining {
+            connections.drain(now_ns);
+        }
         self.adapter.flush();
-        [self.connections.next_ns(), self.own_ns, self.resolve_ns].into_iter().flatten().min()
+        let drain_ns = match self.connections.drain_stand(now_ns) {
+            Some(Stand::Waiting(until_ns)) => until_ns,
+            _ => None,
+        };
+        let times = [self.connections.next_ns(), self.own_ns, self.resolve_ns, drain_ns];
+        times.into_iter().flatten().min()
     }
 
     /// Passes the frames that wait to smoltcp, each with the sockets it may concern.
@@ -128,6 +138,7 @@ impl<'a> Service<'a> {
                 Arrival::Segment(peer) => {
                     self.connections.segment(peer).unwrap_or(&mut self.nobody)
                 }
+                Arrival::Connect(_) if self.connections.is_late(now_ns) => &mut self.nobody,
                 Arrival::Connect(peer) => match self.connections.connect(peer, now_ns) {
                     Some(sockets) => sockets,
                     None => {
@@ -195,15 +206,14 @@ impl<'a> Service<'a> {
         self.node().readiness == Readiness::Ready
     }
 
-    /// Stops taking part: not ready, every answer is its connection's last.
-    pub fn drain(&mut self) {
-        self.connections.drain();
+    /// Begins to leave the service.
+    pub fn drain(&mut self, now_ns: u64) {
+        self.connections.drain(now_ns);
     }
 
-    /// Whether a drained service has answered everything it was asked.
-    #[must_use]
-    pub fn is_drained(&self) -> bool {
-        self.connections.is_drained()
+    /// Whether the node was asked to leave, and everything it had begun has ended.
+    pub fn is_drained(&mut self, now_ns: u64) -> bool {
+        self.connections.drain_stand(now_ns) == Some(Stand::Over)
     }
 }
 

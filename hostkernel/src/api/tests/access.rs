@@ -22,7 +22,7 @@ fn open_routes_need_no_key() {
         ("/livez", "ok"),
         ("/readyz", "ok"),
         ("/healthz?verbose", "[+]network ok\n[+]api ok\nhealthz check passed\n"),
-        ("/readyz?verbose=1", "[+]ready ok\nreadyz check passed\n"),
+        ("/readyz?verbose=1", "[+]address ok\n[+]shutdown ok\nreadyz check passed\n"),
     ] {
         let answer = client.get(target);
         assert_eq!((answer.status(), answer.text().as_str()), (200, body), "{target}");
@@ -51,6 +51,21 @@ fn readiness_follows_the_state_of_the_node() {
         assert!(client.get("/readyz?verbose").text().contains("readyz check failed"));
         assert_eq!(client.get("/healthz").status(), 200, "alive all the same");
     }
+}
+
+#[test]
+fn only_the_administrator_drains_a_node() {
+    let mut client = Client::new();
+    let administrator = client.authorization.take();
+    client.ask(Method::Post, "/admin/drain", b"").refused(401, "requires authentication");
+    client.authorization = Some("Basic eDp5".to_string());
+    client.ask(Method::Post, "/admin/drain", b"").refused(401, "invalid");
+    client.authorization = administrator;
+    client.get("/admin/drain").refused(405, "POST");
+    assert_eq!(client.node.readiness, Readiness::Ready);
+    let answer = client.ask(Method::Post, "/admin/drain", b"");
+    assert_eq!((answer.status(), answer.json()["draining"].as_bool()), (202, Some(true)));
+    assert_eq!(client.node.readiness, Readiness::Draining);
 }
 
 #[test]

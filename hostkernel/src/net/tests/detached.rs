@@ -154,10 +154,10 @@ fn a_node_drains_what_nobody_waits_for() {
     lab.send(client, &request("POST", "actions/echo", b"{}"));
     accepted(&mut lab, client);
     lab.peer.close(client);
-    lab.service.drain();
+    lab.service.drain(lab.now_ns);
     lab.pass_ms(1_000);
-    assert!(!lab.service.is_drained(), "it is under way");
+    assert!(!lab.is_drained(), "it is under way");
     lab.worker.holds = false;
-    lab.until("a drained node", |lab| lab.service.is_drained().then_some(()));
+    lab.until("a drained node", |lab| lab.is_drained().then_some(()));
     lab.settle();
 }

@@ -202,6 +202,11 @@ impl Lab {
         assert_eq!(self.polls, polls, "a node without connections sleeps");
     }
 
+    /// Whether the node could be switched off.
+    pub fn is_drained(&mut self) -> bool {
+        self.service.is_drained(self.now_ns)
+    }
+
     /// The node's slots with a connection or what is left of one.
     pub fn connections(&self) -> usize {
         self.service.connections.open()

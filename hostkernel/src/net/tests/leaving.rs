@@ -4,8 +4,9 @@ use alloc::vec::Vec;
 
 use smoltcp::socket::tcp::State;
 
-use super::lab::{LAST_PING, Lab, PING, QUEUE_LEN, ROOM, invoke};
+use super::lab::{LAST_PING, Lab, PING, QUEUE_LEN, ROOM, invoke, pattern};
 use super::peer::Peer;
+use crate::config::{DRAIN_ACCEPT_MS, DRAIN_READERS_MS, INPUT_LEN_MAX};
 
 /// A client that is reset while its invocation runs, on a lab that holds what runs.
 fn abandoned(body: &[u8]) -> Lab {
@@ -155,13 +156,45 @@ fn a_node_that_drains_answers_what_it_was_asked_and_closes() {
     lab.send(busy, &invoke(b"under way"));
     lab.until_state(idle, State::Established);
     lab.pass_ms(10);
-    lab.service.drain();
-    assert!(!lab.service.is_drained() && !lab.service.is_ready());
+    lab.service.drain(lab.now_ns);
+    assert!(!lab.is_drained() && !lab.service.is_ready());
     lab.send(idle, PING);
     assert!(lab.answer(idle).last);
+    // Who has not heard of it is still served, for as long as it takes to hear.
+    let later = lab.connect();
+    lab.send(later, &invoke(b"later"));
+    lab.pass_ms(DRAIN_ACCEPT_MS / 2);
+    let (open, late) = (lab.connect(), lab.connect());
+    lab.until_state(open, State::Established);
+    lab.until_state(late, State::Established);
+    lab.pass_ms(DRAIN_ACCEPT_MS);
+    assert!(!lab.is_drained(), "two invocations are under way");
+    lab.send(late, &invoke(b"too late"));
+    let answer = lab.answer(late);
+    assert_eq!((answer.status, answer.last), (503, true));
+    let refused = lab.connect();
+    lab.until_state(refused, State::Closed);
+    lab.pass_ms(10 * DRAIN_READERS_MS);
+    assert!(!lab.is_drained(), "an invocation has until its deadline");
     lab.worker.holds = false;
-    let answer = lab.answer(busy);
-    assert_eq!((answer.status, &answer.body[..], answer.last), (200, &b"under way"[..], true));
-    lab.until("a drained node", |lab| lab.service.is_drained().then_some(()));
-    lab.settle();
+    for (client, body) in [(busy, &b"under way"[..]), (later, b"later")] {
+        let answer = lab.answer(client);
+        assert_eq!((answer.status, &answer.body[..], answer.last), (200, body, true));
+    }
+    lab.until("a drained node", |lab| lab.is_drained().then_some(()));
+}
+
+#[test]
+fn a_node_that_drains_does_not_wait_for_ever_for_a_reader() {
+    let mut lab = Lab::new();
+    let client = lab.connect();
+    let body = pattern(INPUT_LEN_MAX);
+    lab.send(client, &invoke(&body));
+    lab.peer.set_wanted(client, 0);
+    lab.until("the invocation", |lab| (lab.worker.begun == 1).then_some(()));
+    lab.service.drain(lab.now_ns);
+    let start_ns = lab.now_ns;
+    lab.until("a drained node", |lab| lab.is_drained().then_some(()));
+    let expected_ms = DRAIN_ACCEPT_MS + DRAIN_READERS_MS;
+    assert!((expected_ms..expected_ms + 10).contains(&lab.since_ms(start_ns)));
 }
