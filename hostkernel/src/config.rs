@@ -102,6 +102,22 @@ pub const NIC_QUEUE_LEN: usize = 256;
 pub const NIC_BUFFER_LEN: usize = 2048;
 /// Frames taken from the NIC before completions and timers get their turn.
 pub const FRAMES_PER_POLL_MAX: usize = 256;
+/// Where time servers listen.
+pub const SNTP_PORT: u16 = 123;
+/// How often a time server is asked that answers.
+pub const SNTP_INTERVAL_MS: u64 = 512_000;
+/// How long to wait for its answer.
+pub const SNTP_TIMEOUT_MS: u64 = 2_000;
+/// How long to wait before it is asked again if there was none, at first; each time twice as long ...
+pub const SNTP_RETRY_MS: u64 = 2_000;
+/// ... up to this.
+pub const SNTP_RETRY_MS_MAX: u64 = 1_024_000;
+/// A time server that says it may be wrong by more than this is not believed (RFC 5905, `MAXDIST`).
+pub const SNTP_DISTANCE_MAX_MS: u64 = 1_500;
+/// A wall clock that is behind by less is not set but runs a little faster.
+pub const CLOCK_STEP_MS: u64 = 128;
+/// Longest DHCP message whose options are looked at.
+pub const DHCP_LEN_MAX: usize = 1_500;
 /// How long a node that was asked to leave goes on serving, so that load balancers notice.
 pub const DRAIN_ACCEPT_MS: u64 = 2_000;
 /// How long it waits for clients to take their answers when everything has ended.

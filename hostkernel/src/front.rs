@@ -16,13 +16,14 @@ use crate::device::nic::Nic;
 use crate::device::{power, screen};
 use crate::dispatch::{Dispatcher, Patience};
 use crate::memory::{frames, heap};
-use crate::net::Service;
+use crate::net::{Reading, Service};
 use crate::observe::records::Records;
 use crate::observe::statistics::Statistics;
 use crate::observe::status::{Figures, Status};
 use crate::random::Random;
 use crate::registry::{Registry, Share, frames_to_run};
 use crate::settings::Settings;
+use crate::wall::Correction;
 use crate::worker::Worker;
 
 /// Core 0's state.
@@ -120,6 +121,9 @@ impl Front {
 
     fn poll(&mut self) -> Option<u64> {
         let next_ns = self.service.poll(now());
+        if let Some(reading) = self.service.take_reading() {
+            self.set_clock(reading);
+        }
         let next_ns = [next_ns, self.show_status()].into_iter().flatten().min();
         if !self.announced && self.service.is_ready() {
             self.announced = true;
@@ -150,6 +154,21 @@ impl Front {
             screen::status(format_args!("{line}"));
         }
         Some(next_ns)
+    }
+
+    fn set_clock(&mut self, reading: Reading) {
+        // Nothing has been admitted, so no record carries a time.
+        let is_untold = self.dispatcher.outstanding() == 0
+            && self.service.node().statistics.duration.count() == 0;
+        let (error_ns, correction) = clock::correct_wall(reading.at_ns, reading.wall_ns, is_untold);
+        let verb = match correction {
+            Correction::Step => "set",
+            Correction::Slew => "slewed",
+        };
+        let (error_us, delay_us) = (error_ns / 1000, reading.delay_ns / 1000);
+        log::info!("wall clock: off by {error_us} us, {verb}; the answer took {delay_us} us");
+        let load = &mut self.service.node_mut().load;
+        (load.clock_is_synchronised, load.clock_offset_ns) = (true, error_ns);
     }
 
     /// Whether this core may run an action now: it is a worker, or the workers will find memory all

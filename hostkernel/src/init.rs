@@ -10,7 +10,7 @@ use spin::Once;
 use crate::arch::cpu::Features;
 use crate::arch::essentials::Missing;
 use crate::arch::mitigation::Measures;
-use crate::arch::{self, apic, clock, interrupt};
+use crate::arch::{self, apic, clock, interrupt, kvm_clock};
 use crate::boot::{BootInfo, acpi, smp};
 use crate::bundle::{Bundle, deploy_all};
 use crate::config::{MEMORY_LEN_MIN, QUEUES_HEAP_DIVISOR};
@@ -80,10 +80,7 @@ extern "C" fn start_on_own_tables() -> ! {
         ),
         Err(reason) => refuse(reason),
     }
-    match rtc::unix_seconds() {
-        Some(seconds) => clock::set_wall(seconds),
-        None => log::warn!("no battery-backed clock: activations carry no wall-clock time"),
-    }
+    set_wall_clock();
     let functions = pci::functions();
     random::initialise(probe::entropy(&functions, &platform));
     power::initialise(&platform);
@@ -129,6 +126,18 @@ fn refuse(reason: impl fmt::Display) -> ! {
     screen::status(format_args!("halted: this machine cannot serve"));
     screen::open();
     interrupt::halt_forever()
+}
+
+fn set_wall_clock() {
+    let by_kvm = kvm_clock::wall_ns().map(|ns| (ns, "the hypervisor"));
+    let by_rtc = || Some((rtc::unix_seconds()? * 1_000_000_000, "the battery-backed clock"));
+    match by_kvm.or_else(by_rtc) {
+        Some((ns, source)) => {
+            clock::set_wall(ns);
+            log::info!("wall clock: set by {source}");
+        }
+        None => log::warn!("no wall clock: until a time server answers, records carry no times"),
+    }
 }
 
 /// Does not return if serving with these settings could let somebody in who should not be.

@@ -41,5 +41,6 @@ pub mod registry;
 #[cfg(all(target_os = "none", feature = "selftest"))]
 mod selftest;
 pub mod settings;
+pub mod wall;
 #[cfg(target_os = "none")]
 pub mod worker;

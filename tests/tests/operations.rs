@@ -1,10 +1,11 @@
 //! What an operator relies on: metrics, health, leaving without losing anything.
 
 use std::io::Write as _;
+use std::net::UdpSocket;
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use serde_json::json;
 use system_tests::{
@@ -158,4 +159,54 @@ fn a_node_that_drains_under_load_loses_nothing() {
     });
     let status = node.wait_exit(BOOT_TIMEOUT);
     assert!(status.is_some_and(|status| status.success()), "{status:?}");
+}
+
+/// Seconds from 1900, where NTP begins, to 1970.
+const UNIX_S: u64 = 2_208_988_800;
+
+/// A time server: answers one question with a time that is `ahead` of this computer's.
+fn tell_time(server: &UdpSocket, ahead: Duration) {
+    let mut question = [0; 64];
+    server.set_read_timeout(Some(BOOT_TIMEOUT)).expect("a bound");
+    let (len, from) = server.recv_from(&mut question).expect("the node asks");
+    assert_eq!((len, question[0]), (48, 0x23));
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970") + ahead;
+    let mut answer = [0; 48];
+    answer[..2].copy_from_slice(&[0x24, 1]);
+    answer[24..32].copy_from_slice(&question[40..48]);
+    for at in [32, 40] {
+        let seconds = (now.as_secs() + UNIX_S) as u32;
+        let fraction = ((u64::from(now.subsec_nanos()) << 32) / 1_000_000_000) as u32;
+        answer[at..at + 4].copy_from_slice(&seconds.to_be_bytes());
+        answer[at + 4..at + 8].copy_from_slice(&fraction.to_be_bytes());
+    }
+    server.send_to(&answer, from).expect("the node is there");
+}
+
+#[test]
+fn a_time_server_sets_the_clock() {
+    const AHEAD: Duration = Duration::from_secs(100 * 86_400);
+    let server = UdpSocket::bind(("127.0.0.1", 0)).expect("a port");
+    let port = server.local_addr().expect("an address").port();
+    thread::scope(|scope| {
+        scope.spawn(|| tell_time(&server, AHEAD));
+        let node = boot(machine().kernel_words(format!("hostkernel.ntp=10.0.2.2:{port}")));
+        node.deploy("hello");
+        let source = "hostkernel_clock_source_info{source=\"sntp\"}";
+        let deadline = Instant::now() + BOOT_TIMEOUT;
+        let samples = loop {
+            let samples = exposition::samples(&metrics(&node, &[]));
+            if samples.contains_key(source) {
+                break samples;
+            }
+            assert!(Instant::now() < deadline, "the clock is not set");
+            thread::sleep(Duration::from_millis(100));
+        };
+        let offset_s = samples["hostkernel_clock_offset_seconds"];
+        assert!((offset_s - AHEAD.as_secs_f64()).abs() < 60.0, "{offset_s}");
+        let record = node.activation("hello", &json!({ "name": "A" }));
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970") + AHEAD;
+        let start_ms = record["start"].as_u64().expect("a time");
+        assert!(now.as_millis().abs_diff(start_ms.into()) < 60_000, "{record}");
+    });
 }

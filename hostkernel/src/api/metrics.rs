@@ -77,6 +77,7 @@ fn write_node(out: &mut Document, node: &Node, now: Now) -> fmt::Result {
         let help = "When the kernel was entered, since 1970.";
         gauge(out, "process_start_time_seconds", help, Seconds(start_ms * 1_000_000))?;
     }
+    write_clock(out, node, now)?;
     let name = "hostkernel_memory_bytes";
     let help = "Memory by kind: installed, available to images and invocations, kernel heap.";
     family(out, "gauge", name, help)?;
@@ -92,6 +93,22 @@ fn write_node(out: &mut Document, node: &Node, now: Now) -> fmt::Result {
     gauge(out, "hostkernel_inflight_invocations", help, node.load.in_flight)?;
     let help = "Open TCP connections to the API.";
     gauge(out, "hostkernel_open_connections", help, node.load.connections)
+}
+
+fn write_clock(out: &mut Document, node: &Node, now: Now) -> fmt::Result {
+    let source = match (node.load.clock_is_synchronised, now.wall_ms) {
+        (true, _) => "sntp",
+        (false, 0) => "none",
+        (false, _) => "machine",
+    };
+    let name = "hostkernel_clock_source_info";
+    family(out, "gauge", name, "What the wall clock goes by; always 1.")?;
+    writeln!(out, "{name}{{source=\"{source}\"}} 1")?;
+    let help = "By how much the wall clock was behind a time server when that was last asked.";
+    let offset_ns = node.load.clock_offset_ns;
+    let sign = if offset_ns < 0 { "-" } else { "" };
+    let offset = Seconds(offset_ns.unsigned_abs());
+    gauge(out, "hostkernel_clock_offset_seconds", help, format_args!("{sign}{offset}"))
 }
 
 fn write_actions(out: &mut Document, statistics: &Statistics, viewer: &Viewer) -> fmt::Result {

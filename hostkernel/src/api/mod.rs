@@ -96,6 +96,10 @@ pub struct Load {
     pub cores: Vec<CoreLoad>,
     /// What went through the network card.
     pub traffic: Traffic,
+    /// Whether a time server has set the wall clock.
+    pub clock_is_synchronised: bool,
+    /// By how much the wall clock was wrong at the last look at a better one.
+    pub clock_offset_ns: i64,
 }
 
 /// What the operator decided about the API.

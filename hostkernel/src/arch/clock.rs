@@ -9,6 +9,7 @@ use core::sync::atomic::{AtomicU64, Ordering};
 
 use super::cpu::{self, Features};
 use super::{apic, port};
+use crate::wall::{Correction, SharedWall, Wall};
 
 const NS_PER_S: u128 = 1_000_000_000;
 /// How long to compare the counters. Longer is more exact; this gives about 0.1 %.
@@ -27,8 +28,7 @@ const PIT_LATCH: u8 = 0x00;
 static SCALE: AtomicU64 = AtomicU64::new(0);
 /// Cycles per nanosecond, 32.32 fixed point.
 static INVERSE: AtomicU64 = AtomicU64::new(0);
-/// Wall-clock time when the kernel was entered; 0 if unknown.
-static WALL_START_NS: AtomicU64 = AtomicU64::new(0);
+static WALL: SharedWall = SharedWall::new();
 static START_CYCLES: AtomicU64 = AtomicU64::new(0);
 
 /// The time stamp counter.
@@ -65,12 +65,24 @@ pub fn scale() -> u64 {
     SCALE.load(Ordering::Relaxed)
 }
 
-/// Tells the clock the wall-clock time now, in seconds since 1970-01-01 UTC.
-pub fn set_wall(seconds: u64) {
-    WALL_START_NS.store(seconds * 1_000_000_000 - now_ns(), Ordering::Relaxed);
+/// Tells the clock the wall-clock time now, in nanoseconds since 1970-01-01 UTC.
+pub fn set_wall(wall_ns: u64) {
+    WALL.set(Wall::new(now_ns(), wall_ns));
 }
 
-/// Wall-clock time in nanoseconds since 1970-01-01 UTC, if the machine has a clock.
+/// Corrects the wall clock by what it should show at a time of [`now_ns`]'s scale, see
+/// [`Wall::corrected`]. For core 0 only. Returns by how much it was wrong, and what was done.
+pub fn correct_wall(at_ns: u64, true_ns: u64, may_step_back: bool) -> (i64, Correction) {
+    let (wall, now_ns) = (WALL.get(), now_ns());
+    let true_ns = true_ns + now_ns.saturating_sub(at_ns);
+    let shown_ns = wall.at(now_ns).unwrap_or(true_ns);
+    let error_ns = true_ns.wrapping_sub(shown_ns).cast_signed();
+    let (wall, correction) = wall.corrected(now_ns, true_ns, may_step_back);
+    WALL.set(wall);
+    (error_ns, correction)
+}
+
+/// Wall-clock time in nanoseconds since 1970-01-01 UTC, if anybody told the clock.
 #[must_use]
 pub fn wall_ns() -> Option<u64> {
     wall_ns_at(now_ns())
@@ -79,8 +91,7 @@ pub fn wall_ns() -> Option<u64> {
 /// The same for a time of [`now_ns`]'s scale.
 #[must_use]
 pub fn wall_ns_at(at_ns: u64) -> Option<u64> {
-    let start = WALL_START_NS.load(Ordering::Relaxed);
-    (start != 0).then(|| start + at_ns)
+    WALL.get().at(at_ns)
 }
 
 /// Interrupts the calling core at a time of [`now_ns`]'s scale; at once if it has passed.

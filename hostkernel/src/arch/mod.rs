@@ -14,6 +14,7 @@ pub mod essentials;
 pub mod inspect;
 pub mod interrupt;
 pub mod ioapic;
+pub mod kvm_clock;
 pub mod mitigation;
 pub mod port;
 #[cfg(feature = "selftest")]

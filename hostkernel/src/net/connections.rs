@@ -85,6 +85,10 @@ impl<'a> Connections<'a> {
         &mut self.node
     }
 
+    pub fn random(&mut self) -> &mut Random {
+        &mut self.random
+    }
+
     /// Slots with a connection.
     pub fn open(&self) -> usize {
         self.slots.len() - self.free.len()

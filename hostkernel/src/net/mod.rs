@@ -17,12 +17,13 @@ mod connections;
 mod drain;
 mod neighbours;
 mod slot;
+mod sntp;
 mod timers;
 mod waiting;
 
 use alloc::boxed::Box;
 use alloc::vec;
-use core::net::Ipv4Addr;
+use core::net::{Ipv4Addr, SocketAddrV4};
 
 use smoltcp::iface::{Config, Interface, SocketSet};
 use smoltcp::time::Instant;
@@ -33,13 +34,15 @@ use self::address::Addressing;
 use self::arrival::Arrival;
 use self::connections::{Connections, Egress};
 use self::drain::Stand;
+pub use self::sntp::Reading;
+use self::sntp::Sntp;
 use self::waiting::Waiting;
 use crate::api::{Node, Now, Readiness};
-use crate::config::FRAMES_PER_POLL_MAX;
+use crate::config::{FRAMES_PER_POLL_MAX, SNTP_PORT};
 use crate::device::nic::Nic;
 use crate::dispatch::Dispatcher;
 use crate::random::Random;
-use crate::settings::Settings;
+use crate::settings::{Settings, TimeServer};
 
 /// How long to wait for a free buffer of the card before sending is tried again.
 const SEND_RETRY_NS: u64 = 100_000;
@@ -55,6 +58,10 @@ pub struct Service<'a> {
     /// No sockets, for segments that belong to none: smoltcp answers them with a reset.
     nobody: SocketSet<'static>,
     addressing: Addressing,
+    time_server: TimeServer,
+    sntp: Sntp,
+    /// What a time server has said, until somebody asks.
+    reading: Option<Reading>,
     /// When the node's own sockets want to be looked at.
     own_ns: Option<u64>,
     /// When to look whether a neighbour was found, and when that was done last.
@@ -85,6 +92,7 @@ impl<'a> Service<'a> {
         let mut interface = Interface::new(config, &mut adapter, instant(now_ns));
         let mut sockets = SocketSet::new(vec![]);
         let addressing = Addressing::new(settings.address, &mut interface, &mut sockets);
+        let sntp = Sntp::new(&mut sockets);
         let connections =
             Connections::new(settings.port, connections_max, node, dispatcher, random);
         Self {
@@ -93,6 +101,9 @@ impl<'a> Service<'a> {
             sockets,
             nobody: SocketSet::new(vec![]),
             addressing,
+            time_server: settings.time_server,
+            sntp,
+            reading: None,
             own_ns: Some(now_ns),
             resolve_ns: None,
             resolved_ns: 0,
@@ -106,13 +117,14 @@ impl<'a> Service<'a> {
         let now_ns = now.monotonic_ns;
         self.receive(now_ns);
         let is_due = |at_ns: Option<u64>| at_ns.is_some_and(|at_ns| at_ns <= now_ns);
-        if is_due(self.own_ns) {
-            self.work_for_itself(now_ns);
-        }
         if is_due(self.resolve_ns) {
             self.resolve_ns = None;
             self.resolved_ns = now_ns;
             self.connections.touch_waiting();
+            self.own_ns = Some(now_ns);
+        }
+        if is_due(self.own_ns) {
+            self.work_for_itself(now_ns);
         }
         let Self { interface, adapter, connections, .. } = self;
         connections.node_mut().load.traffic = adapter.traffic;
@@ -160,7 +172,7 @@ impl<'a> Service<'a> {
         }
     }
 
-    /// Gets and keeps the node's address.
+    /// Gets and keeps the node's address, and the time.
     fn work_for_itself(&mut self, now_ns: u64) {
         let Self { interface, adapter, sockets, addressing, connections, .. } = self;
         let ready = addressing.poll(interface, sockets);
@@ -170,7 +182,17 @@ impl<'a> Service<'a> {
             Readiness::Ready if !ready => node.readiness = Readiness::Booting,
             _ => {}
         }
-        self.own_ns = Network { interface, adapter, now_ns }.egress(sockets);
+        let server = match self.time_server {
+            TimeServer::Dhcp => addressing.time_server.map(|ip| SocketAddrV4::new(ip, SNTP_PORT)),
+            TimeServer::Nobody => None,
+            TimeServer::At(server) => Some(server),
+        };
+        self.sntp.set_server(server.filter(|_| ready).and_then(sntp::endpoint), now_ns);
+        let reading = self.sntp.poll(sockets, connections.random(), now_ns);
+        self.reading = reading.or(self.reading);
+        let network_ns = Network { interface, adapter, now_ns }.egress(sockets);
+        self.sntp.note_sent(sockets, now_ns);
+        self.own_ns = network_ns.into_iter().chain(self.sntp.next_ns()).min();
     }
 
     /// Whether a frame waits.
@@ -204,6 +226,16 @@ impl<'a> Service<'a> {
     #[must_use]
     pub fn is_ready(&self) -> bool {
         self.node().readiness == Readiness::Ready
+    }
+
+    /// What a time server has said since the last call.
+    pub fn take_reading(&mut self) -> Option<Reading> {
+        self.reading.take()
+    }
+
+    /// What requests read and change.
+    pub fn node_mut(&mut self) -> &mut Node {
+        self.connections.node_mut()
     }
 
     /// Begins to leave the service.

@@ -10,5 +10,6 @@ mod hostile;
 mod lab;
 mod leaving;
 mod peer;
+mod sntp;
 mod time;
 mod wire;

@@ -1,11 +1,11 @@
 //! The keys: one table, from which parsing, error texts and documentation come.
 
-use core::net::Ipv4Addr;
+use core::net::{Ipv4Addr, SocketAddrV4};
 use core::ops::RangeInclusive;
 
 use super::access::{NamespaceSettings, Secret, namespace_name};
-use super::{Address, Settings};
-use crate::config::{CORES_MAX, POLL_US_MAX, QUEUE_LEN_MAX};
+use super::{Address, Settings, TimeServer};
+use crate::config::{CORES_MAX, POLL_US_MAX, QUEUE_LEN_MAX, SNTP_PORT};
 
 /// One key.
 #[derive(Debug)]
@@ -25,7 +25,7 @@ pub struct Key {
 }
 
 /// All of them, in the order of documentation.
-pub static KEYS: [Key; 14] = [
+pub static KEYS: [Key; 15] = [
     Key {
         name: "ip",
         syntax: "dhcp or ADDRESS::GATEWAY:NETMASK",
@@ -96,6 +96,14 @@ pub static KEYS: [Key; 14] = [
         meaning: "TCP port of the API",
         is_guard: false,
         set: |settings, value| put(&mut settings.port, number(value, 1..=u16::MAX.into())),
+    },
+    Key {
+        name: "hostkernel.ntp",
+        syntax: "dhcp, off or ADDRESS[:PORT]",
+        default: "dhcp",
+        meaning: "time server; with dhcp the one that the DHCP server names, if it does",
+        is_guard: false,
+        set: |settings, value| put(&mut settings.time_server, parse_time_server(value)),
     },
     Key {
         name: "hostkernel.queue_len",
@@ -201,6 +209,18 @@ fn parse_address(value: &str) -> Option<Address> {
         return None;
     }
     Some(Address::Static { address, prefix_len: mask.leading_ones() as u8, gateway })
+}
+
+fn parse_time_server(value: &str) -> Option<TimeServer> {
+    let at_usual_port = |address| SocketAddrV4::new(address, SNTP_PORT);
+    match value {
+        "dhcp" => Some(TimeServer::Dhcp),
+        "off" => Some(TimeServer::Nobody),
+        _ => {
+            let server = value.parse().or_else(|_| value.parse().map(at_usual_port));
+            server.ok().map(TimeServer::At)
+        }
+    }
 }
 
 /// A name, or Linux's number.

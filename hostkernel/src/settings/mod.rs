@@ -16,7 +16,7 @@ pub use access::{Access, GUEST, NamespaceSettings, Secret};
 pub use keys::{KEYS, Key};
 pub use loader::{Loaded, Loader, Problem, Source};
 
-use core::net::Ipv4Addr;
+use core::net::{Ipv4Addr, SocketAddrV4};
 
 use crate::config::{CORES_MAX, POLL_US_DEFAULT, PORT_DEFAULT, QUEUE_LEN_DEFAULT};
 
@@ -25,6 +25,8 @@ use crate::config::{CORES_MAX, POLL_US_DEFAULT, PORT_DEFAULT, QUEUE_LEN_DEFAULT}
 pub struct Settings {
     /// How the node gets its address.
     pub address: Address,
+    /// Whom the node asks for the time.
+    pub time_server: TimeServer,
     /// TCP port of the API.
     pub port: u16,
     /// Who may do what.
@@ -63,10 +65,22 @@ pub enum Address {
     },
 }
 
+/// Whom the node asks for the time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TimeServer {
+    /// Whom the DHCP server names, if it does.
+    Dhcp,
+    /// Nobody.
+    Nobody,
+    /// The server there.
+    At(SocketAddrV4),
+}
+
 impl Default for Settings {
     fn default() -> Self {
         Self {
             address: Address::Dhcp,
+            time_server: TimeServer::Dhcp,
             port: PORT_DEFAULT,
             access: Access::default(),
             queue_len: QUEUE_LEN_DEFAULT,

@@ -93,6 +93,15 @@ impl Lab {
 
     /// One whose clients and their line take other chances.
     pub fn with_seed(seed: u32, case: String) -> Self {
+        Self::build(seed, case, Settings::default())
+    }
+
+    /// One with other settings. The address is always the same.
+    pub fn with_settings(settings: Settings) -> Self {
+        Self::build(1, String::new(), settings)
+    }
+
+    fn build(seed: u32, case: String, settings: Settings) -> Self {
         install_for_test();
         let now_ns = 1_000 * NS_PER_MS;
         let (to_node, to_peer) = (Line::default(), Line::default());
@@ -100,7 +109,7 @@ impl Lab {
         // As in the kernel, where it is for ever, too.
         let dispatcher: &'static Dispatcher = Box::leak(Box::new(dispatcher));
         let address = Address::Static { address: NODE_IP, prefix_len: PREFIX_LEN, gateway: None };
-        let settings = Settings { address, port: PORT, ..Settings::default() };
+        let settings = Settings { address, port: PORT, ..settings };
         let service = Service::new(
             Box::new(Card::new(&to_node, &to_peer)),
             &settings,
@@ -160,8 +169,22 @@ impl Lab {
     }
 
     /// Lets time pass until something is the case.
-    pub fn until<R>(&mut self, what: &str, mut found: impl FnMut(&mut Self) -> Option<R>) -> R {
-        let end_ns = self.now_ns + PATIENCE_NS;
+    pub fn until<R>(&mut self, what: &str, found: impl FnMut(&mut Self) -> Option<R>) -> R {
+        self.until_within(PATIENCE_NS, what, found)
+    }
+
+    /// The same for what may take hours.
+    pub fn until_longer<R>(&mut self, what: &str, found: impl FnMut(&mut Self) -> Option<R>) -> R {
+        self.until_within(100 * PATIENCE_NS, what, found)
+    }
+
+    fn until_within<R>(
+        &mut self,
+        patience_ns: u64,
+        what: &str,
+        mut found: impl FnMut(&mut Self) -> Option<R>,
+    ) -> R {
+        let end_ns = self.now_ns + patience_ns;
         // The test may have done something since.
         self.next_ns = self.now_ns;
         for _ in 0..TURNS_MAX {

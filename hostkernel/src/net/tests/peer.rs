@@ -7,8 +7,8 @@ use core::net::Ipv4Addr;
 
 use smoltcp::iface::{Config, Interface, SocketHandle, SocketSet};
 use smoltcp::phy::FaultInjector;
-use smoltcp::socket::tcp;
-use smoltcp::wire::{EthernetAddress, HardwareAddress, IpCidr, Ipv4Cidr};
+use smoltcp::socket::{tcp, udp};
+use smoltcp::wire::{EthernetAddress, HardwareAddress, IpCidr, IpEndpoint, Ipv4Cidr};
 
 use super::super::instant;
 use super::wire::{Line, Plug};
@@ -54,6 +54,7 @@ pub struct Peer {
     interface: Interface,
     sockets: SocketSet<'static>,
     clients: Vec<Connected>,
+    datagrams: Option<SocketHandle>,
     next_port: u16,
 }
 
@@ -70,7 +71,28 @@ impl Peer {
             addresses.push(address).expect("the list is empty");
         });
         let sockets = SocketSet::new(vec![]);
-        Self { injector, interface, sockets, clients: Vec::new(), next_port: FIRST_PORT }
+        let clients = Vec::new();
+        Self { injector, interface, sockets, clients, datagrams: None, next_port: FIRST_PORT }
+    }
+
+    /// Takes datagrams on a port from now on.
+    pub fn listen_to_datagrams(&mut self, port: u16) {
+        let buffer = || udp::PacketBuffer::new(vec![udp::PacketMetadata::EMPTY; 4], vec![0; 4096]);
+        let mut socket = udp::Socket::new(buffer(), buffer());
+        socket.bind(port).expect("a new socket and a good port");
+        self.datagrams = Some(self.sockets.add(socket));
+    }
+
+    /// The next datagram, and whose it is.
+    pub fn take_datagram(&mut self) -> Option<(Vec<u8>, IpEndpoint)> {
+        let (bytes, from) = self.sockets.get_mut::<udp::Socket>(self.datagrams?).recv().ok()?;
+        Some((bytes.to_vec(), from.endpoint))
+    }
+
+    pub fn send_datagram(&mut self, bytes: &[u8], to: IpEndpoint) {
+        let socket = self.datagrams.expect("it listens to datagrams");
+        let socket = self.sockets.get_mut::<udp::Socket>(socket);
+        socket.send_slice(bytes, to).expect("there is room");
     }
 
     pub fn connect(&mut self) -> Client {

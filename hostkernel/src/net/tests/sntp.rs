@@ -1,0 +1,98 @@
+//! A time server that answers, one that lies, one that is silent, and what the node makes of them.
+
+use alloc::vec::Vec;
+
+use smoltcp::wire::IpEndpoint;
+
+use super::lab::{Lab, NS_PER_MS};
+use super::peer::PEER_IP;
+use crate::config::{
+    SNTP_INTERVAL_MS, SNTP_PORT, SNTP_RETRY_MS, SNTP_RETRY_MS_MAX, SNTP_TIMEOUT_MS,
+};
+use crate::settings::{Settings, TimeServer};
+use core::net::SocketAddrV4;
+
+/// 2026-11-23T02:50:41Z, since 1900 and since 1970.
+const NOW_1900_S: u32 = 4_004_391_041;
+const NOW_NS: u64 = 1_795_402_241_000_000_000;
+
+type Question = (Vec<u8>, IpEndpoint);
+
+fn lab() -> Lab {
+    let time_server = TimeServer::At(SocketAddrV4::new(PEER_IP, SNTP_PORT));
+    let mut lab = Lab::with_settings(Settings { time_server, ..Settings::default() });
+    lab.peer.listen_to_datagrams(SNTP_PORT);
+    lab
+}
+
+fn question(lab: &mut Lab) -> Question {
+    let (packet, from) = lab.until_longer("a question", |lab| lab.peer.take_datagram());
+    assert_eq!((packet.len(), packet[0]), (48, 0x23), "version 4, client");
+    assert!(packet[1..40].iter().all(|byte| *byte == 0), "nothing about the node");
+    (packet, from)
+}
+
+/// A good answer, changed.
+fn answer(lab: &mut Lab, question: &Question, change: impl FnOnce(&mut [u8])) {
+    let mut packet = [0; 48];
+    packet[..2].copy_from_slice(&[0x24, 2]);
+    packet[24..32].copy_from_slice(&question.0[40..]);
+    packet[32..36].copy_from_slice(&NOW_1900_S.to_be_bytes());
+    packet[40..44].copy_from_slice(&NOW_1900_S.to_be_bytes());
+    change(&mut packet);
+    lab.peer.send_datagram(&packet, question.1);
+}
+
+#[test]
+fn a_good_answer_is_the_time_and_the_server_is_asked_again_much_later() {
+    let mut lab = lab();
+    let first = question(&mut lab);
+    answer(&mut lab, &first, |_| {});
+    let reading = lab.until("a reading", |lab| lab.service.take_reading());
+    let asked_ns = lab.now_ns;
+    assert!(reading.at_ns <= lab.now_ns && reading.delay_ns < 10 * NS_PER_MS, "{reading:?}");
+    assert_eq!(reading.wall_ns, NOW_NS + reading.delay_ns / 2);
+    let second = question(&mut lab);
+    assert!(lab.since_ms(asked_ns) >= SNTP_INTERVAL_MS - 1);
+    assert_ne!((&first.0[40..], first.1.port), (&second.0[40..], second.1.port));
+}
+
+#[test]
+fn a_silent_server_is_asked_less_and_less_often() {
+    let mut lab = lab();
+    let mut wait_ms = SNTP_RETRY_MS;
+    let _ = question(&mut lab);
+    for _ in 0..12 {
+        let asked_ns = lab.now_ns;
+        let _ = lab.until_longer("a question", |lab| lab.peer.take_datagram());
+        let expected_ms = SNTP_TIMEOUT_MS + wait_ms;
+        assert!(lab.since_ms(asked_ns).abs_diff(expected_ms) <= 5, "{expected_ms}");
+        wait_ms = (2 * wait_ms).min(SNTP_RETRY_MS_MAX);
+    }
+}
+
+#[test]
+fn an_answer_from_somebody_else_changes_nothing() {
+    let mut lab = lab();
+    let asked = question(&mut lab);
+    answer(&mut lab, &asked, |packet| packet[31] ^= 1);
+    answer(&mut lab, &asked, |packet| packet[0] = 0x23);
+    lab.pass_ms(SNTP_TIMEOUT_MS / 2);
+    assert_eq!(lab.service.take_reading(), None);
+    answer(&mut lab, &asked, |_| {});
+    lab.until("the reading", |lab| lab.service.take_reading());
+    answer(&mut lab, &asked, |_| {});
+    lab.pass_ms(SNTP_TIMEOUT_MS);
+    assert_eq!(lab.service.take_reading(), None, "each question has one answer");
+}
+
+#[test]
+fn a_server_that_does_not_want_to_be_asked_is_left_alone() {
+    let mut lab = lab();
+    let asked = question(&mut lab);
+    answer(&mut lab, &asked, |packet| packet[1] = 0);
+    let asked_ns = lab.now_ns;
+    let _ = lab.until_longer("a question", |lab| lab.peer.take_datagram());
+    assert!(lab.since_ms(asked_ns) >= SNTP_RETRY_MS_MAX - 1);
+    assert_eq!(lab.service.take_reading(), None);
+}
