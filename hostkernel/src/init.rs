@@ -39,6 +39,8 @@ pub(crate) fn start(info: &'static BootInfo) -> ! {
     clock::start();
     serial::initialise();
     observe::log::initialise();
+    // What the command line wants is known when its turn comes; so much of it is for all lines.
+    observe::log::set_format(Settings::early_log_format(info.command_line().unwrap_or_default()));
     log::info!("hostkernel {}", env!("CARGO_PKG_VERSION"));
     screen::find(info);
     if let Some(missing) = Missing::detect() {
@@ -144,6 +146,7 @@ fn set_wall_clock() {
 fn read_settings(info: &BootInfo, bundle: Option<&Bundle<'_>>, fw_cfg: Option<&FwCfg>) -> Settings {
     let loaded = sources::read(info, bundle, fw_cfg);
     log::set_max_level(loaded.settings.log_level);
+    observe::log::set_format(loaded.settings.log_format);
     log::info!("configuration: {}", loaded.origin());
     loaded.problems.iter().for_each(|problem| log::error!("{problem}"));
     if loaded.is_refused {

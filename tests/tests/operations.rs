@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use serde_json::json;
+use serde_json::{Value, json};
 use system_tests::{
     AUTHORIZATION, BOOT_TIMEOUT, Connection, TestNode, boot, exposition, machine, request,
 };
@@ -209,4 +209,24 @@ fn a_time_server_sets_the_clock() {
         let start_ms = record["start"].as_u64().expect("a time");
         assert!(now.as_millis().abs_diff(start_ms.into()) < 60_000, "{record}");
     });
+}
+
+#[test]
+fn the_log_is_json_from_the_first_line_on() {
+    let node = boot(machine().kernel_words("log=json hostkernel.colour=\"red\""));
+    let log = node.serial();
+    let lines: Vec<Value> = log
+        .lines()
+        .skip_while(|line| !line.starts_with('{'))
+        .map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}")))
+        .collect();
+    let has = |level: &str, part: &str| {
+        let says = |line: &Value| line["msg"].as_str().is_some_and(|msg| msg.contains(part));
+        lines.iter().any(|line| line["level"] == level && says(line))
+    };
+    assert!(lines[0]["up_us"].is_u64(), "no wall clock yet: {log}");
+    assert!(has("info", "hostkernel ") && has("info", "ready after"), "{log}");
+    assert!(has("warn", "\"hostkernel.colour=\"red\"\" ignored"), "{log}");
+    let last = lines.last().and_then(|line| line["ts"].as_str()).expect("a time");
+    assert!(last.starts_with("20") && last.ends_with('Z') && last.len() == 27, "{last}");
 }

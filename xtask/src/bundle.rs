@@ -9,6 +9,7 @@ use hostkernel::api::{ApiConfig, Load, Node, Readiness};
 use hostkernel::bundle::{Bundle, Reason};
 use hostkernel::config::MEMORY_MB_MAX;
 use hostkernel::observe::records::Records;
+use hostkernel::observe::statistics::Statistics;
 use hostkernel::registry::{Registry, Share};
 use hostkernel::settings::{Loader, Source};
 
@@ -70,6 +71,7 @@ pub fn check(archive: &[u8]) -> Findings {
     let loaded = loader.finish();
     findings.errors.extend(loaded.problems.iter().map(ToString::to_string));
     let mut node = Node {
+        statistics: Statistics::default(),
         records: Records::new(1, 1).expect("memory of tests is large"),
         registry: Registry::new(Share::UNBOUNDED),
         config: ApiConfig::new(&loaded.settings.access, MEMORY_MB_MAX),

@@ -11,6 +11,7 @@ use super::*;
 use crate::api::{ApiConfig, Load, Readiness};
 use crate::config::BUNDLE_ENTRIES_MAX;
 use crate::observe::records::Records;
+use crate::observe::statistics::Statistics;
 use crate::registry::{Registry, Share};
 use crate::settings::{Loader, Source};
 
@@ -44,6 +45,7 @@ fn node(words: &str) -> Node {
     let mut loader = Loader::default();
     loader.words(Source::CommandLine, words);
     Node {
+        statistics: Statistics::default(),
         records: Records::new(1, 1).expect("frames are left"),
         registry: Registry::new(Share::UNBOUNDED),
         config: ApiConfig::new(&loader.finish().settings.access, 256),

@@ -1,15 +1,22 @@
 //! The node's log: one line per record on serial port and screen, through the `log` crate.
 
-use core::fmt;
+use core::sync::atomic::{AtomicBool, Ordering};
 
 use log::{LevelFilter, Log, Metadata, Record};
 
+use super::line::{Format, Line};
 use crate::arch::clock;
 use crate::device::{screen, serial};
 
 struct NodeLog;
 
 static LOG: NodeLog = NodeLog;
+static JSON: AtomicBool = AtomicBool::new(false);
+
+/// How lines look on the serial port from now on.
+pub fn set_format(format: Format) {
+    JSON.store(format == Format::Json, Ordering::Relaxed);
+}
 
 impl Log for NodeLog {
     fn enabled(&self, metadata: &Metadata) -> bool {
@@ -21,18 +28,13 @@ impl Log for NodeLog {
         if !self.enabled(record.metadata()) {
             return;
         }
-        let microseconds = clock::now_ns() / 1000;
-        let print = |line: fmt::Arguments| {
-            serial::print(line);
-            screen::print(line);
-        };
-        print(format_args!(
-            "[{:5}.{:06}] {:5} {}\n",
-            microseconds / 1_000_000,
-            microseconds % 1_000_000,
-            record.level(),
-            record.args(),
-        ));
+        let monotonic_ns = clock::now_ns();
+        let wall_ns = clock::wall_ns_at(monotonic_ns);
+        let format = if JSON.load(Ordering::Relaxed) { Format::Json } else { Format::Text };
+        let line = |format| Line { record, monotonic_ns, wall_ns, format };
+        serial::print(format_args!("{}", line(format)));
+        // People read it.
+        screen::print(format_args!("{}", line(Format::Text)));
     }
 
     fn flush(&self) {}

@@ -6,6 +6,7 @@
 pub mod crash;
 pub mod histogram;
 pub mod idle;
+pub mod line;
 #[cfg(target_os = "none")]
 pub mod log;
 pub mod records;

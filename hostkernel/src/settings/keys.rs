@@ -6,6 +6,7 @@ use core::ops::RangeInclusive;
 use super::access::{NamespaceSettings, Secret, namespace_name};
 use super::{Address, Settings, TimeServer};
 use crate::config::{CORES_MAX, POLL_US_MAX, QUEUE_LEN_MAX, SNTP_PORT};
+use crate::observe::line::Format;
 
 /// One key.
 #[derive(Debug)]
@@ -25,7 +26,7 @@ pub struct Key {
 }
 
 /// All of them, in the order of documentation.
-pub static KEYS: [Key; 15] = [
+pub static KEYS: [Key; 16] = [
     Key {
         name: "ip",
         syntax: "dhcp or ADDRESS::GATEWAY:NETMASK",
@@ -33,6 +34,14 @@ pub static KEYS: [Key; 15] = [
         meaning: "the node's address; gateway and netmask may be left out",
         is_guard: false,
         set: |settings, value| put(&mut settings.address, parse_address(value)),
+    },
+    Key {
+        name: "log",
+        syntax: "text or json",
+        default: "text",
+        meaning: "how lines of the log look on the serial port",
+        is_guard: false,
+        set: |settings, value| put(&mut settings.log_format, parse_format(value)),
     },
     Key {
         name: "loglevel",
@@ -209,6 +218,14 @@ fn parse_address(value: &str) -> Option<Address> {
         return None;
     }
     Some(Address::Static { address, prefix_len: mask.leading_ones() as u8, gateway })
+}
+
+pub(super) fn parse_format(value: &str) -> Option<Format> {
+    match value {
+        "text" => Some(Format::Text),
+        "json" => Some(Format::Json),
+        _ => None,
+    }
 }
 
 fn parse_time_server(value: &str) -> Option<TimeServer> {

@@ -19,6 +19,7 @@ pub use loader::{Loaded, Loader, Problem, Source};
 use core::net::{Ipv4Addr, SocketAddrV4};
 
 use crate::config::{CORES_MAX, POLL_US_DEFAULT, PORT_DEFAULT, QUEUE_LEN_DEFAULT};
+use crate::observe::line::Format;
 
 /// The node's settings.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,6 +42,8 @@ pub struct Settings {
     pub cores_max: usize,
     /// Whether to use all threads of a physical core, which then serve different tenants at once.
     pub hyperthreads: bool,
+    /// How lines of the log look.
+    pub log_format: Format,
     /// What the log shows.
     pub log_level: log::LevelFilter,
     /// Whether a crashed node halts instead of restarting.
@@ -88,6 +91,7 @@ impl Default for Settings {
             poll_us: POLL_US_DEFAULT,
             cores_max: CORES_MAX,
             hyperthreads: false,
+            log_format: Format::Text,
             log_level: log::LevelFilter::Info,
             halt_after_crash: false,
             crash_call: false,
@@ -96,6 +100,14 @@ impl Default for Settings {
 }
 
 impl Settings {
+    /// Only how lines of the log look, for those that come before there is a heap.
+    #[must_use]
+    pub fn early_log_format(command_line: &str) -> Format {
+        let words = command_line.split_ascii_whitespace().take_while(|word| *word != "--");
+        let last = words.filter_map(|word| keys::parse_format(word.strip_prefix("log=")?)).last();
+        last.unwrap_or(Format::Text)
+    }
+
     /// How long a core looks for work before it halts.
     #[must_use]
     pub const fn poll_ns(&self) -> u64 {

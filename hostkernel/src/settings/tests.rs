@@ -27,8 +27,8 @@ fn namespace(name: &str, key: &str, quotas: Quotas) -> NamespaceSettings {
 
 #[test]
 fn every_key_is_read() {
-    let text = "ip=10.0.2.15::10.0.2.2:255.255.255.0:node1::off loglevel=debug panic=halt \
-        hostkernel.debug=crash hostkernel.port=80 hostkernel.auth=a:b hostkernel.queue_len=4 \
+    let text = "ip=10.0.2.15::10.0.2.2:255.255.255.0:node1::off log=json loglevel=debug \
+        panic=halt hostkernel.debug=crash hostkernel.ntp=10.0.2.2 hostkernel.port=80 hostkernel.auth=a:b hostkernel.queue_len=4 \
         hostkernel.cores=2 hostkernel.hyperthreads=on hostkernel.admin_key=c:d \
         hostkernel.public=other hostkernel.front=dedicated hostkernel.poll_us=0 \
         hostkernel.namespace=other,rate=5,key=e:f,memory=6,code=7,concurrency=8 \
@@ -45,6 +45,7 @@ fn every_key_is_read() {
             prefix_len: 24,
             gateway: Some(Ipv4Addr::new(10, 0, 2, 2)),
         },
+        time_server: TimeServer::At(SocketAddrV4::new(Ipv4Addr::new(10, 0, 2, 2), 123)),
         port: 80,
         access: Access {
             namespaces: vec![
@@ -60,11 +61,21 @@ fn every_key_is_read() {
         poll_us: 0,
         cores_max: 2,
         hyperthreads: true,
+        log_format: Format::Json,
         log_level: log::LevelFilter::Debug,
         halt_after_crash: true,
         crash_call: true,
     };
     assert_eq!(loaded.settings, expected);
+}
+
+#[test]
+fn the_form_of_the_log_is_known_early() {
+    for line in ["log=json", "log=text log=json ip=dhcp", "log=json log=xml", "-- log=text"] {
+        let format = words(line).settings.log_format;
+        assert_eq!(Settings::early_log_format(line), format, "{line}");
+    }
+    assert_eq!(Settings::early_log_format("a log=json -- log=text"), Format::Json);
 }
 
 #[test]

@@ -38,7 +38,7 @@ fn actions_are_named_for_their_owner_alone() {
             panic!("hello is deployed");
         };
         let (invocation, pending) = admission.split(TICKET);
-        let completion = completion(&invocation, end, b"", &[]);
+        let completion = completion(invocation, end, b"", &[]);
         let now = Now { monotonic_ns: NOW.monotonic_ns + 3_500_000, ..NOW };
         ended(&mut client.node.statistics, &pending, &completion, now);
     }
@@ -79,7 +79,7 @@ fn more_actions_than_are_counted_are_counted_together() {
             panic!("{name} is deployed");
         };
         let (invocation, pending) = admission.split(TICKET);
-        let completion = completion(&invocation, End::Exit(0), b"", &[]);
+        let completion = completion(invocation, End::Exit(0), b"", &[]);
         (0..2).for_each(|_| ended(&mut client.node.statistics, &pending, &completion, NOW));
     }
     let text = client.get("/metrics").text();
