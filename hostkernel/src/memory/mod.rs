@@ -27,7 +27,7 @@ mod tree;
 
 pub use buffer::PageBuffer;
 pub use frames::{Frame, OutOfFrames, Reservation};
-pub use space::{AddressSpace, KernelEntry, Lists, Refusal};
+pub use space::{AddressSpace, KernelEntry, Refusal, Skeleton};
 pub use template::Template;
 
 /// Index of the calling core, below [`crate::config::CORES_MAX`].

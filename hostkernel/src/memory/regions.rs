@@ -25,15 +25,9 @@ pub(super) struct Regions {
 pub(super) struct TooManyRegions;
 
 impl Regions {
-    /// No regions, a list to put them on, and how many there may be.
-    pub fn new(mut list: Vec<Region>, max: usize) -> Self {
-        list.clear();
-        Self { list, max: max.min(REGIONS_MAX) }
-    }
-
-    /// The list, for the next instance.
-    pub fn take_list(&mut self) -> Vec<Region> {
-        core::mem::take(&mut self.list)
+    /// No regions, and how many there may be. Few actions map anything, so the list is made then.
+    pub fn new(max: usize) -> Self {
+        Self { list: Vec::new(), max: max.min(REGIONS_MAX) }
     }
 
     /// What may be done at an address.

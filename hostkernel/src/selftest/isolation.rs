@@ -9,21 +9,21 @@ use crate::arch::programs::{self, DATA};
 use crate::config::PAGE_LEN;
 use crate::dispatch::{Access, End, Exception, Fault};
 use crate::memory::kernel_map::{self, Leaf};
-use crate::memory::{AddressSpace, Lists, PageBuffer, Reservation, failure, frames};
+use crate::memory::{AddressSpace, PageBuffer, Reservation, Skeleton, failure, frames};
 
 /// Walks the tables an action of this core runs on, of a first instance and of those after it.
 pub fn live_tables(_: &mut Bench) {
-    let mut lists = Lists::default();
+    let mut skeleton = Skeleton::default();
     for _ in 0..3 {
-        lists = walk_live_tables(lists);
+        skeleton = walk_live_tables(skeleton);
     }
 }
 
-fn walk_live_tables(lists: Lists) -> Lists {
+fn walk_live_tables(skeleton: Skeleton) -> Skeleton {
     let reservation = Reservation::new(64).expect("there is memory");
     let input = PageBuffer::from_bytes(b"input").expect("there is memory");
     let echo = template(programs::echo());
-    let mut space = AddressSpace::empty(echo, input, reservation, lists);
+    let mut space = AddressSpace::empty(echo, input, reservation, skeleton);
     space.lay_out(1 << 20).expect("it fits");
     space.set_kernel_entry(area::kernel_entry());
     space.place_context(&[0; 64], b"A=b\0").expect("it fits");

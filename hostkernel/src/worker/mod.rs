@@ -14,7 +14,7 @@ use crate::call::{self, After, Instance};
 use crate::dispatch::{
     Completion, Dispatcher, End, Exception, Fault, Invocation, Limits, Log, Patience, Timing, Usage,
 };
-use crate::memory::{AddressSpace, Lists, PageBuffer, Refusal, Reservation};
+use crate::memory::{AddressSpace, PageBuffer, Refusal, Reservation, Skeleton};
 use crate::observe::crash;
 use crate::observe::trace::{self, Event};
 use crate::random::Random;
@@ -32,8 +32,8 @@ pub struct Worker {
     random: Random,
     /// Whose invocation ran here last.
     tenant: Option<Namespace>,
-    /// What the last instance needed of the heap, for the next.
-    lists: Lists,
+    /// Page tables of the last instance, for the next.
+    skeleton: Skeleton,
 }
 
 impl Worker {
@@ -44,7 +44,7 @@ impl Worker {
             core: area::core_id(),
             random: Random::from_hardware(),
             tenant: None,
-            lists: Lists::default(),
+            skeleton: Skeleton::default(),
         }
     }
 
@@ -91,7 +91,7 @@ impl Worker {
             usage: Usage { core: self.core as u32, ..Usage::default() },
         };
         let pages = frames_to_run(invocation.limits.memory_mb);
-        let Ok(reservation) = Reservation::new(pages - self.lists.frames()) else {
+        let Ok(reservation) = Reservation::new(pages - self.skeleton.frames()) else {
             return completion;
         };
         let tenant = completion.permit.namespace();
@@ -102,9 +102,9 @@ impl Worker {
         crash::set_running(invocation.id.0);
         let Invocation { template, limits, input, environment, .. } = invocation;
         let entry = template.entry();
-        let lists = core::mem::take(&mut self.lists);
+        let skeleton = core::mem::take(&mut self.skeleton);
         let mut instance = Instance {
-            space: AddressSpace::empty(template, input, reservation, lists),
+            space: AddressSpace::empty(template, input, reservation, skeleton),
             log: Log::default(),
             limits,
             clock: || clock::wall_ns().unwrap_or(0),
@@ -141,7 +141,7 @@ impl Worker {
                 completion.end = End::Fault(fault);
             }
         }
-        self.lists = instance.space.end();
+        self.skeleton = instance.space.end();
         crash::set_running(0);
         completion
     }

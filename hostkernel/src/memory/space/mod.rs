@@ -12,15 +12,14 @@ mod tables;
 mod tests;
 
 use alloc::sync::Arc;
-use alloc::vec::Vec;
 
 use layout::{CONTEXT, INPUT_START, MAPPED_START, PAGE, STACK, WINDOWS_START, Windows};
-use tables::{OwnTables, Place, Skeleton};
+use tables::{OwnTables, Place};
 
 use super::buffer::PageBuffer;
 use super::frames::{Frame, FrameNumber, OutOfFrames, Reservation};
 use super::likely::{LikelyPage, Touched};
-use super::regions::{Region, Regions};
+use super::regions::Regions;
 use super::table::Entry;
 use super::template::{Backing, PageRange, Template};
 use crate::config::{PAGE_LEN, REGIONS_MAX, SEGMENTS_MAX};
@@ -28,6 +27,7 @@ use crate::dispatch::Access;
 use crate::image::Protection;
 
 pub use layout::USER_END;
+pub use tables::Skeleton;
 
 const _: () = assert!(Windows::COUNT + SEGMENTS_MAX < REGIONS_MAX, "there is room for mappings");
 
@@ -71,22 +71,6 @@ pub struct AddressSpace {
     likely: u64,
 }
 
-/// What a core keeps from one instance to the next: memory for lists, and the tables that all
-/// instances have, without anything in them.
-#[derive(Debug, Default)]
-pub struct Lists {
-    tables: Skeleton,
-    regions: Vec<Region>,
-}
-
-impl Lists {
-    /// Frames that the next instance need not take from its reservation.
-    #[must_use]
-    pub fn frames(&self) -> usize {
-        self.tables.frames()
-    }
-}
-
 impl AddressSpace {
     /// Makes the address space of a new instance of `template`: its image, a stack, `input`, an
     /// output window and a heap of `heap_len` bytes. All frames it will ever own come out of
@@ -100,25 +84,25 @@ impl AddressSpace {
         heap_len: u64,
         reservation: Reservation,
     ) -> Result<Self, Refusal> {
-        let mut space = Self::empty(template, input, reservation, Lists::default());
+        let mut space = Self::empty(template, input, reservation, Skeleton::default());
         space.lay_out(heap_len)?;
         Ok(space)
     }
 
-    /// An address space with nothing in it, to be completed by [`Self::lay_out`]; `lists` are those
-    /// that [`Self::end`] of the one before gave back.
+    /// An address space with nothing in it, to be completed by [`Self::lay_out`]; `skeleton` is
+    /// what [`Self::end`] of the one before gave back.
     #[must_use]
     pub fn empty(
         template: Arc<Template>,
         input: PageBuffer,
         reservation: Reservation,
-        lists: Lists,
+        skeleton: Skeleton,
     ) -> Self {
         let windows = Windows::new(input.len());
         let regions_max = REGIONS_MAX - Windows::COUNT - template.segments().min(SEGMENTS_MAX);
         Self {
-            tables: OwnTables::new(lists.tables),
-            regions: Regions::new(lists.regions, regions_max),
+            tables: OwnTables::new(skeleton),
+            regions: Regions::new(regions_max),
             reservation,
             template,
             input,
@@ -315,11 +299,10 @@ impl AddressSpace {
     /// Ends the instance: gives back its memory, tells its template what it touched, and hands out
     /// what the next one can use again. Nothing is mapped any more then.
     #[must_use]
-    pub fn end(&mut self) -> Lists {
+    pub fn end(&mut self) -> Skeleton {
         self.template.learn(self.touched.first());
         self.enterable = false;
-        let tables = self.tables.keep(&mut self.reservation);
-        Lists { tables, regions: self.regions.take_list() }
+        self.tables.keep(&mut self.reservation)
     }
 }
 

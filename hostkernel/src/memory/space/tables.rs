@@ -99,15 +99,17 @@ impl OwnTable {
     }
 }
 
-/// What a core keeps of its last instance's tables, for the next.
+/// What a core keeps from one instance to the next: the tables that nearly all have, without
+/// anything in them.
 #[derive(Debug, Default)]
-pub(super) struct Skeleton {
+pub struct Skeleton {
     list: Vec<OwnTable>,
     image_block: Option<u64>,
 }
 
 impl Skeleton {
-    /// Frames it has.
+    /// Frames that the next instance need not take from its reservation.
+    #[must_use]
     pub fn frames(&self) -> usize {
         self.list.len()
     }
