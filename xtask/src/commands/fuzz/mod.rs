@@ -15,7 +15,7 @@ use xtask::{build, lifeline, workspace};
 use crate::progress::say;
 
 /// All targets. The first five are programs of `fuzz/`.
-const TARGETS: [&str; 8] =
+const TARGETS: [&str; 9] =
     ["elf", "zip", "http", "api", "calls", "bundle", "live-images", "live-http", "live-calls"];
 /// Longest input, in bytes. What the targets make of an input is longer where that matters.
 const INPUT_LEN_MAX: u32 = 4096;
