@@ -120,7 +120,7 @@ impl Pending {
     /// Whether the client can be told to ask again later.
     #[must_use]
     pub fn may_be_accepted(&self) -> bool {
-        !matches!(self.shape, Shape::Function { .. })
+        matches!(self.shape, Shape::Activation | Shape::Result)
     }
 
     /// Nobody waits any more: gives back what only an answer needs.

@@ -125,16 +125,16 @@ pub fn plain_with(
     Response { status, headers: fields, body }
 }
 
-/// Appends what every answer carries.
+/// Appends what every answer carries. Ours or the client's, it was found sane.
 pub fn push_request_id(headers: &mut Fields, request_id: &RequestId) {
-    headers.push(REQUEST_ID, request_id.as_bytes());
+    headers.push_visible(REQUEST_ID, |out| out.extend_from_slice(request_id.as_bytes()));
 }
 
 /// The answer to `OPTIONS`: what a browser may send.
 #[must_use]
 pub fn preflight(is_function: bool, allow: &'static str, request_id: &RequestId) -> Response {
     let mut headers = Fields::new();
-    headers.push(REQUEST_ID, request_id.as_bytes());
+    push_request_id(&mut headers, request_id);
     push_cors(&mut headers, if is_function { METHODS_FUNCTION } else { METHODS });
     push_allow(&mut headers, allow);
     Response { status: 200, headers, body: Body::Empty }

@@ -40,7 +40,7 @@ fn a_non_blocking_invocation_is_answered_with_its_id() {
     for query in ["", "?", "?blocking=false", "?result=true", "?blocking=false&result=false"] {
         let admission = client.admit(Method::Post, &format!("{INVOKE}{query}"), b"{}");
         let (invocation, mut pending) = admission.split(TICKET);
-        assert!(!pending.is_blocking() && pending.may_be_accepted());
+        assert!(!pending.is_blocking());
         let answer = Answer::of(accepted(&mut pending));
         let id = pending.id().to_string();
         assert_eq!((answer.status(), answer.json()), (202, json!({ "activationId": id })));
@@ -51,6 +51,23 @@ fn a_non_blocking_invocation_is_answered_with_its_id() {
         let completion = completion(invocation, End::Exit(0), b"{\"a\":1}", &[]);
         record(&mut client.node.records, &pending, &completion, LATER);
         assert_eq!(client.get(&target).json()["response"]["result"], json!({ "a": 1 }));
+    }
+}
+
+#[test]
+fn only_clients_that_know_ids_can_be_told_to_come_back() {
+    let mut client = client();
+    let document = document(r#","annotations":[{"key":"web-export","value":true}]"#);
+    assert_eq!(client.put(&format!("{INVOKE}?overwrite=true"), &document).status(), 200);
+    for (target, may) in [
+        (&*format!("{INVOKE}?blocking=true"), true),
+        (&format!("{INVOKE}?blocking=true&result=true"), true),
+        ("/function/hello", false),
+        ("/api/v1/web/guest/default/hello.json", false),
+    ] {
+        let admission = client.admit(Method::Post, target, b"{}");
+        assert!(admission.pending.is_blocking());
+        assert_eq!(admission.pending.may_be_accepted(), may, "{target}");
     }
 }
 
