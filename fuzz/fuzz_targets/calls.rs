@@ -132,7 +132,7 @@ impl Action {
             Argument::Stack(offset) => near(space.stack_range().address, offset.into()),
             Argument::Input(offset) => near(space.input_range().address, offset.into()),
             Argument::Output(offset) => near(space.output_range().address, offset.into()),
-            Argument::Heap(offset) => near(space.heap_range(0).address, offset.into()),
+            Argument::Heap(offset) => near(space.heap_range().address, offset.into()),
             Argument::Mapped(position, offset) => {
                 let count = self.pages.len().max(1);
                 let page = self.pages.keys().nth(usize::from(position) % count);
