@@ -108,7 +108,7 @@ pub const SNTP_PORT: u16 = 123;
 pub const SNTP_INTERVAL_MS: u64 = 512_000;
 /// How long to wait for its answer.
 pub const SNTP_TIMEOUT_MS: u64 = 2_000;
-/// How long to wait before it is asked again if there was none, at first; each time twice as long ...
+/// How long to wait before it is asked again if there was none, at first; then twice as long ...
 pub const SNTP_RETRY_MS: u64 = 2_000;
 /// ... up to this.
 pub const SNTP_RETRY_MS_MAX: u64 = 1_024_000;

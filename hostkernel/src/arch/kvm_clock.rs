@@ -1,4 +1,5 @@
-//! The wall-clock time as KVM tells it, to the nanosecond (Linux, `Documentation/virt/kvm/x86/msr.rst`).
+//! The wall-clock time as KVM tells it, to the nanosecond (Linux,
+//! `Documentation/virt/kvm/x86/msr.rst`).
 //!
 //! KVM writes two structures into memory when asked by model-specific registers: when the machine's
 //! own time began, and what it is. One frame holds both, and is KVM's only for a moment.
@@ -23,8 +24,8 @@ const ENABLED: u64 = 1;
 /// Where in the frame the second structure is.
 const TIME_AT: usize = 64;
 
-/// Wall-clock time now in nanoseconds since 1970-01-01 UTC; `None` if this is not KVM, or it does not
-/// tell.
+/// Wall-clock time now in nanoseconds since 1970-01-01 UTC; `None` if this is not KVM, or it does
+/// not tell.
 #[must_use]
 pub fn wall_ns() -> Option<u64> {
     let is_guest = __cpuid(1).ecx & HYPERVISOR != 0;
@@ -37,9 +38,9 @@ pub fn wall_ns() -> Option<u64> {
     }
     let frame = Frame::allocate().ok()?;
     let address = frame.physical();
-    // SAFETY: KVM has both registers, as it says. It writes less than 64 bytes to each address, which
-    // are in a frame that is ours and that nobody looks at meanwhile; to the first at once, to the
-    // second until it is told to stop, which is before the frame is looked at.
+    // SAFETY: KVM has both registers, as it says. It writes less than 64 bytes to each address.
+    // Both are in a frame that is ours and that nobody looks at meanwhile: to the first it writes at
+    // once, to the second until it is told to stop, which is before the frame is looked at.
     unsafe {
         cpu::write_msr(WALL_CLOCK, address);
         cpu::write_msr(SYSTEM_TIME, address + TIME_AT as u64 | ENABLED);

@@ -73,7 +73,7 @@ impl Display for Utc {
         let (seconds, us) = (self.0 / 1_000_000_000, self.0 / 1000 % 1_000_000);
         let (days, second) = (seconds / 86_400, seconds % 86_400);
         let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
-        // Days since 0000-03-01; years start in March, so that the leap day is the last of its year.
+        // Days since 0000-03-01: years start in March, so that a leap day is the last of its year.
         let days = days + 719_468;
         let (era, day_of_era) = (days / 146_097, days % 146_097);
         let leaps = day_of_era / 1460 - day_of_era / 36_524 + day_of_era / 146_096;

@@ -28,7 +28,8 @@ fn namespace(name: &str, key: &str, quotas: Quotas) -> NamespaceSettings {
 #[test]
 fn every_key_is_read() {
     let text = "ip=10.0.2.15::10.0.2.2:255.255.255.0:node1::off log=json loglevel=debug \
-        panic=halt hostkernel.debug=crash hostkernel.ntp=10.0.2.2 hostkernel.port=80 hostkernel.auth=a:b hostkernel.queue_len=4 \
+        panic=halt hostkernel.debug=crash hostkernel.ntp=10.0.2.2 hostkernel.port=80 \
+        hostkernel.auth=a:b hostkernel.queue_len=4 \
         hostkernel.cores=2 hostkernel.hyperthreads=on hostkernel.admin_key=c:d \
         hostkernel.public=other hostkernel.front=dedicated hostkernel.poll_us=0 \
         hostkernel.namespace=other,rate=5,key=e:f,memory=6,code=7,concurrency=8 \
