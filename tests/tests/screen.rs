@@ -141,7 +141,7 @@ fn without_acpi_devices_are_those_of_the_command_line() {
     node.deploy("hello");
     node.greets("somebody");
     let log = node.serial();
-    for expected in ["no ACPI tables", "hypervisor's APIC timer", "no battery-backed clock"] {
+    for expected in ["no ACPI tables", "hypervisor's APIC timer", "no wall clock"] {
         assert!(log.contains(expected), "{expected} is not in {log}");
     }
 }
