@@ -39,8 +39,8 @@ pub fn wall_ns() -> Option<u64> {
     let frame = Frame::allocate().ok()?;
     let address = frame.physical();
     // SAFETY: KVM has both registers, as it says. It writes less than 64 bytes to each address.
-    // Both are in a frame that is ours and that nobody looks at meanwhile: to the first it writes at
-    // once, to the second until it is told to stop, which is before the frame is looked at.
+    // Both are in a frame that is ours and that nobody looks at meanwhile: to the first it writes
+    // at once, to the second until it is told to stop, which is before the frame is looked at.
     unsafe {
         cpu::write_msr(WALL_CLOCK, address);
         cpu::write_msr(SYSTEM_TIME, address + TIME_AT as u64 | ENABLED);

@@ -1,5 +1,5 @@
-//! What the node tells of itself and its work: log, status line, trace ring, crash record, activation
-//! records.
+//! What the node tells of itself and its work: log, status line, trace ring, crash record,
+//! activation records.
 #![forbid(unsafe_code)]
 
 #[cfg(target_os = "none")]
