@@ -6,6 +6,8 @@ use hostkernel::bundle::{Bundle, cpio};
 use hostkernel::config::SMBIOS_LEN_MAX;
 use hostkernel::device::{fw_cfg, smbios};
 use hostkernel::memory::{frames, install_for_test};
+use hostkernel::observe::records::Records;
+use hostkernel::observe::statistics::Statistics;
 use hostkernel::registry::{Registry, Share};
 use hostkernel::settings::{Loader, Source};
 use libfuzzer_sys::fuzz_target;
@@ -28,6 +30,8 @@ fuzz_target!(|bytes: &[u8]| {
     assert!(bundle.is_whole() || !access.is_development(), "what is broken opens nothing");
     let mut node = Node {
         registry: Registry::new(Share::UNBOUNDED),
+        records: Records::new(1, 1).expect("the arena is large"),
+        statistics: Statistics::default(),
         config: ApiConfig::new(access, 64),
         readiness: Readiness::Booting,
         load: Load::default(),
