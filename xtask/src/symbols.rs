@@ -179,9 +179,12 @@ fn short(file: &str) -> &str {
     if let Ok(own) = Path::new(file).strip_prefix(workspace::root()) {
         return own.to_str().unwrap_or(file);
     }
+    // The kernel's own paths and those of its dependencies are made so by `build::kernel`.
+    let file = file.strip_prefix("./").unwrap_or(file);
     let behind = |start: &str| file.split_once(start).map(|(_, rest)| rest);
-    let of_package = behind("/registry/src/").and_then(|path| path.split_once('/'));
+    let of_package = behind("/registry/src/").or_else(|| file.strip_prefix("registry/"));
     of_package
+        .and_then(|path| path.split_once('/'))
         .map(|(_, path)| path)
         .or_else(|| behind("/rustlib/src/rust/"))
         .or_else(|| behind("/rustc/").and_then(|path| path.split_once('/')).map(|(_, path)| path))
@@ -331,7 +334,9 @@ mod tests {
     #[test]
     fn paths_start_at_the_crate() {
         assert_eq!(short("hostkernel/src/lib.rs"), "hostkernel/src/lib.rs");
+        assert_eq!(short("./hostkernel/src/lib.rs"), "hostkernel/src/lib.rs");
         assert_eq!(short("/h/registry/src/index-1/spin-0.12/src/a.rs"), "spin-0.12/src/a.rs");
+        assert_eq!(short("./registry/index-1/spin-0.12/src/a.rs"), "spin-0.12/src/a.rs");
         assert_eq!(short("/rustc/0123/library/core/src/a.rs"), "library/core/src/a.rs");
     }
 }
