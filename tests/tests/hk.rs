@@ -1,7 +1,8 @@
 //! The command-line client against real nodes: what it prints, what it saves, how it exits.
 
+use std::collections::BTreeSet;
 use std::fs;
-use std::io::Write;
+use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -330,4 +331,62 @@ fn hk_completes_for_shells() {
         let output = command(Path::new("/nonexistent"), &words).output().expect("hk starts");
         assert!(done(output).ok().contains("activations"), "{shell}");
     }
+}
+
+#[test]
+fn hk_starts_and_reads_records() {
+    let node = NODE.get();
+    hk(&node, &["deploy", &elf("faults"), "--name", "logger"]).ok();
+    let id = hk(&node, &["invoke", "logger", r#"{"kind":"panic"}"#, "--async"]).ok();
+    let id = id.trim();
+    assert_eq!(id.len(), 32, "{id}");
+    // It has ended when its record is there.
+    let mut record = hk(&node, &["trace", id, "--json"]);
+    for _ in 0..600 {
+        if record.code == Some(0) {
+            break;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(100));
+        record = hk(&node, &["trace", id, "--json"]);
+    }
+    let record = record.json();
+    assert_eq!((&record["name"], &record["activationId"]), (&json!("logger"), &json!(id)));
+    assert_eq!(record["status"], "action developer error");
+    for field in ["queue_us", "run_us", "total_us", "cycles", "page_faults", "core", "calls"] {
+        assert!(record["receipt"][field].is_number(), "{field} is not in {record}");
+    }
+    assert!(hk(&node, &["trace", "logger"]).ok().contains("█"));
+
+    let logs = hk(&node, &["logs", "logger"]).ok();
+    assert!(logs.starts_with("logger ") && logs.contains("stderr: panicked"), "{logs}");
+    assert_eq!(hk(&node, &["logs", id]).ok(), logs);
+    assert_eq!(hk(&node, &["logs", id, "--json"]).json()["activationId"], id);
+
+    let list = hk(&node, &["activations", "logger", "--json"]).json();
+    assert_eq!((&list[0]["activationId"], &list[0]["statusCode"]), (&json!(id), &json!(2)));
+    assert!(hk(&node, &["activations", "--limit", "200"]).ok().contains(id));
+    hk(&node, &["trace", &"0".repeat(32)]).failed(3, "hk activations");
+    hk(&node, &["trace", "never-ran"]).failed(3, "hk activations");
+}
+
+#[test]
+fn hk_follows_logs_and_shows_each_record_once() {
+    let node = NODE.get();
+    hk(&node, &["deploy", &elf("faults"), "--name", "followed"]).ok();
+    let mut follow = command(Path::new("/nonexistent"), &["logs", "followed", "-f", "--json"]);
+    follow.env("HK_URL", node.base_url()).stdout(Stdio::piped());
+    let mut follow = follow.spawn().expect("hk starts");
+    // More than an answer lists.
+    let words = ["bench", "followed", r#"{"kind":"panic"}"#, "-c", "1", "-n", "119", "-d", "600"];
+    assert_eq!(hk(&node, &words).code, Some(1));
+    let lines = BufReader::new(follow.stdout.take().expect("a pipe")).lines();
+    // The first call of a bench is the 120th.
+    let records: Vec<Value> = lines
+        .map(|line| serde_json::from_str(&line.expect("text")).expect("JSON"))
+        .take(120)
+        .collect();
+    follow.kill().expect("it can be killed");
+    follow.wait().expect("it can be collected");
+    let ids: BTreeSet<_> = records.iter().map(|record| record["activationId"].as_str()).collect();
+    assert_eq!(ids.len(), 120);
 }
