@@ -125,7 +125,7 @@ fn without_a_supported_card_the_node_says_what_it_saw() {
         (machine().network(system_tests::Network::None), "none was seen on PCI."),
     ] {
         let node = machine.boot().expect("QEMU runs");
-        let words = format!("no network card that is supported; {seen} This node cannot serve");
+        let words = format!("no network card that is supported; {seen} This machine cannot serve");
         assert!(node.serial_log().wait_for(&words, BOOT_TIMEOUT), "{words}: {}", node.report());
     }
 }
