@@ -17,8 +17,8 @@ use crate::qemu::Node;
 use crate::workspace;
 
 /// Statuses in `docs/api.md`, and 100, which is no final one.
-const STATUSES: [u16; 18] =
-    [100, 200, 204, 400, 401, 403, 404, 405, 408, 409, 413, 414, 417, 431, 501, 502, 503, 505];
+const STATUSES: [u16; 19] =
+    [100, 200, 202, 204, 400, 401, 403, 404, 405, 408, 409, 413, 414, 417, 431, 501, 502, 503, 505];
 /// Actions the seeds name.
 const NAMED: [(&str, &str); 2] = [("hello", "hello"), ("echo", "echo")];
 /// Requests between two looks at the node.
