@@ -44,7 +44,7 @@ impl Worker {
             core: area::core_id(),
             random: Random::from_hardware(),
             tenant: None,
-            skeleton: Skeleton::default(),
+            skeleton: Skeleton::new().unwrap_or_default(),
         }
     }
 

@@ -108,6 +108,17 @@ pub struct Skeleton {
 }
 
 impl Skeleton {
+    /// A whole one, so that a core's first instance leaves no less memory behind than it found.
+    ///
+    /// # Errors
+    /// [`OutOfFrames`] if there are none for its tables.
+    pub fn new() -> Result<Self, OutOfFrames> {
+        let mut reservation = Reservation::new(SKELETON_LEN)?;
+        let mut tables = OwnTables::new(Self::default());
+        tables.make_skeleton(&mut reservation)?;
+        Ok(tables.keep(&mut reservation))
+    }
+
     /// Frames that the next instance need not take from its reservation.
     #[must_use]
     pub fn frames(&self) -> usize {
