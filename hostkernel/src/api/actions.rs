@@ -17,6 +17,7 @@ use crate::config::{LIST_LIMIT_DEFAULT, LIST_LIMIT_MAX};
 use crate::dispatch::Limits;
 use crate::http::{Body, Response};
 use crate::memory::PageBuffer;
+use crate::observe::statistics::Statistics;
 use crate::registry::{Action, KeyValues, Name, Namespace, Registry};
 
 /// How much of an action a document tells.
@@ -46,6 +47,7 @@ pub fn get(
 /// `DELETE …/actions/NAME`
 pub fn delete(
     registry: &mut Registry,
+    statistics: &mut Statistics,
     tenant: &Tenant,
     parts: &Parts<'_>,
     name: &str,
@@ -54,6 +56,7 @@ pub fn delete(
     // Composed first: if there is no memory for it, nothing is deleted.
     let response = describe(&action, Detail::WithoutCode, parts)?;
     registry.remove(&tenant.namespace, action.name.as_str());
+    statistics.forget(&action);
     Ok(response)
 }
 

@@ -324,7 +324,7 @@ fn apply(
         publish: changes.publish.or(existing.map(|action| action.publish)).unwrap_or(false),
         updated_ms: wall_ms,
         template,
-        counted_at: CountedAt::default(),
+        counted_at: existing.map_or_else(CountedAt::default, |action| action.counted_at.clone()),
     })
 }
 

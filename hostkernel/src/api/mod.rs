@@ -352,7 +352,7 @@ fn api(
     parts: &Parts<'_>,
     body: PageBuffer,
 ) -> Result<Reply, Reject> {
-    let Node { registry, records, config, .. } = node;
+    let Node { registry, records, statistics, config, .. } = node;
     let tenant = config.tenants.authenticate(parts.headers.get("authorization"))?;
     let read = matches!(parts.method, Method::Get | Method::Head);
     let response = match route {
@@ -362,7 +362,7 @@ fn api(
                 Method::Post => return invoke::admit(registry, tenant, parts, body, name),
                 Method::Put => deploy::put(registry, config, tenant, parts, body, name)?,
                 Method::Get | Method::Head => actions::get(registry, tenant, parts, name)?,
-                Method::Delete => actions::delete(registry, tenant, parts, name)?,
+                Method::Delete => actions::delete(registry, statistics, tenant, parts, name)?,
                 Method::Patch | Method::Options => {
                     return Err(Reject::Method { allow: route.allow() });
                 }

@@ -13,7 +13,8 @@ use crate::settings::Address;
 /// Where the address comes from, and whether there is one.
 pub struct Addressing {
     dhcp: Option<SocketHandle>,
-    ready: bool,
+    /// Address and gateway that are in use.
+    held: Option<(Ipv4Cidr, Option<Ipv4Addr>)>,
     /// The time server that the DHCP server named last.
     pub time_server: Option<Ipv4Addr>,
 }
@@ -34,56 +35,57 @@ impl Addressing {
                 socket.set_parameter_request_list(WANTED_OPTIONS);
                 socket.set_receive_packet_buffer(Box::leak(Box::new([0; DHCP_LEN_MAX])));
                 let dhcp = Some(sockets.add(socket));
-                Self { dhcp, ready: false, time_server: None }
+                Self { dhcp, held: None, time_server: None }
             }
             Address::Static { address, prefix_len, gateway } => {
-                set(interface, Some(Ipv4Cidr::new(address, prefix_len)), gateway);
-                Self { dhcp: None, ready: true, time_server: None }
+                let held = Some((Ipv4Cidr::new(address, prefix_len), gateway));
+                set(interface, held);
+                Self { dhcp: None, held, time_server: None }
             }
         }
     }
 
     /// Follows the lease. Returns whether the node has an address.
     pub fn poll(&mut self, interface: &mut Interface, sockets: &mut SocketSet<'static>) -> bool {
-        let Some(handle) = self.dhcp else { return self.ready };
-        match sockets.get_mut::<dhcpv4::Socket>(handle).poll() {
-            None => {}
+        let event = self.dhcp.and_then(|dhcp| sockets.get_mut::<dhcpv4::Socket>(dhcp).poll());
+        let held = match event {
+            None => self.held,
             Some(dhcpv4::Event::Configured(lease)) => {
                 self.time_server = lease.packet.as_ref().and_then(time_server);
-                set(interface, Some(lease.address), lease.router);
-                self.ready = true;
+                Some((lease.address, lease.router))
             }
-            Some(dhcpv4::Event::Deconfigured) => {
-                if self.ready {
-                    log::warn!("address lease lost");
-                }
-                set(interface, None, None);
-                self.ready = false;
+            Some(dhcpv4::Event::Deconfigured) => None,
+        };
+        // What a renewal confirms stays untouched: setting it makes smoltcp forget its neighbours.
+        if held != self.held {
+            if held.is_none() {
+                log::warn!("address lease lost");
             }
+            set(interface, held);
+            self.held = held;
         }
-        self.ready
+        held.is_some()
     }
 }
 
-fn set(interface: &mut Interface, address: Option<Ipv4Cidr>, gateway: Option<Ipv4Addr>) {
+fn set(interface: &mut Interface, held: Option<(Ipv4Cidr, Option<Ipv4Addr>)>) {
     interface.update_ip_addrs(|addresses| {
         addresses.clear();
-        if let Some(address) = address {
+        if let Some((address, _)) = held {
             // The list was just emptied, and holds at least one.
             let _ = addresses.push(IpCidr::Ipv4(address));
         }
     });
     let routes = interface.routes_mut();
     routes.remove_default_ipv4_route();
-    if let Some(gateway) = gateway {
+    if let Some((_, Some(gateway))) = held {
         // Likewise.
         let _ = routes.add_default_ipv4_route(gateway);
     }
-    if let Some(address) = address {
-        match gateway {
-            Some(gateway) => log::info!("address {address}, gateway {gateway}"),
-            None => log::info!("address {address}, no gateway"),
-        }
+    match held {
+        None => {}
+        Some((address, Some(gateway))) => log::info!("address {address}, gateway {gateway}"),
+        Some((address, None)) => log::info!("address {address}, no gateway"),
     }
 }
 

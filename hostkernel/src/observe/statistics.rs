@@ -1,6 +1,7 @@
 //! What the node counts for its metrics. Only the front writes and reads it: it sees every request,
 //! every answer and every completion, so no core shares a counter with another.
 
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicU32, Ordering};
 
@@ -13,7 +14,8 @@ use crate::registry::{Action, Name, Namespace};
 /// Everything counted since the boot.
 #[derive(Debug)]
 pub struct Statistics {
-    /// The first is of all actions beyond [`ACTIONS_COUNTED_MAX`].
+    /// The first is of all actions without a place of their own: those beyond
+    /// [`ACTIONS_COUNTED_MAX`], and those that are deleted.
     actions: Vec<ActionCounts>,
     /// From admission to the answer.
     pub duration: Histogram,
@@ -26,7 +28,7 @@ pub struct Statistics {
 /// What is counted of one action.
 #[derive(Debug, Default)]
 pub struct ActionCounts {
-    /// Whose it is and its name; `None` for all that have no counts of their own.
+    /// Whose it is and its name; `None` for the others, and where there is a place to be had.
     pub action: Option<(Namespace, Name)>,
     /// Ends by [`Outcome`].
     pub outcomes: [u64; Outcome::ALL.len()],
@@ -34,9 +36,10 @@ pub struct ActionCounts {
     pub frames_peak: u32,
 }
 
-/// Where an action is counted, once that is known: its place in the table plus one.
-#[derive(Debug, Default)]
-pub struct CountedAt(AtomicU32);
+/// Where an action is counted, once that is known: its place in the table plus one. All versions of
+/// an action share it.
+#[derive(Clone, Debug, Default)]
+pub struct CountedAt(Arc<AtomicU32>);
 
 /// How an invocation ended, in few words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -105,6 +108,9 @@ impl Frames {
         self.bytes += len as u64;
     }
 }
+
+/// The place of all that have none of their own.
+const OTHERS: usize = 0;
 
 /// Methods in the order they are counted.
 pub const METHODS: [&str; 8] =
@@ -181,10 +187,9 @@ impl Reason {
 
 impl Default for Statistics {
     fn default() -> Self {
-        let mut actions = Vec::with_capacity(ACTIONS_COUNTED_MAX + 1);
-        actions.push(ActionCounts::default());
+        let places = OTHERS..=ACTIONS_COUNTED_MAX;
         Self {
-            actions,
+            actions: places.map(|_| ActionCounts::default()).collect(),
             duration: Histogram::default(),
             start: Histogram::default(),
             rejected: Default::default(),
@@ -245,25 +250,29 @@ impl Statistics {
         })
     }
 
-    /// Where an action is counted. A name keeps its place for good, whatever becomes of the action.
+    /// Adds the counts of a deleted action to those of the others, where what still runs of it is
+    /// counted too. Its place is free.
+    pub fn forget(&mut self, action: &Action) {
+        let place = action.counted_at.0.swap(OTHERS as u32 + 1, Ordering::Relaxed) as usize;
+        if place > OTHERS + 1 {
+            let counts = core::mem::take(&mut self.actions[place - 1]);
+            self.actions[OTHERS].add(&counts);
+        }
+    }
+
+    /// Where an action is counted.
     fn place(&mut self, action: &Action) -> usize {
         // Only the front looks: atomic because actions are shared, not because somebody writes.
         if let Some(place) = (action.counted_at.0.load(Ordering::Relaxed) as usize).checked_sub(1) {
             return place;
         }
-        let is_it = |counts: &ActionCounts| {
-            let it = counts.action.as_ref();
-            it.is_some_and(|it| it.0 == action.namespace && it.1 == action.name)
-        };
-        let place = match self.actions.iter().position(is_it) {
-            Some(place) => place,
-            None if self.actions.len() > ACTIONS_COUNTED_MAX => 0,
-            None => {
-                let name = (action.namespace.clone(), action.name.clone());
-                self.actions.push(ActionCounts { action: Some(name), ..ActionCounts::default() });
-                self.actions.len() - 1
-            }
-        };
+        let is_free = |counts: &ActionCounts| counts.action.is_none();
+        let free = self.actions.iter().skip(OTHERS + 1).position(is_free);
+        let place = free.map_or(OTHERS, |free| OTHERS + 1 + free);
+        if place != OTHERS {
+            let name = (action.namespace.clone(), action.name.clone());
+            self.actions[place].action = Some(name);
+        }
         action.counted_at.0.store(place as u32 + 1, Ordering::Relaxed);
         place
     }

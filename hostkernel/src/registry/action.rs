@@ -37,7 +37,7 @@ pub struct Action {
     pub updated_ms: u64,
     /// The image.
     pub template: Arc<Template>,
-    /// Where its invocations are counted.
+    /// Where its invocations are counted, those of its other versions too.
     pub counted_at: CountedAt,
 }
 

@@ -100,9 +100,6 @@ pub fn run(node: &Node, seed: u64, effort: Effort, progress: impl Fn(u64)) -> Re
     }
     let mut session = Session::open(node.address())?;
     session.deploy(MUTANT, &seeds[0].1, LIMITS)?;
-    // However it ends: the node keeps the name of what ran, for its metrics.
-    session.send(&crate::connection::request("POST", "/function/mutant", &[], b"{}"))?;
-    session.receive()?;
     session.delete(MUTANT)?;
     drop(session);
     let before = Books::at_rest(node)?;

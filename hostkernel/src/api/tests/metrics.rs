@@ -29,18 +29,29 @@ fn metrics_are_what_prometheus_reads() {
     }
 }
 
+fn admitted(client: &mut Client, name: &str) -> Admission {
+    let target = format!("/function/{name}");
+    let Reply::Invoke(admission) = client.send(Method::Get, &target, &[], b"") else {
+        panic!("{name} is deployed");
+    };
+    admission
+}
+
+/// Lets an invocation end 3.5 ms after it was admitted.
+fn end_with(client: &mut Client, admission: Admission, end: End) {
+    let (invocation, pending) = admission.split(TICKET);
+    let completion = completion(invocation, end, b"", &[]);
+    let now = Now { monotonic_ns: NOW.monotonic_ns + 3_500_000, ..NOW };
+    ended(&mut client.node.statistics, &pending, &completion, now);
+}
+
 #[test]
 fn actions_are_named_for_their_owner_alone() {
     let mut client = Client::with_hello();
     let administrator = client.authorization.take();
     for end in [End::Exit(0), End::Exit(1), End::Fault(Fault::Deadline { timeout_ms: 1 })] {
-        let Reply::Invoke(admission) = client.send(Method::Get, "/function/hello", &[], b"") else {
-            panic!("hello is deployed");
-        };
-        let (invocation, pending) = admission.split(TICKET);
-        let completion = completion(invocation, end, b"", &[]);
-        let now = Now { monotonic_ns: NOW.monotonic_ns + 3_500_000, ..NOW };
-        ended(&mut client.node.statistics, &pending, &completion, now);
+        let admission = admitted(&mut client, "hello");
+        end_with(&mut client, admission, end);
     }
     client.get("/function/absent");
     let name = "hostkernel_invocations_total";
@@ -73,19 +84,32 @@ fn more_actions_than_are_counted_are_counted_together() {
     for number in 0..ACTIONS_COUNTED_MAX + 3 {
         let name = format!("a{number}");
         client.deploy(&name, "");
-        let Reply::Invoke(admission) =
-            client.send(Method::Get, &format!("/function/{name}"), &[], b"")
-        else {
-            panic!("{name} is deployed");
-        };
-        let (invocation, pending) = admission.split(TICKET);
-        let completion = completion(invocation, End::Exit(0), b"", &[]);
-        (0..2).for_each(|_| ended(&mut client.node.statistics, &pending, &completion, NOW));
+        for _ in 0..2 {
+            let admission = admitted(&mut client, &name);
+            end_with(&mut client, admission, End::Exit(0));
+        }
     }
-    let text = client.get("/metrics").text();
     let name = "hostkernel_invocations_total{namespace=";
-    let counted = text.lines().filter(|line| line.starts_with(name));
-    assert_eq!(counted.count(), ACTIONS_COUNTED_MAX + 1);
-    let other = format!("{name}\"_\",action=\"other\",outcome=\"success\"}} 6\n");
-    assert!(text.contains(&other), "{text}");
+    let counted = |client: &mut Client| {
+        let text = client.get("/metrics").text();
+        let other = format!("{name}\"_\",action=\"other\",outcome=\"success\"}} ");
+        let others = text.lines().find_map(|line| line.strip_prefix(&other)?.parse().ok());
+        (text.lines().filter(|line| line.starts_with(name)).count(), others)
+    };
+    assert_eq!(counted(&mut client), (ACTIONS_COUNTED_MAX + 1, Some(6)));
+    // Whoever is deleted makes room for others, and what it did is not forgotten.
+    let deleted = admitted(&mut client, "a7");
+    client.ask(Method::Delete, "/api/v1/namespaces/_/actions/a7", b"");
+    assert_eq!(counted(&mut client), (ACTIONS_COUNTED_MAX, Some(8)));
+    end_with(&mut client, deleted, End::Exit(0));
+    assert_eq!(counted(&mut client), (ACTIONS_COUNTED_MAX, Some(9)));
+    client.deploy("late", "");
+    for _ in 0..2 {
+        let late = admitted(&mut client, "late");
+        client.deploy("late", "");
+        end_with(&mut client, late, End::Exit(0));
+    }
+    assert_eq!(counted(&mut client), (ACTIONS_COUNTED_MAX + 1, Some(9)));
+    let text = client.get("/metrics").text();
+    assert!(text.contains("action=\"late\",outcome=\"success\"} 2\n"), "{text}");
 }
