@@ -27,6 +27,8 @@ use crate::random::Random;
 /// A connection idle for less does not make room for others: its first request may be on the way.
 const IDLE_SPARED_NS: u64 = 1_000_000_000;
 const NS_PER_MS: u64 = 1_000_000;
+/// How long an acknowledgement waits for an answer to go with: as long as smoltcp lets it wait.
+const ACKNOWLEDGE_DELAY_NS: u64 = 10 * NS_PER_MS;
 
 /// All connections, and the node they talk to.
 pub struct Connections<'a> {
@@ -230,9 +232,10 @@ impl<'a> Connections<'a> {
     }
 
     fn work(&mut self, index: u32, now: Now, egress: &mut impl Egress) {
-        self.accept_if_overdue(index, now.monotonic_ns);
-        self.serve(index, now);
         let now_ns = now.monotonic_ns;
+        self.accept_if_overdue(index, now_ns);
+        let waited = self.slots[index as usize].waits_for.is_some();
+        self.serve(index, now);
         let slot = &mut self.slots[index as usize];
         match slot.overdue() {
             Some((at_ns, overdue)) if at_ns <= now_ns => {
@@ -253,7 +256,14 @@ impl<'a> Connections<'a> {
         let slot = &mut self.slots[index as usize];
         slot.close_if_done();
         slot.note_unacknowledged();
-        let network_ns = egress.egress(&mut slot.sockets);
+        // The answer to what was just asked will carry the acknowledgement, if it comes soon. Later
+        // segments get theirs as usual, so that none is put off for ever.
+        let will_answer = slot.waits_for.is_some() && !waited && slot.socket().send_queue() == 0;
+        let network_ns = if will_answer {
+            Some(now_ns + ACKNOWLEDGE_DELAY_NS)
+        } else {
+            egress.egress(&mut slot.sockets)
+        };
         if slot.is_over() {
             self.release(index);
             return;

@@ -144,6 +144,11 @@ impl Peer {
         self.sockets.get::<tcp::Socket>(self.clients[client.0].socket).state()
     }
 
+    /// What a client has sent and the node has not acknowledged.
+    pub fn unacknowledged(&self, client: Client) -> usize {
+        self.sockets.get::<tcp::Socket>(self.clients[client.0].socket).send_queue()
+    }
+
     pub fn port(&self, client: Client) -> Option<u16> {
         let socket = self.sockets.get::<tcp::Socket>(self.clients[client.0].socket);
         socket.local_endpoint().map(|endpoint| endpoint.port)

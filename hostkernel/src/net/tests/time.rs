@@ -69,6 +69,26 @@ fn connections_on_which_nothing_happens_cost_a_look_each_second() {
 }
 
 #[test]
+fn a_request_is_acknowledged_by_its_answer_or_soon() {
+    let mut lab = Lab::new();
+    let client = lab.connect();
+    lab.until_state(client, State::Established);
+    lab.pass_ms(100);
+    let sent = lab.to_peer.borrow().sent;
+    lab.echo(client, b"quick");
+    assert_eq!(lab.to_peer.borrow().sent, sent + 1);
+    lab.worker.holds = true;
+    lab.send(client, &invoke(b"held"));
+    for more in [&b""[..], b"GET /ping", b" HTTP/1.1\r\n"] {
+        lab.send(client, more);
+        lab.pass_ms(5);
+        assert!(lab.peer.unacknowledged(client) > 0);
+        lab.pass_ms(6);
+        assert_eq!(lab.peer.unacknowledged(client), 0);
+    }
+}
+
+#[test]
 fn a_head_that_stops_is_answered_408() {
     for head in [&b"G"[..], b"GET /ping HTTP/1.1\r\nHost:", b"GET /ping HTTP/1.1\r\nHost: a\r\n\r"]
     {
