@@ -26,6 +26,8 @@ pub const VIRTIO_WORDS_MAX: usize = 32;
 pub const MEMORY_LEN_MIN: usize = 56 << 20;
 /// Frames that move between a core's own list and the shared one at a time.
 pub const FRAME_BATCH: usize = 32;
+/// Frames a core zeroes in advance while it has nothing to do: what two small instances take.
+pub const FRAMES_ZEROED_AHEAD: usize = 16;
 /// Frames that can rest in one core's lists where no other core can take them.
 pub const FRAMES_STRANDED_PER_CORE: usize = 3 * FRAME_BATCH;
 /// The heap takes this much ...

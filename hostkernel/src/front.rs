@@ -95,8 +95,9 @@ impl Front {
                 self.worker = Some(worker);
             }
             let Self { service, dispatcher, patience, .. } = &mut self;
-            if patience.look(clock::now_ns, || service.is_pending() || dispatcher.has_completion())
-            {
+            let mut is_wanted = || service.is_pending() || dispatcher.has_completion();
+            frames::zero_ahead(&mut is_wanted);
+            if patience.look(clock::now_ns, is_wanted) {
                 continue;
             }
             let idle = dispatcher.idle(area::core_id());

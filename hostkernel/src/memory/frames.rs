@@ -21,7 +21,9 @@ use spin::Mutex;
 
 use super::per_core::{Initial, PerCore};
 use super::physical::{frame_pointer, zero_frame};
-use crate::config::{FRAME_BATCH, FRAMES_STRANDED_PER_CORE, MEMORY_RANGES_MAX, PAGE_LEN};
+use crate::config::{
+    FRAME_BATCH, FRAMES_STRANDED_PER_CORE, FRAMES_ZEROED_AHEAD, MEMORY_RANGES_MAX, PAGE_LEN,
+};
 
 /// Number of a 4 KiB frame: physical address / 4096. Frame 0 is never used, so `Option` is free.
 pub type FrameNumber = NonZeroU32;
@@ -253,6 +255,12 @@ pub(super) fn allocate_contiguous(count: usize) -> Result<FrameNumber, OutOfFram
     })
 }
 
+/// Zeroes frames of this core's lists for later, one by one, until there are enough or `is_wanted`
+/// says that the core has something better to do.
+pub fn zero_ahead(mut is_wanted: impl FnMut() -> bool) {
+    while !is_wanted() && POOL.zero_one() {}
+}
+
 pub(super) static POOL: Pool = Pool {
     lists: PerCore::new(),
     depot: Mutex::new(Depot { batches: None, fresh: [(1, 1); MEMORY_RANGES_MAX], fresh_len: 0 }),
@@ -321,6 +329,22 @@ impl Pool {
                 lists.zeroed.push(frame);
             }
             room
+        })
+    }
+
+    /// Zeroes a free frame. Returns false if enough are, or none is in this core's lists.
+    fn zero_one(&self) -> bool {
+        self.lists.with(|lists| {
+            if lists.zeroed.len >= FRAMES_ZEROED_AHEAD {
+                return false;
+            }
+            let Some(frame) = lists.loaded.pop().or_else(|| lists.previous.pop()) else {
+                return false;
+            };
+            // SAFETY: the frame just left a free list, so nothing else refers to it.
+            unsafe { zero_frame(frame) };
+            lists.zeroed.push(frame);
+            true
         })
     }
 
@@ -498,6 +522,37 @@ mod tests {
             assert_eq!(frame.bytes(), &[0; PAGE_LEN]);
             frame.bytes_mut().fill(1);
         }
+    }
+
+    #[test]
+    fn frames_are_zeroed_ahead_until_there_are_enough_or_something_comes() {
+        host::install();
+        let mut frames: Vec<Frame> =
+            (0..FRAME_BATCH).map(|_| Frame::allocate().expect("the arena is large")).collect();
+        frames.iter_mut().for_each(|frame| frame.bytes_mut().fill(1));
+        drop(frames);
+        let mut looks = 0;
+        let mut zero_ahead = |looks_max| {
+            zero_ahead(|| {
+                looks += 1;
+                looks > looks_max
+            });
+            looks
+        };
+        assert_eq!(zero_ahead(0), 1);
+        assert_eq!(zero_ahead(usize::MAX), 2 + FRAMES_ZEROED_AHEAD);
+        POOL.promise(FRAME_BATCH).expect("they were given back");
+        let (taken, known): (Vec<_>, Vec<_>) = (0..FRAME_BATCH)
+            .map(|_| {
+                let (number, is_zeroed) = POOL.pop(true);
+                // SAFETY: it has just left the lists.
+                (unsafe { Frame::from_raw(number) }, is_zeroed)
+            })
+            .unzip();
+        let is_zero =
+            |frame: &Frame| frame.bytes()[size_of::<FreeFrame>()..].iter().all(|byte| *byte == 0);
+        assert!(taken.iter().zip(&known).all(|(frame, known)| is_zero(frame) == *known));
+        assert_eq!(known.iter().filter(|known| **known).count(), FRAMES_ZEROED_AHEAD);
     }
 
     #[test]

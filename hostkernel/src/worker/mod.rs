@@ -14,7 +14,7 @@ use crate::call::{self, After, Instance};
 use crate::dispatch::{
     Completion, Dispatcher, End, Exception, Fault, Invocation, Limits, Log, Patience, Timing, Usage,
 };
-use crate::memory::{AddressSpace, PageBuffer, Refusal, Reservation, Skeleton};
+use crate::memory::{AddressSpace, PageBuffer, Refusal, Reservation, Skeleton, frames};
 use crate::observe::crash;
 use crate::observe::trace::{self, Event};
 use crate::random::Random;
@@ -52,6 +52,7 @@ impl Worker {
     pub fn serve(&mut self, dispatcher: &Dispatcher, mut patience: Patience) -> ! {
         loop {
             while self.step(dispatcher, &mut |_| None) {}
+            frames::zero_ahead(|| dispatcher.has_work());
             if patience.look(clock::now_ns, || dispatcher.has_work()) {
                 continue;
             }
