@@ -6,7 +6,6 @@
 //! Of what RFC 3875 asks for the node does not set `REMOTE_ADDR`: it does not hand out addresses.
 
 use alloc::borrow::Cow;
-use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
@@ -28,7 +27,7 @@ const CONSTANTS: &str = concat!(
 
 /// Appends the variables that describe a request. `path` is what follows the function's name.
 pub fn describe(
-    out: &mut String,
+    out: &mut Vec<u8>,
     parts: &Parts<'_>,
     action: &Action,
     path: &str,
@@ -36,7 +35,7 @@ pub fn describe(
 ) -> Result<(), Reject> {
     let path = decode_segment(path).filter(|path| !path.contains('\0')).ok_or(Reject::Encoding)?;
     let (name, port) = server(parts.headers.get("host").unwrap_or_default());
-    out.push_str(CONSTANTS);
+    out.extend_from_slice(CONSTANTS.as_bytes());
     for (variable, value) in [
         ("REQUEST_METHOD", parts.method.name()),
         ("PATH_INFO", &path),
@@ -48,9 +47,9 @@ pub fn describe(
     push(out, "SCRIPT_NAME", ["/function/", action.name.as_str()]);
     push(out, "QUERY_STRING", parts.query.text().split('\0'));
     if body_len > 0 {
-        let mut digits = Vec::new();
-        push_decimal(&mut digits, body_len as u64);
-        push(out, "CONTENT_LENGTH", [str::from_utf8(&digits).unwrap_or_default()]);
+        out.extend_from_slice(b"CONTENT_LENGTH=");
+        push_decimal(out, body_len as u64);
+        out.push(0);
     }
     push_headers(out, parts.headers);
     if out.len() > ENVIRONMENT_LEN_MAX {
@@ -65,15 +64,15 @@ fn server(host: &str) -> (&str, &str) {
     host.rsplit_once(':').filter(|(_, port)| is_port(port)).unwrap_or((host, "80"))
 }
 
-fn push<'a>(out: &mut String, name: &str, value: impl IntoIterator<Item = &'a str>) {
-    out.push_str(name);
-    out.push('=');
-    out.extend(value);
-    out.push('\0');
+fn push<'a>(out: &mut Vec<u8>, name: &str, value: impl IntoIterator<Item = &'a str>) {
+    out.extend_from_slice(name.as_bytes());
+    out.push(b'=');
+    value.into_iter().for_each(|piece| out.extend_from_slice(piece.as_bytes()));
+    out.push(0);
 }
 
 /// Appends `HTTP_NAME` for each header field, and `CONTENT_TYPE`.
-fn push_headers(out: &mut String, headers: Headers<'_>) {
+fn push_headers(out: &mut Vec<u8>, headers: Headers<'_>) {
     for (name, values) in headers.grouped() {
         let is = |other: &str| name.eq_ignore_ascii_case(other);
         // `HTTP_PROXY` is a setting of many libraries, which clients must not make. Names with
@@ -83,20 +82,20 @@ fn push_headers(out: &mut String, headers: Headers<'_>) {
             continue;
         }
         if !is("content-type") {
-            out.push_str("HTTP_");
+            out.extend_from_slice(b"HTTP_");
         }
-        out.extend(name.chars().map(|letter| match letter {
-            '-' => '_',
+        out.extend(name.bytes().map(|letter| match letter {
+            b'-' => b'_',
             letter => letter.to_ascii_uppercase(),
         }));
-        out.push('=');
+        out.push(b'=');
         let mut between = "";
         for value in values {
-            out.push_str(between);
-            out.push_str(value);
+            out.extend_from_slice(between.as_bytes());
+            out.extend_from_slice(value.as_bytes());
             between = Headers::between(name);
         }
-        out.push('\0');
+        out.push(0);
     }
 }
 
@@ -198,6 +197,7 @@ impl fmt::Display for CgiReject {
 mod tests {
     use super::*;
     use alloc::format;
+    use alloc::string::String;
     use alloc::string::ToString as _;
     use proptest::prelude::*;
 

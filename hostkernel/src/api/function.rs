@@ -3,7 +3,8 @@
 //! With the annotation `cgi` the action knows all of the request, and says what is sent besides
 //! bytes.
 
-use alloc::string::{String, ToString as _};
+use alloc::string::ToString as _;
+use alloc::vec::Vec;
 
 use super::actions::find;
 use super::cgi;
@@ -42,13 +43,13 @@ pub fn admit(
     }
     let query = parts.query.text();
     let mut environment = invoke::environment(action, parts, path.len() + query.len());
-    environment.push_str("__OW_METHOD=");
-    environment.push_str(parts.method.name());
-    environment.push_str("\0__OW_PATH=");
+    environment.extend_from_slice(b"__OW_METHOD=");
+    environment.extend_from_slice(parts.method.name().as_bytes());
+    environment.extend_from_slice(b"\0__OW_PATH=");
     push_without_nul(&mut environment, path);
-    environment.push_str("\0__OW_QUERY=");
+    environment.extend_from_slice(b"\0__OW_QUERY=");
     push_without_nul(&mut environment, query);
-    environment.push('\0');
+    environment.push(0);
     if cgi {
         cgi::describe(&mut environment, parts, action, path, body.len())?;
     }
@@ -56,11 +57,12 @@ pub fn admit(
 }
 
 /// A NUL would end the variable. The parser refuses it; this is where it would do harm.
-fn push_without_nul(out: &mut String, value: &str) {
-    if value.bytes().any(|byte| byte == 0) {
-        out.extend(value.split('\0'));
+fn push_without_nul(out: &mut Vec<u8>, value: &str) {
+    let value = value.as_bytes();
+    if value.contains(&0) {
+        out.extend(value.iter().filter(|byte| **byte != 0));
     } else {
-        out.push_str(value);
+        out.extend_from_slice(value);
     }
 }
 

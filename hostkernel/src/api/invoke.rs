@@ -1,7 +1,7 @@
 //! `POST …/actions/NAME`: from a request to an [`Admission`], and what stays behind to answer it.
 
 use alloc::format;
-use alloc::string::{String, ToString};
+use alloc::string::ToString;
 use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
@@ -13,12 +13,13 @@ use super::error::Reject;
 use super::json::{ESCAPED_LEN, Json, Quoted};
 use super::outcome::Judged;
 use super::respond::{self, Document, contiguous};
-use super::text::{Hex, push_milliseconds, push_number};
+use super::text::{Hex, push_milliseconds};
 use super::{Now, Parts, Reply, RequestId, function, outcome, web};
 use crate::config::{
     ENVIRONMENT_FIXED_LEN, INPUT_LEN_MAX, PARAMETER_NAME_LEN_MAX, TRACESTATE_LEN_MAX,
 };
 use crate::dispatch::{ActivationId, Completion, Invocation, Limits, Ticket, Timing};
+use crate::http::fields::push_decimal;
 use crate::http::{Fields, Name, Response};
 use crate::memory::{PageBuffer, Template};
 use crate::observe::records::{Facts, Records, Status};
@@ -35,7 +36,7 @@ pub struct Admission {
     /// Its input.
     pub input: PageBuffer,
     /// `NAME=value` strings, each ended by a NUL byte.
-    pub environment: String,
+    pub environment: Vec<u8>,
     /// Its place among the invocations of its namespace.
     pub permit: Permit,
     /// What is needed to answer the request at its end.
@@ -168,6 +169,14 @@ impl Pending {
     }
 }
 
+#[cfg(test)]
+impl Admission {
+    /// The environment as text.
+    pub fn variables(&self) -> &str {
+        str::from_utf8(&self.environment).expect("all that comes in is text")
+    }
+}
+
 /// When an invocation began by the wall clock, making its address space included, and how long it
 /// took from then on, in milliseconds.
 fn span(timing: Timing, now: Now) -> (u64, u64) {
@@ -206,7 +215,7 @@ pub(super) fn prepare(
     action: &Arc<Action>,
     parts: &Parts<'_>,
     input: PageBuffer,
-    environment: String,
+    environment: Vec<u8>,
     shape: Shape,
 ) -> Result<Reply, Reject> {
     let permit = action.namespace.admit(parts.now.monotonic_ns)?;
@@ -232,36 +241,36 @@ pub(super) fn prepare(
 
 /// The variables every action gets, with room for `more` bytes. Together they stay below
 /// [`crate::config::ENVIRONMENT_LEN_MAX`], see the assertion there.
-pub(super) fn environment(action: &Action, parts: &Parts<'_>, more: usize) -> String {
-    let namespace = action.namespace.as_str();
+pub(super) fn environment(action: &Action, parts: &Parts<'_>, more: usize) -> Vec<u8> {
+    let namespace = action.namespace.as_str().as_bytes();
     let Version { major, minor, patch } = action.version;
     let state = parts.traced.then(|| parts.headers.get("tracestate")).flatten();
     let state = state.filter(|state| is_sane(state)).unwrap_or_default();
-    let mut environment = String::with_capacity(ENVIRONMENT_FIXED_LEN / 2 + state.len() + more);
+    let mut environment = Vec::with_capacity(ENVIRONMENT_FIXED_LEN / 2 + state.len() + more);
     let out = &mut environment;
-    out.push_str("__OW_ACTIVATION_ID=");
-    out.push_str(parts.id_text.as_str());
-    out.push_str("\0__OW_ACTION_NAME=/");
-    out.push_str(namespace);
-    out.push('/');
-    out.push_str(action.name.as_str());
-    out.push_str("\0__OW_ACTION_VERSION=");
-    push_number(out, major);
-    out.push('.');
-    push_number(out, minor);
-    out.push('.');
-    push_number(out, patch);
-    out.push_str("\0__OW_NAMESPACE=");
-    out.push_str(namespace);
-    out.push_str("\0__OW_TRANSACTION_ID=");
-    out.push_str(parts.request_id.text());
-    out.push_str("\0TRACEPARENT=");
-    out.push_str(parts.trace.as_str());
-    out.push('\0');
+    out.extend_from_slice(b"__OW_ACTIVATION_ID=");
+    out.extend_from_slice(parts.id_text.as_bytes());
+    out.extend_from_slice(b"\0__OW_ACTION_NAME=/");
+    out.extend_from_slice(namespace);
+    out.push(b'/');
+    out.extend_from_slice(action.name.as_str().as_bytes());
+    out.extend_from_slice(b"\0__OW_ACTION_VERSION=");
+    push_decimal(out, u64::from(major));
+    out.push(b'.');
+    push_decimal(out, u64::from(minor));
+    out.push(b'.');
+    push_decimal(out, u64::from(patch));
+    out.extend_from_slice(b"\0__OW_NAMESPACE=");
+    out.extend_from_slice(namespace);
+    out.extend_from_slice(b"\0__OW_TRANSACTION_ID=");
+    out.extend_from_slice(parts.request_id.as_bytes());
+    out.extend_from_slice(b"\0TRACEPARENT=");
+    out.extend_from_slice(parts.trace.as_bytes());
+    out.push(b'\0');
     if !state.is_empty() {
-        out.push_str("TRACESTATE=");
-        out.push_str(state);
-        out.push('\0');
+        out.extend_from_slice(b"TRACESTATE=");
+        out.extend_from_slice(state.as_bytes());
+        out.push(b'\0');
     }
     environment
 }
@@ -392,6 +401,7 @@ fn push_timing(out: &mut Vec<u8>, timing: Timing, total_ns: u64) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use alloc::string::String;
     use proptest::prelude::*;
 
     fn input(body: &str, parameters: &[(&str, &str)]) -> Result<String, Reject> {

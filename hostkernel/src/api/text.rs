@@ -3,9 +3,7 @@
 //! `core::fmt` is general: a number that is padded costs it several hundred instructions. An
 //! invocation has a dozen numbers in its headers and environment, so these are written by hand.
 
-use alloc::string::String;
 use alloc::vec::Vec;
-use core::fmt::Write as _;
 
 use crate::http::fields::push_decimal;
 
@@ -53,16 +51,6 @@ fn hex(word: u32) -> [u8; 8] {
     (digits + each(b'0') + is_letter * gap).to_be_bytes()
 }
 
-/// Appends a number to a text. Most parts of most versions have one digit.
-pub fn push_number(out: &mut String, number: u32) {
-    if number < 10 {
-        out.push(char::from(b'0' + number as u8));
-    } else {
-        // Writing to a string cannot fail.
-        let _ = write!(out, "{number}");
-    }
-}
-
 /// Appends nanoseconds as milliseconds with three decimals.
 pub fn push_milliseconds(out: &mut Vec<u8>, ns: u64) {
     let us = ns / 1000;
@@ -76,6 +64,7 @@ pub fn push_milliseconds(out: &mut Vec<u8>, ns: u64) {
 mod tests {
     use super::*;
     use alloc::format;
+    use alloc::string::String;
     use proptest::prelude::*;
 
     fn milliseconds(ns: u64) -> String {
@@ -93,9 +82,6 @@ mod tests {
                 prop_assert_eq!(hex.as_bytes(), text.as_bytes());
             }
             let number = number >> (shift / 2);
-            let mut text = String::new();
-            push_number(&mut text, number as u32);
-            prop_assert_eq!(text, format!("{}", number as u32));
             let us = number / 1000;
             prop_assert_eq!(milliseconds(number), format!("{}.{:03}", us / 1000, us % 1000));
         }

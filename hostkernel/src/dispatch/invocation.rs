@@ -1,7 +1,7 @@
 //! What travels between the API and a worker: an [`Invocation`] one way, a [`Completion`] back.
 
-use alloc::string::String;
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 use core::fmt;
 
 use super::Log;
@@ -61,7 +61,7 @@ pub struct Invocation {
     /// The action's input.
     pub input: PageBuffer,
     /// `NAME=value` strings, each ended by a NUL byte. The worker appends `__OW_DEADLINE`.
-    pub environment: String,
+    pub environment: Vec<u8>,
     /// Monotonic time at which it was admitted.
     pub admitted_ns: u64,
 }

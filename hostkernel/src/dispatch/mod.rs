@@ -267,7 +267,6 @@ mod tests {
     use crate::image::LoadPlan;
     use crate::memory::{PageBuffer, Template, install_for_test};
     use crate::registry::{Namespace, Permit};
-    use alloc::string::String;
     use alloc::sync::Arc;
 
     fn invocation(number: u128) -> Invocation {
@@ -281,7 +280,7 @@ mod tests {
             template: Arc::new(template),
             limits: Limits { timeout_ms: 1, memory_mb: 1, logs_mb: 0 },
             input: PageBuffer::new(),
-            environment: String::new(),
+            environment: Vec::new(),
             admitted_ns: 0,
         }
     }

@@ -1,6 +1,5 @@
 //! From the programs in [`crate::arch::programs`] to invocations.
 
-use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicU64, Ordering};
@@ -56,7 +55,7 @@ pub fn invocation(template: &Arc<Template>, input: &[u8], timeout_ms: u64) -> In
         template: template.clone(),
         limits: Limits { timeout_ms, memory_mb: 4, logs_mb: 0 },
         input: PageBuffer::from_bytes(input).expect("there is memory"),
-        environment: String::from("A=b\0"),
+        environment: b"A=b\0".to_vec(),
         admitted_ns: clock::now_ns(),
     }
 }

@@ -5,7 +5,7 @@
 //! interrupted; it then goes on with the same action or ends it, never with another.
 #![forbid(unsafe_code)]
 
-use alloc::string::String;
+use alloc::vec::Vec;
 
 use crate::arch::interrupt::{self, Arrived};
 use crate::arch::user::{Stop, UserContext};
@@ -153,7 +153,7 @@ impl Worker {
         &mut self,
         space: &mut AddressSpace,
         limits: Limits,
-        mut environment: String,
+        mut environment: Vec<u8>,
     ) -> Result<u64, Refusal> {
         let heap_len = limits.memory_mb << 20;
         space.lay_out(heap_len)?;
@@ -164,7 +164,8 @@ impl Worker {
         if let Some(now_ns) = start_wall_ns {
             let deadline_ms = now_ns / NS_PER_MS + limits.timeout_ms;
             let digits = &mut itoa::Buffer::new();
-            environment.extend(["__OW_DEADLINE=", digits.format(deadline_ms), "\0"]);
+            let pieces = ["__OW_DEADLINE=", digits.format(deadline_ms), "\0"];
+            pieces.iter().for_each(|piece| environment.extend_from_slice(piece.as_bytes()));
         }
         let context = action_abi::Context {
             version: action_abi::ABI_VERSION,
@@ -187,7 +188,7 @@ impl Worker {
             },
             random_seed: self.random.seed(),
         };
-        space.place_context(&context.to_bytes(), environment.as_bytes())?;
+        space.place_context(&context.to_bytes(), &environment)?;
         Ok(start_cycles)
     }
 }

@@ -22,7 +22,7 @@ fn every_method_reaches_the_action_with_its_bytes() {
         let admission = client.admit(method, "/function/hello", b"\0raw\xff");
         assert_eq!(admission.input.chunk_at(0), b"\0raw\xff");
         let variable = format!("__OW_METHOD={}\0", method.name());
-        assert!(admission.environment.contains(&variable));
+        assert!(admission.variables().contains(&variable));
     }
     assert!(client.admit(Method::Get, "/function/hello", b"").input.is_empty());
     let too_long = alloc::vec![0; INPUT_LEN_MAX + 1];
@@ -43,7 +43,7 @@ fn path_and_query_are_in_the_environment() {
         let id = format!("{}", admission.pending.id());
         let span = &id[16..];
         assert_eq!(
-            admission.environment,
+            admission.variables(),
             format!(
                 "__OW_ACTIVATION_ID={id}\0__OW_ACTION_NAME=/guest/hello\0\
                  __OW_ACTION_VERSION=0.0.1\0__OW_NAMESPACE=guest\0__OW_TRANSACTION_ID={id}\0\
@@ -134,7 +134,7 @@ fn a_cgi_action_is_told_all_of_a_request() {
         panic!("refused");
     };
     assert_eq!(admission.input.chunk_at(0), b"body");
-    let (_, variables) = admission.environment.split_once("GATEWAY_").expect("CGI");
+    let (_, variables) = admission.variables().split_once("GATEWAY_").expect("CGI");
     let version = env!("CARGO_PKG_VERSION");
     let expected = format!(
         "INTERFACE=CGI/1.1\0SERVER_PROTOCOL=HTTP/1.1\0SERVER_SOFTWARE=hostkernel/{version}\0\
@@ -143,9 +143,9 @@ fn a_cgi_action_is_told_all_of_a_request() {
          HTTP_HOST=node:3233\0CONTENT_TYPE=text/plain\0HTTP_X_TWO=1, 2\0HTTP_COOKIE=a; b\0"
     );
     assert_eq!(variables, expected);
-    assert!(admission.environment.contains("\0__OW_METHOD=PUT\0__OW_PATH=/a%20/%C3%A4\0"));
-    let plain = public().admit(Method::Put, "/function/hello", b"").environment;
-    assert!(!plain.contains("GATEWAY_INTERFACE"), "only who asks for it is told");
+    assert!(admission.variables().contains("\0__OW_METHOD=PUT\0__OW_PATH=/a%20/%C3%A4\0"));
+    let plain = public().admit(Method::Put, "/function/hello", b"");
+    assert!(!plain.variables().contains("GATEWAY_INTERFACE"), "only who asks for it is told");
     for path in ["%00", "%zz", "%ff"] {
         client.get(&format!("/function/hello/{path}")).refused(400, "percent-encoded");
     }

@@ -17,7 +17,7 @@ fn export(client: &mut Client) {
 fn status(client: &mut Client, method: Method, target: &str, body: &[u8]) -> u16 {
     match client.send(method, target, &[], body) {
         Reply::Invoke(admission) => {
-            assert!(admission.environment.ends_with('\0'));
+            assert!(admission.variables().ends_with('\0'));
             202
         }
         Reply::Respond(response) => {

@@ -27,7 +27,7 @@ fn an_admission_has_all_an_invocation_needs() {
     assert_eq!(invocation.input.chunk_at(0), b" {\"name\":\"A\"}");
     assert_eq!(invocation.template.code().chunk_at(0), image());
     assert_eq!(
-        invocation.environment,
+        str::from_utf8(&invocation.environment).expect("text"),
         "__OW_ACTIVATION_ID=00000000000000000000000000000002\0\
          __OW_ACTION_NAME=/guest/hello\0\
          __OW_ACTION_VERSION=0.0.1\0\
@@ -256,7 +256,7 @@ fn the_clients_request_id_goes_all_the_way() {
     let Reply::Invoke(admission) = client.send(Method::Post, BLOCKING, &headers, b"") else {
         panic!("refused");
     };
-    assert!(admission.environment.contains("__OW_TRANSACTION_ID=trace-7\0"));
+    assert!(admission.variables().contains("__OW_TRANSACTION_ID=trace-7\0"));
     let answer = finish(&mut client, admission, End::Exit(0), b"{}", &[]);
     assert_eq!(answer.header("X-Request-ID"), Some("trace-7"));
 }

@@ -86,7 +86,7 @@ fn a_request_becomes_json() {
             "__ow_body": "te\u{fffd}xt", "a": "2 ", "q": "", "bound": [1],
         })
     );
-    assert!(admission.environment.contains("__OW_ACTION_NAME=/guest/hello\0"));
+    assert!(admission.variables().contains("__OW_ACTION_NAME=/guest/hello\0"));
     let json = ("content-type", "application/json; charset=utf-8");
     let form = ("content-type", "application/x-www-form-urlencoded");
     for (query, header, body, expected) in [
