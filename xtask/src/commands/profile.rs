@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::fs;
 use std::process;
+use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -46,6 +47,10 @@ pub struct Arguments {
     /// The core to look at: 0 has network and API, and the others run actions.
     #[arg(long, value_name = "N", default_value_t = 1)]
     core: u32,
+    /// Clients that ask at the same time, each on a connection of its own.
+    #[arg(long, value_name = "N", default_value_t = 1,
+        value_parser = clap::value_parser!(u64).range(1..=256))]
+    connections: u64,
     /// Lines of source instead of functions, of those whose name contains this.
     #[arg(long, value_name = "FUNCTION")]
     lines: Option<String>,
@@ -97,8 +102,21 @@ fn measure(arguments: &Arguments, image: &[u8]) -> Result<Executions> {
     let path = format!("/function/{}", arguments.action);
     let headers = ["Content-Type: application/json"];
     let call = Call::new("POST", &path, &headers, arguments.input.as_bytes());
-    let mut requests = call.connect(node.address())?;
-    let executions = profile.per_run(PLAN, |runs| requests.send(&call, runs));
+    let connections = arguments.connections;
+    let mut clients =
+        (0..connections).map(|_| call.connect(node.address())).collect::<Result<Vec<_>, _>>()?;
+    let plan = Plan { warm_up: PLAN.warm_up * connections, runs: PLAN.runs * connections, ..PLAN };
+    let executions = profile.per_run(plan, |runs| {
+        thread::scope(|scope| {
+            let mut begun = Vec::new();
+            for client in &mut clients {
+                let runs = runs / connections;
+                let call = &call;
+                begun.push(scope.spawn(move || client.send(call, runs)));
+            }
+            begun.into_iter().try_for_each(|client| client.join().expect("it does not panic"))
+        })
+    });
     drop(node);
     // What stays behind takes room, and nothing else.
     let _ = fs::remove_dir_all(folder);
