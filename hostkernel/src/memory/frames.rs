@@ -2,8 +2,8 @@
 //!
 //! A [`Frame`] is an owned page of physical memory, zeroed when handed out and given back on drop.
 //! Free frames rest in three places, cheapest first: lists per core (Bonwick's two magazines, and
-//! one of frames known to be zero; no lock), a depot of full batches (one lock per [`FRAME_BATCH`]
-//! frames), and ranges never used yet.
+//! one of frames known to be zero; no lock), a depot of full batches (one lock for a batch), and
+//! ranges never used.
 //!
 //! Two books are kept apart. *Lists* say where free frames are. *`available`* says how many frames
 //! nobody owns and nobody was promised. A [`Reservation`] takes from `available` first and frames
@@ -13,17 +13,15 @@
 //! available + remaining of all reservations + live frames = installed frames - held back
 //! ```
 
+mod pool;
+
 use core::num::NonZeroU32;
-use core::ptr::NonNull;
-use core::sync::atomic::{AtomicUsize, Ordering};
 
-use spin::Mutex;
-
-use super::per_core::{Initial, PerCore};
 use super::physical::{frame_pointer, zero_frame};
-use crate::config::{
-    FRAME_BATCH, FRAMES_STRANDED_PER_CORE, FRAMES_ZEROED_AHEAD, MEMORY_RANGES_MAX, PAGE_LEN,
-};
+use crate::config::{FRAMES_STRANDED_PER_CORE, PAGE_LEN};
+
+use pool::FreeFrame;
+pub(super) use pool::POOL;
 
 /// Number of a 4 KiB frame: physical address / 4096. Frame 0 is never used, so `Option` is free.
 pub type FrameNumber = NonZeroU32;
@@ -128,7 +126,7 @@ impl BorrowedFrame {
 impl Drop for Frame {
     fn drop(&mut self) {
         POOL.push(self.number);
-        POOL.available.fetch_add(1, Ordering::Relaxed);
+        POOL.release(1);
     }
 }
 
@@ -217,20 +215,20 @@ impl Reservation {
 
 impl Drop for Reservation {
     fn drop(&mut self) {
-        POOL.available.fetch_add(self.remaining, Ordering::Release);
+        POOL.release(self.remaining);
     }
 }
 
 /// Frames nobody owns or was promised.
 #[must_use]
 pub fn available() -> usize {
-    POOL.available.load(Ordering::Acquire)
+    POOL.available()
 }
 
 /// All frames the pool manages, held-back ones included.
 #[must_use]
 pub fn installed() -> usize {
-    POOL.installed.load(Ordering::Relaxed)
+    POOL.installed()
 }
 
 /// Keeps back what `cores` cores can strand in their lists; called once, before any reservation.
@@ -248,9 +246,8 @@ pub fn hold_back_for(cores: usize) {
 #[cfg(target_os = "none")]
 pub(super) fn allocate_contiguous(count: usize) -> Result<FrameNumber, OutOfFrames> {
     POOL.promise(count)?;
-    let run = POOL.depot.lock().take_fresh_run(count);
-    run.ok_or_else(|| {
-        POOL.available.fetch_add(count, Ordering::Relaxed);
+    POOL.take_run(count).ok_or_else(|| {
+        POOL.release(count);
         OutOfFrames
     })
 }
@@ -259,107 +256,6 @@ pub(super) fn allocate_contiguous(count: usize) -> Result<FrameNumber, OutOfFram
 /// says that the core has something better to do.
 pub fn zero_ahead(mut is_wanted: impl FnMut() -> bool) {
     while !is_wanted() && POOL.zero_one() {}
-}
-
-pub(super) static POOL: Pool = Pool {
-    lists: PerCore::new(),
-    depot: Mutex::new(Depot { batches: None, fresh: [(1, 1); MEMORY_RANGES_MAX], fresh_len: 0 }),
-    available: AtomicUsize::new(0),
-    installed: AtomicUsize::new(0),
-};
-
-pub(super) struct Pool {
-    lists: PerCore<CoreLists>,
-    depot: Mutex<Depot>,
-    available: AtomicUsize,
-    installed: AtomicUsize,
-}
-
-impl Pool {
-    /// Hands the frames `start..end` to the pool.
-    pub(super) fn add_fresh(&self, start: FrameNumber, end: FrameNumber) {
-        let count = (end.get() - start.get()) as usize;
-        if self.depot.lock().add_fresh(start, end) {
-            self.installed.fetch_add(count, Ordering::Relaxed);
-            self.available.fetch_add(count, Ordering::Relaxed);
-        } else {
-            log::warn!("memory map too fragmented: {count} frames ignored");
-        }
-    }
-
-    fn promise(&self, frames: usize) -> Result<(), OutOfFrames> {
-        refuse_if_told()?;
-        self.available
-            .try_update(Ordering::Acquire, Ordering::Relaxed, |available| {
-                available.checked_sub(frames)
-            })
-            .map(|_| ())
-            .map_err(|_| OutOfFrames)
-    }
-
-    /// A promised frame, and whether all of it but the link is known to be zero. If it is to be
-    /// zeroed, one that is comes first.
-    fn pop(&self, to_be_zeroed: bool) -> (FrameNumber, bool) {
-        self.lists.with(|lists| {
-            if to_be_zeroed && let Some(frame) = lists.zeroed.pop() {
-                return (frame, true);
-            }
-            if lists.loaded.head.is_none() {
-                core::mem::swap(&mut lists.loaded, &mut lists.previous);
-            }
-            if lists.loaded.head.is_none() {
-                lists.loaded = self.depot.lock().take_batch();
-            }
-            match lists.loaded.pop() {
-                Some(frame) => (frame, false),
-                None => {
-                    let last = lists.zeroed.pop();
-                    (last.expect("a promised frame is in the depot or this core's lists"), true)
-                }
-            }
-        })
-    }
-
-    /// Keeps a zeroed frame for later. Returns false, leaving it to the caller, if there are
-    /// enough.
-    fn push_zeroed(&self, frame: FrameNumber) -> bool {
-        self.lists.with(|lists| {
-            let room = lists.zeroed.len < FRAME_BATCH;
-            if room {
-                lists.zeroed.push(frame);
-            }
-            room
-        })
-    }
-
-    /// Zeroes a free frame. Returns false if enough are, or none is in this core's lists.
-    fn zero_one(&self) -> bool {
-        self.lists.with(|lists| {
-            if lists.zeroed.len >= FRAMES_ZEROED_AHEAD {
-                return false;
-            }
-            let Some(frame) = lists.loaded.pop().or_else(|| lists.previous.pop()) else {
-                return false;
-            };
-            // SAFETY: the frame just left a free list, so nothing else refers to it.
-            unsafe { zero_frame(frame) };
-            lists.zeroed.push(frame);
-            true
-        })
-    }
-
-    fn push(&self, frame: FrameNumber) {
-        self.lists.with(|lists| {
-            if lists.loaded.len == FRAME_BATCH {
-                let full = core::mem::replace(&mut lists.previous, List::EMPTY);
-                if let Some(head) = full.head {
-                    self.depot.lock().put_batch(head, full.len);
-                }
-                core::mem::swap(&mut lists.loaded, &mut lists.previous);
-            }
-            lists.loaded.push(frame);
-        });
-    }
 }
 
 /// Fails where a test wants memory to run out; costs nothing in a kernel that serves.
@@ -371,121 +267,11 @@ fn refuse_if_told() -> Result<(), OutOfFrames> {
     Ok(())
 }
 
-/// What a free frame holds: links, in the frame itself.
-#[repr(C)]
-struct FreeFrame {
-    next: Option<FrameNumber>,
-    // Only in the first frame of a batch in the depot.
-    next_batch: Option<FrameNumber>,
-    batch_len: u32,
-}
-
-/// # Safety
-/// `frame` is free and owned by the list that asks.
-unsafe fn free_frame(frame: FrameNumber) -> NonNull<FreeFrame> {
-    // SAFETY: the direct map is never at address 0, and a page is aligned for any structure.
-    unsafe { NonNull::new_unchecked(frame_pointer(frame).cast()) }
-}
-
-/// A list of free frames, linked through the frames.
-struct List {
-    head: Option<FrameNumber>,
-    len: usize,
-}
-
-impl List {
-    const EMPTY: Self = Self { head: None, len: 0 };
-
-    fn push(&mut self, frame: FrameNumber) {
-        let link = FreeFrame { next: self.head, next_batch: None, batch_len: 0 };
-        // SAFETY: the caller gave up the frame, so this list owns it.
-        unsafe { free_frame(frame).write(link) };
-        self.head = Some(frame);
-        self.len += 1;
-    }
-
-    fn pop(&mut self) -> Option<FrameNumber> {
-        let frame = self.head?;
-        // SAFETY: the list owns the frame and wrote its link.
-        self.head = unsafe { free_frame(frame).as_ref() }.next;
-        self.len -= 1;
-        Some(frame)
-    }
-}
-
-struct CoreLists {
-    loaded: List,
-    previous: List,
-    /// Frames that are zero but for their link.
-    zeroed: List,
-}
-
-impl Initial for CoreLists {
-    const INITIAL: Self = Self { loaded: List::EMPTY, previous: List::EMPTY, zeroed: List::EMPTY };
-}
-
-/// Free frames that belong to no core.
-struct Depot {
-    batches: Option<FrameNumber>,
-    // Half-open ranges of frame numbers never handed out.
-    fresh: [(u32, u32); MEMORY_RANGES_MAX],
-    fresh_len: usize,
-}
-
-impl Depot {
-    fn add_fresh(&mut self, start: FrameNumber, end: FrameNumber) -> bool {
-        let room = self.fresh_len < MEMORY_RANGES_MAX;
-        if room {
-            self.fresh[self.fresh_len] = (start.get(), end.get());
-            self.fresh_len += 1;
-        }
-        room
-    }
-
-    fn put_batch(&mut self, head: FrameNumber, len: usize) {
-        // SAFETY: a batch in the depot belongs to the depot, its first frame included.
-        let first = unsafe { free_frame(head).as_mut() };
-        first.next_batch = self.batches;
-        first.batch_len = u32::try_from(len).expect("a batch is short");
-        self.batches = Some(head);
-    }
-
-    fn take_batch(&mut self) -> List {
-        if let Some(head) = self.batches {
-            // SAFETY: as in `put_batch`.
-            let first = unsafe { free_frame(head).as_ref() };
-            self.batches = first.next_batch;
-            return List { head: Some(head), len: first.batch_len as usize };
-        }
-        let mut list = List::EMPTY;
-        while list.len < FRAME_BATCH
-            && let Some(frame) = self.take_fresh_run(1)
-        {
-            list.push(frame);
-        }
-        list
-    }
-
-    fn take_fresh_run(&mut self, count: usize) -> Option<FrameNumber> {
-        let count = u32::try_from(count).ok()?;
-        let fits = |(start, end): &(u32, u32)| end - start >= count;
-        let at = self.fresh[..self.fresh_len].iter().rposition(fits)?;
-        let (start, end) = self.fresh[at];
-        let first = end - count;
-        if first == start {
-            self.fresh[at] = self.fresh[self.fresh_len - 1];
-            self.fresh_len -= 1;
-        } else {
-            self.fresh[at].1 = first;
-        }
-        FrameNumber::new(first)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::physical::host;
     use super::*;
+    use crate::config::{FRAME_BATCH, FRAMES_ZEROED_AHEAD};
     use alloc::vec::Vec;
 
     #[test]
