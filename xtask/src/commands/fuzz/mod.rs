@@ -14,7 +14,7 @@ use xtask::{build, lifeline, workspace};
 
 use crate::progress::say;
 
-/// All targets. The first five are programs of `fuzz/`.
+/// All targets. Those that are not `live` are programs of `fuzz/`.
 const TARGETS: [&str; 9] =
     ["elf", "zip", "http", "api", "calls", "bundle", "live-images", "live-http", "live-calls"];
 /// Longest input, in bytes. What the targets make of an input is longer where that matters.
