@@ -23,6 +23,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod clients;
 pub mod exposition;
 mod fixture;
 pub mod frames;

@@ -9,21 +9,18 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
 use system_tests::{
-    AUTHORIZATION, BOOT_TIMEOUT, Connection, TestNode, boot, exposition, machine, request,
+    AUTHORIZATION, BOOT_TIMEOUT, Connection, TestNode, boot, clients, exposition, machine, request,
 };
 
-/// What `promtool` has to say, if it is installed.
+/// What `promtool` has to say.
 fn promtool(text: &str) {
-    let check = Command::new("promtool")
+    let mut check = Command::new(clients::promtool())
         .args(["check", "metrics"])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
-        .spawn();
-    let Ok(mut check) = check else {
-        println!("promtool is not installed (apt-get install prometheus): not asked");
-        return;
-    };
+        .spawn()
+        .expect("promtool starts");
     let mut input = check.stdin.take().expect("piped");
     input.write_all(text.as_bytes()).expect("it reads");
     drop(input);

@@ -1,7 +1,7 @@
 //! What must be installed, and how to install it.
 //!
-//! Missing on a fresh machine may be compiler targets, which rustup adds, and QEMU and iproute2,
-//! which apt installs on Debian and Ubuntu. Everywhere else the error names the package.
+//! Missing on a fresh machine may be compiler targets, which rustup adds, and programs such as
+//! QEMU, which apt installs on Debian and Ubuntu. Everywhere else the error names the package.
 
 use std::env;
 use std::ffi::OsStr;
@@ -173,7 +173,7 @@ pub fn ensure_qemu(say: impl Fn(&str)) -> Result<(), PrerequisiteError> {
             install: install_elsewhere(|name| find_program(name).is_some()).to_owned(),
         });
     }
-    apt_install("qemu-system-x86", QEMU, say)
+    apt_install(&["qemu-system-x86"], QEMU, say)
 }
 
 /// The firmware for UEFI, if it is installed.
@@ -189,7 +189,7 @@ pub fn find_ovmf() -> Option<PathBuf> {
 pub fn ensure_ovmf(say: impl Fn(&str)) -> Result<(), PrerequisiteError> {
     match find_ovmf() {
         Some(_) => Ok(()),
-        None => install("ovmf", "OVMF", say),
+        None => install(&["ovmf"], "OVMF", say),
     }
 }
 
@@ -199,7 +199,7 @@ pub fn ensure_ovmf(say: impl Fn(&str)) -> Result<(), PrerequisiteError> {
 /// # Errors
 /// [`PrerequisiteError`] if it is missing and cannot be installed from here.
 pub fn ensure_iproute2(say: impl Fn(&str)) -> Result<(), PrerequisiteError> {
-    ensure_program("ip", "iproute2", say)
+    ensure_programs(&[("ip", "iproute2")], say)
 }
 
 /// Makes sure `qemu-img` is installed, which converts images. `say` hears what is about to be done.
@@ -207,41 +207,53 @@ pub fn ensure_iproute2(say: impl Fn(&str)) -> Result<(), PrerequisiteError> {
 /// # Errors
 /// [`PrerequisiteError`] if it is missing and cannot be installed from here.
 pub fn ensure_qemu_img(say: impl Fn(&str)) -> Result<(), PrerequisiteError> {
-    ensure_program("qemu-img", "qemu-utils", say)
+    ensure_programs(&[("qemu-img", "qemu-utils")], say)
 }
 
-fn ensure_program(
-    program: &str,
-    package: &'static str,
+/// Makes sure programs are installed, each named with the Debian package that has it. `say` hears
+/// what is about to be done.
+///
+/// # Errors
+/// [`PrerequisiteError`] if one is missing and cannot be installed from here.
+pub fn ensure_programs(
+    programs: &[(&str, &'static str)],
     say: impl Fn(&str),
 ) -> Result<(), PrerequisiteError> {
-    match find_program(program) {
-        Some(_) => Ok(()),
-        None => install(package, program, say),
+    let missing: Vec<_> =
+        programs.iter().filter(|(program, _)| find_program(program).is_none()).collect();
+    if missing.is_empty() {
+        return Ok(());
     }
+    let names: Vec<_> = missing.iter().map(|(program, _)| *program).collect();
+    let packages: Vec<_> = missing.iter().map(|(_, package)| *package).collect();
+    install(&packages, &names.join(", "), say)
 }
 
-fn install(package: &'static str, what: &str, say: impl Fn(&str)) -> Result<(), PrerequisiteError> {
-    if find_program("apt-get").is_none() {
-        return Err(PrerequisiteError::Install {
-            what: what.to_owned(),
-            install: format!("your package manager (look for {package})"),
-        });
-    }
-    apt_install(package, what, say)
-}
-
-/// Installs the package with the program `what` on Debian and Ubuntu.
-fn apt_install(
-    package: &'static str,
+fn install(
+    packages: &[&'static str],
     what: &str,
     say: impl Fn(&str),
 ) -> Result<(), PrerequisiteError> {
-    let install = ["apt-get", "install", "-y", "--no-install-recommends", package];
+    if find_program("apt-get").is_none() {
+        return Err(PrerequisiteError::Install {
+            what: what.to_owned(),
+            install: format!("your package manager (look for {})", packages.join(", ")),
+        });
+    }
+    apt_install(packages, what, say)
+}
+
+/// Installs the packages with the programs `what` on Debian and Ubuntu.
+fn apt_install(
+    packages: &[&'static str],
+    what: &str,
+    say: impl Fn(&str),
+) -> Result<(), PrerequisiteError> {
+    let install = [&["apt-get", "install", "-y", "--no-install-recommends"], packages].concat();
     let root = become_root(&install, what)?;
     let sudo = if root.contains(&"sudo") { "sudo " } else { "" };
     say(&format!(
-        "{what} is not installed; installing it with `{sudo}apt-get update && {sudo}{}`",
+        "{what} not installed; installing with `{sudo}apt-get update && {sudo}{}`",
         install.join(" ")
     ));
     let as_root = |words: &[&'static str]| run(&[root, words].concat());
