@@ -24,6 +24,7 @@
 #![forbid(unsafe_code)]
 
 pub mod clients;
+pub mod examples;
 pub mod exposition;
 mod fixture;
 pub mod frames;
