@@ -9,7 +9,7 @@ use std::process::{Command, Output, Stdio};
 use std::sync::LazyLock;
 
 use serde_json::{Value, json};
-use system_tests::{SharedNode, TestNode, boot, machine};
+use system_tests::{BOOT_TIMEOUT, SharedNode, TestNode, boot, machine};
 use xtask::{build, workspace};
 
 static NODE: SharedNode = SharedNode::new(|| boot(machine()).with_samples());
@@ -117,6 +117,8 @@ fn hk_deploys_lists_describes_and_deletes() {
     assert_eq!(hk(&node, &["get", "mine", "--json"]).json()["version"], "0.0.1");
     assert!(hk(&node, &["get", "mine"]).ok().contains("\"version\": \"0.0.1\""));
     assert_eq!(hk(&node, &["delete", "mine"]).ok(), "Deleted mine 0.0.1\n");
+    hk(&node, &["deploy", &echo, "--name", "mine"]).ok();
+    assert_eq!(hk(&node, &["delete", "mine", "--json"]).json()[0]["name"], "mine");
     hk(&node, &["get", "mine"]).failed(3, "hk list");
 }
 
@@ -189,6 +191,10 @@ fn hk_invokes_in_all_forms() {
     let record = hk(&node, &["invoke", "hello", input, "--json"]).json();
     assert_eq!(record["response"]["result"], json!({"greeting": "Hello, A!"}));
     assert_eq!(record["activationId"].as_str().map(str::len), Some(32));
+    let bare = hk(&node, &["invoke", "hello", input, "--json", "--result"]).json();
+    assert_eq!(bare, json!({"greeting": "Hello, A!"}));
+    let started = hk(&node, &["invoke", "hello", input, "--json", "--async"]).json();
+    assert_eq!(started["activationId"].as_str().map(str::len), Some(32), "{started}");
     let traced = hk(&node, &["invoke", "hello", input, "--trace"]);
     assert!(traced.err.contains("█") && traced.err.contains("\ntotal "), "{traced:?}");
     assert_eq!(traced.ok(), greeting);
@@ -373,20 +379,48 @@ fn hk_starts_and_reads_records() {
 fn hk_follows_logs_and_shows_each_record_once() {
     let node = NODE.get();
     hk(&node, &["deploy", &elf("faults"), "--name", "followed"]).ok();
+    assert_eq!(hk(&node, &["invoke", "followed", r#"{"kind":"panic"}"#]).code, Some(1));
     let mut follow = command(Path::new("/nonexistent"), &["logs", "followed", "-f", "--json"]);
     follow.env("HK_URL", node.base_url()).stdout(Stdio::piped());
     let mut follow = follow.spawn().expect("hk starts");
+    let mut lines = BufReader::new(follow.stdout.take().expect("a pipe")).lines();
+    let mut record = || -> Value {
+        let line = lines.next().expect("hk goes on").expect("text");
+        serde_json::from_str(&line).expect("JSON")
+    };
+    // With the first line it has begun to follow.
+    let mut records = vec![record()];
     // More than an answer lists.
     let words = ["bench", "followed", r#"{"kind":"panic"}"#, "-c", "1", "-n", "119", "-d", "600"];
     assert_eq!(hk(&node, &words).code, Some(1));
-    let lines = BufReader::new(follow.stdout.take().expect("a pipe")).lines();
     // The first call of a bench is the 120th.
-    let records: Vec<Value> = lines
-        .map(|line| serde_json::from_str(&line.expect("text")).expect("JSON"))
-        .take(120)
-        .collect();
+    records.extend((0..120).map(|_| record()));
     follow.kill().expect("it can be killed");
     follow.wait().expect("it can be collected");
     let ids: BTreeSet<_> = records.iter().map(|record| record["activationId"].as_str()).collect();
-    assert_eq!(ids.len(), 120);
+    assert_eq!(ids.len(), 121);
+}
+
+#[test]
+fn hk_is_told_that_a_quota_is_used_up_and_drains_a_node() {
+    let guest = format!("hostkernel.namespace=guest,key={},rate=2", hk::GUEST_KEY);
+    let node = boot(machine().kernel_words(format!("{guest} hostkernel.admin_key=admin:secret")));
+    hk(&node, &["deploy", &elf("hello")]).ok();
+    // They take less than a minute, and two minutes allow four.
+    let answers: Vec<_> = (0..5).map(|_| hk(&node, &["invoke", "hello"])).collect();
+    let refused: Vec<_> = answers.iter().filter(|answer| answer.code != Some(0)).collect();
+    let [first, ..] = refused.as_slice() else { panic!("{answers:?}") };
+    first.failed(4, "Too many requests");
+    assert!(refused.iter().all(|answer| answer.code == Some(4)), "{answers:?}");
+
+    hk(&node, &["drain"]).failed(3, "not authorized");
+    let drained = hk(&node, &["drain", "--key", "admin:secret", "--json"]).json();
+    assert_eq!(drained, json!({ "draining": true }));
+    let status = hk(&node, &["status", "--json"]);
+    assert_eq!(status.code, Some(4), "{status:?}");
+    let shown: Value = serde_json::from_str(&status.out).expect("JSON");
+    assert_eq!((&shown["ready"], &shown["readiness"]), (&json!(false), &json!("draining")));
+    let end = node.wait_exit(BOOT_TIMEOUT);
+    assert!(end.is_some_and(|status| status.success()), "{end:?}");
+    hk(&node, &["status"]).failed(5, "cargo xtask run");
 }
