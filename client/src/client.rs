@@ -77,7 +77,8 @@ impl Reply {
 }
 
 impl Client {
-    /// A client with the public development key for the node at, say, `http://127.0.0.1:3233`.
+    /// A client with the public development key for the node at, say, `http://127.0.0.1:3233`,
+    /// or `10.0.0.5:3233`.
     #[must_use]
     pub fn new(base_url: &str) -> Self {
         Self {
@@ -357,6 +358,12 @@ fn key_values(map: &Map<String, Value>) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn addresses_may_lack_the_scheme() {
+        assert_eq!(Client::new("10.0.0.5:3233/").base_url(), "http://10.0.0.5:3233");
+        assert_eq!(Client::new("http://node").base_url(), "http://node");
+    }
 
     #[test]
     fn a_selection_becomes_a_query() {

@@ -48,7 +48,7 @@ impl Transport {
             .new_agent();
         Self {
             agent,
-            base_url: base_url.trim_end_matches('/').to_owned(),
+            base_url: with_scheme(base_url.trim_end_matches('/')),
             authorization: basic(key),
             timeout,
         }
@@ -190,6 +190,11 @@ pub fn encode(segment: &str) -> String {
         }
     }
     encoded
+}
+
+/// `10.0.0.5:3233` is what people type.
+fn with_scheme(url: &str) -> String {
+    if url.contains("://") { url.to_owned() } else { format!("http://{url}") }
 }
 
 /// The value of the `Authorization` header for `user:password`.

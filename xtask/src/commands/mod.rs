@@ -22,16 +22,11 @@ use clap::Args;
 /// Where the node is that a command talks to.
 #[derive(Args, Debug)]
 pub struct NodeArguments {
-    /// Address of the node.
-    #[arg(
-        long,
-        value_name = "URL",
-        env = "HOSTKERNEL_URL",
-        default_value = "http://127.0.0.1:3233"
-    )]
+    /// Address of the node; the variables are those of `hk`.
+    #[arg(long, value_name = "URL", env = "HK_URL", default_value = "http://127.0.0.1:3233")]
     url: String,
     /// Key for the node, USER:PASSWORD; the public development key if absent.
-    #[arg(long, value_name = "KEY", env = "HOSTKERNEL_KEY", hide_env_values = true)]
+    #[arg(long, value_name = "KEY", env = "HK_KEY", hide_env_values = true)]
     key: Option<String>,
 }
 

@@ -92,7 +92,7 @@ impl TargetArguments {
             );
         let namespace = choose(&self.namespace, None, |profile| profile.namespace.clone());
         Ok(Target {
-            url: with_scheme(url),
+            url,
             url_origin,
             key,
             key_origin,
@@ -106,11 +106,6 @@ fn first<const N: usize>(
     choices: [(Option<String>, &'static str); N],
 ) -> Option<(String, &'static str)> {
     choices.into_iter().find_map(|(value, origin)| Some((value?, origin)))
-}
-
-/// `10.0.0.5:3233` is what people type.
-fn with_scheme(url: String) -> String {
-    if url.contains("://") { url } else { format!("http://{url}") }
 }
 
 impl Target {
@@ -153,10 +148,10 @@ mod tests {
         assert_eq!((lab.url.as_str(), lab.key.as_deref()), ("http://lab", Some("lab:key")));
         assert_eq!(target(&nothing, &[("HK_URL", "http://env")]).url, "http://env");
         let url = TargetArguments { url: Some("typed:1".to_owned()), ..nothing };
-        assert_eq!(target(&url, &[("HK_URL", "http://env")]).url, "http://typed:1");
+        assert_eq!(target(&url, &[("HK_URL", "http://env")]).url, "typed:1");
         let edge = TargetArguments { node: Some("edge".to_owned()), ..Default::default() };
         let edge = target(&edge, &[("HK_URL", "http://env"), ("HK_KEY", "env:key")]);
-        assert_eq!((edge.url.as_str(), edge.key.as_deref()), ("http://edge:1", Some("env:key")));
+        assert_eq!((edge.url.as_str(), edge.key.as_deref()), ("edge:1", Some("env:key")));
         assert_eq!(edge.namespace.as_deref(), Some("n"));
     }
 
