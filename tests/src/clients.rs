@@ -5,11 +5,11 @@
 
 use std::fs;
 use std::io::{self, Write as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Mutex, PoisonError};
 
-use xtask::prerequisites::{ensure_programs, find_program};
+use xtask::prerequisites::{ensure_programs, find_program, refresh_packages};
 use xtask::workspace;
 
 /// Tests are threads, and installers do not like company.
@@ -91,7 +91,12 @@ pub fn promtool() -> PathBuf {
     let by_hand = "promtool is missing; install it with your package manager (look for prometheus)";
     assert!(find_program("apt-get").is_some(), "{by_hand}");
     fs::create_dir_all(&folder).expect("the target folder can be written");
-    run(Command::new("apt-get").args(["download", "prometheus"]), &folder);
+    let mut download = Command::new("apt-get");
+    download.args(["download", "prometheus"]);
+    if !try_to_run(&mut download, &folder) {
+        refresh_packages(say).unwrap_or_else(|error| panic!("{error}"));
+        run(&mut download, &folder);
+    }
     // Moved when it is complete.
     let unpack = "dpkg-deb --fsys-tarfile prometheus_*.deb | tar -x ./usr/bin/promtool \
                   && mv usr/bin/promtool . && rm -r usr prometheus_*.deb";
@@ -100,9 +105,12 @@ pub fn promtool() -> PathBuf {
 }
 
 /// Runs an installer in a folder; what it prints is for people.
-fn run(command: &mut Command, folder: &PathBuf) {
+fn run(command: &mut Command, folder: &Path) {
+    assert!(try_to_run(command, folder), "{command:?} in {} failed", folder.display());
+}
+
+fn try_to_run(command: &mut Command, folder: &Path) -> bool {
     say(&format!("Fetching with {command:?}"));
     let status = command.current_dir(folder).stdout(io::stderr()).status();
-    let succeeded = status.as_ref().is_ok_and(|status| status.success());
-    assert!(succeeded, "{command:?} in {} failed: {status:?}", folder.display());
+    status.is_ok_and(|status| status.success())
 }

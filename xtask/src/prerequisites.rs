@@ -261,6 +261,17 @@ fn apt_install(
     as_root(&install)
 }
 
+/// Fetches apt's lists of packages, without which it knows none. `say` hears of it.
+///
+/// # Errors
+/// [`PrerequisiteError`] if that fails, or is for somebody else to do.
+pub fn refresh_packages(say: impl Fn(&str)) -> Result<(), PrerequisiteError> {
+    let update = ["apt-get", "update"];
+    let root = become_root(&update, "the list of packages")?;
+    say("Fetching the lists of packages with `apt-get update`");
+    run(&[root, &update].concat())
+}
+
 fn install_elsewhere(exists: impl Fn(&str) -> bool) -> &'static str {
     QEMU_ELSEWHERE
         .iter()

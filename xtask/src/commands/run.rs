@@ -68,7 +68,7 @@ pub struct Arguments {
     #[arg(long, value_name = "FILE")]
     bundle: Option<PathBuf>,
     /// Key to deploy the samples with, UUID:KEY, if the settings have another than the default.
-    #[arg(long, value_name = "KEY", env = "HK_KEY", hide_env_values = true)]
+    #[arg(long, value_name = "KEY")]
     key: Option<String>,
     /// Wait before the first instruction for a debugger on this port of 127.0.0.1.
     #[arg(long, value_name = "PORT", num_args = 0..=1, require_equals = true,
