@@ -74,11 +74,9 @@ impl Geometry {
         self.height / (LETTER_HEIGHT * self.scale)
     }
 
-    /// Calls `set` with offset and value of each pixel of the visible screen, all black.
-    pub fn clear(&self, mut set: impl FnMut(usize, u32)) {
-        for y in 0..self.height {
-            (0..self.width).for_each(|x| set(y * self.stride_len + x * PIXEL_LEN, 0));
-        }
+    /// Offset and length of each visible line of pixels. Zeros make it black.
+    pub fn lines(&self) -> impl Iterator<Item = (usize, usize)> {
+        (0..self.height).map(|y| (y * self.stride_len, self.width * PIXEL_LEN))
     }
 
     /// Calls `set` with offset and value of each pixel of a letter, which is on the screen.

@@ -23,7 +23,7 @@ const ROWS_USUAL: usize = 25;
 /// The letters of a screen.
 pub struct Grid {
     cells: Cells,
-    /// What the device shows; 0 is nothing of ours.
+    /// What the device shows; 0 is a letter that has to be drawn.
     shown: Cells,
     columns: usize,
     rows: usize,
@@ -48,8 +48,8 @@ impl Grid {
         }
     }
 
-    /// Takes the size of the device, of which nothing is known to be shown. Sizes beyond what there
-    /// is room for are cut.
+    /// Takes the size of the device, which was made black. Sizes beyond what there is room for are
+    /// cut.
     pub fn resize(&mut self, columns: usize, rows: usize) {
         self.columns = columns.clamp(COLUMNS_MIN, SCREEN_COLUMNS_MAX);
         self.rows = rows.clamp(ROWS_MIN, SCREEN_ROWS_MAX);
@@ -57,7 +57,9 @@ impl Grid {
             self.cells.copy_within(TEXT_ROW + 1.., TEXT_ROW);
             self.row -= 1;
         }
-        self.shown = [[0; SCREEN_COLUMNS_MAX]; SCREEN_ROWS_MAX];
+        self.shown = [[b' '; SCREEN_COLUMNS_MAX]; SCREEN_ROWS_MAX];
+        // Blanks of the status line are not black.
+        self.shown[STATUS_ROW].fill(0);
     }
 
     /// Replaces the status line; what does not fit is cut.
