@@ -128,7 +128,11 @@ impl Front {
         let next_ns = [next_ns, self.show_status()].into_iter().flatten().min();
         if !self.announced && self.service.is_ready() {
             self.announced = true;
-            log::info!("ready after {} us", clock::now_ns() / 1000);
+            let ready_ns = clock::now_ns();
+            let times = &mut self.service.node_mut().load.boot_times;
+            times.kernel_ns = Some(ready_ns);
+            log::info!("boot: {times}");
+            log::info!("ready after {} us", ready_ns / 1000);
         }
         if self.service.is_drained(clock::now_ns()) {
             log::info!("power off");

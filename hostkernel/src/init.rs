@@ -75,11 +75,7 @@ extern "C" fn start_on_own_tables() -> ! {
     }
     arch::initialise_interrupts(features);
     match clock::calibrate(features, platform.timer_port) {
-        Ok((hz, source)) => log::info!(
-            "clock: {} MHz, {source}; began {} ms before the kernel",
-            hz / 1_000_000,
-            clock::before_start_ms()
-        ),
+        Ok((hz, source)) => log::info!("clock: {} MHz, {source}", hz / 1_000_000),
         Err(reason) => refuse(reason),
     }
     set_wall_clock();
@@ -115,6 +111,7 @@ extern "C" fn start_on_own_tables() -> ! {
     let frames_later = module.iter().flatten().map(BootModule::frames).sum();
     let front =
         Front::new(nic, settings, dispatcher, runs_actions, frames_later, |node, wall_ms| {
+            node.load.boot_times = clock::before_start(info.loader_start());
             deploy_all(node, bundle.as_ref(), fw_cfg.as_ref(), wall_ms);
         });
     drop(bundle);

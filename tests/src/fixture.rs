@@ -133,6 +133,25 @@ impl TestNode {
         assert_eq!((answer.status, answer.text()), (200, expected));
     }
 
+    /// What the log says of the boot's times, each of them of a phase and not 0.
+    ///
+    /// # Panics
+    /// If they are not there, or not of these phases.
+    #[must_use]
+    pub fn boot_times(&self, phases: &[&str]) -> String {
+        let log = self.serial();
+        let (_, times) = log.split_once("INFO  boot: ").expect("it is said before readiness");
+        let times = times.lines().next().unwrap_or_default();
+        let named = times.split(", ").map(|time| time.split_once(' ').expect("name and time"));
+        let (names, times_ms): (Vec<_>, Vec<_>) = named.unzip();
+        assert_eq!(names, phases, "{log}");
+        for time_ms in times_ms {
+            let number = time_ms.strip_suffix(" ms").and_then(|time| time.parse::<f64>().ok());
+            assert!(number.is_some_and(|number| number > 0.0), "{time_ms}: {log}");
+        }
+        times.to_owned()
+    }
+
     /// Deploys every sample action that was built.
     ///
     /// # Panics

@@ -78,9 +78,10 @@ fn an_image_starts_a_node_from_every_drive_under_both_firmwares() {
         let log = node.serial();
         assert!(log.contains(&format!("cores: {cores} of {cores}")), "{what}: {log}");
         assert!(log.contains("1 from SMBIOS"), "{what}: {log}");
+        let times = node.boot_times(&["firmware", "loader", "kernel"]);
         assert_eq!(node.power_off(), PowerOff::Clean, "{what}: {}", node.report());
         assert!(!node.serial().contains("ERROR"), "{what}: {}", node.serial());
-        println!("{what}: {:.1} s", begin.elapsed().as_secs_f64());
+        println!("{what}: {:.1} s; {times}", begin.elapsed().as_secs_f64());
     }
 }
 

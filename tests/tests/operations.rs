@@ -76,6 +76,9 @@ fn the_metrics_are_what_prometheus_reads() {
     assert!(value("net_rx_bytes_total") > value("net_rx_packets_total") * 40.0);
     assert!(value("net_tx_bytes_total") > value("net_tx_packets_total") * 40.0);
     assert!(value("process_start_time_seconds") > 1.7e9);
+    for phase in ["firmware", "kernel"] {
+        assert!(value(&format!("hostkernel_boot_seconds{{phase=\"{phase}\"}}")) > 0.0, "{text}");
+    }
     for core in 0..2 {
         let mode = |mode| {
             value(&format!("hostkernel_cpu_seconds_total{{cpu=\"{core}\",mode=\"{mode}\"}}"))

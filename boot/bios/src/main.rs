@@ -18,8 +18,8 @@ use core::arch::global_asm;
 use core::mem::offset_of;
 
 use boot_layout::{
-    CHUNK_LEN, LOAD_ADDRESS, MEMORY_MAP_MAX, MemoryRange, Prelude, STAGE_LEN, STAGE_PARAMETERS,
-    START_INFO_MAGIC, StartInfo,
+    CHUNK_LEN, LOAD_ADDRESS, MEMORY_MAP_MAX, MemoryRange, Platform, Prelude, STAGE_LEN,
+    STAGE_PARAMETERS, START_INFO_MAGIC, StartInfo,
 };
 
 /// Where the memory map is left for the kernel, which never hands out the first MiB.
@@ -48,6 +48,9 @@ begin:
     mov sp, 0x7c00
     sti
     mov [drive], dl
+    rdtsc                               # when firmware was done, for the kernel's log
+    push edx
+    push eax
     mov bp, [packet + 2]
     test bp, bp
     jz load
@@ -244,6 +247,10 @@ start_32:
     mov dword ptr [ebx + {start_memory_map}], {memory_map}
     movzx eax, word ptr [ranges]
     mov [ebx + {start_memory_map_len}], eax
+    mov eax, [0x7c00 - 8]               # what was pushed first
+    mov [ebx + {loader_start}], eax
+    mov eax, [0x7c00 - 4]
+    mov [ebx + {loader_start} + 4], eax
     jmp dword ptr [ebx + {entry}]
 
     .balign 8
@@ -278,6 +285,7 @@ damaged: .asciz "this image is damaged; write it again\r\n"
     start_memory_map = const offset_of!(StartInfo, memory_map),
     start_memory_map_len = const offset_of!(StartInfo, memory_map_len),
     entry = const offset_of!(Prelude, entry),
+    loader_start = const offset_of!(Prelude, platform) + offset_of!(Platform, loader_start),
     stage_len = const STAGE_LEN,
 );
 

@@ -62,7 +62,7 @@ pub struct Prelude {
     pub fixed_len: u32,
     /// The boot bundle, and the platform.
     pub modules: [Module; 2],
-    /// Filled in on the machine by the UEFI loader; zero means unknown.
+    /// Filled in on the machine; zero means unknown.
     pub platform: Platform,
     /// [`PLATFORM_NAME`].
     pub platform_name: [u8; 24],
@@ -134,11 +134,13 @@ pub struct Module {
     pub reserved: u64,
 }
 
-/// What UEFI knows and nobody can find out later. The start info has no place for it, so it is a
-/// module.
+/// What the loader knows and nobody can find out later. The start info has no place for it, so it
+/// is a module. All but the first field is told by UEFI alone.
 #[derive(Clone, Copy, Debug, Default, FromZeros, IntoBytes, Immutable)]
 #[repr(C)]
 pub struct Platform {
+    /// The time stamp counter when the firmware had done its work and the loader began.
+    pub loader_start: u64,
     /// Address of the SMBIOS entry point, of version 3 if there is one; or 0.
     pub smbios: u64,
     /// Address of the frame buffer; or 0, when there is none, or not one of pixels that are known.

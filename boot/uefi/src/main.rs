@@ -8,6 +8,7 @@
 
 mod handover;
 
+use core::arch::x86_64::_rdtsc;
 use core::time::Duration;
 use core::{ptr, slice};
 
@@ -35,9 +36,11 @@ const MESSAGE_TIME: Duration = Duration::from_secs(10);
 
 #[entry]
 fn main() -> Status {
+    // SAFETY: every 64-bit processor has it.
+    let loader_start = unsafe { _rdtsc() };
     // Otherwise firmware resets the machine some minutes from now. Some has no such clock.
     let _ = boot::set_watchdog_timer(0, 0x1_0000, None);
-    match stage() {
+    match stage(loader_start) {
         Ok(staged) => staged.start(),
         Err(reason) => {
             println!("hostkernel: {reason}");
@@ -53,7 +56,7 @@ struct Staged {
 }
 
 /// Copies the payload and fills in what firmware knows, or says what is in the way.
-fn stage() -> Result<Staged, &'static str> {
+fn stage(loader_start: u64) -> Result<Staged, &'static str> {
     const NO_MEMORY: &str = "not enough memory below 4 GiB";
     let payload = payload().ok_or("this image is damaged; write it again")?;
     // Firmware takes the highest pages that are free; code, because it is run.
@@ -71,7 +74,7 @@ fn stage() -> Result<Staged, &'static str> {
     let prelude = staged.prelude();
     prelude.start.rsdp = table(&[ConfigTableEntry::ACPI2_GUID, ConfigTableEntry::ACPI_GUID]);
     prelude.start.memory_map = map;
-    prelude.platform = platform();
+    prelude.platform = Platform { loader_start, ..platform() };
     prelude.modules[0].address = copy as u64 + u64::from(prelude.fixed_len);
 
     let end = u64::from(LOAD_ADDRESS + prelude.fixed_len);
@@ -197,10 +200,10 @@ fn table(guids: &[Guid]) -> u64 {
 
 fn platform() -> Platform {
     let smbios = table(&[ConfigTableEntry::SMBIOS3_GUID, ConfigTableEntry::SMBIOS_GUID]);
-    framebuffer(smbios).unwrap_or(Platform { smbios, ..Platform::default() })
+    Platform { smbios, ..framebuffer().unwrap_or_default() }
 }
 
-fn framebuffer(smbios: u64) -> Option<Platform> {
+fn framebuffer() -> Option<Platform> {
     let handle = boot::get_handle_for_protocol::<GraphicsOutput>().ok()?;
     let agent = boot::image_handle();
     // Not exclusively: that would take the screen away from the firmware's own console.
@@ -222,13 +225,13 @@ fn framebuffer(smbios: u64) -> Option<Platform> {
     let (width, height) = mode.resolution();
     let mut buffer = graphics.frame_buffer();
     Some(Platform {
-        smbios,
         framebuffer: buffer.as_mut_ptr() as u64,
         framebuffer_len: buffer.size() as u64,
         width: width as u32,
         height: height as u32,
         stride_len: (mode.stride() * 4) as u32,
         pixels,
+        ..Platform::default()
     })
 }
 

@@ -77,6 +77,11 @@ fn write_node(out: &mut Document, node: &Node, now: Now) -> fmt::Result {
         let help = "When the kernel was entered, since 1970.";
         gauge(out, "process_start_time_seconds", help, Seconds(start_ms * 1_000_000))?;
     }
+    let name = "hostkernel_boot_seconds";
+    family(out, "gauge", name, "Time of the boot, from power on to ready, by phase.")?;
+    for (phase, ns) in node.load.boot_times.phases() {
+        writeln!(out, "{name}{{phase=\"{phase}\"}} {}", Seconds(ns))?;
+    }
     write_clock(out, node, now)?;
     let name = "hostkernel_memory_bytes";
     let help = "Memory by kind: installed, available to images and invocations, kernel heap.";

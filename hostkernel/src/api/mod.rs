@@ -61,6 +61,7 @@ use crate::config::{
 use crate::dispatch::{ActivationId, Completion, CoreLoad, End, Limits};
 use crate::http::{self, Body, Headers, Method, Request, Response};
 use crate::memory::PageBuffer;
+use crate::observe::boot_times::BootTimes;
 use crate::observe::statistics::{Statistics, Traffic};
 use crate::registry::{Namespace, Registry};
 use crate::settings::Access;
@@ -96,6 +97,8 @@ pub struct Load {
     pub cores: Vec<CoreLoad>,
     /// What went through the network card.
     pub traffic: Traffic,
+    /// How long the boot took.
+    pub boot_times: BootTimes,
     /// Whether a time server has set the wall clock.
     pub clock_is_synchronised: bool,
     /// By how much the wall clock was wrong at the last look at a better one.

@@ -64,6 +64,7 @@ impl Client {
             load: Load {
                 connections: 3,
                 in_flight: 2,
+                boot_times: BootTimes::new(2_000_000, Some(500_000)),
                 cores: vec![CoreLoad { core: 1, queued: Some(4), idle_ns: 1_000_000 }],
                 ..Load::default()
             },

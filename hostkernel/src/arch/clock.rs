@@ -9,6 +9,7 @@ use core::sync::atomic::{AtomicU64, Ordering};
 
 use super::cpu::{self, Features};
 use super::{apic, port};
+use crate::observe::boot_times::BootTimes;
 use crate::wall::{Correction, SharedWall, Wall};
 
 const NS_PER_S: u128 = 1_000_000_000;
@@ -48,15 +49,22 @@ pub fn now_ns() -> u64 {
 #[must_use]
 pub fn to_ns(cycles: u64) -> u64 {
     let elapsed = cycles.saturating_sub(START_CYCLES.load(Ordering::Relaxed));
-    (u128::from(elapsed) * u128::from(SCALE.load(Ordering::Relaxed)) >> 32) as u64
+    scaled(elapsed, SCALE.load(Ordering::Relaxed))
 }
 
-/// Milliseconds from the processor's reset, when its counter began, to the kernel's first
-/// instruction: what firmware and boot loader took.
+/// A number times one with 32 binary places.
+fn scaled(number: u64, scale: u64) -> u64 {
+    (u128::from(number) * u128::from(scale) >> 32) as u64
+}
+
+/// What came before the kernel, which a loader of ours began at a count of `loader_start`.
+///
+/// The counter is taken to begin with the machine, as Intel's manual has it for a reset (SDM vol.
+/// 3B, 19.17). QEMU's emulator lets it go on when the machine restarts.
 #[must_use]
-pub fn before_start_ms() -> u64 {
-    let cycles = START_CYCLES.load(Ordering::Relaxed);
-    (u128::from(cycles) * u128::from(SCALE.load(Ordering::Relaxed)) >> 32) as u64 / 1_000_000
+pub fn before_start(loader_start: Option<u64>) -> BootTimes {
+    let ns = |cycles: u64| scaled(cycles, SCALE.load(Ordering::Relaxed));
+    BootTimes::new(ns(START_CYCLES.load(Ordering::Relaxed)), loader_start.map(ns))
 }
 
 /// Nanoseconds per cycle as 32.32 fixed point, for actions.
@@ -98,8 +106,8 @@ pub fn wall_ns_at(at_ns: u64) -> Option<u64> {
 pub fn set_alarm(at_ns: u64) {
     let now = cycles();
     let delay_ns = at_ns.saturating_sub(to_ns(now));
-    let delay = u128::from(delay_ns) * u128::from(INVERSE.load(Ordering::Relaxed)) >> 32;
-    apic::set_timer(delay_ns, now.saturating_add(delay as u64));
+    let delay = scaled(delay_ns, INVERSE.load(Ordering::Relaxed));
+    apic::set_timer(delay_ns, now.saturating_add(delay));
 }
 
 /// Cancels the alarm.

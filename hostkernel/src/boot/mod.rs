@@ -19,7 +19,7 @@ pub struct BootInfo {
     pub rsdp: Option<u64>,
     /// Physical addresses of the boot bundle's first byte, and of the one after its last.
     pub module: Option<(u64, u64)>,
-    /// What only firmware of UEFI knows, as it states it.
+    /// What only our own loaders know, as they state it.
     pub platform: Option<Platform>,
     command_line: [u8; COMMAND_LINE_LEN_MAX],
     command_line_len: usize,
@@ -53,6 +53,12 @@ impl BootInfo {
     #[must_use]
     pub fn memory(&self) -> &[MemoryRange] {
         &self.memory[..self.memory_len]
+    }
+
+    /// The time stamp counter when firmware handed over to a loader of ours.
+    #[must_use]
+    pub fn loader_start(&self) -> Option<u64> {
+        self.platform.as_ref().map(|platform| platform.loader_start)
     }
 
     /// Physical address of the SMBIOS entry point, if the loader gave one.

@@ -2,6 +2,7 @@
 //! activation records.
 #![forbid(unsafe_code)]
 
+pub mod boot_times;
 #[cfg(target_os = "none")]
 pub mod crash;
 pub mod histogram;

@@ -15,6 +15,8 @@ fn metrics_are_what_prometheus_reads() {
     for line in [
         "# TYPE hostkernel_memory_bytes gauge",
         "hostkernel_ready 1",
+        "hostkernel_boot_seconds{phase=\"firmware\"} 0.000500000",
+        "hostkernel_boot_seconds{phase=\"loader\"} 0.001500000",
         "hostkernel_actions 1",
         "hostkernel_inflight_invocations 2",
         "hostkernel_open_connections 3",
