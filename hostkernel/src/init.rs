@@ -90,7 +90,8 @@ extern "C" fn start_on_own_tables() -> ! {
     let fw_cfg = FwCfg::find();
     let settings = SETTINGS.call_once(|| read_settings(info, bundle.as_ref(), fw_cfg.as_ref()));
     // The front's core first; the others wait for the dispatcher before they serve it.
-    let cores = smp::start_others(&platform.processors, settings.cores_max, settings.hyperthreads);
+    let (cores_max, hyperthreads) = (settings.cores_max, settings.hyperthreads);
+    let cores = smp::start_others(info, &platform.processors, cores_max, hyperthreads);
     log::info!("cores: {cores} of {}", platform.processors.len().max(1));
     frames::hold_back_for(cores);
     let workers: Vec<usize> = if cores == 1 { vec![0] } else { (1..cores).collect() };

@@ -82,7 +82,7 @@ pvh_start:
 
     .globl application_start_32
     mov ebp, 0                          # core 0
-application_start_32:                   # further cores: ebp = their number
+application_start_32:                   # further cores: ebp = their number, esi = start page
     mov eax, cr4
     or eax, 1 << 5                      # PAE
     mov cr4, eax
@@ -130,6 +130,7 @@ start_64:
     xor eax, eax
     mov fs, eax
     mov gs, eax
+    mov esi, esi                        # the upper half is undefined after a change of mode
     test ebp, ebp
     jnz 6f
     lea rsp, [boot_stack_top]
@@ -139,8 +140,8 @@ start_64:
     call rax
     ud2
 6:  mov rdx, offset application_switch
-    mov rax, [{root}]                   # what smp.rs left for the one core it starts at a time
-    mov rsi, [{stack}]
+    mov rax, [rsi + {root}]             # what smp.rs left for the one core it starts at a time
+    mov rsi, [rsi + {stack}]
     jmp rdx
 
     .section .text
@@ -184,7 +185,7 @@ boot_stack_top:
     "#,
     start = sym super::start,
     application_start = sym super::smp::application_start,
-    root = const super::smp::START_ROOT,
-    stack = const super::smp::START_STACK,
+    root = const super::smp::ROOT,
+    stack = const super::smp::STACK,
     stack_len = const BOOT_STACK_LEN,
 );

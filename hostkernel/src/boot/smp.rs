@@ -1,22 +1,22 @@
 //! Starting the other cores: INIT, then start-up at a page of real-mode code, one core at a time.
 
 use core::arch::global_asm;
-use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering, compiler_fence};
 
+use super::BootInfo;
 use crate::arch::{apic, area, clock, mitigation};
-use crate::config::CORES_MAX;
-use crate::memory::kernel_map;
+use crate::config::{CORES_MAX, PAGE_LEN};
 use crate::memory::physical::{PhysicalAddress, direct_pointer};
+use crate::memory::{holes, kernel_map};
 
-/// Physical page the real-mode code is copied to: low memory, which the frame pool never uses.
-const START_PAGE: u8 = 8;
-const START_ADDRESS: u64 = START_PAGE as u64 * 4096;
-/// Offset in that page of three words: number of the core that starts, its root table, its stack.
-const NUMBER_OFFSET: usize = 16;
-/// Physical address of the word with the root table of the core that starts.
-pub(super) const START_ROOT: u64 = START_ADDRESS + NUMBER_OFFSET as u64 + 8;
-/// Physical address of the word with its stack.
-pub(super) const START_STACK: u64 = START_ADDRESS + NUMBER_OFFSET as u64 + 16;
+/// Offsets in the page the real-mode code is copied to: what the core that starts takes as its
+/// descriptor table and jumps to, and three words for it: its number, its root table, its stack.
+const GDT_ADDRESS: usize = 10;
+const TARGET: usize = 16;
+const NUMBER: usize = 24;
+pub(super) const ROOT: usize = NUMBER + 8;
+pub(super) const STACK: usize = NUMBER + 16;
+const GDT: usize = NUMBER + 24;
 /// How long a core may take to report; then it is given up.
 const START_TIMEOUT_NS: u64 = 1_000_000_000;
 
@@ -29,8 +29,11 @@ application_start_16:
     .code16
     jmp 1f
     .balign 8
-    .word 23                            # at {gdt_pointer}: limit and address of the table below
-    .long {page} * 4096 + {gdt}
+    .word 23                            # limit and address of the table below
+    .long 0                             # at {gdt_address}
+    .balign 8
+    .long 0                             # at {target}: where 32-bit code begins, and its segment
+    .word 0x08
     .balign 8
     .quad 0, 0, 0                       # at {number}: the core's number, root table, stack
     .quad 0                             # at {gdt}
@@ -40,34 +43,37 @@ application_start_16:
     cld
     mov ax, cs                          # the page we were started at
     mov ds, ax
-    lgdt [{gdt_pointer}]
+    movzx esi, ax
+    shl esi, 4
+    lgdt [{gdt_address} - 2]
     mov eax, cr0
     or al, 1
     mov cr0, eax
-    .byte 0x66, 0xea                    # far jump with a 32-bit offset, to 32-bit code
-    .long {page} * 4096 + (application_protected - application_start_16)
-    .word 0x08
+    .byte 0x66, 0xff, 0x2e              # far jump with a 32-bit offset, to 32-bit code
+    .word {target}
     .code32
+    .globl application_protected
 application_protected:
     mov ax, 0x10
     mov ds, ax
     mov es, ax
     mov ss, ax
-    mov ebp, [{page} * 4096 + {number}]
+    mov ebp, [esi + {number}]
     mov eax, offset application_start_32
     jmp eax
     .globl application_start_16_end
 application_start_16_end:
     .code64
     "#,
-    page = const START_PAGE,
-    gdt_pointer = const 8,
-    number = const NUMBER_OFFSET,
-    gdt = const NUMBER_OFFSET + 24,
+    gdt_address = const GDT_ADDRESS,
+    target = const TARGET,
+    number = const NUMBER,
+    gdt = const GDT,
 );
 
 unsafe extern "C" {
     static application_start_16: u8;
+    static application_protected: u8;
     static application_start_16_end: u8;
 }
 
@@ -91,16 +97,23 @@ pub fn running() -> usize {
 /// Starts every processor of the list but the calling one, up to `cores_max` cores in all; of the
 /// threads of one physical core only the first, unless `hyperthreads`. Core 0, once. Returns the
 /// number of cores that run.
-pub fn start_others(processors: &[u32], cores_max: usize, hyperthreads: bool) -> usize {
+pub fn start_others(
+    info: &BootInfo,
+    processors: &[u32],
+    cores_max: usize,
+    hyperthreads: bool,
+) -> usize {
     let own = apic::id();
     APIC_IDS[0].store(own, Ordering::Relaxed);
-    let start = &raw const application_start_16;
-    let len = (&raw const application_start_16_end).addr() - start.addr();
-    // Ordinary memory: the direct map shows it already, writable.
-    let copy = direct_pointer(PhysicalAddress(START_ADDRESS));
-    // SAFETY: the page is in low memory, which nothing else uses, and the code fits.
-    unsafe { copy.copy_from_nonoverlapping(start, len) };
-    let words = copy.wrapping_add(NUMBER_OFFSET).cast::<u64>();
+    let map = info.memory().iter().map(|range| ((range.start, range.end), range.usable));
+    let module = info.module.map(|module| (module, false));
+    let Some(page) = holes::start_page(map.chain(module)) else {
+        log::warn!("no free memory below 640 KiB to start other cores from: one core is used");
+        return 1;
+    };
+    // SAFETY: the page is ordinary memory, and the frame pool has none below 1 MiB. What the boot
+    // loader left there besides the module was copied.
+    let start = unsafe { StartPage::prepare(page) };
     let thread_bits = mitigation::thread_bits();
     let (mut count, mut siblings) = (1, 0);
     for &processor in processors.iter().filter(|id| **id != own) {
@@ -113,7 +126,7 @@ pub fn start_others(processors: &[u32], cores_max: usize, hyperthreads: bool) ->
             continue;
         }
         APIC_IDS[count].store(processor, Ordering::Relaxed);
-        if start_one(processor, count, words) {
+        if start_one(processor, count, &start) {
             count += 1;
         } else {
             log::warn!("processor with APIC id {processor} did not start");
@@ -125,20 +138,54 @@ pub fn start_others(processors: &[u32], cores_max: usize, hyperthreads: bool) ->
     count
 }
 
-fn start_one(processor: u32, number: usize, words: *mut u64) -> bool {
-    let Ok(tables) = kernel_map::new_core(number) else { return false };
-    // SAFETY: the words lie inside the copied page, which only the core started next reads.
-    unsafe {
-        words.write_volatile(number as u64);
-        words.add(1).write_volatile(tables.root());
-        words.add(2).write_volatile(area::KERNEL_STACK_END);
+/// The page with the code at which other cores begin.
+struct StartPage {
+    page: u8,
+    copy: *mut u8,
+}
+
+impl StartPage {
+    /// Copies the code there, and tells it where it is.
+    ///
+    /// # Safety
+    /// It is a page of ordinary memory that nobody uses.
+    unsafe fn prepare(page: u8) -> Self {
+        let address = u32::from(page) * PAGE_LEN as u32;
+        let start = &raw const application_start_16;
+        let offset_of = |end: *const u8| end.addr() - start.addr();
+        let len = offset_of(&raw const application_start_16_end);
+        let target = address + offset_of(&raw const application_protected) as u32;
+        // The direct map shows all ordinary memory, writable.
+        let copy = direct_pointer(PhysicalAddress(u64::from(address)));
+        // SAFETY: the caller gives the page, and the code fits.
+        unsafe { copy.copy_from_nonoverlapping(start, len) };
+        let this = Self { page, copy };
+        this.write(GDT_ADDRESS, address + GDT as u32);
+        this.write(TARGET, target);
+        this
     }
+
+    /// Writes a word for the core that starts next.
+    fn write<T>(&self, offset: usize, word: T) {
+        assert!(offset < GDT, "words for a core lie in front of its code");
+        // SAFETY: the page is ours, and only the core started next reads it.
+        unsafe { self.copy.wrapping_add(offset).cast::<T>().write_unaligned(word) };
+    }
+}
+
+fn start_one(processor: u32, number: usize, start: &StartPage) -> bool {
+    let Ok(tables) = kernel_map::new_core(number) else { return false };
+    start.write(NUMBER, number as u64);
+    start.write(ROOT, tables.root());
+    start.write(STACK, area::KERNEL_STACK_END);
+    // The core sees all of it before it begins.
+    compiler_fence(Ordering::SeqCst);
     // Intel SDM vol. 3A, 9.4.4: INIT, 10 ms, start-up, 200 us, start-up. Processors of this century
     // need neither the long wait nor the second try, but are not harmed by a short one.
     apic::send_init(processor);
     clock::spin_us(200);
     for _ in 0..2 {
-        apic::send_startup(processor, START_PAGE);
+        apic::send_startup(processor, start.page);
         let give_up = clock::now_ns() + START_TIMEOUT_NS / 2;
         while clock::now_ns() < give_up {
             if RUNNING.load(Ordering::Acquire) > number {

@@ -11,7 +11,7 @@ pub mod frames;
 #[cfg(target_os = "none")]
 pub mod heap;
 #[cfg(any(test, target_os = "none"))]
-mod holes;
+pub mod holes;
 #[cfg(target_os = "none")]
 pub mod kernel_map;
 mod likely;
