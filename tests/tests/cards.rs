@@ -122,6 +122,11 @@ fn of_several_cards_the_first_supported_one_is_taken() {
 fn without_a_supported_card_the_node_says_what_it_saw() {
     for (machine, seen) in [
         (machine().nic("rtl8139"), "seen: 10ec:8139 at 00:01.0."),
+        (
+            machine().nic("virtio-net-pci,disable-modern=on"),
+            "seen: 1af4:1000 at 00:01.0 (virtio: lacks the interface of virtio 1.0, and the legacy \
+             one is not enough).",
+        ),
         (machine().network(system_tests::Network::None), "none was seen on PCI."),
     ] {
         let node = machine.boot().expect("QEMU runs");

@@ -1,6 +1,8 @@
 //! Finding the devices this machine has.
 
 use alloc::boxed::Box;
+use alloc::format;
+use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
@@ -11,19 +13,18 @@ use super::virtio;
 pub use super::virtio::Entropy;
 use crate::boot::acpi::Platform;
 
-/// There is no network card that can be used. Displayed it is a sentence for people, with what
-/// there is instead.
+/// There is no network card that can be used, but these, and why they cannot where that is not just
+/// that there is no driver. Displayed it is a sentence for people.
 #[derive(Debug)]
-pub struct NoCard(Vec<Function>);
+pub struct NoCard(Vec<String>);
 
 impl fmt::Display for NoCard {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("no network card that is supported")?;
-        for (index, (function, info)) in self.0.iter().enumerate() {
-            let before = if index == 0 { "; seen:" } else { "," };
-            write!(f, "{before} {:04x}:{:04x} at {function}", info.vendor_id, info.device_id)?;
+        f.write_str("no network card that is supported; ")?;
+        match &self.0[..] {
+            [] => f.write_str("none was seen on PCI"),
+            cards => write!(f, "seen: {}", cards.join(", ")),
         }
-        if self.0.is_empty() { f.write_str("; none was seen on PCI") } else { Ok(()) }
     }
 }
 
@@ -33,10 +34,10 @@ impl fmt::Display for NoCard {
 /// # Errors
 /// [`NoCard`] if there is none.
 pub fn network_card(functions: &[Function], platform: &Platform) -> Result<Box<dyn Nic>, NoCard> {
-    let cards = || functions.iter().filter(|(_, info)| info.class == pci::CLASS_NETWORK);
-    let mut found = None;
-    for card @ (function, info) in cards() {
-        let what = format_args!("{:04x}:{:04x} at {function}", info.vendor_id, info.device_id);
+    let cards = functions.iter().filter(|(_, info)| info.class == pci::CLASS_NETWORK);
+    let (mut found, mut others) = (None, Vec::new());
+    for card @ (function, info) in cards {
+        let what = format!("{:04x}:{:04x} at {function}", info.vendor_id, info.device_id);
         if found.is_some() {
             log::info!("network card {what}: not used, one is enough");
             continue;
@@ -46,8 +47,14 @@ pub fn network_card(functions: &[Function], platform: &Platform) -> Result<Box<d
                 log::info!("network card {what}: {name}");
                 found = Some(nic);
             }
-            Some((name, Err(error))) => log::warn!("network card {what}: {name}: {error}"),
-            None => log::warn!("network card {what}: not supported"),
+            Some((name, Err(error))) => {
+                log::warn!("network card {what}: {name}: {error}");
+                others.push(format!("{what} ({name}: {error})"));
+            }
+            None => {
+                log::warn!("network card {what}: not supported");
+                others.push(what);
+            }
         }
     }
     for &(address, line) in &platform.virtio {
@@ -59,11 +66,14 @@ pub fn network_card(functions: &[Function], platform: &Platform) -> Result<Box<d
                 log::info!("network card at {address:#x}: virtio, interrupt line {line}");
                 found = Some(nic);
             }
-            Some(Err(error)) => log::warn!("network card at {address:#x}: virtio: {error}"),
+            Some(Err(error)) => {
+                log::warn!("network card at {address:#x}: virtio: {error}");
+                others.push(format!("{address:#x} (virtio: {error})"));
+            }
             None => {}
         }
     }
-    found.ok_or_else(|| NoCard(cards().cloned().collect()))
+    found.ok_or(NoCard(others))
 }
 
 type Opened = Result<Box<dyn Nic>, Box<dyn fmt::Display>>;

@@ -49,7 +49,9 @@ pub enum Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NotModern => f.write_str("no modern virtio interface"),
+            Self::NotModern => {
+                f.write_str("lacks the interface of virtio 1.0, and the legacy one is not enough")
+            }
             Self::Queue(error) => write!(f, "cannot set up its queues: {error}"),
             Self::NoInterrupt => f.write_str("cannot route its interrupt"),
             Self::TooOld => f.write_str("offers neither virtio 1 nor any-layout"),
