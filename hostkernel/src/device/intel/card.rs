@@ -28,6 +28,7 @@ const REGISTERS_LEN: usize = 0x6000;
 // Registers (SDM 13.4, 82574 10.2).
 const CONTROL: usize = 0x0000;
 const STATUS: usize = 0x0008;
+const EEPROM_READ: usize = 0x0014;
 const CONTROL_EXTENDED: usize = 0x0018;
 const CAUSE: usize = 0x00c0;
 const MASK_SET: usize = 0x00d0;
@@ -57,6 +58,10 @@ const CONTROL_FORCED: u32 = 1 << 11 | 1 << 12;
 const CONTROL_RESET: u32 = 1 << 26;
 const CONTROL_VLAN: u32 = 1 << 30;
 const CONTROL_PHY_RESET: u32 = 1 << 31;
+const EEPROM_START: u32 = 1 << 0;
+const EEPROM_DONE: u32 = 1 << 4;
+/// How often the EEPROM is asked for a word, which takes it some ten microseconds.
+const EEPROM_READS_MAX: usize = 10_000;
 const DRIVER_LOADED: u32 = 1 << 28;
 /// Bit 22 of a send ring's control "must be set" (82574 10.2.6.9).
 const COUNT_DESCRIPTORS: u32 = 1 << 22;
@@ -104,7 +109,12 @@ impl Card {
         let before = hardware_address(&registers);
         reset(&registers, family)?;
         // What firmware may have set by hand is second choice.
-        let address = hardware_address(&registers).or(before).ok_or(Error::NoAddress)?;
+        let address = hardware_address(&registers).or(before);
+        let address = match family {
+            Family::Conventional => address.or_else(|| stored_address(&registers)),
+            _ => address,
+        };
+        let address = address.ok_or(Error::NoAddress)?;
         // The 82545EM claims to have messages, and they get lost.
         let messages = family != Family::Conventional && pci::enable_msi(root, function, NIC);
         if !messages && !pci::route_line(function, NIC, platform) {
@@ -195,8 +205,24 @@ fn hardware_address(registers: &Window) -> Option<[u8; 6]> {
     let (low, high) = (registers.read::<u32>(ADDRESS), registers.read::<u32>(ADDRESS + 4));
     let [a, b, c, d] = low.to_le_bytes();
     let [e, f, ..] = high.to_le_bytes();
-    let address = [a, b, c, d, e, f];
-    (address != [0; 6] && a & 1 == 0).then_some(address)
+    of_one_card([a, b, c, d, e, f])
+}
+
+/// The hardware address in the card's EEPROM (SDM 5.6.1, 13.4.4). A card takes it from there when
+/// it is reset; that of Bochs leaves it to its driver.
+fn stored_address(registers: &Window) -> Option<[u8; 6]> {
+    let word = |at: u32| {
+        registers.write(EEPROM_READ, at << 8 | EEPROM_START);
+        let mut answers = (0..EEPROM_READS_MAX).map(|_| registers.read::<u32>(EEPROM_READ));
+        let answer = answers.find(|answer| answer & EEPROM_DONE != 0)?;
+        Some(((answer >> 16) as u16).to_le_bytes())
+    };
+    let [[a, b], [c, d], [e, f]] = [word(0)?, word(1)?, word(2)?];
+    of_one_card([a, b, c, d, e, f])
+}
+
+fn of_one_card(address: [u8; 6]) -> Option<[u8; 6]> {
+    (address != [0; 6] && address[0] & 1 == 0).then_some(address)
 }
 
 fn memory() -> Result<Ring, Error> {
