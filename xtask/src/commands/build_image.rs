@@ -119,7 +119,7 @@ fn report(out: &Path, format: Format) -> Result<()> {
     };
     let qemu = format!(
         "qemu-system-x86_64 -M q35 -cpu max -smp 2 -m 512 -display none -serial stdio \
-         -nic user,model=virtio-net-pci,romfile=,hostfwd=tcp:127.0.0.1:{port}-:{port} \
+         -nic user,model=virtio-net-pci,hostfwd=tcp:127.0.0.1:{port}-:{port} \
          -drive format={kind},{drive},file={file}",
         port = xtask::qemu::NODE_PORT
     );
