@@ -75,10 +75,10 @@ fn cargo_checks() -> Result<Vec<(&'static str, Command)>> {
 
     let packages = host_packages()?;
     let packages = packages.iter().flat_map(|package| ["--package", package]);
-    let runtime = ["--features", "action-abi/runtime"];
+    let features = ["--features", "action-abi/runtime,system-tests/bochs"];
 
     let mut host = cargo();
-    host.args(["clippy", "--all-targets"]).args(packages.clone()).args(runtime);
+    host.args(["clippy", "--all-targets"]).args(packages.clone()).args(features);
     checks.push(("lints: host programs", deny_warnings(host)));
 
     let mut library = cargo();
@@ -108,7 +108,7 @@ fn cargo_checks() -> Result<Vec<(&'static str, Command)>> {
     }
 
     let mut host_docs = cargo();
-    host_docs.args(["doc", "--no-deps", "--document-private-items"]).args(packages).args(runtime);
+    host_docs.args(["doc", "--no-deps", "--document-private-items"]).args(packages).args(features);
     checks.push(("documentation: host programs", host_docs));
 
     let mut kernel_docs = cargo();
