@@ -41,20 +41,13 @@ pub struct Receipt {
 }
 
 impl Receipt {
-    /// Reads the annotations of an activation: `receipt`, and `timing` and `memory` of nodes
-    /// without receipts.
+    /// Reads the annotation `receipt` of an activation.
     #[must_use]
     pub fn read(annotations: &[Value]) -> Self {
-        let field = |key: &str, name: &str| {
-            let annotation = annotations.iter().find(|annotation| annotation["key"] == key)?;
-            Some(&annotation["value"][name]).filter(|value| !value.is_null())
-        };
-        let number = |name: &str| field("receipt", name)?.as_u64();
-        let time = |name: &str| {
-            let microseconds =
-                field("receipt", name).or_else(|| field("timing", name))?.as_f64()?;
-            Duration::try_from_secs_f64(microseconds / 1e6).ok()
-        };
+        let is_receipt = |annotation: &&Value| annotation["key"] == "receipt";
+        let receipt = annotations.iter().find(is_receipt).map_or(&Value::Null, |it| &it["value"]);
+        let number = |name: &str| receipt[name].as_u64();
+        let time = |name: &str| Duration::try_from_secs_f64(receipt[name].as_f64()? / 1e6).ok();
         Self {
             timing: Timing {
                 queue: time("queue_us"),
@@ -65,12 +58,11 @@ impl Receipt {
             cycles: number("cycles"),
             page_faults: number("page_faults"),
             pages: number("pages"),
-            bytes_touched: number("bytes_touched")
-                .or_else(|| field("memory", "taken_bytes")?.as_u64()),
+            bytes_touched: number("bytes_touched"),
             memory_peak_bytes: number("memory_peak_bytes"),
             core: number("core"),
             calls: number("calls"),
-            image: field("receipt", "image").and_then(Value::as_str).map(str::to_owned),
+            image: receipt["image"].as_str().map(str::to_owned),
         }
     }
 }
@@ -89,19 +81,17 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn a_receipt_goes_before_the_older_annotations() {
+    fn a_receipt_is_read_and_written() {
         let annotations = [
-            json!({"key": "timing", "value": {"queue_us": 1, "run_us": 2}}),
-            json!({"key": "memory", "value": {"taken_bytes": 45056}}),
+            json!({"key": "limits", "value": {"core": 7}}),
             json!({"key": "receipt", "value": {"run_us": 340.5, "core": 1, "image": "ab"}}),
         ];
         let receipt = Receipt::read(&annotations);
-        assert_eq!(receipt.timing.queue, Some(Duration::from_micros(1)));
+        assert_eq!(receipt.timing.queue, None);
         assert_eq!(receipt.timing.run, Some(Duration::from_nanos(340_500)));
-        assert_eq!((receipt.core, receipt.bytes_touched), (Some(1), Some(45056)));
+        assert_eq!((receipt.core, receipt.bytes_touched), (Some(1), None));
         let written = serde_json::to_value(&receipt).expect("JSON");
-        let expected = json!({"queue_us": 1.0, "run_us": 340.5, "bytes_touched": 45056, "core": 1,
-            "image": "ab"});
+        let expected = json!({"run_us": 340.5, "core": 1, "image": "ab"});
         assert_eq!(written, expected);
     }
 
