@@ -12,10 +12,10 @@ use std::process::Stdio;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use system_tests::{AUTHORIZATION, BOOT_TIMEOUT, Connection, Response, request};
-use xtask::image::{self, Bundle};
+use system_tests::{AUTHORIZATION, BOOT_TIMEOUT, Connection, Response, request, sample};
+use xtask::bundle::Contents;
+use xtask::image;
 use xtask::lifeline::{self, TiedChild};
-use xtask::workspace;
 
 /// Cores, processor, drive.
 const MACHINES: [(u32, &str, &str); 3] = [
@@ -112,9 +112,9 @@ ata0-master: {drive}
 
 #[test]
 fn an_image_starts_a_node_in_bochs() {
-    let mut bundle = Bundle::default();
-    bundle.action(&workspace::actions().join("hello.elf")).expect("hello is an action");
-    let image = image::of_workspace("", &bundle.archive()).expect("an image");
+    let actions = vec![("guest/hello".to_owned(), sample("hello"))];
+    let bundle = Contents { config: None, actions }.archive().expect("it is short");
+    let image = image::of_workspace("", &bundle).expect("an image");
     for machine in MACHINES {
         let begin = Instant::now();
         let mut node = Bochs::start(&image, machine);

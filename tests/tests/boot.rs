@@ -10,8 +10,7 @@ use std::sync::LazyLock;
 use std::time::Instant;
 
 use system_tests::{BOOT_TIMEOUT, Drive, Firmware, Machine, MachineKind, PowerOff, boot, sample};
-use xtask::image::{self, Bundle};
-use xtask::workspace;
+use xtask::bundle::Contents;
 
 use Drive::{Cd, Disk, Nvme, Scsi, Usb, Virtio};
 use Firmware::{Bios, Uefi};
@@ -50,12 +49,16 @@ fn all() -> Vec<Combination> {
 
 /// An image with `hello`, and where it is.
 static IMAGE: LazyLock<(PathBuf, Vec<u8>)> = LazyLock::new(|| {
-    let mut bundle = Bundle::default();
-    bundle.action(&workspace::actions().join("hello.elf")).expect("hello is an action");
-    let image = image::of_workspace("loglevel=debug", &bundle.archive())
-        .unwrap_or_else(|error| panic!("{error}; `cargo xtask test system` builds it"));
+    let image = image("loglevel=debug", sample("hello"));
     (write("good", &image), image)
 });
+
+/// An image whose node has this as `hello`.
+fn image(words: &str, hello: Vec<u8>) -> Vec<u8> {
+    let bundle = Contents { config: None, actions: vec![("guest/hello".to_owned(), hello)] };
+    xtask::image::of_workspace(words, &bundle.archive().expect("it is short"))
+        .unwrap_or_else(|error| panic!("{error}; `cargo xtask test system` builds it"))
+}
 
 fn write(name: &str, image: &[u8]) -> PathBuf {
     let file = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}.img"));
@@ -90,11 +93,7 @@ fn a_bundle_need_not_fit_beside_the_kernel() {
     // OVMF keeps memory at 8 MiB for good.
     let mut long = sample("hello");
     long.resize(16 << 20, 0);
-    let file = write("long-hello", &long);
-    let mut bundle = Bundle::default();
-    bundle.action(&file).expect("what follows a program is not looked at");
-    let image = image::of_workspace("", &bundle.archive()).expect("an image");
-    let image = write("long", &image);
+    let image = write("long", &image("", long));
     for firmware in [Bios, Uefi] {
         let node = boot(Machine::with_image(&image, Virtio, firmware).memory_mib(256));
         assert_eq!(node.get("/readyz").status, 200);

@@ -59,6 +59,14 @@ pub fn check_config(text: &[u8]) -> Vec<String> {
     loader.finish().problems.iter().map(ToString::to_string).collect()
 }
 
+/// What is wrong with words of a command line.
+#[must_use]
+pub fn check_words(words: &str) -> Vec<String> {
+    let mut loader = Loader::default();
+    loader.words(Source::CommandLine, words);
+    loader.finish().problems.iter().map(ToString::to_string).collect()
+}
+
 /// What is wrong with a bundle.
 #[must_use]
 pub fn check(archive: &[u8]) -> Findings {
@@ -107,5 +115,7 @@ mod tests {
             assert!(errors.contains(part), "{part} in {errors}");
         }
         assert_eq!((findings.errors.len(), findings.warnings.len()), (3, 1));
+        assert!(check_words("loglevel=info").is_empty());
+        assert!(check_words("loglevel=loud")[0].contains("loglevel=loud"));
     }
 }

@@ -6,12 +6,14 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
 use sha2::{Digest, Sha256};
-use xtask::image::{self, Bundle, check_words};
+use xtask::bundle::check_words;
+use xtask::image;
 use xtask::prerequisites::{
     BIOS_TARGET, KERNEL_TARGET, UEFI_TARGET, ensure_qemu_img, ensure_targets, find_ovmf,
 };
 use xtask::{build, lifeline, workspace};
 
+use super::bundle::{Parts, refuse};
 use crate::progress::say;
 
 /// Build one image that starts a node under BIOS and UEFI: from a USB stick, a disk or a CD.
@@ -26,12 +28,8 @@ pub struct Arguments {
     /// What to make.
     #[arg(long, value_enum, default_value_t)]
     format: Format,
-    /// An action the node starts with, under the name of its file. May be repeated.
-    #[arg(long, value_name = "FILE")]
-    action: Vec<PathBuf>,
-    /// Settings of the node, a file of lines `key=value`.
-    #[arg(long, value_name = "FILE")]
-    config: Option<PathBuf>,
+    #[command(flatten)]
+    parts: Parts,
     /// Words for the kernel's command line, which win over --config.
     #[arg(long, value_name = "WORDS", allow_hyphen_values = true, default_value = "")]
     cmdline: String,
@@ -52,7 +50,8 @@ enum Format {
 /// Runs the command.
 pub fn run(arguments: &Arguments) -> Result<()> {
     // What can be refused is refused before minutes of building.
-    let bundle = bundle(arguments)?;
+    refuse(&check_words(&arguments.cmdline))?;
+    let bundle = arguments.parts.archive()?;
     if arguments.format == Format::Qcow2 {
         ensure_qemu_img(say)?;
     }
@@ -65,18 +64,6 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let out = out(arguments);
     write(&out, &image, arguments.format)?;
     report(&out, arguments.format)
-}
-
-fn bundle(arguments: &Arguments) -> Result<Vec<u8>> {
-    check_words(&arguments.cmdline, "--cmdline")?;
-    let mut bundle = Bundle::default();
-    if let Some(file) = &arguments.config {
-        bundle.settings(file)?;
-    }
-    for file in &arguments.action {
-        bundle.action(file)?;
-    }
-    Ok(bundle.archive())
 }
 
 fn out(arguments: &Arguments) -> PathBuf {

@@ -17,35 +17,56 @@ pub struct Arguments {
     /// The bundle to write.
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
+    #[command(flatten)]
+    parts: Parts,
+}
+
+/// What a node is to have when it starts.
+#[derive(Args, Debug)]
+pub struct Parts {
     /// Settings, key=value a line; `cargo xtask config` lists the keys.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// An image, or a .json file with limits, annotations and parameters of the action of that
-    /// name. Without a name: that of the file, in the namespace guest.
+    /// name. Without a name: that of the file, in the namespace guest. May be repeated.
     #[arg(long = "action", value_name = "[NAMESPACE/NAME=]FILE")]
     actions: Vec<String>,
 }
 
 /// Runs the command.
 pub fn run(arguments: &Arguments) -> Result<()> {
-    let mut contents = Contents::default();
-    if let Some(file) = &arguments.config {
-        contents.config = Some(read(file)?);
-    }
-    for action in &arguments.actions {
-        let (path, file) = place(action)?;
-        contents.actions.push((path, read(file)?));
-    }
-    let archive = contents.archive().context("making the archive")?;
-    let findings = bundle::check(&archive);
-    findings.warnings.iter().for_each(|warning| eprintln!("warning: {warning}"));
-    if !findings.errors.is_empty() {
-        bail!("a node would not take this:\n{}", findings.errors.join("\n"));
-    }
+    let archive = arguments.parts.archive()?;
     let out = arguments.out.display();
     fs::write(&arguments.out, &archive).with_context(|| format!("writing {out}"))?;
-    say(&format!("{out}: {} actions, {} bytes", contents.actions.len(), archive.len()));
+    say(&format!("{out}: {} actions, {} bytes", arguments.parts.actions.len(), archive.len()));
     Ok(())
+}
+
+impl Parts {
+    /// The archive, if a node would take it.
+    pub fn archive(&self) -> Result<Vec<u8>> {
+        let mut contents = Contents::default();
+        if let Some(file) = &self.config {
+            contents.config = Some(read(file)?);
+        }
+        for action in &self.actions {
+            let (path, file) = place(action)?;
+            contents.actions.push((path, read(file)?));
+        }
+        let archive = contents.archive().context("making the archive")?;
+        let findings = bundle::check(&archive);
+        findings.warnings.iter().for_each(|warning| eprintln!("warning: {warning}"));
+        refuse(&findings.errors)?;
+        Ok(archive)
+    }
+}
+
+/// Ends the command if there is something that a node would not take.
+pub fn refuse(errors: &[String]) -> Result<()> {
+    if errors.is_empty() {
+        return Ok(());
+    }
+    bail!("a node would not take this:\n{}", errors.join("\n"))
 }
 
 /// The path below `actions/`, and the file to put there.

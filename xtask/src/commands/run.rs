@@ -16,6 +16,7 @@ use xtask::symbols::{self, Symboliser};
 use xtask::workspace;
 
 use super::build;
+use super::bundle::refuse;
 use crate::interrupt::Interrupt;
 use crate::progress::{Spinner, say};
 
@@ -138,10 +139,7 @@ fn check_files(arguments: &Arguments) -> Result<()> {
     if let Some(file) = &arguments.bundle {
         errors.extend(bundle::check(&read(file)?).errors);
     }
-    if !errors.is_empty() {
-        bail!("the node would not take this:\n{}", errors.join("\n"));
-    }
-    Ok(())
+    refuse(&errors)
 }
 
 fn machine(arguments: &Arguments) -> Machine {

@@ -13,7 +13,6 @@
 //! Kernel, command line and bundle are in the image once, as the payload of [`boot_layout`]. The
 //! BIOS stage is told where in the UEFI loader's file it lies. The same parts give the same bytes.
 
-mod bundle;
 mod cd;
 mod disk;
 mod loader;
@@ -26,8 +25,6 @@ use boot_layout::{CHUNK_LEN, STAGE_LEN, STAGE_MBR_LEN, STAGE_PARAMETERS, StagePa
 use zerocopy::IntoBytes;
 
 use crate::workspace;
-
-pub use bundle::{Bundle, check_words};
 
 /// Sector of disks, and unit of the layout.
 const SECTOR_LEN: usize = 512;
@@ -51,22 +48,6 @@ pub enum ImageError {
         path: PathBuf,
         /// What the operating system says.
         cause: io::Error,
-    },
-    /// A file is no action a node would accept.
-    #[error("{} is no action: {reason}", .path.display())]
-    NoAction {
-        /// The file.
-        path: PathBuf,
-        /// What a node would say.
-        reason: String,
-    },
-    /// Settings a node would not understand.
-    #[error("{origin}: {reason}")]
-    Settings {
-        /// Where they come from.
-        origin: String,
-        /// What a node would say.
-        reason: String,
     },
     /// The kernel is not one that boot code can load.
     #[error("the kernel cannot be put into an image: {0}")]

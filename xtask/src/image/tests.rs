@@ -142,31 +142,3 @@ fn what_cannot_be_loaded_is_refused() {
     let error = with(&kernel(), &"x".repeat(COMMAND_LINE_LEN)).expect_err("too long");
     assert!(error.to_string().starts_with("the command line takes"), "{error}");
 }
-
-#[test]
-fn a_bundle_takes_only_what_a_node_takes() {
-    let folder = std::env::temp_dir().join(format!("hostkernel-bundle-{}", std::process::id()));
-    std::fs::create_dir_all(&folder).expect("a folder");
-    let file = |name: &str, content: &[u8]| {
-        let file = folder.join(name);
-        std::fs::write(&file, content).expect("a file");
-        file
-    };
-    let mut bundle = Bundle::default();
-    let mut refused = |name: &str, content: &[u8]| {
-        bundle.action(&file(name, content)).expect_err("no action").to_string()
-    };
-    assert!(refused("text.elf", b"#!/bin/sh").contains("a script"));
-    assert!(refused("empty.elf", b"").contains("empty"));
-    let big = vec![0; hostkernel::config::CODE_LEN_MAX + 1];
-    assert!(refused("big.elf", &big).contains("may have"));
-    assert!(bundle.action(&folder.join("missing.elf")).is_err());
-
-    let config = file("config", b"# ours\nip=dhcp\n\nloglevel=loud\n");
-    let error = bundle.settings(&config).expect_err("no such level").to_string();
-    assert!(error.contains("line 4") && error.contains("loglevel=loud"), "{error}");
-    assert!(bundle.archive().is_empty());
-    bundle.settings(&file("config", b"# ours\nip=dhcp\n")).expect("good settings");
-    assert!(String::from_utf8_lossy(&bundle.archive()).contains("# ours\nip=dhcp\n"));
-    std::fs::remove_dir_all(folder).expect("the folder is ours");
-}
