@@ -96,8 +96,7 @@ impl Front {
             }
             let Self { service, dispatcher, patience, .. } = &mut self;
             let mut is_wanted = || service.is_pending() || dispatcher.has_completion();
-            frames::zero_ahead(&mut is_wanted);
-            if patience.look(clock::now_ns, is_wanted) {
+            if frames::zero_ahead(&mut is_wanted) || patience.look(clock::now_ns, is_wanted) {
                 continue;
             }
             let idle = dispatcher.idle(area::core_id());

@@ -311,6 +311,18 @@ fn a_leased_address_is_renewed_before_it_ends() {
 }
 
 #[test]
+fn a_node_that_nobody_talks_to_notices_the_answer_to_its_first_question() {
+    // QEMU's own DHCP server answers while the node still looks at what it has sent.
+    let node = machine().boot().expect("QEMU runs");
+    wait_for_log(&node, "ready after");
+    let serial = node.serial();
+    let ready_us = serial.split("ready after ").nth(1).and_then(|rest| rest.split(' ').next());
+    let ready_us: u64 = ready_us.and_then(|us| us.parse().ok()).expect("a number");
+    // A DHCP client asks again after ten seconds.
+    assert!(ready_us < 10_000_000, "{serial}");
+}
+
+#[test]
 fn a_lease_that_is_not_renewed_ends_and_a_new_one_is_taken() {
     let (machine, mut wire) = Wire::plug(machine());
     let node = machine.boot().expect("QEMU runs");

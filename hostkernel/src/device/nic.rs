@@ -52,8 +52,8 @@ pub trait Nic {
     /// Tells the card about everything queued since the last call.
     fn flush(&mut self);
 
-    /// Switches receive interrupts on. Returns false, leaving them off, if a frame arrived
-    /// meanwhile.
+    /// Switches receive interrupts on. Returns false, leaving them off, if a frame waits, be it one
+    /// that arrived meanwhile or one that was looked at and not released.
     fn arm(&mut self) -> bool;
 
     /// Switches receive interrupts off and acknowledges one that arrived.

@@ -253,9 +253,16 @@ pub(super) fn allocate_contiguous(count: usize) -> Result<FrameNumber, OutOfFram
 }
 
 /// Zeroes frames of this core's lists for later, one by one, until there are enough or `is_wanted`
-/// says that the core has something better to do.
-pub fn zero_ahead(mut is_wanted: impl FnMut() -> bool) {
-    while !is_wanted() && POOL.zero_one() {}
+/// says that the core has something better to do. Returns whether it did.
+pub fn zero_ahead(mut is_wanted: impl FnMut() -> bool) -> bool {
+    loop {
+        if is_wanted() {
+            return true;
+        }
+        if !POOL.zero_one() {
+            return false;
+        }
+    }
 }
 
 /// Fails where a test wants memory to run out; costs nothing in a kernel that serves.
@@ -319,14 +326,14 @@ mod tests {
         drop(frames);
         let mut looks = 0;
         let mut zero_ahead = |looks_max| {
-            zero_ahead(|| {
+            let is_wanted = zero_ahead(|| {
                 looks += 1;
                 looks > looks_max
             });
-            looks
+            (is_wanted, looks)
         };
-        assert_eq!(zero_ahead(0), 1);
-        assert_eq!(zero_ahead(usize::MAX), 2 + FRAMES_ZEROED_AHEAD);
+        assert_eq!(zero_ahead(0), (true, 1));
+        assert_eq!(zero_ahead(usize::MAX), (false, 2 + FRAMES_ZEROED_AHEAD));
         POOL.promise(FRAME_BATCH).expect("they were given back");
         let (taken, known): (Vec<_>, Vec<_>) = (0..FRAME_BATCH)
             .map(|_| {

@@ -52,8 +52,8 @@ impl Worker {
     pub fn serve(&mut self, dispatcher: &Dispatcher, mut patience: Patience) -> ! {
         loop {
             while self.step(dispatcher, &mut |_| None) {}
-            frames::zero_ahead(|| dispatcher.has_work());
-            if patience.look(clock::now_ns, || dispatcher.has_work()) {
+            let is_wanted = || dispatcher.has_work();
+            if frames::zero_ahead(is_wanted) || patience.look(clock::now_ns, is_wanted) {
                 continue;
             }
             let slept_ns = clock::now_ns();

@@ -288,6 +288,10 @@ impl<T: Transport> Nic for VirtioNet<T> {
     }
 
     fn arm(&mut self) -> bool {
+        // One that was looked at is no longer in the ring.
+        if self.receive.current.is_some() {
+            return false;
+        }
         let queue = &mut self.receive.ring.queue;
         queue.set_dev_notify(true);
         // As in `flush`, the other way round.
