@@ -144,6 +144,7 @@ fuzz_target!(|requests: Vec<Request>| {
         config: ApiConfig::development(400),
         readiness: Readiness::Ready,
         statistics: Statistics::default(),
+        syslog: None,
         load: api::Load::default(),
     };
     let mut now = Now { monotonic_ns: 1_000_000_000, wall_ms: 1_795_402_241_000 };
@@ -164,7 +165,7 @@ fn serve(node: &mut Node, request: &Request, now: Now, id: u128) {
     let rejected = matches!(step, Step::Reject(_));
     match step {
         Step::Reject(reject) => connection.respond(api::malformed(reject, id)),
-        Step::Request(parsed) => match api::handle(node, parsed, now, id) {
+        Step::Request(mut parsed) => match api::handle(node, &mut parsed, now, id) {
             Reply::Respond(response) => connection.respond(response),
             Reply::Invoke(admission) => {
                 let (invocation, mut pending) = admission.split(Ticket(1));
@@ -174,7 +175,7 @@ fn serve(node: &mut Node, request: &Request, now: Now, id: u128) {
                 let completion = completion(&request.end, invocation);
                 let records = &mut node.records;
                 if pending.is_blocking() {
-                    connection.respond(api::complete(records, pending, completion, now));
+                    connection.respond(api::complete(records, &mut pending, completion, now));
                 } else {
                     connection.respond(api::accepted(&mut pending));
                     api::record(records, &pending, &completion, now);

@@ -32,6 +32,7 @@ fuzz_target!(|bytes: &[u8]| {
         registry: Registry::new(Share::UNBOUNDED),
         records: Records::new(1, 1).expect("the arena is large"),
         statistics: Statistics::default(),
+        syslog: None,
         config: ApiConfig::new(access, 64),
         readiness: Readiness::Booting,
         load: Load::default(),

@@ -118,6 +118,23 @@ pub const SNTP_RETRY_MS_MAX: u64 = 1_024_000;
 pub const SNTP_DISTANCE_MAX_MS: u64 = 1_500;
 /// A wall clock that is behind by less is not set but runs a little faster.
 pub const CLOCK_STEP_MS: u64 = 128;
+/// Where log servers listen.
+pub const SYSLOG_PORT: u16 = 514;
+/// Longest datagram for a log server. All of them take 480 bytes, most 2,048 (RFC 5424, 6.1).
+pub const SYSLOG_LEN_MAX: usize = 1024;
+/// What of it is left to what stands in front of structured data and message.
+pub const SYSLOG_HEADER_LEN_MAX: usize = 80;
+/// Lines that wait for the log server, all together; further ones are lost ...
+pub const SYSLOG_QUEUE_LEN: usize = 64 * 1024;
+/// ... and their number.
+pub const SYSLOG_LINES_MAX: usize = 512;
+/// Lines sent before frames and completions get their turn.
+pub const SYSLOG_LINES_PER_POLL_MAX: usize = 64;
+/// How long to wait before a log server is tried again that could not be reached, at first; then
+/// twice as long ...
+pub const SYSLOG_RETRY_MS: u64 = 1_000;
+/// ... up to this.
+pub const SYSLOG_RETRY_MS_MAX: u64 = 64_000;
 /// Longest DHCP message whose options are looked at.
 pub const DHCP_LEN_MAX: usize = 1_500;
 /// How long a node that was asked to leave goes on serving, so that load balancers notice.

@@ -17,6 +17,7 @@ use crate::device::{power, screen};
 use crate::dispatch::{Dispatcher, Patience};
 use crate::memory::{frames, heap};
 use crate::net::{Reading, Service};
+use crate::observe;
 use crate::observe::records::Records;
 use crate::observe::statistics::Statistics;
 use crate::observe::status::{Figures, Status};
@@ -62,6 +63,7 @@ impl Front {
             config: api_config(settings, at_once, available),
             readiness: Readiness::Booting,
             statistics: Statistics::default(),
+            syslog: observe::log::syslog(),
             load: Load::default(),
         };
         deploy(&mut node, now().wall_ms);
@@ -135,9 +137,11 @@ impl Front {
         }
         if self.service.is_drained(clock::now_ns()) {
             log::info!("power off");
+            self.service.poll(now());
             power::off();
         }
-        next_ns
+        // What was logged since the poll is sent by another one.
+        if self.service.has_log() { Some(0) } else { next_ns }
     }
 
     /// Renews the status line when it is time. Returns when to look again at the latest.

@@ -21,7 +21,7 @@ use crate::front::Front;
 use crate::memory::module::{BootModule, TooLong};
 use crate::memory::{frames, heap, kernel_map};
 use crate::net::Service;
-use crate::settings::{Settings, sources};
+use crate::settings::{Server, Settings, sources};
 use crate::worker::Worker;
 use crate::{observe, random};
 
@@ -145,6 +145,9 @@ fn read_settings(info: &BootInfo, bundle: Option<&Bundle<'_>>, fw_cfg: Option<&F
     let loaded = sources::read(info, bundle, fw_cfg);
     log::set_max_level(loaded.settings.log_level);
     observe::log::set_format(loaded.settings.log_format);
+    if loaded.settings.log_server != Server::Nobody {
+        observe::log::open_syslog();
+    }
     log::info!("configuration: {}", loaded.origin());
     loaded.problems.iter().for_each(|problem| log::error!("{problem}"));
     if loaded.is_refused {

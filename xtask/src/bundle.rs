@@ -80,6 +80,7 @@ pub fn check(archive: &[u8]) -> Findings {
     findings.errors.extend(loaded.problems.iter().map(ToString::to_string));
     let mut node = Node {
         statistics: Statistics::default(),
+        syslog: None,
         records: Records::new(1, 1).expect("memory of tests is large"),
         registry: Registry::new(Share::UNBOUNDED),
         config: ApiConfig::new(&loaded.settings.access, MEMORY_MB_MAX),

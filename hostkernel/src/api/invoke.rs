@@ -100,6 +100,14 @@ impl Pending {
         self.id
     }
 
+    pub(super) fn id_text(&self) -> &Hex {
+        &self.id_text
+    }
+
+    pub(super) fn trace(&self) -> &TraceParent {
+        &self.trace
+    }
+
     /// The request's id.
     #[must_use]
     pub fn request_id(&self) -> &RequestId {
@@ -339,19 +347,19 @@ const TRACEPARENT: Name = Name::new("traceparent: ");
 /// The answer to an invocation that ran.
 pub fn complete(
     records: &mut Records,
-    mut pending: Pending,
+    pending: &mut Pending,
     completion: Completion,
     now: Now,
 ) -> Response {
-    let (judged, facts) = keep(records, &pending, &completion, now);
+    let (judged, facts) = keep(records, pending, &completion, now);
     let (timing, total_ns) = (facts.timing, facts.total_ns);
     let mut response = match pending.shape {
-        Shape::Function { cgi } => function::complete(&mut pending, completion, cgi),
-        Shape::Web { media, cors } => web::complete(&mut pending, completion, (media, cors)),
-        _ => outcome::complete(&mut pending, judged, completion, facts),
+        Shape::Function { cgi } => function::complete(pending, completion, cgi),
+        Shape::Web { media, cors } => web::complete(pending, completion, (media, cors)),
+        _ => outcome::complete(pending, judged, completion, facts),
     };
     let headers = &mut response.headers;
-    push_identity(headers, &pending);
+    push_identity(headers, pending);
     headers.push_visible(SERVER_TIMING, |out| push_timing(out, timing, total_ns));
     response
 }

@@ -97,7 +97,11 @@ fn write_node(out: &mut Document, node: &Node, now: Now) -> fmt::Result {
     let help = "Invocations admitted and not yet answered.";
     gauge(out, "hostkernel_inflight_invocations", help, node.load.in_flight)?;
     let help = "Open TCP connections to the API.";
-    gauge(out, "hostkernel_open_connections", help, node.load.connections)
+    gauge(out, "hostkernel_open_connections", help, node.load.connections)?;
+    let name = "hostkernel_log_dropped_total";
+    family(out, "counter", name, "Lines that found no room on the way to the log server.")?;
+    let lost = node.syslog.as_ref().map_or(0, |queue| queue.lost());
+    writeln!(out, "{name} {lost}")
 }
 
 fn write_clock(out: &mut Document, node: &Node, now: Now) -> fmt::Result {

@@ -15,6 +15,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod access;
 mod actions;
 mod activation;
 mod activations;
@@ -37,6 +38,7 @@ mod route;
 mod text;
 mod web;
 
+pub use access::Subject;
 pub use auth::Tenants;
 pub use deploy::deploy_at_boot;
 pub use error::Reject;
@@ -44,10 +46,12 @@ pub use invoke::{Admission, Pending};
 pub use respond::RequestId;
 
 use crate::observe::records::Records;
+use crate::observe::syslog::Queue;
 use crate::observe::traceparent::TraceParent;
 
 use alloc::borrow::Cow;
 use alloc::boxed::Box;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use self::error::Unsupported;
@@ -62,7 +66,7 @@ use crate::dispatch::{ActivationId, Completion, CoreLoad, End, Limits};
 use crate::http::{self, Body, Headers, Method, Request, Response};
 use crate::memory::PageBuffer;
 use crate::observe::boot_times::BootTimes;
-use crate::observe::statistics::{Statistics, Traffic};
+use crate::observe::statistics::{Outcome, Statistics, Traffic};
 use crate::registry::{Namespace, Registry};
 use crate::settings::Access;
 
@@ -79,6 +83,8 @@ pub struct Node {
     pub readiness: Readiness,
     /// What is counted of requests.
     pub statistics: Statistics,
+    /// What the log server is told, if there is one.
+    pub syslog: Option<Arc<Queue>>,
     /// What the parts of the node around the API hold, at the time of a request that
     /// [asks for it](asks_for_load).
     pub load: Load,
@@ -207,7 +213,6 @@ pub fn check_head(
         checked.map_err(|reject| {
             let id = RequestId::choose(headers, Hex::of(random_id()));
             node.statistics.rejected(reject.reason());
-            node.statistics.answered(Some(method), reject.status());
             Box::new(reject.response(&id))
         })?;
     }
@@ -224,17 +229,19 @@ const fn body_len_max(route: Route<'_>, method: Method) -> usize {
     }
 }
 
-/// Answers a request, or finds what it wants to run.
+/// Answers a request, or finds what it wants to run. The body is taken; the text, too, if it is an
+/// invocation.
 ///
 /// `random_id` must be unguessable: it becomes the activation id.
 #[must_use]
-pub fn handle(node: &mut Node, request: Request, now: Now, random_id: u128) -> Reply {
+pub fn handle(node: &mut Node, request: &mut Request, now: Now, random_id: u128) -> Reply {
     let Request { method, text, body } = request;
+    let body = core::mem::take(body);
     let id_text = Hex::of(random_id);
     let [given_id, given_trace] = text.headers().pick(["x-request-id", "traceparent"]);
     let trace = given_trace.and_then(|given| TraceParent::within(given, id_text.as_bytes()));
     let parts = Parts {
-        method,
+        method: *method,
         query: Query::new(text.query()),
         headers: text.headers(),
         now,
@@ -249,7 +256,7 @@ pub fn handle(node: &mut Node, request: Request, now: Now, random_id: u128) -> R
         Reply::Respond(reject.response(&parts.request_id))
     });
     if let Reply::Invoke(admission) = &mut reply {
-        admission.pending.keep_buffer(text.into_buffer());
+        admission.pending.keep_buffer(core::mem::take(text).into_buffer());
     }
     reply
 }
@@ -261,20 +268,25 @@ pub fn asks_for_load(request: &Request) -> bool {
 }
 
 /// Counts an invocation that has ended, whether or not somebody waits for its answer.
-pub fn ended(statistics: &mut Statistics, pending: &Pending, completion: &Completion, now: Now) {
-    statistics.ended(pending.action(), completion, pending.age_ns(now));
+pub fn ended(
+    statistics: &mut Statistics,
+    pending: &Pending,
+    completion: &Completion,
+    now: Now,
+) -> Outcome {
+    statistics.ended(pending.action(), completion, pending.age_ns(now))
 }
 
 /// The answer to an invocation that has ended. Its record is kept, unless it never started.
 #[must_use]
 pub fn complete(
     records: &mut Records,
-    pending: Pending,
+    pending: &mut Pending,
     completion: Completion,
     now: Now,
 ) -> Response {
     if completion.end == End::NotStarted {
-        return refuse(&pending, &Reject::NotStarted);
+        return refuse(pending, &Reject::NotStarted);
     }
     invoke::complete(records, pending, completion, now)
 }
@@ -299,8 +311,8 @@ pub fn refuse(pending: &Pending, reject: &Reject) -> Response {
 
 /// The answer to a request that is refused before [`handle`] may allocate anything for it.
 #[must_use]
-pub fn overloaded(random_id: u128) -> Response {
-    Reject::NoMemory.response(&RequestId::Generated(Hex::of(random_id)))
+pub fn overloaded(headers: Headers<'_>, random_id: u128) -> Response {
+    Reject::NoMemory.response(&RequestId::choose(headers, Hex::of(random_id)))
 }
 
 /// The answer to bytes that did not become a request.

@@ -53,6 +53,12 @@ pub enum RequestId {
 }
 
 impl RequestId {
+    /// The client's id, if it is sane.
+    #[must_use]
+    pub fn given(headers: Headers<'_>) -> Option<&str> {
+        headers.get("x-request-id").filter(|id| is_sane(id))
+    }
+
     /// The client's id if it is sane, else one of our own.
     #[must_use]
     pub fn choose(headers: Headers<'_>, own: Hex) -> Self {

@@ -61,6 +61,7 @@ impl Client {
             config: ApiConfig::development(400),
             readiness: Readiness::Ready,
             statistics: Statistics::default(),
+            syslog: None,
             load: Load {
                 connections: 3,
                 in_flight: 2,
@@ -106,7 +107,7 @@ impl Client {
         headers.extend(self.authorization.as_deref().map(|key| ("Authorization", key)));
         let text = RequestText::of(path, query, &headers);
         self.requests += 1;
-        handle(&mut self.node, Request { method, text, body }, NOW, self.requests)
+        handle(&mut self.node, &mut Request { method, text, body }, NOW, self.requests)
     }
 
     /// Sends what is answered at once.
@@ -236,9 +237,9 @@ fn finish(
     output: &[u8],
     log: &[&str],
 ) -> Answer {
-    let (invocation, pending) = admission.split(TICKET);
+    let (invocation, mut pending) = admission.split(TICKET);
     let completion = completion(invocation, end, output, log);
-    Answer::of(complete(&mut client.node.records, pending, completion, LATER))
+    Answer::of(complete(&mut client.node.records, &mut pending, completion, LATER))
 }
 
 /// The smallest ELF file the node accepts: one executable segment with the note in it.

@@ -46,6 +46,7 @@ fn node(words: &str) -> Node {
     loader.words(Source::CommandLine, words);
     Node {
         statistics: Statistics::default(),
+        syslog: None,
         records: Records::new(1, 1).expect("frames are left"),
         registry: Registry::new(Share::UNBOUNDED),
         config: ApiConfig::new(&loader.finish().settings.access, 256),

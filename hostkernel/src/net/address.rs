@@ -15,12 +15,20 @@ pub struct Addressing {
     dhcp: Option<SocketHandle>,
     /// Address and gateway that are in use.
     held: Option<(Ipv4Cidr, Option<Ipv4Addr>)>,
-    /// The time server that the DHCP server named last.
-    pub time_server: Option<Ipv4Addr>,
+    /// The servers that the DHCP server named last.
+    pub named: Named,
 }
 
-/// Mask, router, name servers, time servers (RFC 2132).
-const WANTED_OPTIONS: &[u8] = &[1, 3, 6, TIME_SERVERS];
+/// The first of each kind of server in a DHCP message.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Named {
+    pub time_server: Option<Ipv4Addr>,
+    pub log_server: Option<Ipv4Addr>,
+}
+
+/// Mask, router, name servers, log servers, time servers (RFC 2132).
+const WANTED_OPTIONS: &[u8] = &[1, 3, 6, LOG_SERVERS, TIME_SERVERS];
+const LOG_SERVERS: u8 = 7;
 const TIME_SERVERS: u8 = 42;
 
 impl Addressing {
@@ -35,12 +43,12 @@ impl Addressing {
                 socket.set_parameter_request_list(WANTED_OPTIONS);
                 socket.set_receive_packet_buffer(Box::leak(Box::new([0; DHCP_LEN_MAX])));
                 let dhcp = Some(sockets.add(socket));
-                Self { dhcp, held: None, time_server: None }
+                Self { dhcp, held: None, named: Named::default() }
             }
             Address::Static { address, prefix_len, gateway } => {
                 let held = Some((Ipv4Cidr::new(address, prefix_len), gateway));
                 set(interface, held);
-                Self { dhcp: None, held, time_server: None }
+                Self { dhcp: None, held, named: Named::default() }
             }
         }
     }
@@ -51,7 +59,7 @@ impl Addressing {
         let held = match event {
             None => self.held,
             Some(dhcpv4::Event::Configured(lease)) => {
-                self.time_server = lease.packet.as_ref().and_then(time_server);
+                self.named = lease.packet.as_ref().map(Named::in_message).unwrap_or_default();
                 Some((lease.address, lease.router))
             }
             Some(dhcpv4::Event::Deconfigured) => None,
@@ -89,10 +97,14 @@ fn set(interface: &mut Interface, held: Option<(Ipv4Cidr, Option<Ipv4Addr>)>) {
     }
 }
 
-/// The first time server that a DHCP message names.
-fn time_server(packet: &DhcpPacket<&[u8]>) -> Option<Ipv4Addr> {
-    let servers = packet.options().find(|option| option.kind == TIME_SERVERS)?;
-    servers.data.first_chunk::<4>().map(|bytes| Ipv4Addr::from(*bytes))
+impl Named {
+    fn in_message(packet: &DhcpPacket<&[u8]>) -> Self {
+        let first = |kind| {
+            let servers = packet.options().find(|option| option.kind == kind)?;
+            servers.data.first_chunk::<4>().map(|bytes| Ipv4Addr::from(*bytes))
+        };
+        Self { time_server: first(TIME_SERVERS), log_server: first(LOG_SERVERS) }
+    }
 }
 
 #[cfg(test)]
@@ -103,19 +115,24 @@ mod tests {
     /// Where options begin (RFC 2131, 2, and the magic cookie).
     const OPTIONS_AT: usize = 240;
 
-    fn with_options(options: &[u8]) -> Option<Ipv4Addr> {
+    fn with_options(options: &[u8]) -> Named {
         let mut message = [0; DHCP_LEN_MAX];
         message[OPTIONS_AT..OPTIONS_AT + options.len()].copy_from_slice(options);
-        time_server(&DhcpPacket::new_unchecked(&message))
+        Named::in_message(&DhcpPacket::new_unchecked(&message))
     }
 
     #[test]
-    fn the_first_time_server_is_found() {
-        let both = [53, 1, 5, 0, 42, 8, 10, 0, 0, 3, 10, 0, 0, 4, 255];
-        assert_eq!(with_options(&both), Some(Ipv4Addr::new(10, 0, 0, 3)));
-        assert_eq!(with_options(&[53, 1, 5, 255, 42, 4, 10, 0, 0, 3]), None, "after the end");
-        assert_eq!(with_options(&[42, 3, 10, 0, 0, 255]), None);
-        assert_eq!(with_options(&[]), None);
+    fn the_first_server_of_each_kind_is_found() {
+        let both = [53, 1, 5, 0, 42, 8, 10, 0, 0, 3, 10, 0, 0, 4, 7, 4, 10, 0, 0, 5, 255];
+        let named = Named {
+            time_server: Some(Ipv4Addr::new(10, 0, 0, 3)),
+            log_server: Some(Ipv4Addr::new(10, 0, 0, 5)),
+        };
+        assert_eq!(with_options(&both), named);
+        let after_the_end = [53, 1, 5, 255, 42, 4, 10, 0, 0, 3];
+        for options in [&after_the_end[..], &[42, 3, 10, 0, 0, 7, 0, 255], &[]] {
+            assert_eq!(with_options(options), Named::default());
+        }
     }
 
     proptest! {

@@ -14,7 +14,7 @@ use super::drain::{Drain, Stand};
 use super::slot::{Overdue, Slot};
 use super::timers::Timers;
 use super::waiting::Waiting;
-use crate::api::{self, Admission, Node, Now, Pending, Readiness, Reject, Reply};
+use crate::api::{self, Admission, Node, Now, Pending, Readiness, Reject, Reply, Subject};
 use crate::config::{BLOCKING_WAIT_MS, CONNECTION_LEN, HALF_OPEN_MIN, HEAP_RESERVE_LEN};
 use crate::dispatch::{Dispatcher, QueueFull};
 use crate::http::connection::{Phase, Step};
@@ -127,7 +127,7 @@ impl<'a> Connections<'a> {
     fn free_slot(&mut self, now_ns: u64) -> Option<u32> {
         if self.free.is_empty() && !self.add_slot() {
             let victim = self.least_useful(now_ns)?;
-            self.release(victim);
+            self.release(victim, now_ns);
         }
         self.free.pop()
     }
@@ -165,10 +165,12 @@ impl<'a> Connections<'a> {
         victim.map(|(_, index)| index)
     }
 
-    fn release(&mut self, index: u32) {
-        if let Some(ticket) = self.slots[index as usize].waits_for
+    fn release(&mut self, index: u32, now_ns: u64) {
+        let slot = &self.slots[index as usize];
+        if let Some(ticket) = slot.waits_for
             && let Some(pending) = self.waiting.leave(ticket)
         {
+            self.node.abandoned(slot.connection.method(), pending, slot.age_ns(now_ns));
             pending.detach();
         }
         if let Some(peer) = self.slots[index as usize].reset() {
@@ -200,18 +202,18 @@ impl<'a> Connections<'a> {
     /// Hands out completions, and does what is to be done for every slot something happened to.
     pub fn poll(&mut self, now: Now, egress: &mut impl Egress) {
         while let Some(completion) = self.dispatcher.completed() {
-            let Some((pending, slot)) = self.waiting.take(completion.ticket) else { continue };
+            let Some((mut pending, slot)) = self.waiting.take(completion.ticket) else { continue };
             let Node { records, statistics, .. } = &mut self.node;
-            api::ended(statistics, &pending, &completion, now);
+            let outcome = api::ended(statistics, &pending, &completion, now);
             let Some(index) = slot else {
                 api::record(records, &pending, &completion, now);
                 continue;
             };
-            let response = api::complete(records, pending, completion, now);
+            let response = api::complete(records, &mut pending, completion, now);
             let slot = &mut self.slots[index as usize];
             slot.waits_for = None;
             slot.progress_ns = now.monotonic_ns;
-            self.respond(index, response);
+            self.respond(index, response, Subject::Invocation(&pending, Some(outcome)), now);
             trace::record(Event::Respond, u64::from(index));
             self.touch(index);
         }
@@ -233,7 +235,7 @@ impl<'a> Connections<'a> {
 
     fn work(&mut self, index: u32, now: Now, egress: &mut impl Egress) {
         let now_ns = now.monotonic_ns;
-        self.accept_if_overdue(index, now_ns);
+        self.accept_if_overdue(index, now);
         let waited = self.slots[index as usize].waits_for.is_some();
         self.serve(index, now);
         let slot = &mut self.slots[index as usize];
@@ -244,7 +246,7 @@ impl<'a> Connections<'a> {
                     Overdue::Close => slot.socket_mut().close(),
                     Overdue::Abort => slot.socket_mut().abort(),
                     Overdue::Refuse => {
-                        self.refuse(index, http::Reject::TooSlow);
+                        self.refuse(index, http::Reject::TooSlow, now);
                         self.slots[index as usize].send();
                     }
                     // Looked for before it was served.
@@ -265,7 +267,7 @@ impl<'a> Connections<'a> {
             egress.egress(&mut slot.sockets)
         };
         if slot.is_over() {
-            self.release(index);
+            self.release(index, now_ns);
             return;
         }
         let overdue_ns = slot.overdue().map(|(at_ns, _)| at_ns);
@@ -282,8 +284,20 @@ impl<'a> Connections<'a> {
             let received = match phase {
                 Phase::Idle | Phase::Receiving | Phase::Closing => {
                     let (node, random) = (&mut self.node, &mut self.random);
+                    if phase == Phase::Idle {
+                        slot.request_ns = now.monotonic_ns;
+                    }
+                    let age_ns = slot.age_ns(now.monotonic_ns);
                     slot.receive(&mut |method, path, headers| {
-                        api::check_head(node, method, path, headers, || random.id())
+                        let mut id = 0;
+                        let checked = api::check_head(node, method, path, headers, || {
+                            id = random.id();
+                            id
+                        });
+                        checked.inspect_err(|response| {
+                            let subject = Subject::Request { path, headers, id };
+                            node.answered(Some(method), response.status, subject, age_ns);
+                        })
                     })
                 }
                 Phase::Answering | Phase::Sending => None,
@@ -293,50 +307,50 @@ impl<'a> Connections<'a> {
                 slot.progress_ns = now.monotonic_ns;
             }
             match received {
-                Some((Step::Request(request), _)) => self.answer(index, request, now),
-                Some((Step::Reject(reject), _)) => self.refuse(index, reject),
-                Some((Step::More | Step::Continue, began)) => {
-                    if began {
-                        slot.request_ns = now.monotonic_ns;
-                    }
-                }
+                Some(Step::Request(request)) => self.answer(index, request, now),
+                Some(Step::Reject(reject)) => self.refuse(index, reject, now),
+                Some(Step::More | Step::Continue) => {}
                 None if sent => {}
                 None => break,
             }
         }
     }
 
-    fn answer(&mut self, index: u32, request: Request, now: Now) {
+    fn answer(&mut self, index: u32, mut request: Request, now: Now) {
         trace::record(Event::Request, u64::from(index));
         let id = self.random.id();
         self.node.load.requests += 1;
         if memory::heap_free() < HEAP_RESERVE_LEN {
             self.node.statistics.rejected(Reason::Memory);
-            self.respond(index, api::overloaded(id));
+            let response = api::overloaded(request.text.headers(), id);
+            self.respond(index, response, Subject::of(&request, id), now);
             return;
         }
         if api::asks_for_load(&request) {
             self.note_load(now);
         }
-        match api::handle(&mut self.node, request, now, id) {
-            Reply::Respond(response) => self.respond(index, response),
+        match api::handle(&mut self.node, &mut request, now, id) {
+            Reply::Respond(response) => {
+                self.respond(index, response, Subject::of(&request, id), now);
+            }
             Reply::Invoke(admission) => self.submit(index, admission, now),
         }
     }
 
     fn submit(&mut self, index: u32, admission: Admission, now: Now) {
         if self.is_late(now.monotonic_ns) {
-            return self.turn_away(index, &admission.pending, &Reject::Draining);
+            return self.turn_away(index, &admission.pending, &Reject::Draining, now);
         }
         let Some(ticket) = self.waiting.next() else {
-            return self.turn_away(index, &admission.pending, &Reject::QueueFull);
+            return self.turn_away(index, &admission.pending, &Reject::QueueFull, now);
         };
         let (invocation, mut pending) = admission.split(ticket);
         if self.dispatcher.submit(invocation) == Err(QueueFull) {
-            return self.turn_away(index, &pending, &Reject::QueueFull);
+            return self.turn_away(index, &pending, &Reject::QueueFull, now);
         }
         if !pending.is_blocking() {
-            self.respond(index, api::accepted(&mut pending));
+            let response = api::accepted(&mut pending);
+            self.respond(index, response, Subject::Invocation(&pending, None), now);
             self.waiting.enter(pending, None);
             return;
         }
@@ -348,38 +362,37 @@ impl<'a> Connections<'a> {
     }
 
     /// Answers an invocation that cannot run.
-    fn turn_away(&mut self, index: u32, pending: &Pending, reject: &Reject) {
+    fn turn_away(&mut self, index: u32, pending: &Pending, reject: &Reject, now: Now) {
         self.node.statistics.rejected(reject.reason());
-        self.respond(index, api::refuse(pending, reject));
+        let subject = Subject::Invocation(pending, None);
+        self.respond(index, api::refuse(pending, reject), subject, now);
     }
 
     /// Tells a client whose invocation takes too long to ask for it later.
-    fn accept_if_overdue(&mut self, index: u32, now_ns: u64) {
+    fn accept_if_overdue(&mut self, index: u32, now: Now) {
         let slot = &mut self.slots[index as usize];
-        let is_due = slot.waits_until_ns.is_some_and(|at_ns| at_ns <= now_ns);
+        let is_due = slot.waits_until_ns.is_some_and(|at_ns| at_ns <= now.monotonic_ns);
         if is_due
             && let Some(ticket) = slot.waits_for.take()
             && let Some(pending) = self.waiting.leave(ticket)
         {
-            slot.progress_ns = now_ns;
+            slot.progress_ns = now.monotonic_ns;
             let response = api::accepted(pending);
-            self.respond(index, response);
+            respond(&mut self.node, slot, response, Subject::Invocation(pending, None), now);
         }
     }
 
     /// Answers the request under way.
-    fn respond(&mut self, index: u32, response: Response) {
-        let connection = &mut self.slots[index as usize].connection;
-        self.node.statistics.answered(connection.method(), response.status);
-        connection.respond(response);
+    fn respond(&mut self, index: u32, response: Response, subject: Subject<'_>, now: Now) {
+        respond(&mut self.node, &mut self.slots[index as usize], response, subject, now);
     }
 
     /// Answers what is no acceptable request.
-    fn refuse(&mut self, index: u32, reject: http::Reject) {
+    fn refuse(&mut self, index: u32, reject: http::Reject, now: Now) {
         let is_slow = reject == http::Reject::TooSlow;
         self.node.statistics.rejected(if is_slow { Reason::Slow } else { Reason::Http });
         let id = self.random.id();
-        self.respond(index, api::malformed(reject, id));
+        self.respond(index, api::malformed(reject, id), Subject::Nothing(id), now);
     }
 
     fn note_load(&mut self, now: Now) {
@@ -417,4 +430,10 @@ impl<'a> Connections<'a> {
         let is_busy = drain.is_late(now_ns) && self.slots.iter().any(busy);
         Some(drain.stand(now_ns, self.dispatcher.outstanding(), is_busy))
     }
+}
+
+fn respond(node: &mut Node, slot: &mut Slot, response: Response, subject: Subject<'_>, now: Now) {
+    let (method, age_ns) = (slot.connection.method(), slot.age_ns(now.monotonic_ns));
+    node.answered(method, response.status, subject, age_ns);
+    slot.connection.respond(response);
 }

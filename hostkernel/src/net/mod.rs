@@ -18,16 +18,17 @@ mod drain;
 mod neighbours;
 mod slot;
 mod sntp;
+mod syslog;
 mod timers;
 mod waiting;
 
 use alloc::boxed::Box;
 use alloc::vec;
-use core::net::{Ipv4Addr, SocketAddrV4};
+use core::net::Ipv4Addr;
 
 use smoltcp::iface::{Config, Interface, SocketSet};
 use smoltcp::time::Instant;
-use smoltcp::wire::{EthernetAddress, HardwareAddress};
+use smoltcp::wire::{EthernetAddress, HardwareAddress, IpAddress, IpEndpoint};
 
 use self::adapter::Adapter;
 use self::address::Addressing;
@@ -36,13 +37,14 @@ use self::connections::{Connections, Egress};
 use self::drain::Stand;
 pub use self::sntp::Reading;
 use self::sntp::Sntp;
+use self::syslog::Sender;
 use self::waiting::Waiting;
 use crate::api::{Node, Now, Readiness};
-use crate::config::{FRAMES_PER_POLL_MAX, SNTP_PORT};
+use crate::config::{FRAMES_PER_POLL_MAX, SNTP_PORT, SYSLOG_PORT};
 use crate::device::nic::Nic;
 use crate::dispatch::Dispatcher;
 use crate::random::Random;
-use crate::settings::{Settings, TimeServer};
+use crate::settings::{Server, Settings};
 
 /// How long to wait for a free buffer of the card before sending is tried again.
 const SEND_RETRY_NS: u64 = 100_000;
@@ -58,10 +60,13 @@ pub struct Service<'a> {
     /// No sockets, for segments that belong to none: smoltcp answers them with a reset.
     nobody: SocketSet<'static>,
     addressing: Addressing,
-    time_server: TimeServer,
+    time_server: Server,
     sntp: Sntp,
     /// What a time server has said, until somebody asks.
     reading: Option<Reading>,
+    log_server: Server,
+    /// If somebody wants the log.
+    syslog: Option<Sender>,
     /// When the node's own sockets want to be looked at.
     own_ns: Option<u64>,
     /// When to look whether a neighbour was found, and when that was done last.
@@ -93,6 +98,7 @@ impl<'a> Service<'a> {
         let mut sockets = SocketSet::new(vec![]);
         let addressing = Addressing::new(settings.address, &mut interface, &mut sockets);
         let sntp = Sntp::new(&mut sockets);
+        let syslog = node.syslog.clone().map(|queue| Sender::new(queue, random.word()));
         let connections =
             Connections::new(settings.port, connections_max, node, dispatcher, random);
         Self {
@@ -104,6 +110,8 @@ impl<'a> Service<'a> {
             time_server: settings.time_server,
             sntp,
             reading: None,
+            log_server: settings.log_server,
+            syslog,
             own_ns: Some(now_ns),
             resolve_ns: None,
             resolved_ns: 0,
@@ -132,12 +140,13 @@ impl<'a> Service<'a> {
         if connections.node().readiness == Readiness::Draining {
             connections.drain(now_ns);
         }
+        let log_ns = self.send_log(now_ns);
         self.adapter.flush();
         let drain_ns = match self.connections.drain_stand(now_ns) {
             Some(Stand::Waiting(until_ns)) => until_ns,
             _ => None,
         };
-        let times = [self.connections.next_ns(), self.own_ns, self.resolve_ns, drain_ns];
+        let times = [self.connections.next_ns(), self.own_ns, self.resolve_ns, drain_ns, log_ns];
         times.into_iter().flatten().min()
     }
 
@@ -182,17 +191,32 @@ impl<'a> Service<'a> {
             Readiness::Ready if !ready => node.readiness = Readiness::Booting,
             _ => {}
         }
-        let server = match self.time_server {
-            TimeServer::Dhcp => addressing.time_server.map(|ip| SocketAddrV4::new(ip, SNTP_PORT)),
-            TimeServer::Nobody => None,
-            TimeServer::At(server) => Some(server),
-        };
-        self.sntp.set_server(server.filter(|_| ready).and_then(sntp::endpoint), now_ns);
+        let named = addressing.named;
+        let server = endpoint(self.time_server, named.time_server, SNTP_PORT);
+        self.sntp.set_server(server.filter(|_| ready), now_ns);
+        if let Some(syslog) = &mut self.syslog {
+            let server = endpoint(self.log_server, named.log_server, SYSLOG_PORT);
+            syslog.set_server(server.filter(|_| ready), ready);
+        }
         let reading = self.sntp.poll(sockets, connections.random(), now_ns);
         self.reading = reading.or(self.reading);
         let network_ns = Network { interface, adapter, now_ns }.egress(sockets);
         self.sntp.note_sent(sockets, now_ns);
         self.own_ns = network_ns.into_iter().chain(self.sntp.next_ns()).min();
+    }
+
+    /// Sends lines to the log server, behind everything else.
+    fn send_log(&mut self, now_ns: u64) -> Option<u64> {
+        let syslog = self.syslog.as_mut()?;
+        let Self { interface, adapter, .. } = self;
+        let host = interface.ipv4_addr();
+        syslog.poll(host, &mut Network { interface, adapter, now_ns }, now_ns)
+    }
+
+    /// Whether the log has a line to send that was written since the last [`poll`](Self::poll).
+    #[must_use]
+    pub fn has_log(&self) -> bool {
+        self.syslog.as_ref().is_some_and(Sender::is_pending)
     }
 
     /// Whether a frame waits.
@@ -265,6 +289,17 @@ impl Egress for Network<'_> {
         // What could not leave now found the card's queue full.
         Some(if at_ns <= self.now_ns { self.now_ns + SEND_RETRY_NS } else { at_ns })
     }
+}
+
+/// Where a server is, if there can be one.
+fn endpoint(server: Server, named: Option<Ipv4Addr>, usual_port: u16) -> Option<IpEndpoint> {
+    let (address, port) = match server {
+        Server::Dhcp => (named?, usual_port),
+        Server::Nobody => return None,
+        Server::At(server) => (*server.ip(), server.port()),
+    };
+    let is_one = !address.is_unspecified() && !address.is_multicast() && !address.is_broadcast();
+    (is_one && port != 0).then(|| IpEndpoint::new(IpAddress::Ipv4(address), port))
 }
 
 fn instant(ns: u64) -> Instant {

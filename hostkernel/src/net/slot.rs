@@ -28,7 +28,7 @@ pub struct Slot {
     pub waits_until_ns: Option<u64>,
     /// When bytes last moved, into the socket, out of it, or to the client.
     pub progress_ns: u64,
-    /// When the current request began.
+    /// When the current request began; on an idle connection, when it was looked at last.
     pub request_ns: u64,
     /// Bytes in the socket that the client had not acknowledged at the last look.
     unacknowledged: usize,
@@ -126,6 +126,11 @@ impl Slot {
             || self.socket().send_queue() > 0
     }
 
+    /// How long ago the current request began.
+    pub fn age_ns(&self, now_ns: u64) -> u64 {
+        now_ns.saturating_sub(self.request_ns)
+    }
+
     /// Notes that the client has acknowledged bytes since the last look.
     pub fn note_acknowledged(&mut self, now_ns: u64) {
         if self.unacknowledged != self.socket().send_queue() {
@@ -153,20 +158,17 @@ impl Slot {
         moved
     }
 
-    /// Moves received bytes into the connection. Returns what they led to, and whether they began a
-    /// request; `None` if nothing moved.
-    pub fn receive(&mut self, accept: Accept) -> Option<(Step, bool)> {
+    /// Moves received bytes into the connection. Returns what they led to; `None` if nothing moved.
+    pub fn receive(&mut self, accept: Accept) -> Option<Step> {
         let Self { sockets, socket, connection, .. } = self;
         let socket = sockets.get_mut::<tcp::Socket>(*socket);
-        let was_idle = connection.phase() == Phase::Idle;
         let (count, step) = socket
             .recv(|bytes| {
                 let (count, step) = connection.receive(bytes, accept);
                 (count, (count, step))
             })
             .ok()?;
-        let began = was_idle && connection.phase() != Phase::Idle;
-        (count > 0 || !matches!(step, Step::More)).then_some((step, began))
+        (count > 0 || !matches!(step, Step::More)).then_some(step)
     }
 
     /// Asks the client to end what is answered or abandoned.

@@ -3,11 +3,9 @@
 //! It asks one server now and then. The node's own time is in no request: where a server would copy
 //! it from stands a random number, which also tells a forger off who does not see the request.
 
-use core::net::SocketAddrV4;
-
 use smoltcp::iface::{SocketHandle, SocketSet};
 use smoltcp::socket::udp::{self, PacketBuffer, PacketMetadata};
-use smoltcp::wire::{IpAddress, IpEndpoint};
+use smoltcp::wire::IpEndpoint;
 
 use alloc::vec;
 
@@ -29,7 +27,7 @@ const UNIX_S: u64 = 2_208_988_800;
 /// Timestamps have 32 bits of seconds. Smaller ones than this, 2025-01-01, are of the next era.
 const ERA_START_S: u64 = 3_944_678_400;
 /// Dynamic ports (RFC 6335).
-const SOURCE_PORTS: u16 = 0xc000;
+pub const SOURCE_PORTS: u16 = 0xc000;
 
 /// What a server said the time was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -171,13 +169,6 @@ impl Sntp {
         self.question = None;
         self.next_ns = Some(now_ns + ms * NS_PER_MS);
     }
-}
-
-/// The server there, if there can be one.
-pub fn endpoint(server: SocketAddrV4) -> Option<IpEndpoint> {
-    let (address, port) = (*server.ip(), server.port());
-    let is_one = !address.is_unspecified() && !address.is_multicast() && !address.is_broadcast();
-    (is_one && port != 0).then(|| IpEndpoint::new(IpAddress::Ipv4(address), port))
 }
 
 /// Checks an answer that arrived at `now_ns` to the question `cookie`, sent at `sent_ns`.

@@ -11,5 +11,6 @@ mod lab;
 mod leaving;
 mod peer;
 mod sntp;
+mod syslog;
 mod time;
 mod wire;

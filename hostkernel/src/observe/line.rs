@@ -66,7 +66,7 @@ impl Write for Escaped<'_, '_> {
 }
 
 /// Nanoseconds since 1970-01-01 UTC, as RFC 3339 writes a date and time.
-struct Utc(u64);
+pub struct Utc(pub u64);
 
 impl Display for Utc {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

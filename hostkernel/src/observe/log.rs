@@ -1,10 +1,15 @@
-//! The node's log: one line per record on serial port and screen, through the `log` crate.
+//! The node's log: one line per record on serial port and screen, and for the log server if there
+//! is one, through the `log` crate.
 
 use core::sync::atomic::{AtomicBool, Ordering};
 
+use alloc::sync::Arc;
+
 use log::{LevelFilter, Log, Metadata, Record};
+use spin::Once;
 
 use super::line::{Format, Line};
+use super::syslog::Queue;
 use crate::arch::clock;
 use crate::device::{screen, serial};
 
@@ -12,10 +17,21 @@ struct NodeLog;
 
 static LOG: NodeLog = NodeLog;
 static JSON: AtomicBool = AtomicBool::new(false);
+static SYSLOG: Once<Arc<Queue>> = Once::new();
 
 /// How lines look on the serial port from now on.
 pub fn set_format(format: Format) {
     JSON.store(format == Format::Json, Ordering::Relaxed);
+}
+
+/// Keeps records from now on for a log server, too.
+pub fn open_syslog() {
+    SYSLOG.call_once(|| Arc::new(Queue::new(log::max_level(), clock::wall_ns)));
+}
+
+/// What is kept for it.
+pub fn syslog() -> Option<Arc<Queue>> {
+    SYSLOG.get().cloned()
 }
 
 impl Log for NodeLog {
@@ -35,6 +51,9 @@ impl Log for NodeLog {
         serial::print(format_args!("{}", line(format)));
         // People read it.
         screen::print(format_args!("{}", line(Format::Text)));
+        if let Some(queue) = SYSLOG.get() {
+            queue.log(record);
+        }
     }
 
     fn flush(&self) {}

@@ -13,5 +13,6 @@ pub mod log;
 pub mod records;
 pub mod statistics;
 pub mod status;
+pub mod syslog;
 pub mod trace;
 pub mod traceparent;

@@ -207,8 +207,8 @@ impl ActionCounts {
 }
 
 impl Statistics {
-    /// Counts the end of an invocation, `duration_ns` after it was admitted.
-    pub fn ended(&mut self, action: &Action, completion: &Completion, duration_ns: u64) {
+    /// Counts the end of an invocation, `duration_ns` after it was admitted. Returns what it was.
+    pub fn ended(&mut self, action: &Action, completion: &Completion, duration_ns: u64) -> Outcome {
         let outcome = Outcome::of(&completion.end);
         if outcome == Outcome::NotStarted {
             self.rejected(Reason::Memory);
@@ -220,6 +220,7 @@ impl Statistics {
         let counts = &mut self.actions[place];
         counts.outcomes[outcome as usize] += 1;
         counts.frames_peak = counts.frames_peak.max(completion.usage.frames_peak);
+        outcome
     }
 
     /// Counts something that was refused.

@@ -66,6 +66,12 @@ impl TraceParent {
         Some(own)
     }
 
+    /// The digits that all spans of the trace share.
+    #[must_use]
+    pub fn trace_id(&self) -> &str {
+        core::str::from_utf8(&self.0[TRACE]).unwrap_or_default()
+    }
+
     /// The text.
     #[must_use]
     pub fn as_str(&self) -> &str {

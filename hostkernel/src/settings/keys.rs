@@ -4,8 +4,8 @@ use core::net::{Ipv4Addr, SocketAddrV4};
 use core::ops::RangeInclusive;
 
 use super::access::{NamespaceSettings, Secret, namespace_name};
-use super::{Address, Settings, TimeServer};
-use crate::config::{CORES_MAX, POLL_US_MAX, QUEUE_LEN_MAX, SNTP_PORT};
+use super::{Address, Server, Settings};
+use crate::config::{CORES_MAX, POLL_US_MAX, QUEUE_LEN_MAX, SNTP_PORT, SYSLOG_PORT};
 use crate::observe::line::Format;
 
 /// One key.
@@ -26,7 +26,7 @@ pub struct Key {
 }
 
 /// All of them, in the order of documentation.
-pub static KEYS: [Key; 16] = [
+pub static KEYS: [Key; 17] = [
     Key {
         name: "ip",
         syntax: "dhcp or ADDRESS::GATEWAY:NETMASK",
@@ -112,7 +112,16 @@ pub static KEYS: [Key; 16] = [
         default: "dhcp",
         meaning: "time server; with dhcp the one that the DHCP server names, if it does",
         is_guard: false,
-        set: |settings, value| put(&mut settings.time_server, parse_time_server(value)),
+        set: |settings, value| put(&mut settings.time_server, parse_server(value, SNTP_PORT)),
+    },
+    Key {
+        name: "hostkernel.syslog",
+        syntax: "dhcp, off or ADDRESS[:PORT]",
+        default: "off",
+        meaning: "log server, which also gets a line for each request; with dhcp the one that the \
+                  DHCP server names, if it does",
+        is_guard: false,
+        set: |settings, value| put(&mut settings.log_server, parse_server(value, SYSLOG_PORT)),
     },
     Key {
         name: "hostkernel.queue_len",
@@ -228,14 +237,17 @@ pub(super) fn parse_format(value: &str) -> Option<Format> {
     }
 }
 
-fn parse_time_server(value: &str) -> Option<TimeServer> {
-    let at_usual_port = |address| SocketAddrV4::new(address, SNTP_PORT);
+fn parse_server(value: &str, usual_port: u16) -> Option<Server> {
+    let at_usual_port = |address| SocketAddrV4::new(address, usual_port);
     match value {
-        "dhcp" => Some(TimeServer::Dhcp),
-        "off" => Some(TimeServer::Nobody),
+        "dhcp" => Some(Server::Dhcp),
+        "off" => Some(Server::Nobody),
         _ => {
-            let server = value.parse().or_else(|_| value.parse().map(at_usual_port));
-            server.ok().map(TimeServer::At)
+            let server = value.parse().or_else(|_| value.parse().map(at_usual_port)).ok();
+            let address = *server?.ip();
+            let is_nobody =
+                address.is_unspecified() || address.is_multicast() || address.is_broadcast();
+            server.filter(|server| !is_nobody && server.port() != 0).map(Server::At)
         }
     }
 }

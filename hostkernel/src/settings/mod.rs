@@ -27,7 +27,9 @@ pub struct Settings {
     /// How the node gets its address.
     pub address: Address,
     /// Whom the node asks for the time.
-    pub time_server: TimeServer,
+    pub time_server: Server,
+    /// Whom the node sends its log to.
+    pub log_server: Server,
     /// TCP port of the API.
     pub port: u16,
     /// Who may do what.
@@ -68,9 +70,9 @@ pub enum Address {
     },
 }
 
-/// Whom the node asks for the time.
+/// Who does something for the node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TimeServer {
+pub enum Server {
     /// Whom the DHCP server names, if it does.
     Dhcp,
     /// Nobody.
@@ -83,7 +85,8 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             address: Address::Dhcp,
-            time_server: TimeServer::Dhcp,
+            time_server: Server::Dhcp,
+            log_server: Server::Nobody,
             port: PORT_DEFAULT,
             access: Access::default(),
             queue_len: QUEUE_LEN_DEFAULT,

@@ -29,6 +29,7 @@ fn namespace(name: &str, key: &str, quotas: Quotas) -> NamespaceSettings {
 fn every_key_is_read() {
     let text = "ip=10.0.2.15::10.0.2.2:255.255.255.0:node1::off log=json loglevel=debug \
         panic=halt hostkernel.debug=crash hostkernel.ntp=10.0.2.2 hostkernel.port=80 \
+        hostkernel.syslog=10.0.2.3:1514 \
         hostkernel.auth=a:b hostkernel.queue_len=4 \
         hostkernel.cores=2 hostkernel.hyperthreads=on hostkernel.admin_key=c:d \
         hostkernel.public=other hostkernel.front=dedicated hostkernel.poll_us=0 \
@@ -46,7 +47,8 @@ fn every_key_is_read() {
             prefix_len: 24,
             gateway: Some(Ipv4Addr::new(10, 0, 2, 2)),
         },
-        time_server: TimeServer::At(SocketAddrV4::new(Ipv4Addr::new(10, 0, 2, 2), 123)),
+        time_server: Server::At(SocketAddrV4::new(Ipv4Addr::new(10, 0, 2, 2), 123)),
+        log_server: Server::At(SocketAddrV4::new(Ipv4Addr::new(10, 0, 2, 3), 1514)),
         port: 80,
         access: Access {
             namespaces: vec![
@@ -116,6 +118,19 @@ fn what_makes_no_sense_is_named_and_ignored() {
         "panic=maybe",
         "hostkernel.debug=all",
         "hostkernel.port=70000",
+        "hostkernel.ntp=pool.ntp.org",
+        "hostkernel.ntp=10.0.2.2:0",
+        "hostkernel.syslog=",
+        "hostkernel.syslog=on",
+        "hostkernel.syslog=10.0.2.256",
+        "hostkernel.syslog=10.0.2.2:",
+        "hostkernel.syslog=10.0.2.2:0",
+        "hostkernel.syslog=10.0.2.2:65536",
+        "hostkernel.syslog=10.0.2.2:514/tcp",
+        "hostkernel.syslog=[::1]:514",
+        "hostkernel.syslog=0.0.0.0",
+        "hostkernel.syslog=224.0.0.1",
+        "hostkernel.syslog=255.255.255.255",
         "hostkernel.queue_len=5000",
         "hostkernel.cores=257",
         "hostkernel.front=both",

@@ -305,7 +305,72 @@ fn what_never_became_a_request_gets_the_same_kind_of_answer() {
         assert_eq!(answer.header("Retry-After").is_some(), status == 503);
     }
     assert!(Answer::of(malformed(http::Reject::Malformed("why"), 7)).error().contains("why"));
-    let answer = Answer::of(overloaded(7));
+    let text = RequestText::of("/", None, &[("x-request-id", "mine")]);
+    let answer = Answer::of(overloaded(text.headers(), 7));
     answer.refused(503, "no memory");
+    assert_eq!(answer.header("X-Request-ID"), Some("mine"));
     assert_eq!(answer.header("Retry-After"), Some("1"));
+}
+
+#[test]
+fn whatever_the_answer_it_carries_the_request_id() {
+    let mut client = Client::with_hello();
+    client.deploy("exported", "web-export=true");
+    client.deploy("cgi", "cgi=true");
+    let key = client.authorization.clone();
+    let long = "x".repeat(8 * 1024);
+    let given = ["mine-1", "a b", "a\tb", "\u{7f}", "\u{e4}", &long];
+    let targets = [
+        "/",
+        "/ping",
+        "/healthz",
+        "/readyz",
+        "/metrics",
+        "/absent",
+        "/admin/drain",
+        "/api/v1",
+        "/api/v1/absent",
+        "/api/v1/namespaces",
+        "/api/v1/namespaces/_/limits",
+        "/api/v1/namespaces/_/actions",
+        ACTION,
+        "/api/v1/namespaces/_/actions/hello?blocking=true",
+        "/api/v1/namespaces/_/actions/absent",
+        "/api/v1/namespaces/other/actions/a",
+        "/api/v1/namespaces/_/activations",
+        "/api/v1/namespaces/_/activations/absent",
+        "/api/v1/namespaces/_/packages",
+        "/api/v1/namespaces/_/rules/r?overwrite=true",
+        "/api/v1/web/guest/default/exported.json",
+        "/api/v1/web/guest/default/absent",
+        "/function/hello",
+        "/function/cgi",
+        "/function/absent",
+    ];
+    let mut answers = 0;
+    for (method, target) in METHODS.into_iter().flat_map(|it| targets.map(|target| (it, target))) {
+        for (id, has_key) in given.into_iter().flat_map(|id| [(id, true), (id, false)]) {
+            if method == Method::Delete && has_key {
+                continue;
+            }
+            client.authorization = key.clone().filter(|_| has_key);
+            let answer = match client.send(method, target, &[("X-Request-ID", id)], b"{}") {
+                Reply::Respond(response) => Answer::of(response),
+                Reply::Invoke(admission) if answers % 2 == 0 => {
+                    let end = End::Fault(Fault::Deadline { timeout_ms: 1 });
+                    finish(&mut client, admission, end, b"", &[])
+                }
+                Reply::Invoke(admission) => {
+                    let output =
+                        b"X-Request-ID: forged\n\n{\"headers\":{\"X-Request-ID\":\"forged\"}}";
+                    finish(&mut client, admission, End::Exit(0), output, &[])
+                }
+            };
+            let carried = answer.header("X-Request-ID").expect("every answer has one");
+            let is_own = carried.len() == 32 && carried.bytes().all(|it| it.is_ascii_hexdigit());
+            assert_eq!((carried == id, is_own), (id == "mine-1", id != "mine-1"), "{target} {id}");
+            answers += 1;
+        }
+    }
+    assert!(answers > 1000, "{answers}");
 }

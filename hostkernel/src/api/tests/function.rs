@@ -217,8 +217,8 @@ fn an_answer_is_written_where_the_request_was() {
     buffer.extend_from_slice(b"left over");
     let address = buffer.as_ptr();
     let text = RequestText::in_buffer(buffer, "/function/hello", &[("Host", "h")]);
-    let request = Request { method: Method::Post, text, body: PageBuffer::new() };
-    let Reply::Invoke(admission) = handle(&mut client.node, request, NOW, 1) else {
+    let mut request = Request { method: Method::Post, text, body: PageBuffer::new() };
+    let Reply::Invoke(admission) = handle(&mut client.node, &mut request, NOW, 1) else {
         panic!("refused");
     };
     let answer = finish(&mut client, admission, End::Exit(0), b"text", &[]);

@@ -119,11 +119,11 @@ fn method() -> impl Strategy<Value = Method> {
 
 /// Ends an invocation whose log is whatever bytes.
 fn finish_with(client: &mut Client, admission: Admission, output: &[u8], log: &[u8]) -> Answer {
-    let (invocation, pending) = admission.split(TICKET);
+    let (invocation, mut pending) = admission.split(TICKET);
     let mut completion = completion(invocation, End::Exit(0), output, &[]);
     completion.log.text = PageBuffer::from_bytes(log).expect("frames are left");
     completion.log.truncated = log.len() % 2 == 1;
-    Answer::of(complete(&mut client.node.records, pending, completion, LATER))
+    Answer::of(complete(&mut client.node.records, &mut pending, completion, LATER))
 }
 
 proptest! {

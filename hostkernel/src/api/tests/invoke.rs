@@ -47,8 +47,8 @@ fn input_without_bound_parameters_stays_where_it_arrived() {
     let key = client.authorization.clone().expect("set by `new`");
     let (path, query) = RESULT.split_once('?').expect("it has a query");
     let text = RequestText::of(path, Some(query), &[("authorization", &key)]);
-    let request = Request { method: Method::Post, text, body };
-    let Reply::Invoke(admission) = handle(&mut client.node, request, NOW, 1) else {
+    let mut request = Request { method: Method::Post, text, body };
+    let Reply::Invoke(admission) = handle(&mut client.node, &mut request, NOW, 1) else {
         panic!("refused");
     };
     let after: Vec<_> = admission.input.pages().iter().map(|frame| frame.number()).collect();
@@ -134,13 +134,13 @@ fn a_result_is_sent_from_the_frames_it_was_written_to() {
     let mut client = Client::with_hello();
     for len in [1, 100, 4097, 10_000] {
         let admission = client.admit(Method::Post, RESULT, b"");
-        let (invocation, pending) = admission.split(TICKET);
+        let (invocation, mut pending) = admission.split(TICKET);
         let text = format!("{{\"a\":\"{}\"}}", "x".repeat(len));
         let output = PageBuffer::from_bytes(text.as_bytes()).expect("frames are left");
         let frames: Vec<_> = output.pages().iter().map(|frame| frame.number()).collect();
         let mut completion = completion(invocation, End::Exit(0), b"", &[]);
         completion.output = output;
-        let response = complete(&mut client.node.records, pending, completion, NOW);
+        let response = complete(&mut client.node.records, &mut pending, completion, NOW);
         assert_eq!(response.status, 200);
         let Body::Pages(pages) = &response.body else { panic!("copied") };
         assert!(pages.pages().iter().map(|frame| frame.number()).eq(frames));

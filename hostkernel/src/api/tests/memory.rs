@@ -83,11 +83,11 @@ fn an_end_without_memory_for_its_answer_still_has_a_record() {
     for n in 0.. {
         let admission = client.admit(Method::Post, &format!("{ACTION}?blocking=true"), b"{}");
         let id = admission.pending.id();
-        let (invocation, pending) = admission.split(TICKET);
+        let (invocation, mut pending) = admission.split(TICKET);
         let completion = completion(invocation, End::Exit(0), b"{\"error\":1}", &["1a"]);
         let records = &mut client.node.records;
         let (response, refused) =
-            failure::refuse_nth(n, || complete(records, pending, completion, LATER));
+            failure::refuse_nth(n, || complete(records, &mut pending, completion, LATER));
         let answer = Answer::of(response);
         let kept = client.get(&format!("/api/v1/namespaces/_/activations/{id}"));
         assert_eq!(kept.status(), 200);

@@ -28,15 +28,18 @@ use crate::image::LoadPlan;
 use crate::memory::{PageBuffer, Template, install_for_test};
 use crate::observe::records::Records;
 use crate::observe::statistics::Statistics;
+use crate::observe::syslog::Queue;
 use crate::random::Random;
 use crate::registry::{Action, Digest, Name, Namespace, Registry, Share, Version};
-use crate::settings::{Address, Settings};
+use crate::settings::{Address, Server, Settings};
 
 pub const NS_PER_MS: u64 = 1_000_000;
 /// Connections the node has room for.
 pub const ROOM: usize = 24;
 /// One more invocation than this is refused: these wait while one runs.
 pub const QUEUE_LEN: usize = 32;
+/// What the log server is told the time was: 2026-11-23T02:50:41.5Z, for ever.
+pub const WALL_NS: u64 = 1_795_402_241_500_000_000;
 /// Records of invocations that the node keeps.
 pub const RECORDS: usize = 16;
 /// How long one turn of the node's loop takes.
@@ -114,7 +117,7 @@ impl Lab {
             Box::new(Card::new(&to_node, &to_peer)),
             &settings,
             ROOM,
-            node(),
+            node(&settings),
             dispatcher,
             Random::from_seed([7; 32]),
             now_ns,
@@ -142,6 +145,11 @@ impl Lab {
 
     pub fn send(&mut self, client: Client, bytes: &[u8]) {
         self.peer.send(client, bytes);
+    }
+
+    /// Has the node called at the next turn.
+    pub fn wake(&mut self) {
+        self.node_next_ns = Some(self.now_ns);
     }
 
     /// Waits for the next answer.
@@ -330,7 +338,7 @@ fn echo(invocation: Invocation) -> Completion {
 }
 
 /// A node on which `echo` is deployed.
-fn node() -> Node {
+fn node(settings: &Settings) -> Node {
     let plan = LoadPlan { entry: 0, segments: vec![] };
     let template = Template::build(&plan, PageBuffer::new()).expect("frames are left");
     let mut registry = Registry::new(Share::UNBOUNDED);
@@ -357,6 +365,8 @@ fn node() -> Node {
         config,
         readiness: Readiness::Booting,
         statistics: Statistics::default(),
+        syslog: (settings.log_server != Server::Nobody)
+            .then(|| Arc::new(Queue::new(settings.log_level, || Some(WALL_NS)))),
         load: Load::default(),
     }
 }

@@ -77,7 +77,8 @@ impl Peer {
 
     /// Takes datagrams on a port from now on.
     pub fn listen_to_datagrams(&mut self, port: u16) {
-        let buffer = || udp::PacketBuffer::new(vec![udp::PacketMetadata::EMPTY; 4], vec![0; 4096]);
+        let buffer =
+            || udp::PacketBuffer::new(vec![udp::PacketMetadata::EMPTY; 256], vec![0; 256 * 1024]);
         let mut socket = udp::Socket::new(buffer(), buffer());
         socket.bind(port).expect("a new socket and a good port");
         self.datagrams = Some(self.sockets.add(socket));

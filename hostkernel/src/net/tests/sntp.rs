@@ -9,7 +9,7 @@ use super::peer::PEER_IP;
 use crate::config::{
     SNTP_INTERVAL_MS, SNTP_PORT, SNTP_RETRY_MS, SNTP_RETRY_MS_MAX, SNTP_TIMEOUT_MS,
 };
-use crate::settings::{Settings, TimeServer};
+use crate::settings::{Server, Settings};
 use core::net::SocketAddrV4;
 
 /// 2026-11-23T02:50:41Z, since 1900 and since 1970.
@@ -19,7 +19,7 @@ const NOW_NS: u64 = 1_795_402_241_000_000_000;
 type Question = (Vec<u8>, IpEndpoint);
 
 fn lab() -> Lab {
-    let time_server = TimeServer::At(SocketAddrV4::new(PEER_IP, SNTP_PORT));
+    let time_server = Server::At(SocketAddrV4::new(PEER_IP, SNTP_PORT));
     let mut lab = Lab::with_settings(Settings { time_server, ..Settings::default() });
     lab.peer.listen_to_datagrams(SNTP_PORT);
     lab
