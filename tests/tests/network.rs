@@ -8,9 +8,9 @@ use smoltcp::phy::ChecksumCapabilities;
 use smoltcp::socket::tcp;
 use smoltcp::time::Instant as Timestamp;
 use smoltcp::wire::{
-    ArpOperation, ArpPacket, ArpRepr, DhcpMessageType, DhcpPacket, DhcpRepr, EthernetAddress,
-    EthernetFrame, EthernetProtocol, EthernetRepr, HardwareAddress, Icmpv4Packet, Icmpv4Repr,
-    IpAddress, IpCidr, IpProtocol, Ipv4Packet, Ipv4Repr, TcpPacket, UdpPacket, UdpRepr,
+    ArpOperation, ArpPacket, ArpRepr, DhcpMessageType, DhcpOption, DhcpPacket, DhcpRepr,
+    EthernetAddress, EthernetFrame, EthernetProtocol, EthernetRepr, HardwareAddress, Icmpv4Packet,
+    Icmpv4Repr, IpAddress, IpCidr, IpProtocol, Ipv4Packet, Ipv4Repr, TcpPacket, UdpPacket, UdpRepr,
 };
 use system_tests::{BOOT_TIMEOUT, PowerOff, Wire, boot, machine, request};
 use xtask::qemu::{NODE_PORT, Node};
@@ -21,6 +21,9 @@ const NODE: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 77);
 const OWN_MAC: EthernetAddress = EthernetAddress([0x52, 0x54, 0, 0, 0, 1]);
 const DHCP_SERVER_PORT: u16 = 67;
 const DHCP_CLIENT_PORT: u16 = 68;
+/// Option of DHCP (RFC 2132, 3.9).
+const LOG_SERVERS: u8 = 7;
+const SYSLOG_PORT: u16 = 514;
 /// Longest pause until a frame that must come; generous for busy hosts.
 const PLENTY: Duration = Duration::from_secs(60);
 
@@ -166,6 +169,7 @@ fn lease(wire: &mut Wire, seconds: u32) -> Asked {
             client_identifier: None,
             parameter_request_list: None,
             max_size: None,
+            additional_options: &[DhcpOption { kind: LOG_SERVERS, data: &OWN.octets() }],
             ..asked.clone()
         };
         let mut message = vec![0; reply.buffer_len()];
@@ -333,6 +337,23 @@ fn a_lease_that_is_not_renewed_ends_and_a_new_one_is_taken() {
     while wire.receive(Duration::from_millis(1)).is_some() {}
     assert_eq!(lease(&mut wire, 600).from, Ipv4Addr::UNSPECIFIED);
     ping(&mut wire);
+}
+
+#[test]
+fn the_log_goes_to_the_server_that_dhcp_names() {
+    let (machine, mut wire) = Wire::plug(machine().kernel_words("hostkernel.syslog=dhcp"));
+    let _node = machine.boot().expect("QEMU runs");
+    lease(&mut wire, 600);
+    let line = loop {
+        let (_, bytes) = next_packet(&mut wire, IpProtocol::Udp).expect("a line");
+        let datagram = UdpPacket::new_checked(&bytes[..]).expect("a whole datagram");
+        if datagram.dst_port() == SYSLOG_PORT {
+            break String::from_utf8_lossy(datagram.payload()).into_owned();
+        }
+    };
+    // The oldest that waited, from before there was an address.
+    assert!(line.starts_with("<134>1 "), "{line}");
+    assert!(line.contains("Z 192.0.2.77 hostkernel - log - configuration: 1 from"), "{line}");
 }
 
 /// Sends an echo request to the node's address and waits for the reply.
