@@ -122,6 +122,8 @@ impl Sntp {
         }
         if self.next_ns.is_some_and(|next_ns| next_ns <= now_ns) {
             if self.question.is_some() {
+                // It may not have left: whoever does not find the server looks for nobody else.
+                sockets.get_mut::<udp::Socket>(self.socket).close();
                 self.try_later(now_ns);
             } else {
                 self.ask(sockets, random, server, now_ns);

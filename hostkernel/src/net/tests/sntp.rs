@@ -6,6 +6,7 @@ use smoltcp::wire::IpEndpoint;
 
 use super::lab::{Lab, NS_PER_MS};
 use super::peer::PEER_IP;
+use super::syslog::{ABSENT, asked_ms};
 use crate::config::{
     SNTP_INTERVAL_MS, SNTP_PORT, SNTP_RETRY_MS, SNTP_RETRY_MS_MAX, SNTP_TIMEOUT_MS,
 };
@@ -95,4 +96,15 @@ fn a_server_that_does_not_want_to_be_asked_is_left_alone() {
     let _ = lab.until_longer("a question", |lab| lab.peer.take_datagram());
     assert!(lab.since_ms(asked_ns) >= SNTP_RETRY_MS_MAX - 1);
     assert_eq!(lab.service.take_reading(), None);
+}
+
+#[test]
+fn a_server_that_is_not_there_is_sought_only_while_a_question_waits() {
+    let time_server = Server::At(SocketAddrV4::new(ABSENT, SNTP_PORT));
+    let mut lab = Lab::with_settings(Settings { time_server, ..Settings::default() });
+    lab.pass_ms(8 * SNTP_RETRY_MS);
+    let asked = asked_ms(&lab);
+    // Three questions, during each of which smoltcp asks once a second.
+    let asked_max = 3 * SNTP_TIMEOUT_MS as usize / 1000;
+    assert!((1..=asked_max).contains(&asked.len()), "{asked:?}");
 }

@@ -20,7 +20,7 @@ use crate::observe::syslog::Queue;
 use crate::settings::{Server, Settings};
 
 /// Nobody has it.
-const ABSENT: Ipv4Addr = Ipv4Addr::new(10, 0, 2, 99);
+pub const ABSENT: Ipv4Addr = Ipv4Addr::new(10, 0, 2, 99);
 const ACCESS: &str = "<134>1 2026-11-23T02:50:41.500000Z 10.0.2.15 hostkernel - access ";
 
 fn lab_with(server: Server, log_level: log::LevelFilter) -> Lab {
@@ -200,8 +200,8 @@ fn a_flood_loses_lines_and_says_how_many() {
     lab.settle();
 }
 
-/// When the node asked for the hardware address of the log server.
-fn asked_ms(lab: &Lab) -> Vec<u64> {
+/// When the node asked for the hardware address of the absent server.
+pub fn asked_ms(lab: &Lab) -> Vec<u64> {
     let history = lab.to_peer.borrow().history.clone();
     let asks = |frame: &[u8]| {
         let frame = EthernetFrame::new_checked(frame).expect("a frame");
