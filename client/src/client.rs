@@ -307,7 +307,7 @@ impl Client {
     /// Whether the node takes invocations: not while it boots or drains.
     #[must_use]
     pub fn is_ready(&self) -> bool {
-        self.readiness().is_ok_and(|readiness| readiness == "ok")
+        self.transport.get("/readyz").is_ok_and(|answer| answer.status == 200)
     }
 
     /// `ok`, or why the node takes no invocations: `booting`, `draining`.

@@ -8,9 +8,8 @@ use std::net::TcpListener;
 use std::process::Command;
 use std::thread;
 
-/// Runs `hk` against a server that gives this answer to every request, or none and holds the line.
-/// Returns the exit code and what was said.
-fn hk(words: &[&str], answer: Option<&'static str>) -> (i32, String) {
+/// The URL of a server that gives this answer to every request, or none and holds the line.
+fn serve(answer: Option<&'static str>) -> String {
     let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
     let url = format!("http://{}", listener.local_addr().expect("an address"));
     // It ends with the test program.
@@ -25,6 +24,12 @@ fn hk(words: &[&str], answer: Option<&'static str>) -> (i32, String) {
             }
         }
     });
+    url
+}
+
+/// Runs `hk` against such a server. Returns the exit code and what was said.
+fn hk(words: &[&str], answer: Option<&'static str>) -> (i32, String) {
+    let url = serve(answer);
     let output = Command::new(env!("CARGO_BIN_EXE_hk"))
         .args(words)
         .args(["--url", &url, "--key", "a:b"])
@@ -79,4 +84,12 @@ fn a_bench_ends_when_nobody_is_there() {
     // Never hang, whatever stands in a head.
     let (code, _) = hk(&words, Some("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nokHTTP/1.1 "));
     assert_eq!(code, 1);
+}
+
+/// The status alone decides: load balancers look no further, and the laboratory's Linux says nothing.
+#[test]
+fn an_empty_200_is_ready() {
+    let is_ready = |answer| hk::Client::new(&serve(Some(answer))).is_ready();
+    assert!(is_ready("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"));
+    assert!(!is_ready("HTTP/1.1 503 Wait\r\nContent-Length: 2\r\n\r\nok"));
 }
