@@ -86,7 +86,8 @@ fn a_bench_ends_when_nobody_is_there() {
     assert_eq!(code, 1);
 }
 
-/// The status alone decides: load balancers look no further, and the laboratory's Linux says nothing.
+/// The status alone decides: load balancers look no further, and the laboratory's Linux says
+/// nothing.
 #[test]
 fn an_empty_200_is_ready() {
     let is_ready = |answer| hk::Client::new(&serve(Some(answer))).is_ready();

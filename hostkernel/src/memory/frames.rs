@@ -157,6 +157,16 @@ impl Reservation {
         Ok(Frame::take_promised())
     }
 
+    /// Takes one zeroed frame of a promise that is not used up.
+    ///
+    /// # Panics
+    /// If it is.
+    pub fn take_promised(&mut self) -> Frame {
+        assert!(self.remaining > 0, "nothing is left of the promise");
+        self.remaining -= 1;
+        Frame::take_promised()
+    }
+
     /// Takes one frame of the promise and fills it with a copy of another.
     ///
     /// # Errors

@@ -6,30 +6,34 @@
 use alloc::vec::Vec;
 
 use crate::config::PAGE_LEN;
-use crate::memory::{Frame, OutOfFrames};
+use crate::memory::{Frame, OutOfFrames, Reservation};
 
-/// The ring.
+/// The ring. Its frames are promised from the start and taken as it grows: to touch them all at
+/// boot takes longer than the rest of it.
 #[derive(Debug)]
 pub struct Bytes {
     pages: Vec<Frame>,
+    promised: Reservation,
+    capacity: usize,
     end: u64,
     /// Where that is, so that appending need not divide.
     at: usize,
 }
 
 impl Bytes {
-    /// A ring of `pages` frames, which it keeps.
+    /// A ring of `pages` frames, which nobody else can have.
     ///
     /// # Errors
     /// [`OutOfFrames`] if there are not so many.
     pub fn new(pages: usize) -> Result<Self, OutOfFrames> {
-        let pages = (0..pages).map(|_| Frame::allocate()).collect::<Result<_, _>>()?;
-        Ok(Self { pages, end: 0, at: 0 })
+        let promised = Reservation::new(pages)?;
+        let capacity = pages * PAGE_LEN;
+        Ok(Self { pages: Vec::with_capacity(pages), promised, capacity, end: 0, at: 0 })
     }
 
     /// How many bytes there is room for.
     pub fn capacity(&self) -> usize {
-        self.pages.len() * PAGE_LEN
+        self.capacity
     }
 
     /// The position of the next byte.
@@ -43,6 +47,9 @@ impl Bytes {
             let (page, offset) = (self.at / PAGE_LEN, self.at % PAGE_LEN);
             let count = bytes.len().min(PAGE_LEN - offset);
             let (piece, rest) = bytes.split_at(count);
+            if page == self.pages.len() {
+                self.pages.push(self.promised.take_promised());
+            }
             self.pages[page].bytes_mut()[offset..offset + count].copy_from_slice(piece);
             self.end += count as u64;
             self.at += count;

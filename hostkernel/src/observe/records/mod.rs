@@ -1,14 +1,14 @@
 //! What is kept of invocations that ended: a ring of records, the oldest forgotten first.
 //!
-//! All its memory is taken once, at boot: a place for each record, and frames in which names,
-//! results and logs of all of them follow one another. Keeping one allocates nothing, and forgets
-//! as many old ones as it needs the bytes of. A record refers to nothing of its action, which may
-//! be deleted meanwhile.
+//! All its memory is set aside once, at boot: a place for each record, and frames in which names,
+//! results and logs of all of them follow one another. Keeping one cannot fail, and forgets as many
+//! old ones as it needs the bytes of. A record refers to nothing of its action, which may be
+//! deleted meanwhile.
 //!
-//! Records are counted; number and place are the same modulo the number of places. Ids are random,
-//! so their lowest bits choose a chain without any hashing: the newest record of each chain, and in
-//! each record the one before it. What was forgotten is older than all that is left, so a chain
-//! ends at the first number that is gone, and nothing is ever taken out of one.
+//! Records are counted from 1, and have their places in that order, again and again. Ids are
+//! random, so their lowest bits choose a chain without any hashing: the newest record of each
+//! chain, and in each record the one before it. What was forgotten is older than all that is left,
+//! so a chain ends at the first number that is gone, and nothing is ever taken out of one.
 
 mod bytes;
 #[cfg(test)]
@@ -127,6 +127,7 @@ struct Record {
 /// The records of a node.
 #[derive(Debug)]
 pub struct Records {
+    /// Those that have been used; there will be as many as chains.
     places: Vec<Option<Record>>,
     /// The number of the newest record in each chain; 0 is no record's.
     chains: Vec<u64>,
@@ -161,9 +162,9 @@ impl Records {
     pub fn new(places: usize, pages: usize) -> Result<Self, OutOfFrames> {
         let bytes = Bytes::new(pages.max(RECORD_LEN_MAX.div_ceil(PAGE_LEN)))?;
         // A power of two, so that finding a place is no division.
-        let places: Vec<_> = (0..places.next_power_of_two()).map(|_| None).collect();
-        let chains = vec![0; places.len()];
-        Ok(Self { places, chains, bytes, oldest: 1, next: 1 })
+        let places = places.next_power_of_two();
+        let chains = vec![0; places];
+        Ok(Self { places: Vec::with_capacity(places), chains, bytes, oldest: 1, next: 1 })
     }
 
     /// Keeps a record. `kind` is the action's.
@@ -197,6 +198,9 @@ impl Records {
         let lens = lens.map(|len| len as u32);
         let record = Record { facts, form, result_len, position, lens, older };
         self.next += 1;
+        if place == self.places.len() {
+            self.places.push(None);
+        }
         &self.places[place].insert(record).facts
     }
 
@@ -205,8 +209,8 @@ impl Records {
         assert!(len <= RECORD_LEN_MAX, "each part of a record is bounded");
         let end = self.bytes.end() + len as u64;
         let capacity = self.bytes.capacity() as u64;
-        while let Some(record) = &self.places[self.place(self.oldest)] {
-            let is_full = self.next - self.oldest == self.places.len() as u64;
+        while let Some(Some(record)) = self.places.get(self.place(self.oldest)) {
+            let is_full = self.next - self.oldest == self.chains.len() as u64;
             if !is_full && end - record.position <= capacity {
                 return;
             }
@@ -235,12 +239,12 @@ impl Records {
     }
 
     fn number(&self, number: u64) -> Option<Kept<'_>> {
-        let record = self.places[self.place(number)].as_ref()?;
+        let record = self.places.get(self.place(number))?.as_ref()?;
         (number >= self.oldest).then_some(Kept { record, bytes: &self.bytes })
     }
 
     fn place(&self, number: u64) -> usize {
-        number as usize & (self.places.len() - 1)
+        number.wrapping_sub(1) as usize & (self.chains.len() - 1)
     }
 
     fn chain(&self, id: ActivationId) -> usize {

@@ -123,7 +123,7 @@ fn all_memory_comes_back() {
     install_for_test();
     let model = Model::new(1, 1, [9, 5000, 5000]);
     let mut records = Records::for_memory(16_384).expect("frames are left");
-    assert_eq!(records.places.len(), 256 * PAGE_LEN / RECORD_LEN_MEAN);
+    assert_eq!(records.chains.len(), 256 * PAGE_LEN / RECORD_LEN_MEAN);
     keep(&mut records, &model);
     assert!(Records::for_memory(0).is_ok(), "the smallest node has some");
 }
@@ -141,7 +141,7 @@ proptest! {
     ) {
         install_for_test();
         let mut records = Records::new(asked, 1).expect("frames are left");
-        let (places, capacity) = (records.places.len(), records.bytes.capacity());
+        let (places, capacity) = (records.chains.len(), records.bytes.capacity());
         prop_assert_eq!(places, asked.next_power_of_two());
         let mut models = VecDeque::new();
         for (number, (low, name_len, result_len, log_len)) in given.into_iter().enumerate() {
