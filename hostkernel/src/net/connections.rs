@@ -2,7 +2,7 @@
 //!
 //! Work is done for slots that something happened to: a frame, a completion, or a time that came.
 //! The others cost nothing. A slot is taken when a client asks to connect; if all are taken, the
-//! one goes that has been half-open or idle longest.
+//! one goes that has been half-open, idle or slow longest.
 
 use alloc::vec::Vec;
 
@@ -147,21 +147,25 @@ impl<'a> Connections<'a> {
     /// The connection to give up for another one. Half-open ones go first, the oldest first: who
     /// floods the node with connects never completes one; who means it needs a slot for one round
     /// trip, and gets it as long as there are fewer connects in that time than slots. Then the one
-    /// that was idle longest, so that clients which only hold connections keep nobody out.
+    /// that was idle longest, then the one that dawdles longest with its request or answer: clients
+    /// which only hold connections keep nobody out.
     fn least_useful(&self, now_ns: u64) -> Option<u32> {
-        let mut half_open = (0, None);
-        let mut idle = None;
+        let mut half_open_count = 0;
+        let (mut half_open, mut idle, mut slow) = (None, None, None);
         for (index, slot) in self.slots.iter().enumerate() {
-            let age = (slot.progress_ns, index as u32);
-            let older = |oldest: Option<(u64, u32)>| Some(oldest.map_or(age, |it| it.min(age)));
+            let age = |since_ns: u64| (since_ns, index as u32);
             if slot.is_half_open() {
-                half_open = (half_open.0 + 1, older(half_open.1));
-            } else if slot.progress_ns + IDLE_SPARED_NS <= now_ns && slot.is_idle() {
-                idle = older(idle);
+                half_open_count += 1;
+                keep_older(&mut half_open, age(slot.progress_ns));
+            } else if slot.is_idle() {
+                if slot.progress_ns + IDLE_SPARED_NS <= now_ns {
+                    keep_older(&mut idle, age(slot.progress_ns));
+                }
+            } else if slot.is_slow(now_ns) {
+                keep_older(&mut slow, age(slot.busy_ns));
             }
         }
-        let (count, half_open) = half_open;
-        let victim = half_open.filter(|_| count >= HALF_OPEN_MIN).or(idle);
+        let victim = half_open.filter(|_| half_open_count >= HALF_OPEN_MIN).or(idle).or(slow);
         victim.map(|(_, index)| index)
     }
 
@@ -276,7 +280,11 @@ impl<'a> Connections<'a> {
 
     /// Moves bytes and answers requests on one connection until nothing moves any more.
     fn serve(&mut self, index: u32, now: Now) {
-        self.slots[index as usize].note_acknowledged(now.monotonic_ns);
+        let slot = &mut self.slots[index as usize];
+        slot.note_acknowledged(now.monotonic_ns);
+        if slot.is_idle() {
+            slot.busy_ns = now.monotonic_ns;
+        }
         loop {
             let slot = &mut self.slots[index as usize];
             let sent = slot.send();
@@ -435,5 +443,11 @@ impl<'a> Connections<'a> {
 fn respond(node: &mut Node, slot: &mut Slot, response: Response, subject: Subject<'_>, now: Now) {
     let (method, age_ns) = (slot.connection.method(), slot.age_ns(now.monotonic_ns));
     node.answered(method, response.status, subject, age_ns);
+    slot.busy_ns = now.monotonic_ns;
     slot.connection.respond(response);
+}
+
+/// Keeps the older of two ages and who has them, each since when and who.
+fn keep_older(oldest: &mut Option<(u64, u32)>, age: (u64, u32)) {
+    *oldest = Some(oldest.map_or(age, |it| it.min(age)));
 }

@@ -30,6 +30,8 @@ pub struct Slot {
     pub progress_ns: u64,
     /// When the current request began; on an idle connection, when it was looked at last.
     pub request_ns: u64,
+    /// When it was last seen idle, or an answer began.
+    pub busy_ns: u64,
     /// Bytes in the socket that the client had not acknowledged at the last look.
     unacknowledged: usize,
     /// Something happened that has not been looked at.
@@ -74,6 +76,7 @@ impl Slot {
             waits_until_ns: None,
             progress_ns: 0,
             request_ns: 0,
+            busy_ns: 0,
             unacknowledged: 0,
             is_touched: false,
         })
@@ -91,6 +94,7 @@ impl Slot {
     pub fn listen(&mut self, peer: Peer, port: u16, now_ns: u64) {
         self.peer = Some(peer);
         self.progress_ns = now_ns;
+        self.busy_ns = now_ns;
         // Whatever the socket was before, it is over: `listen` forgets it. A port that is not 0 is
         // all it asks for.
         let socket = self.socket_mut();
@@ -124,6 +128,13 @@ impl Slot {
         !matches!(self.connection.phase(), Phase::Idle | Phase::Closing)
             || !self.connection.output().is_empty()
             || self.socket().send_queue() > 0
+    }
+
+    /// The client has taken so long to send its request or to take its answer that it may not do so
+    /// at the cost of others.
+    pub fn is_slow(&self, now_ns: u64) -> bool {
+        self.connection.phase() != Phase::Answering
+            && self.busy_ns + PROGRESS_TIMEOUT_MS * NS_PER_MS <= now_ns
     }
 
     /// How long ago the current request began.

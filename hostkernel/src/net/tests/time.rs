@@ -348,3 +348,36 @@ fn a_connection_that_still_takes_its_answer_does_not_make_room() {
     lab.is_echoed(slow, &body);
     lab.settle();
 }
+
+#[test]
+fn slow_clients_make_room_when_nobody_else_does() {
+    let mut lab = Lab::new();
+    let body = pattern(10 * SEND_BUFFER_LEN);
+    let request = invoke(&body);
+    let slow: Vec<_> = (0..ROOM).map(|_| lab.connect()).collect();
+    for (number, client) in slow.iter().enumerate() {
+        // Some dawdle with the request, the others with the answer.
+        let len = if number % 2 == 0 { 10 } else { request.len() };
+        lab.peer.set_wanted(*client, 0);
+        lab.send(*client, &request[..len]);
+    }
+    lab.pass_ms(PROGRESS_TIMEOUT_MS / 2);
+    let late = lab.connect();
+    for (number, client) in slow.iter().enumerate() {
+        if number % 2 == 0 {
+            lab.send(*client, &request[10..11]);
+        }
+    }
+    lab.pass_ms(PROGRESS_TIMEOUT_MS / 4);
+    assert_eq!(lab.peer.state(late), State::SynSent, "they may take that long");
+    let start_ns = lab.now_ns;
+    lab.echo(late, b"let me in");
+    assert!(lab.since_ms(start_ns) < PROGRESS_TIMEOUT_MS, "{} ms", lab.since_ms(start_ns));
+    assert_eq!(lab.connections(), ROOM, "one of them had to go");
+    for _ in 1..ROOM {
+        let client = lab.connect();
+        lab.echo(client, b"me, too");
+    }
+    assert_eq!(lab.connections(), ROOM);
+    lab.settle();
+}
