@@ -89,10 +89,11 @@ impl Transcript {
         }
     }
 
-    /// Waits until `words` were said. `false` after `timeout`, or when the stream ended without.
+    /// Waits until `words` were said, and their line is complete: what follows them may be wanted.
+    /// `false` after `timeout`, or when the stream ended without.
     #[must_use]
     pub fn wait_for(&self, words: &str, timeout: Duration) -> bool {
-        let said = |state: &State| String::from_utf8_lossy(&state.bytes).contains(words);
+        let said = |state: &State| String::from_utf8_lossy(state.complete()).contains(words);
         said(&self.shared.wait(timeout, |state| state.closed || said(state)))
     }
 
@@ -137,6 +138,12 @@ impl State {
     fn end(&self) -> usize {
         self.forgotten + self.bytes.len()
     }
+
+    /// All that is said, without a line that has no end yet and may get one.
+    fn complete(&self) -> &[u8] {
+        let line_end = self.bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+        if self.closed { &self.bytes } else { &self.bytes[..line_end] }
+    }
 }
 
 #[cfg(test)]
@@ -171,6 +178,14 @@ mod tests {
     fn waiting_ends_when_the_stream_does() {
         assert!(closed("all passed").wait_for("passed", LONG));
         assert!(!closed("panic").wait_for("passed", LONG));
+    }
+
+    #[test]
+    fn words_were_said_when_their_line_is_complete() {
+        let state = |closed| State { bytes: b"one\nready after 2".to_vec(), closed, forgotten: 0 };
+        assert_eq!(state(false).complete(), b"one\n");
+        assert_eq!(state(true).complete(), b"one\nready after 2");
+        assert_eq!(State { bytes: b"re".to_vec(), ..state(false) }.complete(), b"");
     }
 
     #[test]
