@@ -107,9 +107,11 @@ no_long_mode:
     test al, al
     jz 4f
     mov bl, al
+    cmp al, 0x20                        # the line's end is for the serial port
+    jb 7f
     mov [edi], bx
     add edi, 2
-    mov ecx, 100000
+7:  mov ecx, 100000
     mov dx, 0x3fd
 5:  in al, dx                           # wait for the serial port, if there is one, but not forever
     test al, 0x20
@@ -164,7 +166,8 @@ boot_gdt_pointer:
     .word 31
     .quad boot_gdt
 no_long_mode_text:
-    .asciz "hostkernel: this processor has no 64-bit mode (long mode). This machine cannot run it."
+    .ascii "hostkernel: this processor has no 64-bit mode (long mode). This machine cannot run it."
+    .byte 13, 10, 0
     .balign 4
 boot_efer: .long 1 << 8                 # long mode, and what the processor has
 
