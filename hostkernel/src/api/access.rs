@@ -8,7 +8,7 @@ use core::fmt::{self, Write as _};
 use itoa::Buffer;
 use log::Level;
 
-use super::invoke::Shape;
+use super::admission::Shape;
 use super::route::Route;
 use super::text::Hex;
 use super::{Node, Pending, RequestId};

@@ -7,9 +7,10 @@ use alloc::string::ToString as _;
 use alloc::vec::Vec;
 
 use super::actions::find;
+use super::admission::{Pending, Shape, prepare};
 use super::cgi;
 use super::error::{Reject, error};
-use super::invoke::{self, Pending, Shape};
+use super::invoke::environment;
 use super::outcome::reason;
 use super::respond;
 use super::route::Route;
@@ -42,7 +43,7 @@ pub fn admit(
         return Err(Reject::InputTooLong);
     }
     let query = parts.query.text();
-    let mut environment = invoke::environment(action, parts, path.len() + query.len());
+    let mut environment = environment(action, parts, path.len() + query.len());
     environment.extend_from_slice(b"__OW_METHOD=");
     environment.extend_from_slice(parts.method.name().as_bytes());
     environment.extend_from_slice(b"\0__OW_PATH=");
@@ -53,7 +54,7 @@ pub fn admit(
     if cgi {
         cgi::describe(&mut environment, parts, action, path, body.len())?;
     }
-    invoke::prepare(action, parts, body, environment, Shape::Function { cgi })
+    prepare(action, parts, body, environment, Shape::Function { cgi })
 }
 
 /// A NUL would end the variable. The parser refuses it; this is where it would do harm.

@@ -20,6 +20,7 @@ mod actions;
 mod activation;
 mod activations;
 mod admin;
+mod admission;
 pub mod auth;
 mod cgi;
 mod code;
@@ -27,6 +28,7 @@ mod deploy;
 pub mod error;
 mod function;
 mod health;
+mod input;
 mod invoke;
 mod json;
 mod limits;
@@ -39,10 +41,10 @@ mod text;
 mod web;
 
 pub use access::Subject;
+pub use admission::{Admission, Pending};
 pub use auth::Tenants;
 pub use deploy::deploy_at_boot;
 pub use error::Reject;
-pub use invoke::{Admission, Pending};
 pub use respond::RequestId;
 
 use crate::observe::records::Records;

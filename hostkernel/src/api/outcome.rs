@@ -5,8 +5,8 @@ use alloc::string::{String, ToString};
 use core::fmt;
 
 use super::activation::{Activation, Shown};
+use super::admission::{Pending, Shape};
 use super::error::Reject;
-use super::invoke::{Pending, Shape};
 use super::json::{Json, Quoted};
 use super::respond::{self, Document, contiguous};
 use crate::config::EXCERPT_LEN_MAX;

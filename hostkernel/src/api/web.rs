@@ -11,9 +11,10 @@ pub use output::complete;
 
 use alloc::sync::Arc;
 
+use super::admission::{Shape, prepare};
 use super::auth;
 use super::error::Reject;
-use super::invoke::{self, Shape};
+use super::invoke::environment;
 use super::json::Json;
 use super::query::decode_segment;
 use super::respond;
@@ -85,8 +86,8 @@ pub fn admit(
     }
     let namespace = user.and_then(Result::ok).map(|tenant| &tenant.namespace);
     let input = input::compose(action, parts, body, target.path, namespace)?;
-    let environment = invoke::environment(action, parts, 0);
-    invoke::prepare(action, parts, input, environment, Shape::Web { media, cors })
+    let environment = environment(action, parts, 0);
+    prepare(action, parts, input, environment, Shape::Web { media, cors })
 }
 
 /// The exported action, and what its result is to become. Whatever is wrong, there is nothing.

@@ -5,9 +5,9 @@
 
 use super::Media;
 use super::kind::Kind;
+use crate::api::admission::Pending;
 use crate::api::code;
 use crate::api::error::{Reject, error};
-use crate::api::invoke::Pending;
 use crate::api::json::Json;
 use crate::api::outcome::{Verdict, reason};
 use crate::api::respond::{self, Document, contiguous};
