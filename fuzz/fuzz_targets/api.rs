@@ -171,7 +171,7 @@ fn serve(node: &mut Node, request: &Request, now: Now, id: u128) {
                 let (invocation, mut pending) = admission.split(Ticket(1));
                 let environment = &invocation.environment;
                 assert!(environment.is_empty() || environment.ends_with(b"\0"));
-                assert!(environment.len() <= hostkernel::config::ENVIRONMENT_LEN_MAX);
+                assert!(environment.len() <= limits::ENVIRONMENT_LEN_MAX);
                 let completion = completion(&request.end, invocation);
                 let records = &mut node.records;
                 if pending.is_blocking() {

@@ -3,7 +3,7 @@
 
 use hostkernel::api::{ApiConfig, Load, Node, Readiness};
 use hostkernel::bundle::{Bundle, cpio};
-use hostkernel::config::SMBIOS_LEN_MAX;
+use limits::SMBIOS_LEN_MAX;
 use hostkernel::device::{fw_cfg, smbios};
 use hostkernel::memory::{frames, install_for_test};
 use hostkernel::observe::records::Records;

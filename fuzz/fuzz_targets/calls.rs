@@ -189,7 +189,7 @@ impl Action {
     fn check_end(&self, end: End, number: u64) {
         assert_eq!(Call::from_number(number), Some(Call::Exit));
         if let End::Exit(_) = end {
-            assert!(self.instance.output.len() <= hostkernel::config::OUTPUT_LEN_MAX);
+            assert!(self.instance.output.len() <= limits::OUTPUT_LEN_MAX);
         }
     }
 

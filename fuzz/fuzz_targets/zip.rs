@@ -1,7 +1,7 @@
 //! Archives: any bytes as a zip file with an executable in it.
 #![no_main]
 
-use hostkernel::config::CODE_LEN_MAX;
+use limits::CODE_LEN_MAX;
 use hostkernel::image::zip;
 use hostkernel::memory::{PageBuffer, frames, install_for_test};
 use libfuzzer_sys::fuzz_target;

@@ -8,10 +8,6 @@ use alloc::format;
 use crate::api::{ApiConfig, Load, Node, Now, Readiness};
 use crate::arch::interrupt::{self, ACPI, Arrived};
 use crate::arch::{area, clock};
-use crate::config::{
-    CONNECTION_LEN, CONNECTIONS_HEAP_DIVISOR, CONNECTIONS_MAX, PAGE_LEN, REGISTRY_HEAP_DIVISOR,
-    REQUESTS_MEMORY_DIVISOR,
-};
 use crate::device::nic::Nic;
 use crate::device::{power, screen};
 use crate::dispatch::{Dispatcher, Patience};
@@ -26,6 +22,10 @@ use crate::registry::{Registry, Share, frames_to_run};
 use crate::settings::Settings;
 use crate::wall::Correction;
 use crate::worker::Worker;
+use limits::{
+    CONNECTION_LEN, CONNECTIONS_HEAP_DIVISOR, CONNECTIONS_MAX, PAGE_LEN, REGISTRY_HEAP_DIVISOR,
+    REQUESTS_MEMORY_DIVISOR,
+};
 
 /// Core 0's state.
 pub struct Front {

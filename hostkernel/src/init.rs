@@ -13,7 +13,6 @@ use crate::arch::mitigation::Measures;
 use crate::arch::{self, apic, clock, interrupt, kvm_clock};
 use crate::boot::{BootInfo, acpi, smp};
 use crate::bundle::{Bundle, deploy_all};
-use crate::config::{MEMORY_LEN_MIN, QUEUES_HEAP_DIVISOR};
 use crate::device::fw_cfg::FwCfg;
 use crate::device::{mmio, pci, power, probe, rtc, screen, serial};
 use crate::dispatch::{Dispatcher, Patience};
@@ -24,6 +23,7 @@ use crate::net::Service;
 use crate::settings::{Server, Settings, sources};
 use crate::worker::Worker;
 use crate::{observe, random};
+use limits::{MEMORY_LEN_MIN, QUEUES_HEAP_DIVISOR};
 
 static BOOT: Once<(&BootInfo, Features, Measures)> = Once::new();
 static SETTINGS: Once<Settings> = Once::new();

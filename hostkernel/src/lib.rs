@@ -10,7 +10,7 @@
 //!
 //! * One invocation owns one core from start to finish; its deadline ends it, nothing switches it.
 //! * While an action runs, nothing is mapped but its own pages and this core's entry code and area.
-//! * Every bound has a name in [`config`]. Nothing a packet or an action does reaches a panic.
+//! * Every bound has a name in [`limits`]. Nothing a packet or an action does reaches a panic.
 //! * `unsafe` lives in `arch`, `boot`, `device` and `memory`. Every other module forbids it.
 //! * What is not bound to the machine is built and tested on the host.
 #![no_std]
@@ -24,7 +24,6 @@ pub mod arch;
 pub mod boot;
 pub mod bundle;
 pub mod call;
-pub mod config;
 pub mod device;
 pub mod dispatch;
 #[cfg(target_os = "none")]

@@ -6,7 +6,7 @@
 
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
 
-use crate::config::CLOCK_STEP_MS;
+use limits::CLOCK_STEP_MS;
 
 /// A little is made good by running 1/2048 (488 ppm) faster or slower, which nobody notices ...
 const GENTLE_SHIFT: u32 = 11;

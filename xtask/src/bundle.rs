@@ -7,11 +7,11 @@ use std::io;
 
 use hostkernel::api::{ApiConfig, Load, Node, Readiness};
 use hostkernel::bundle::{Bundle, Reason};
-use hostkernel::config::MEMORY_MB_MAX;
 use hostkernel::observe::records::Records;
 use hostkernel::observe::statistics::Statistics;
 use hostkernel::registry::{Registry, Share};
 use hostkernel::settings::{Loader, Source};
+use limits::MEMORY_MB_MAX;
 
 use crate::lab::cpio::Archive;
 

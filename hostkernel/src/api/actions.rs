@@ -13,12 +13,12 @@ use super::error::Reject;
 use super::json::Quoted;
 use super::query::{Query, decode_segment};
 use super::respond::{self, Document};
-use crate::config::{LIST_LIMIT_DEFAULT, LIST_LIMIT_MAX};
 use crate::dispatch::Limits;
 use crate::http::{Body, Response};
 use crate::memory::PageBuffer;
 use crate::observe::statistics::Statistics;
 use crate::registry::{Action, KeyValues, Name, Namespace, Registry};
+use limits::{LIST_LIMIT_DEFAULT, LIST_LIMIT_MAX};
 
 /// How much of an action a document tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -9,11 +9,11 @@ use base64::engine::general_purpose::STANDARD;
 use super::json::{Json, Quoted, write_escaped_lossy};
 use super::respond::gather;
 use super::text::Hex;
-use crate::config::{LOG_LEN_MAX, PAGE_LEN, RECORD_RESULT_LEN_MAX};
 use crate::dispatch::log::{Line, Stream};
 use crate::dispatch::{Limits, Log, Timing, Usage};
 use crate::memory::OutOfFrames;
 use crate::observe::records::{Facts, Form, Kept, Part, Status};
+use limits::{LOG_LEN_MAX, PAGE_LEN, RECORD_RESULT_LEN_MAX};
 
 /// What actions written for OpenWhisk print after each run. Never shown.
 const LOG_SENTINEL: &[u8] = b"XXX_THE_END_OF_A_WHISK_ACTIVATION_XXX";

@@ -8,11 +8,11 @@ use super::auth::Tenant;
 use super::error::Reject;
 use super::respond::{self, Document};
 use super::{Parts, actions};
-use crate::config::RECORD_LIST_LEN_MAX;
 use crate::dispatch::ActivationId;
 use crate::http::{Body, Response};
 use crate::memory::OutOfFrames;
 use crate::observe::records::{Kept, Part, Records};
+use limits::RECORD_LIST_LEN_MAX;
 
 /// Writes a part of an activation.
 type Write = fn(&Activation<'_>, &mut Document) -> fmt::Result;

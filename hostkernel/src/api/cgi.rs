@@ -12,11 +12,11 @@ use core::fmt;
 use super::Parts;
 use super::error::Reject;
 use super::query::decode_segment;
-use crate::config::{ACTION_FIELDS_LEN_MAX, ENVIRONMENT_LEN_MAX};
 use crate::http::fields::push_decimal;
 use crate::http::{FieldReject, Fields, Headers};
 use crate::memory::PageBuffer;
 use crate::registry::Action;
+use limits::{ACTION_FIELDS_LEN_MAX, ENVIRONMENT_LEN_MAX};
 
 /// What is the same for every request.
 const CONSTANTS: &str = concat!(

@@ -11,9 +11,9 @@ use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 
 use super::error::Reject;
-use crate::config::CODE_LEN_MAX;
 use crate::image::zip::{self, ZipReject};
 use crate::memory::PageBuffer;
+use limits::CODE_LEN_MAX;
 
 /// First bytes of an ELF file.
 const ELF_MAGIC: &[u8] = b"\x7fELF";

@@ -9,21 +9,21 @@ use alloc::string::ToString as _;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+use super::action_limits::LimitChanges;
 use super::actions::{Detail, describe};
 use super::auth::Tenant;
 use super::code::{self, CodeReject};
 use super::error::Reject;
 use super::json::{Json, JsonReject, Quoted};
-use super::limits::LimitChanges;
 use super::query::{Query, decode_segment};
 use super::respond::{contiguous, keeping_reserve};
 use super::{ApiConfig, Node, Parts};
-use crate::config::{KIND_LEN_MAX, PARAMETER_NAME_LEN_MAX, PARAMETERS_LEN_MAX, PARAMETERS_MAX};
 use crate::http::{Headers, Response};
 use crate::image::elf;
 use crate::memory::{PageBuffer, Template};
 use crate::observe::statistics::CountedAt;
 use crate::registry::{Action, Digest, Full, KeyValues, Name, Namespace, Registry, Version};
+use limits::{KIND_LEN_MAX, PARAMETER_NAME_LEN_MAX, PARAMETERS_LEN_MAX, PARAMETERS_MAX};
 
 /// Kind of what comes without one.
 const KIND_NATIVE: &str = "native:1";

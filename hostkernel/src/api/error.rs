@@ -7,20 +7,20 @@ use alloc::format;
 use alloc::string::ToString;
 use core::fmt;
 
+use super::action_limits::LimitReject;
 use super::code::CodeReject;
 use super::json::{JsonReject, Quoted};
-use super::limits::LimitReject;
 use super::respond::{self, RequestId};
 use super::route::Collection;
-use crate::config::{
-    CODE_LEN_MAX, ENVIRONMENT_LEN_MAX, INPUT_LEN_MAX, LIST_LIMIT_MAX, PARAMETERS_LEN_MAX,
-    PARAMETERS_MAX,
-};
 use crate::http::{self, Line, Response};
 use crate::image::ImageReject;
 use crate::memory::OutOfFrames;
 use crate::observe::statistics::Reason;
 use crate::registry::{Exceeded, Full, NameReject};
+use limits::{
+    CODE_LEN_MAX, ENVIRONMENT_LEN_MAX, INPUT_LEN_MAX, LIST_LIMIT_MAX, PARAMETERS_LEN_MAX,
+    PARAMETERS_MAX,
+};
 
 /// How to say who one is.
 const CHALLENGE: Line = Line::new("WWW-Authenticate: Basic realm=\"OpenWhisk secure realm\"\r\n");

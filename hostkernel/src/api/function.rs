@@ -16,10 +16,10 @@ use super::respond;
 use super::route::Route;
 use super::web::{check_secret, is_true};
 use super::{Node, Parts, Reply, RequestId};
-use crate::config::{INPUT_LEN_MAX, SNIFF_LEN_MAX};
 use crate::dispatch::Completion;
 use crate::http::{Body, Fields, Line, Method, Response};
 use crate::memory::PageBuffer;
+use limits::{INPUT_LEN_MAX, SNIFF_LEN_MAX};
 
 /// Admits an invocation whose input is the body as it is. Bound parameters are left out: there is
 /// nothing to merge them into.

@@ -5,8 +5,8 @@ use alloc::format;
 use super::json::Quoted;
 use super::respond::{self, text};
 use super::{ApiConfig, Parts, Readiness};
-use crate::config::{LOGS_MB_MAX, MEMORY_MB_MAX, MEMORY_MB_MIN, TIMEOUT_MS_MAX, TIMEOUT_MS_MIN};
 use crate::http::{Body, Response};
+use limits::{LOGS_MB_MAX, MEMORY_MB_MAX, MEMORY_MB_MIN, TIMEOUT_MS_MAX, TIMEOUT_MS_MIN};
 
 /// `GET /healthz`, `GET /livez`: who can answer is alive.
 pub fn alive(parts: &Parts<'_>) -> Response {

@@ -7,9 +7,9 @@ use core::fmt::Write as _;
 use super::error::Reject;
 use super::json::{ESCAPED_LEN, Json, Quoted};
 use super::respond::{Document, contiguous};
-use crate::config::{INPUT_LEN_MAX, PARAMETER_NAME_LEN_MAX};
 use crate::memory::PageBuffer;
 use crate::registry::KeyValues;
+use limits::{INPUT_LEN_MAX, PARAMETER_NAME_LEN_MAX};
 
 /// The request's object over the bound parameters. Without bound parameters it is the request's own
 /// bytes, in the frames they arrived in.

@@ -11,13 +11,13 @@ use super::input::json_input;
 use super::outcome::Judged;
 use super::text::push_milliseconds;
 use super::{Now, Parts, Reply, function, outcome, respond, web};
-use crate::config::{ENVIRONMENT_FIXED_LEN, TRACESTATE_LEN_MAX};
 use crate::dispatch::{Completion, Timing};
 use crate::http::fields::push_decimal;
 use crate::http::{Fields, Name, Response};
 use crate::memory::PageBuffer;
 use crate::observe::records::{Facts, Records};
 use crate::registry::{Action, Registry, Version};
+use limits::{ENVIRONMENT_FIXED_LEN, TRACESTATE_LEN_MAX};
 
 /// Admits an invocation with JSON input.
 pub fn admit(
@@ -40,7 +40,7 @@ pub fn admit(
 }
 
 /// The variables every action gets, with room for `more` bytes. Together they stay below
-/// [`crate::config::ENVIRONMENT_LEN_MAX`], see the assertion there.
+/// [`limits::ENVIRONMENT_LEN_MAX`], see the assertion there.
 pub(super) fn environment(action: &Action, parts: &Parts<'_>, more: usize) -> Vec<u8> {
     let namespace = action.namespace.as_str().as_bytes();
     let Version { major, minor, patch } = action.version;

@@ -13,7 +13,7 @@ use serde::de::{MapAccess, SeqAccess, Visitor};
 use serde_json::Deserializer;
 use serde_json::value::RawValue;
 
-use crate::config::JSON_DEPTH_MAX;
+use limits::JSON_DEPTH_MAX;
 
 /// Bytes that a character of one byte takes when it is escaped.
 pub const ESCAPED_LEN: usize = r"\u0000".len();

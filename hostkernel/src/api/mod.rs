@@ -16,6 +16,7 @@
 #![forbid(unsafe_code)]
 
 mod access;
+mod action_limits;
 mod actions;
 mod activation;
 mod activations;
@@ -31,7 +32,6 @@ mod health;
 mod input;
 mod invoke;
 mod json;
-mod limits;
 mod metrics;
 mod outcome;
 mod query;
@@ -60,10 +60,6 @@ use self::error::Unsupported;
 use self::query::Query;
 use self::route::{Collection, Route};
 use self::text::Hex;
-use crate::config::{
-    DEPLOY_LEN_MAX, INPUT_LEN_MAX, LOGS_MB_MAX, MEMORY_MB_DEFAULT, OTHER_BODY_LEN_MAX,
-    TIMEOUT_MS_DEFAULT,
-};
 use crate::dispatch::{ActivationId, Completion, CoreLoad, End, Limits};
 use crate::http::{self, Body, Headers, Method, Request, Response};
 use crate::memory::PageBuffer;
@@ -71,6 +67,10 @@ use crate::observe::boot_times::BootTimes;
 use crate::observe::statistics::{Outcome, Statistics, Traffic};
 use crate::registry::{Namespace, Registry};
 use crate::settings::Access;
+use limits::{
+    DEPLOY_LEN_MAX, INPUT_LEN_MAX, LOGS_MB_MAX, MEMORY_MB_DEFAULT, OTHER_BODY_LEN_MAX,
+    TIMEOUT_MS_DEFAULT,
+};
 
 /// What requests read and change.
 #[derive(Debug)]
@@ -399,7 +399,7 @@ fn api(
         Route::Namespaces if read => actions::namespaces(tenant, parts)?,
         Route::Limits { namespace } if read => {
             tenant.check_namespace(namespace)?;
-            limits::describe(&tenant.namespace, config, parts)
+            action_limits::describe(&tenant.namespace, config, parts)
         }
         Route::Other { namespace, collection, name } => {
             tenant.check_namespace(namespace)?;

@@ -9,11 +9,11 @@ use super::admission::{Pending, Shape};
 use super::error::Reject;
 use super::json::{Json, Quoted};
 use super::respond::{self, Document, contiguous};
-use crate::config::EXCERPT_LEN_MAX;
 use crate::dispatch::{Completion, End};
 use crate::http::{Body, Response};
 use crate::memory::{OutOfFrames, PageBuffer};
 use crate::observe::records::{Facts, Output, Status};
+use limits::EXCERPT_LEN_MAX;
 
 /// Who is to blame for the end of an invocation, and with what result.
 #[derive(Debug, PartialEq, Eq)]

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use core::ops::Range;
 
 use super::error::Reject;
-use crate::config::PARAMETERS_MAX;
+use limits::PARAMETERS_MAX;
 
 /// The query of one request.
 #[derive(Clone, Copy, Debug)]

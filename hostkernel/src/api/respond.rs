@@ -7,10 +7,10 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use super::text::Hex;
-use crate::config::{HEAP_RESERVE_LEN, REQUEST_ID_LEN_MAX, RETRY_AFTER_S};
 use crate::http::fields::push_decimal;
 use crate::http::{Body, Fields, Headers, Line, Name, Response};
 use crate::memory::{OutOfFrames, PageBuffer};
+use limits::{HEAP_RESERVE_LEN, REQUEST_ID_LEN_MAX, RETRY_AFTER_S};
 
 /// Name of the header that carries a [`RequestId`].
 const REQUEST_ID: Name = Name::new("X-Request-ID: ");

@@ -19,10 +19,10 @@ use super::json::Json;
 use super::query::decode_segment;
 use super::respond;
 use super::{Node, Parts, Reply, Tenants};
-use crate::config::HEAD_LEN_MAX;
 use crate::http::Method;
 use crate::memory::PageBuffer;
 use crate::registry::{Action, Namespace};
+use limits::HEAD_LEN_MAX;
 
 /// Where a request goes; the pieces are still percent-encoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

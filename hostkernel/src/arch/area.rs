@@ -21,8 +21,8 @@ use core::mem::offset_of;
 
 use super::descriptor::{Idt, TaskState};
 use super::user::Registers;
-use crate::config::{EMERGENCY_STACK_LEN, KERNEL_STACK_LEN, PAGE_LEN};
 use crate::memory::KernelEntry;
+use limits::{EMERGENCY_STACK_LEN, KERNEL_STACK_LEN, PAGE_LEN};
 
 /// Start of what stays mapped while an action runs.
 pub const ENTRY_SPACE: u64 = 0xffff_ffff_c000_0000;

@@ -4,7 +4,7 @@ use core::arch::asm;
 
 use super::area::{self, EntryArea};
 use super::trap;
-use crate::config::PAGE_LEN;
+use limits::PAGE_LEN;
 
 /// Kernel code segment.
 pub const KERNEL_CODE: u16 = 0x08;

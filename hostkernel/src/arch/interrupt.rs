@@ -6,7 +6,7 @@ use core::arch::asm;
 use core::sync::atomic::{AtomicU32, Ordering};
 
 use super::apic;
-use crate::config::CORES_MAX;
+use limits::CORES_MAX;
 
 /// Vector of the core's own timer.
 pub const TIMER: u8 = 0x40;

@@ -7,7 +7,7 @@ pub mod smp;
 
 use boot_layout::Platform;
 
-use crate::config::{COMMAND_LINE_LEN_MAX, MEMORY_RANGES_MAX};
+use limits::{COMMAND_LINE_LEN_MAX, MEMORY_RANGES_MAX};
 
 /// What the boot loader told us, copied out of its memory.
 pub struct BootInfo {

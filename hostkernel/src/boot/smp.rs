@@ -5,9 +5,9 @@ use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering, compiler_fence};
 
 use super::BootInfo;
 use crate::arch::{apic, area, clock, mitigation};
-use crate::config::{CORES_MAX, PAGE_LEN};
 use crate::memory::physical::{PhysicalAddress, direct_pointer};
 use crate::memory::{holes, kernel_map};
+use limits::{CORES_MAX, PAGE_LEN};
 
 /// Offsets in the page the real-mode code is copied to: what the core that starts takes as its
 /// descriptor table and jumps to, and three words for it: its number, its root table, its stack.

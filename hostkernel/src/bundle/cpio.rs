@@ -4,7 +4,7 @@
 
 use core::fmt;
 
-use crate::config::{BUNDLE_ENTRIES_MAX, BUNDLE_PATH_LEN_MAX};
+use limits::{BUNDLE_ENTRIES_MAX, BUNDLE_PATH_LEN_MAX};
 
 const MAGIC: &[u8] = b"070701";
 const HEADER_LEN: usize = 110;

@@ -2,9 +2,9 @@
 
 use super::Bundle;
 use crate::api::{Node, Reject, deploy_at_boot};
-use crate::config::{CODE_LEN_MAX, CONFIG_PROBLEMS_MAX};
 use crate::device::fw_cfg::{File, FwCfg};
 use crate::settings::GUEST;
+use limits::{CODE_LEN_MAX, CONFIG_PROBLEMS_MAX};
 
 /// What the names of QEMU's files with actions of [`GUEST`] start with.
 const FW_CFG_ACTIONS: &str = "opt/org.hostkernel/action/";

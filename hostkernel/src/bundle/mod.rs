@@ -24,8 +24,8 @@ use core::fmt;
 
 use self::cpio::{Broken, Kind};
 use crate::api::{Node, Reject, deploy_at_boot};
-use crate::config::{BUNDLE_DOCUMENT_LEN_MAX, CODE_LEN_MAX};
 use crate::memory::PageBuffer;
+use limits::{BUNDLE_DOCUMENT_LEN_MAX, CODE_LEN_MAX};
 
 /// What a bundle holds.
 #[derive(Debug, Default)]
@@ -92,7 +92,7 @@ impl<'a> Bundle<'a> {
     }
 
     /// A bundle of which only this is known: it is longer than
-    /// [`BUNDLE_LEN_MAX`](crate::config::BUNDLE_LEN_MAX).
+    /// [`BUNDLE_LEN_MAX`](limits::BUNDLE_LEN_MAX).
     #[must_use]
     pub fn too_long() -> Self {
         let mut bundle = Self::default();

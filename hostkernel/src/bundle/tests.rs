@@ -9,11 +9,11 @@ use proptest::prelude::*;
 use super::cpio::{Entry, entries};
 use super::*;
 use crate::api::{ApiConfig, Load, Readiness};
-use crate::config::BUNDLE_ENTRIES_MAX;
 use crate::observe::records::Records;
 use crate::observe::statistics::Statistics;
 use crate::registry::{Registry, Share};
 use crate::settings::{Loader, Source};
+use limits::BUNDLE_ENTRIES_MAX;
 
 const FILE: u32 = 0o100_644;
 const FOLDER: u32 = 0o040_755;

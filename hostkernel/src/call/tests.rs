@@ -6,10 +6,10 @@ use alloc::vec::Vec;
 use action_abi::protection::{EXECUTE, READ, WRITE};
 
 use super::*;
-use crate::config::{LOG_LEN_MAX, OUTPUT_LEN_MAX, PAGE_LEN};
 use crate::dispatch::{Access, Fault};
 use crate::image::{LoadPlan, Segment};
 use crate::memory::{Reservation, Template, install_for_test};
+use limits::{LOG_LEN_MAX, OUTPUT_LEN_MAX, PAGE_LEN};
 
 const TEXT: u64 = 0x40_0000;
 const DATA: u64 = 0x40_1000;
@@ -196,7 +196,7 @@ fn absurd_mappings_are_refused() {
     assert_eq!(map(4096, WRITE | EXECUTE), Err(CallError::BadArgument));
     assert_eq!(map(4096, 8), Err(CallError::BadArgument));
     let mut last = Ok(0);
-    for _ in 0..crate::config::REGIONS_MAX {
+    for _ in 0..limits::REGIONS_MAX {
         last = map(1, READ);
     }
     assert_eq!(last, Err(CallError::LimitReached));

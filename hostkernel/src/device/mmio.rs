@@ -1,7 +1,7 @@
 //! Devices that a virtual machine monitor names on the command line, in Linux's way:
 //! `virtio_mmio.device=LENGTH@ADDRESS:LINE`. Machines without ACPI have no other list.
 
-use crate::config::VIRTIO_WORDS_MAX;
+use limits::VIRTIO_WORDS_MAX;
 
 const KEY: &str = "virtio_mmio.device=";
 

@@ -1,6 +1,6 @@
 //! SMBIOS (DMTF DSP0134): the strings of type 11, which belong to the machine's owner.
 
-use crate::config::SMBIOS_LEN_MAX;
+use limits::SMBIOS_LEN_MAX;
 
 /// Type of the structure with strings, and of the one at the end.
 const OEM_STRINGS: u8 = 11;

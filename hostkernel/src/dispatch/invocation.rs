@@ -38,7 +38,7 @@ pub struct Ticket(pub u32);
 pub struct Limits {
     /// Run time in milliseconds, from the first instruction.
     pub timeout_ms: u64,
-    /// Memory in MiB, page tables included; the first [`crate::config::OVERHEAD_PAGES`] are free,
+    /// Memory in MiB, page tables included; the first [`limits::OVERHEAD_PAGES`] are free,
     /// and input and log are not counted.
     pub memory_mb: u64,
     /// Log in MB, as the client stated it.
@@ -296,7 +296,7 @@ impl fmt::Display for Fault {
                 write!(f, "memory limit of {memory_mb} MB exceeded")
             }
             Self::ResultTooLong { len } => {
-                let max = crate::config::OUTPUT_LEN_MAX;
+                let max = limits::OUTPUT_LEN_MAX;
                 write!(f, "result of {len} bytes exceeds the limit of {max} bytes")
             }
         }

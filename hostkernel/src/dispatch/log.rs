@@ -7,8 +7,8 @@
 //! The whole of it, marks and times included, stays within [`LOG_LEN_MAX`]: a log of empty lines
 //! costs no more than another. Once something was dropped, all that follows is.
 
-use crate::config::LOG_LEN_MAX;
 use crate::memory::PageBuffer;
+use limits::LOG_LEN_MAX;
 
 /// What stands in front of the text of a line.
 const HEAD_LEN: usize = 1 + size_of::<u64>();

@@ -19,7 +19,7 @@ use super::body::BodyReader;
 use super::encode::Output;
 use super::parse::{Framing, Head, HeadReader};
 use super::{Headers, Method, Reject, Request, Response};
-use crate::config::{REQUESTS_PER_CONNECTION_MAX, TEXT_LEN_KEPT_MAX};
+use limits::{REQUESTS_PER_CONNECTION_MAX, TEXT_LEN_KEPT_MAX};
 
 /// Decides by method, percent-encoded path and header fields how long a request's body may be, or
 /// answers the request instead of letting it be sent. Asked only if there is a body.

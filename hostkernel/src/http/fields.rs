@@ -7,7 +7,7 @@
 use alloc::vec::Vec;
 
 use super::parse::is_token;
-use crate::config::{ACTION_FIELDS_LEN_MAX, TEXT_LEN_KEPT_MAX};
+use limits::{ACTION_FIELDS_LEN_MAX, TEXT_LEN_KEPT_MAX};
 
 /// The header fields of one response.
 #[derive(Debug, Default)]

@@ -4,7 +4,7 @@
 //! bytes; [`parse`] reads one request head into a [`text`], [`body`] what follows it; [`encode`]
 //! writes one response with its [`fields`]. What comes out depends on the bytes alone, not on how
 //! they were cut into segments. Nothing here knows routes, sockets or time. Every length is bounded
-//! by [`crate::config`]; what exceeds a bound is a [`Reject`] with its status code, never an
+//! by [`limits`]; what exceeds a bound is a [`Reject`] with its status code, never an
 //! allocation.
 //!
 //! The memory of a request's text becomes that of its answer's header fields, and then that of the
@@ -152,9 +152,9 @@ pub enum Reject {
     Malformed(&'static str),
     /// The method is not one of [`Method`]. 501.
     UnknownMethod,
-    /// The target is longer than [`crate::config::TARGET_LEN_MAX`]. 414.
+    /// The target is longer than [`limits::TARGET_LEN_MAX`]. 414.
     TargetTooLong,
-    /// The head is longer than [`crate::config::HEAD_LEN_MAX`] or has too many fields, or the
+    /// The head is longer than [`limits::HEAD_LEN_MAX`] or has too many fields, or the
     /// extensions and trailers of a chunked body exceed their bound. 431.
     HeadTooLarge,
     /// The body is longer than the route allows. 413.

@@ -16,7 +16,7 @@ use core::mem::MaybeUninit;
 use core::ops::Range;
 
 use super::{Method, Reject, RequestText};
-use crate::config::{BLANK_LINES_MAX, HEAD_LEN_MAX, HEADERS_MAX, METHOD_LEN_MAX, TARGET_LEN_MAX};
+use limits::{BLANK_LINES_MAX, HEAD_LEN_MAX, HEADERS_MAX, METHOD_LEN_MAX, TARGET_LEN_MAX};
 
 /// A request without its body, and how to read the body.
 #[derive(Debug)]

@@ -13,9 +13,7 @@ use object::elf::{self, FileHeader64, ProgramHeader64};
 use object::read::elf::{FileHeader as _, NoteIterator, ProgramHeader as _};
 
 use super::{ImageReject, LoadPlan, Protection, Segment, SegmentProblem};
-use crate::config::{
-    IMAGE_MEMORY_LEN_MAX, NOTES_LEN_MAX, PAGE_LEN, PROGRAM_HEADERS_MAX, SEGMENTS_MAX,
-};
+use limits::{IMAGE_MEMORY_LEN_MAX, NOTES_LEN_MAX, PAGE_LEN, PROGRAM_HEADERS_MAX, SEGMENTS_MAX};
 
 const LE: LittleEndian = LittleEndian;
 const PAGE: u64 = PAGE_LEN as u64;

@@ -19,7 +19,7 @@ pub use zip::ZipReject;
 pub struct LoadPlan {
     /// Address of the first instruction; inside an executable segment.
     pub entry: u64,
-    /// Segments by ascending address, at most [`crate::config::SEGMENTS_MAX`].
+    /// Segments by ascending address, at most [`limits::SEGMENTS_MAX`].
     pub segments: Vec<Segment>,
 }
 

@@ -4,7 +4,7 @@ use core::fmt;
 
 use action_abi::{ABI_VERSION, IMAGE_END, IMAGE_START};
 
-use crate::config::{IMAGE_MEMORY_LEN_MAX, PROGRAM_HEADERS_MAX, SEGMENTS_MAX};
+use limits::{IMAGE_MEMORY_LEN_MAX, PROGRAM_HEADERS_MAX, SEGMENTS_MAX};
 
 /// Why a file is no image. [`Display`](fmt::Display) is the sentence for the client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,7 +46,7 @@ pub enum ImageReject {
     TooLarge,
     /// The entry point is in no executable segment.
     BadEntry(u64),
-    /// A `PT_NOTE` segment is malformed or together they exceed [`crate::config::NOTES_LEN_MAX`].
+    /// A `PT_NOTE` segment is malformed or together they exceed [`limits::NOTES_LEN_MAX`].
     BadNotes,
     /// The ABI note is missing.
     NoAbiNote,

@@ -11,7 +11,7 @@ use core::fmt;
 use smallvec::SmallVec;
 
 use super::frames::{Frame, OutOfFrames};
-use crate::config::PAGE_LEN;
+use limits::PAGE_LEN;
 
 /// A growable sequence of bytes in frames. Bytes past the end of the last page are zero, or were
 /// written by whoever owned the page.

@@ -18,7 +18,7 @@ mod pool;
 use core::num::NonZeroU32;
 
 use super::physical::{frame_pointer, zero_frame};
-use crate::config::{FRAMES_STRANDED_PER_CORE, PAGE_LEN};
+use limits::{FRAMES_STRANDED_PER_CORE, PAGE_LEN};
 
 use pool::FreeFrame;
 pub(super) use pool::POOL;
@@ -288,8 +288,8 @@ fn refuse_if_told() -> Result<(), OutOfFrames> {
 mod tests {
     use super::super::physical::host;
     use super::*;
-    use crate::config::{FRAME_BATCH, FRAMES_ZEROED_AHEAD};
     use alloc::vec::Vec;
+    use limits::{FRAME_BATCH, FRAMES_ZEROED_AHEAD};
 
     #[test]
     fn frames_are_zeroed_and_distinct() {

@@ -1,8 +1,8 @@
 //! The kernel heap: one run of memory at boot, managed by `talc`.
 //!
 //! Its size is fixed, so everything that allocates on behalf of a client is bounded elsewhere
-//! ([`crate::config`]), and requests are refused while less than
-//! [`HEAP_RESERVE_LEN`](crate::config::HEAP_RESERVE_LEN) is free.
+//! ([`limits`]), and requests are refused while less than
+//! [`HEAP_RESERVE_LEN`](limits::HEAP_RESERVE_LEN) is free.
 
 use core::alloc::{GlobalAlloc, Layout};
 use core::sync::atomic::{AtomicUsize, Ordering};
@@ -11,7 +11,7 @@ use talc::TalcLock;
 use talc::source::Manual;
 
 use super::{OutOfFrames, frames, kernel_map};
-use crate::config::{HEAP_LEN_BASE, HEAP_LEN_MAX, HEAP_MEMORY_DIVISOR, PAGE_LEN};
+use limits::{HEAP_LEN_BASE, HEAP_LEN_MAX, HEAP_MEMORY_DIVISOR, PAGE_LEN};
 
 struct Heap {
     talc: TalcLock<spin::Mutex<()>, Manual>,

@@ -1,6 +1,6 @@
 //! Ranges of memory without the parts that are taken.
 
-use crate::config::PAGE_LEN;
+use limits::PAGE_LEN;
 
 /// A half-open range of physical addresses.
 pub type Range = (u64, u64);

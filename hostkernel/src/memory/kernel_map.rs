@@ -21,7 +21,7 @@ use super::table::{Entry, Table, index};
 use crate::arch::area::{self, CorePage, EntryArea};
 use crate::arch::cpu;
 use crate::boot::BootInfo;
-use crate::config::{KERNEL_STACK_LEN, PAGE_LEN};
+use limits::{KERNEL_STACK_LEN, PAGE_LEN};
 
 const PAGE: u64 = PAGE_LEN as u64;
 const LARGE: u64 = 2 << 20;

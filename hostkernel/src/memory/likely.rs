@@ -7,7 +7,7 @@
 
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
-use crate::config::{LIKELY_PAGES_MAX, PAGE_LEN};
+use limits::{LIKELY_PAGES_MAX, PAGE_LEN};
 
 /// Instances an image learns from; later ones touching something else change nothing.
 const LESSONS_MAX: u32 = 16;

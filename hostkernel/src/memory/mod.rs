@@ -30,7 +30,7 @@ pub use frames::{Frame, OutOfFrames, Reservation};
 pub use space::{AddressSpace, KernelEntry, Refusal, Skeleton};
 pub use template::Template;
 
-/// Index of the calling core, below [`crate::config::CORES_MAX`].
+/// Index of the calling core, below [`limits::CORES_MAX`].
 #[cfg(target_os = "none")]
 #[must_use]
 pub fn core_id() -> usize {

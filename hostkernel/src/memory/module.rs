@@ -5,7 +5,7 @@ use core::sync::atomic::{AtomicBool, Ordering};
 use super::kernel_map;
 use super::physical::PhysicalAddress;
 use crate::boot::BootInfo;
-use crate::config::{BUNDLE_LEN_MAX, PAGE_LEN};
+use limits::{BUNDLE_LEN_MAX, PAGE_LEN};
 
 /// The module, kept out of the frame pool. Its frames go there when it is dropped.
 pub struct BootModule {

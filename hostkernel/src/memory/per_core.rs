@@ -7,7 +7,7 @@
 use core::cell::UnsafeCell;
 use core::sync::atomic::{AtomicBool, Ordering};
 
-use crate::config::CORES_MAX;
+use limits::CORES_MAX;
 
 /// One `T` for each core.
 pub struct PerCore<T> {

@@ -4,7 +4,7 @@
 //! an arena the tests install, so that everything above this file runs and is tested there too.
 
 use super::frames::FrameNumber;
-use crate::config::PAGE_LEN;
+use limits::PAGE_LEN;
 
 /// A physical address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -82,7 +82,7 @@ pub(super) mod host {
     use spin::Mutex;
 
     use super::super::frames::{FrameNumber, POOL};
-    use crate::config::{CORES_MAX, PAGE_LEN};
+    use limits::{CORES_MAX, PAGE_LEN};
 
     /// Frames of the arena: enough for all tests of the crate at once.
     const ARENA_FRAMES: usize = if cfg!(miri) { 2048 } else { 65_536 };

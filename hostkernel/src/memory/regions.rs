@@ -3,8 +3,8 @@
 use alloc::vec::Vec;
 
 use super::template::PageRange;
-use crate::config::REGIONS_MAX;
 use crate::image::Protection;
+use limits::REGIONS_MAX;
 
 /// A range with one protection.
 #[derive(Clone, Copy, Debug)]

@@ -12,8 +12,8 @@ use super::frames::{Frame, OutOfFrames};
 use super::likely::{LikelyPage, LikelyPages};
 use super::table::Entry;
 use super::tree::Tree;
-use crate::config::PAGE_LEN;
 use crate::image::{LoadPlan, Protection, Segment};
+use limits::PAGE_LEN;
 
 /// A range of whole pages of an address space.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -11,7 +11,7 @@ use alloc::vec::Vec;
 
 use super::frames::{Frame, FrameNumber, OutOfFrames};
 use super::table::{BLOCK_LEN, Entry, Slots, Table, index};
-use crate::config::PAGE_LEN;
+use limits::PAGE_LEN;
 
 /// The pages of an image's file, as instances see them.
 #[derive(Debug)]

@@ -7,8 +7,8 @@ use smoltcp::iface::{Interface, SocketHandle, SocketSet};
 use smoltcp::socket::dhcpv4;
 use smoltcp::wire::{DhcpPacket, IpCidr, Ipv4Cidr};
 
-use crate::config::DHCP_LEN_MAX;
 use crate::settings::Address;
+use limits::DHCP_LEN_MAX;
 
 /// Where the address comes from, and whether there is one.
 pub struct Addressing {

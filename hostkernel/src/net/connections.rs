@@ -15,7 +15,6 @@ use super::slot::{Overdue, Slot};
 use super::timers::Timers;
 use super::waiting::Waiting;
 use crate::api::{self, Admission, Node, Now, Pending, Readiness, Reject, Reply, Subject};
-use crate::config::{BLOCKING_WAIT_MS, CONNECTION_LEN, HALF_OPEN_MIN, HEAP_RESERVE_LEN};
 use crate::dispatch::{Dispatcher, QueueFull};
 use crate::http::connection::{Phase, Step};
 use crate::http::{self, Request, Response};
@@ -23,6 +22,7 @@ use crate::memory;
 use crate::observe::statistics::Reason;
 use crate::observe::trace::{self, Event};
 use crate::random::Random;
+use limits::{BLOCKING_WAIT_MS, CONNECTION_LEN, HALF_OPEN_MIN, HEAP_RESERVE_LEN};
 
 /// A connection idle for less does not make room for others: its first request may be on the way.
 const IDLE_SPARED_NS: u64 = 1_000_000_000;

@@ -6,7 +6,7 @@
 //! │ close connections   │ refused; what was begun goes on      │ get some time │
 //! ```
 
-use crate::config::{DRAIN_ACCEPT_MS, DRAIN_READERS_MS};
+use limits::{DRAIN_ACCEPT_MS, DRAIN_READERS_MS};
 
 const NS_PER_MS: u64 = 1_000_000;
 

@@ -40,11 +40,11 @@ use self::sntp::Sntp;
 use self::syslog::Sender;
 use self::waiting::Waiting;
 use crate::api::{Node, Now, Readiness};
-use crate::config::{FRAMES_PER_POLL_MAX, SNTP_PORT, SYSLOG_PORT};
 use crate::device::nic::Nic;
 use crate::dispatch::Dispatcher;
 use crate::random::Random;
 use crate::settings::{Server, Settings};
+use limits::{FRAMES_PER_POLL_MAX, SNTP_PORT, SYSLOG_PORT};
 
 /// How long to wait for a free buffer of the card before sending is tried again.
 const SEND_RETRY_NS: u64 = 100_000;

@@ -14,7 +14,7 @@ use smoltcp::wire::{
     ArpPacket, ArpRepr, EthernetAddress, EthernetFrame, EthernetProtocol, Ipv4Address, Ipv4Packet,
 };
 
-use crate::config::{NEIGHBOUR_HELD_MS, NEIGHBOURS_GUARDED};
+use limits::{NEIGHBOUR_HELD_MS, NEIGHBOURS_GUARDED};
 
 /// Neighbours by the low bits of their addresses: those of a small network never meet.
 pub struct Neighbours {

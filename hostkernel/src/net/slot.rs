@@ -6,11 +6,11 @@ use smoltcp::iface::{SocketHandle, SocketSet};
 use smoltcp::socket::tcp::{self, SocketBuffer, State};
 
 use super::arrival::Peer;
-use crate::config::{
-    IDLE_TIMEOUT_MS, PROGRESS_TIMEOUT_MS, RECEIVE_BUFFER_LEN, REQUEST_TIMEOUT_MS, SEND_BUFFER_LEN,
-};
 use crate::dispatch::Ticket;
 use crate::http::connection::{Accept, Connection, Phase, Step};
+use limits::{
+    IDLE_TIMEOUT_MS, PROGRESS_TIMEOUT_MS, RECEIVE_BUFFER_LEN, REQUEST_TIMEOUT_MS, SEND_BUFFER_LEN,
+};
 
 const NS_PER_MS: u64 = 1_000_000;
 

@@ -9,10 +9,10 @@ use smoltcp::wire::IpEndpoint;
 
 use alloc::vec;
 
-use crate::config::{
+use crate::random::Random;
+use limits::{
     SNTP_DISTANCE_MAX_MS, SNTP_INTERVAL_MS, SNTP_RETRY_MS, SNTP_RETRY_MS_MAX, SNTP_TIMEOUT_MS,
 };
-use crate::random::Random;
 
 const NS_PER_MS: u64 = 1_000_000;
 const NS_PER_S: u64 = 1_000_000_000;

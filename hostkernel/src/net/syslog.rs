@@ -14,10 +14,8 @@ use smoltcp::wire::IpEndpoint;
 
 use super::connections::Egress;
 use super::sntp::SOURCE_PORTS;
-use crate::config::{
-    SYSLOG_LEN_MAX, SYSLOG_LINES_PER_POLL_MAX, SYSLOG_RETRY_MS, SYSLOG_RETRY_MS_MAX,
-};
 use crate::observe::syslog::Queue;
+use limits::{SYSLOG_LEN_MAX, SYSLOG_LINES_PER_POLL_MAX, SYSLOG_RETRY_MS, SYSLOG_RETRY_MS_MAX};
 
 const NS_PER_MS: u64 = 1_000_000;
 /// How long an attempt lasts: as long as smoltcp waits before it asks for a neighbour again.

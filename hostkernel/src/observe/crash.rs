@@ -28,9 +28,9 @@ use crate::arch::inspect::{self, ControlRegisters};
 use crate::arch::user::Registers;
 use crate::arch::{apic, area, backtrace, clock, interrupt};
 use crate::boot::smp;
-use crate::config::CORES_MAX;
 use crate::device::{power, screen, serial};
 use crate::dispatch::Exception;
+use limits::CORES_MAX;
 
 /// The core whose crash is reported, plus one; 0 if none has crashed.
 static CRASHED: AtomicUsize = AtomicUsize::new(0);

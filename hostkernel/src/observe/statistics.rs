@@ -6,10 +6,10 @@ use alloc::vec::Vec;
 use core::sync::atomic::{AtomicU32, Ordering};
 
 use super::histogram::Histogram;
-use crate::config::ACTIONS_COUNTED_MAX;
 use crate::dispatch::{Completion, End, Fault};
 use crate::http::Method;
 use crate::registry::{Action, Name, Namespace};
+use limits::ACTIONS_COUNTED_MAX;
 
 /// Everything counted since the boot.
 #[derive(Debug)]

@@ -7,7 +7,7 @@ use core::fmt;
 use core::net::Ipv4Addr;
 
 use crate::api::Readiness;
-use crate::config::STATUS_INTERVAL_MS;
+use limits::STATUS_INTERVAL_MS;
 
 const INTERVAL_NS: u64 = STATUS_INTERVAL_MS * 1_000_000;
 const SECOND_NS: u64 = 1_000_000_000;

@@ -20,7 +20,7 @@ use smoltcp::storage::{PacketBuffer, PacketMetadata};
 use spin::Mutex;
 
 use super::line::Utc;
-use crate::config::{SYSLOG_HEADER_LEN_MAX, SYSLOG_LEN_MAX, SYSLOG_LINES_MAX, SYSLOG_QUEUE_LEN};
+use limits::{SYSLOG_HEADER_LEN_MAX, SYSLOG_LEN_MAX, SYSLOG_LINES_MAX, SYSLOG_QUEUE_LEN};
 
 /// Facility `local0`.
 const FACILITY: u8 = 16;

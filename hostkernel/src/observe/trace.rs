@@ -3,8 +3,8 @@
 use core::fmt;
 use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
-use crate::config::{CORES_MAX, TRACE_EVENTS};
 use crate::memory::core_id;
+use limits::{CORES_MAX, TRACE_EVENTS};
 
 /// A step in the life of an invocation, or of the node.
 #[repr(u8)]

@@ -7,10 +7,10 @@ use core::fmt;
 use sha2::{Digest as _, Sha256};
 
 use super::{KeyValues, Name, Namespace};
-use crate::config::ACTION_HEAP_LEN;
 use crate::dispatch::Limits;
 use crate::memory::{PageBuffer, Template};
 use crate::observe::statistics::CountedAt;
+use limits::ACTION_HEAP_LEN;
 
 /// A deployed action. Immutable: an update is a new one with the next version.
 #[derive(Debug)]
@@ -23,7 +23,7 @@ pub struct Action {
     pub version: Version,
     /// Identifies the image.
     pub digest: Digest,
-    /// Kind as the client stated it, at most [`crate::config::KIND_LEN_MAX`] bytes.
+    /// Kind as the client stated it, at most [`limits::KIND_LEN_MAX`] bytes.
     pub kind: Box<str>,
     /// What an invocation may use.
     pub limits: Limits,

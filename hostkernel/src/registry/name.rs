@@ -4,7 +4,7 @@ use alloc::boxed::Box;
 use core::borrow::Borrow;
 use core::fmt;
 
-use crate::config::NAME_LEN_MAX;
+use limits::NAME_LEN_MAX;
 
 /// The name of an action: what `\A([\w]|[\w][\w@ .-]*[\w@.-]+)\z` matches, which is the rule of
 /// `OpenWhisk`, and at most [`NAME_LEN_MAX`] bytes. ASCII, no slash, no space at either end.

@@ -5,7 +5,7 @@ use core::cmp::Ordering;
 use core::fmt;
 use core::sync::atomic::{self, AtomicU32, AtomicU64};
 
-use crate::config::QUOTA_MAX;
+use limits::QUOTA_MAX;
 
 const MINUTE_NS: u64 = 60_000_000_000;
 

@@ -104,7 +104,7 @@ fn a_full_registry_refuses_new_names_only() {
 /// An image of this many pages.
 fn image(pages: usize) -> Arc<Template> {
     crate::memory::install_for_test();
-    let code = PageBuffer::from_bytes(&vec![1; pages * crate::config::PAGE_LEN]);
+    let code = PageBuffer::from_bytes(&vec![1; pages * limits::PAGE_LEN]);
     let plan = LoadPlan { entry: 0, segments: vec![] };
     Arc::new(Template::build(&plan, code.expect("frames are left")).expect("frames are left"))
 }

@@ -6,10 +6,10 @@ use super::Bench;
 use super::program::{TEXT, TIMEOUT_MS, invocation, template};
 use crate::arch::area::{self, ENTRY_SPACE};
 use crate::arch::programs::{self, DATA};
-use crate::config::PAGE_LEN;
 use crate::dispatch::{Access, End, Exception, Fault};
 use crate::memory::kernel_map::{self, Leaf};
 use crate::memory::{AddressSpace, PageBuffer, Reservation, Skeleton, failure, frames};
+use limits::PAGE_LEN;
 
 /// Walks the tables an action of this core runs on, of a first instance and of those after it.
 pub fn live_tables(_: &mut Bench) {

@@ -6,8 +6,8 @@ use crate::arch::area::{
     PRIVATE_SPACE,
 };
 use crate::arch::clock;
-use crate::config::PAGE_LEN;
 use crate::memory::kernel_map::{self, Leaf};
+use limits::PAGE_LEN;
 
 const PAGE: u64 = PAGE_LEN as u64;
 

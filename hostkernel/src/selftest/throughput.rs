@@ -57,7 +57,7 @@ pub fn all_workers(bench: &mut Bench) {
     const ROUNDS: usize = 50;
     let exit = template(programs::exit());
     let workers = bench.dispatcher.workers();
-    let mut ran = [false; crate::config::CORES_MAX];
+    let mut ran = [false; limits::CORES_MAX];
     let mut round = |ran: &mut [bool]| {
         for _ in 0..workers * 4 {
             let invocation = invocation(&exit, b"", TIMEOUT_MS);

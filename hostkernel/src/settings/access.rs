@@ -6,8 +6,8 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use super::keys::number;
-use crate::config::{KEY_LEN_MAX, MEMORY_MB_MAX, NAMESPACE_LEN_MAX, NAMESPACES_MAX, QUOTA_MAX};
 use crate::registry::{Name, Quotas};
+use limits::{KEY_LEN_MAX, MEMORY_MB_MAX, NAMESPACE_LEN_MAX, NAMESPACES_MAX, QUOTA_MAX};
 
 /// The namespace every node has.
 pub const GUEST: &str = "guest";

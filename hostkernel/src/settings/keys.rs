@@ -5,8 +5,8 @@ use core::ops::RangeInclusive;
 
 use super::access::{NamespaceSettings, Secret, namespace_name};
 use super::{Address, Server, Settings};
-use crate::config::{CORES_MAX, POLL_US_MAX, QUEUE_LEN_MAX, SNTP_PORT, SYSLOG_PORT};
 use crate::observe::line::Format;
+use limits::{CORES_MAX, POLL_US_MAX, QUEUE_LEN_MAX, SNTP_PORT, SYSLOG_PORT};
 
 /// One key.
 #[derive(Debug)]

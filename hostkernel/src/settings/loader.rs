@@ -7,7 +7,7 @@ use core::fmt;
 
 use super::Settings;
 use super::keys::{FOREIGN_KEYS, KEYS, Key};
-use crate::config::{CONFIG_LEN_MAX, CONFIG_PROBLEMS_MAX, PROBLEM_LEN_MAX};
+use limits::{CONFIG_LEN_MAX, CONFIG_PROBLEMS_MAX, PROBLEM_LEN_MAX};
 
 /// What the node's own keys start with.
 const PREFIX: &str = "hostkernel.";

@@ -18,8 +18,8 @@ pub use loader::{Loaded, Loader, Problem, Source};
 
 use core::net::{Ipv4Addr, SocketAddrV4};
 
-use crate::config::{CORES_MAX, POLL_US_DEFAULT, PORT_DEFAULT, QUEUE_LEN_DEFAULT};
 use crate::observe::line::Format;
+use limits::{CORES_MAX, POLL_US_DEFAULT, PORT_DEFAULT, QUEUE_LEN_DEFAULT};
 
 /// The node's settings.
 #[derive(Clone, Debug, PartialEq, Eq)]

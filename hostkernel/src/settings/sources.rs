@@ -2,10 +2,10 @@
 
 use crate::boot::BootInfo;
 use crate::bundle::Bundle;
-use crate::config::CONFIG_LEN_MAX;
 use crate::device::fw_cfg::FwCfg;
 use crate::device::smbios;
 use crate::settings::{Loaded, Loader, Source};
+use limits::CONFIG_LEN_MAX;
 
 /// Name of the file with settings that QEMU hands over.
 const FW_CFG_FILE: &str = "opt/org.hostkernel/config";

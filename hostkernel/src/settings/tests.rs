@@ -8,8 +8,8 @@ use alloc::vec::Vec;
 use proptest::prelude::*;
 
 use super::*;
-use crate::config::{CONFIG_LEN_MAX, CONFIG_PROBLEMS_MAX, NAMESPACES_MAX};
 use crate::registry::Quotas;
+use limits::{CONFIG_LEN_MAX, CONFIG_PROBLEMS_MAX, NAMESPACES_MAX};
 
 fn words(text: &str) -> Loaded {
     let mut loader = Loader::default();

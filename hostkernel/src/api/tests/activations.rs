@@ -2,10 +2,8 @@
 
 use super::*;
 use crate::api::auth::GUEST_KEY;
-use crate::config::{
-    LIST_LIMIT_MAX, RECORD_LIST_LEN_MAX, RECORD_RESULT_LEN_MAX, TRACESTATE_LEN_MAX,
-};
 use crate::dispatch::Fault;
+use limits::{LIST_LIMIT_MAX, RECORD_LIST_LEN_MAX, RECORD_RESULT_LEN_MAX, TRACESTATE_LEN_MAX};
 use serde_json::json;
 
 const LIST: &str = "/api/v1/namespaces/_/activations";

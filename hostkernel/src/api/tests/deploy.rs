@@ -8,7 +8,7 @@ use zip::ZipWriter;
 use zip::write::SimpleFileOptions;
 
 use super::*;
-use crate::config::{
+use limits::{
     ACTIONS_MAX, CODE_LEN_MAX, KIND_LEN_MAX, NAME_LEN_MAX, PARAMETER_NAME_LEN_MAX,
     PARAMETERS_LEN_MAX, PARAMETERS_MAX,
 };

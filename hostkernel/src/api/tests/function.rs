@@ -1,10 +1,10 @@
 //! Functions: raw bytes, no key.
 
 use super::*;
-use crate::config::{
+use crate::dispatch::{Access, Fault};
+use limits::{
     ENVIRONMENT_LEN_MAX, NAME_LEN_MAX, REQUEST_ID_LEN_MAX, TARGET_LEN_MAX, TRACESTATE_LEN_MAX,
 };
-use crate::dispatch::{Access, Fault};
 
 /// The client without its key.
 fn public() -> Client {

@@ -1,7 +1,7 @@
 //! What is counted, and who sees whose.
 
 use super::*;
-use crate::config::ACTIONS_COUNTED_MAX;
+use limits::ACTIONS_COUNTED_MAX;
 
 #[test]
 fn metrics_are_what_prometheus_reads() {

@@ -1,7 +1,7 @@
 //! Exported actions: what they get, what becomes of their results, and who may call them.
 
 use super::*;
-use crate::config::ACTION_FIELDS_LEN_MAX;
+use limits::ACTION_FIELDS_LEN_MAX;
 use serde_json::json;
 
 const WEB: &str = "/api/v1/web/guest/default/hello";

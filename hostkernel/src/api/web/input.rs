@@ -21,10 +21,10 @@ use crate::api::error::Reject;
 use crate::api::json::{ESCAPED_LEN, Json, Quoted, write_escaped, write_escaped_lossy};
 use crate::api::query::Form;
 use crate::api::respond::{Document, contiguous, keeping_reserve};
-use crate::config::{INPUT_LEN_MAX, TARGET_LEN_MAX};
 use crate::http::Headers;
 use crate::memory::PageBuffer;
 use crate::registry::{Action, KeyValues, Namespace};
+use limits::{INPUT_LEN_MAX, TARGET_LEN_MAX};
 
 /// Names that say where a request came from; a request must not say it itself.
 const RESERVED: [&str; 6] =

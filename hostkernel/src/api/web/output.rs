@@ -11,10 +11,10 @@ use crate::api::error::{Reject, error};
 use crate::api::json::Json;
 use crate::api::outcome::{Verdict, reason};
 use crate::api::respond::{self, Document, contiguous};
-use crate::config::{ACTION_FIELDS_LEN_MAX, HEADER_NAME_LEN_MAX};
 use crate::dispatch::{Completion, End};
 use crate::http::{Body, Fields, Response};
 use crate::memory::{OutOfFrames, PageBuffer};
+use limits::{ACTION_FIELDS_LEN_MAX, HEADER_NAME_LEN_MAX};
 
 /// Why a result is not sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -7,7 +7,7 @@ use boot_layout::Platform;
 use noto_sans_mono_bitmap::{FontWeight, RasterHeight, get_raster, get_raster_width};
 
 use super::grid::{COLUMNS_MIN, ROWS_MIN};
-use crate::config::FRAMEBUFFER_LEN_MAX;
+use limits::FRAMEBUFFER_LEN_MAX;
 
 const HEIGHT: RasterHeight = RasterHeight::Size16;
 const LETTER_HEIGHT: usize = HEIGHT.val();

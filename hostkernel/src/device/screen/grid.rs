@@ -5,7 +5,7 @@
 
 use core::fmt;
 
-use crate::config::{SCREEN_COLUMNS_MAX, SCREEN_ROWS_MAX};
+use limits::{SCREEN_COLUMNS_MAX, SCREEN_ROWS_MAX};
 
 type Cells = [[u8; SCREEN_COLUMNS_MAX]; SCREEN_ROWS_MAX];
 

@@ -9,9 +9,9 @@ use super::framebuffer::Geometry;
 use super::grid::{self, Grid, STATUS_ROW};
 use super::text_mode;
 use crate::boot::BootInfo;
-use crate::config::{SCREEN_COLUMNS_MAX, SCREEN_ROWS_MAX};
 use crate::memory::kernel_map;
 use crate::memory::physical::{PhysicalAddress, direct_pointer};
+use limits::{SCREEN_COLUMNS_MAX, SCREEN_ROWS_MAX};
 
 #[derive(Clone, Copy)]
 enum Surface {

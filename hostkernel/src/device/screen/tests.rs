@@ -10,7 +10,7 @@ use proptest::prelude::*;
 
 use super::framebuffer::Geometry;
 use super::grid::{Grid, ROWS_MIN};
-use crate::config::{FRAMEBUFFER_LEN_MAX, SCREEN_COLUMNS_MAX, SCREEN_ROWS_MAX};
+use limits::{FRAMEBUFFER_LEN_MAX, SCREEN_COLUMNS_MAX, SCREEN_ROWS_MAX};
 
 /// A device that remembers what was drawn.
 struct Device {

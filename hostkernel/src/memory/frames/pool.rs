@@ -8,7 +8,7 @@ use spin::Mutex;
 use super::super::per_core::{Initial, PerCore};
 use super::super::physical::{frame_pointer, zero_frame};
 use super::{FrameNumber, OutOfFrames, refuse_if_told};
-use crate::config::{FRAME_BATCH, FRAMES_ZEROED_AHEAD, MEMORY_RANGES_MAX};
+use limits::{FRAME_BATCH, FRAMES_ZEROED_AHEAD, MEMORY_RANGES_MAX};
 
 pub(in crate::memory) static POOL: Pool = Pool {
     lists: PerCore::new(),

@@ -22,9 +22,9 @@ use super::likely::{LikelyPage, Touched};
 use super::regions::Regions;
 use super::table::Entry;
 use super::template::{Backing, PageRange, Template};
-use crate::config::{PAGE_LEN, REGIONS_MAX, SEGMENTS_MAX};
 use crate::dispatch::Access;
 use crate::image::Protection;
+use limits::{PAGE_LEN, REGIONS_MAX, SEGMENTS_MAX};
 
 pub use layout::USER_END;
 pub use tables::Skeleton;

@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use super::lab::{Lab, PING, ROOM, invoke, pattern};
-use crate::config::INPUT_LEN_MAX;
+use limits::INPUT_LEN_MAX;
 
 #[test]
 fn one_connection_carries_many_requests() {

@@ -22,7 +22,6 @@ use super::super::Service;
 use super::peer::{Answer, Client, NODE_IP, PORT, PREFIX_LEN, Peer};
 use super::wire::{Card, Line};
 use crate::api::{ApiConfig, Load, Node, Now, Readiness};
-use crate::config::{IDLE_TIMEOUT_MS, REQUEST_TIMEOUT_MS};
 use crate::dispatch::{Completion, Dispatcher, End, Invocation, Limits, Log, Timing, Usage};
 use crate::image::LoadPlan;
 use crate::memory::{PageBuffer, Template, install_for_test};
@@ -32,6 +31,7 @@ use crate::observe::syslog::Queue;
 use crate::random::Random;
 use crate::registry::{Action, Digest, Name, Namespace, Registry, Share, Version};
 use crate::settings::{Address, Server, Settings};
+use limits::{IDLE_TIMEOUT_MS, REQUEST_TIMEOUT_MS};
 
 pub const NS_PER_MS: u64 = 1_000_000;
 /// Connections the node has room for.

@@ -6,7 +6,7 @@ use smoltcp::socket::tcp::State;
 
 use super::lab::{LAST_PING, Lab, PING, QUEUE_LEN, ROOM, invoke, pattern};
 use super::peer::Peer;
-use crate::config::{DRAIN_ACCEPT_MS, DRAIN_READERS_MS, INPUT_LEN_MAX};
+use limits::{DRAIN_ACCEPT_MS, DRAIN_READERS_MS, INPUT_LEN_MAX};
 
 /// A client that is reset while its invocation runs, on a lab that holds what runs.
 fn abandoned(body: &[u8]) -> Lab {

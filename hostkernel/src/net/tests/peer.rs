@@ -12,7 +12,7 @@ use smoltcp::wire::{EthernetAddress, HardwareAddress, IpCidr, IpEndpoint, Ipv4Ci
 
 use super::super::instant;
 use super::wire::{Line, Plug};
-use crate::config::SEND_BUFFER_LEN;
+use limits::SEND_BUFFER_LEN;
 
 pub const NODE_IP: Ipv4Addr = Ipv4Addr::new(10, 0, 2, 15);
 pub const PREFIX_LEN: u8 = 24;

@@ -7,11 +7,9 @@ use smoltcp::wire::IpEndpoint;
 use super::lab::{Lab, NS_PER_MS};
 use super::peer::PEER_IP;
 use super::syslog::{ABSENT, asked_ms};
-use crate::config::{
-    SNTP_INTERVAL_MS, SNTP_PORT, SNTP_RETRY_MS, SNTP_RETRY_MS_MAX, SNTP_TIMEOUT_MS,
-};
 use crate::settings::{Server, Settings};
 use core::net::SocketAddrV4;
+use limits::{SNTP_INTERVAL_MS, SNTP_PORT, SNTP_RETRY_MS, SNTP_RETRY_MS_MAX, SNTP_TIMEOUT_MS};
 
 /// 2026-11-23T02:50:41Z, since 1900 and since 1970.
 const NOW_1900_S: u32 = 4_004_391_041;

@@ -12,12 +12,12 @@ use smoltcp::wire::{ArpOperation, ArpPacket, ArpRepr, EthernetFrame, EthernetPro
 use super::lab::{Lab, NS_PER_MS, PING, invoke, invoke_with};
 use super::peer::{Client, PEER_IP};
 use super::wire::Fault;
-use crate::config::{
+use crate::observe::syslog::Queue;
+use crate::settings::{Server, Settings};
+use limits::{
     FRAMES_PER_POLL_MAX, REQUEST_ID_LEN_MAX, SYSLOG_LEN_MAX, SYSLOG_LINES_PER_POLL_MAX,
     SYSLOG_PORT, SYSLOG_RETRY_MS, SYSLOG_RETRY_MS_MAX,
 };
-use crate::observe::syslog::Queue;
-use crate::settings::{Server, Settings};
 
 /// Nobody has it.
 pub const ABSENT: Ipv4Addr = Ipv4Addr::new(10, 0, 2, 99);
@@ -137,7 +137,7 @@ fn probes_and_lines_below_the_level_are_left_out() {
     let client = lab.connect();
     lab.echo(client, b"x");
     lab.service.drain(lab.now_ns);
-    lab.pass_ms(crate::config::DRAIN_ACCEPT_MS);
+    lab.pass_ms(limits::DRAIN_ACCEPT_MS);
     assert_eq!(ask(&mut lab, client, "nonsense\r\n\r\n"), 400);
     assert!(lab.peer.take_datagram().is_none());
 }

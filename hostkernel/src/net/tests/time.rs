@@ -7,7 +7,7 @@ use smoltcp::socket::tcp::State;
 use super::lab::{LAST_PING, Lab, NS_PER_MS, PING, ROOM, invoke, invoke_with, pattern};
 use super::peer::{BUFFER_LEN, Client};
 use super::wire::Fault;
-use crate::config::{IDLE_TIMEOUT_MS, PROGRESS_TIMEOUT_MS, REQUEST_TIMEOUT_MS, SEND_BUFFER_LEN};
+use limits::{IDLE_TIMEOUT_MS, PROGRESS_TIMEOUT_MS, REQUEST_TIMEOUT_MS, SEND_BUFFER_LEN};
 
 /// Time-outs are looked for this often, and an answer takes its way.
 const SLACK_MS: u64 = 1_100;

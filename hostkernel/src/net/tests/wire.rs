@@ -10,8 +10,8 @@ use core::cell::RefCell;
 use smoltcp::phy::{self, DeviceCapabilities, Medium};
 use smoltcp::time::Instant;
 
-use crate::config::NIC_QUEUE_LEN;
 use crate::device::nic::{Nic, Receiver, Sender};
+use limits::NIC_QUEUE_LEN;
 
 /// From one end to the other.
 pub const LATENCY_NS: u64 = 100_000;

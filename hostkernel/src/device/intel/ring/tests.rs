@@ -10,7 +10,7 @@ use core::ptr::NonNull;
 use proptest::prelude::*;
 
 use super::*;
-use crate::config::PAGE_LEN;
+use limits::PAGE_LEN;
 
 const WHOLE: u32 = DONE | LAST_PIECE;
 

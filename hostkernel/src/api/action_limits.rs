@@ -9,12 +9,12 @@ use super::json::Json;
 use super::query::Query;
 use super::respond;
 use super::{ApiConfig, Parts};
-use crate::config::{
-    LOGS_MB_MAX, MEMORY_MB_MAX, MEMORY_MB_MIN, PARAMETERS_LEN_MAX, TIMEOUT_MS_MAX, TIMEOUT_MS_MIN,
-};
 use crate::dispatch::Limits;
 use crate::http::Response;
 use crate::registry::{Namespace, Quotas};
+use limits::{
+    LOGS_MB_MAX, MEMORY_MB_MAX, MEMORY_MB_MIN, PARAMETERS_LEN_MAX, TIMEOUT_MS_MAX, TIMEOUT_MS_MIN,
+};
 
 /// The limits a request names; the others stay as they are.
 #[derive(Clone, Copy, Debug, Default)]

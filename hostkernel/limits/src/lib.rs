@@ -4,6 +4,7 @@
 //! Units are last in the name: `_LEN` bytes, `_PAGES` pages of 4 KiB, `_NS` / `_MS` time, `_MAX`
 //! and `_MIN` inclusive bounds. A loop, queue or table over anything from outside refers to one of
 //! these.
+#![no_std]
 
 /// Smallest unit of mapping, in bytes.
 pub const PAGE_LEN: usize = action_abi::PAGE_LEN;
