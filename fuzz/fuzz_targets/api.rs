@@ -202,7 +202,7 @@ fn completion(end: &Ending, invocation: Invocation) -> Completion {
         Ending::Deadline => (End::Fault(Fault::Deadline { timeout_ms: 1 }), &b""[..], &b""[..]),
         Ending::Page(address) => {
             let instruction = *address;
-            let access = hostkernel::dispatch::Access::Write;
+            let access = hostkernel::memory::Access::Write;
             let fault = Fault::Page { access, address: *address, instruction };
             (End::Fault(fault), &b""[..], &b"2log\n"[..])
         }

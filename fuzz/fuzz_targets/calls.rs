@@ -10,7 +10,8 @@ use std::sync::Arc;
 use action_abi::{Call, CallError, protection};
 use arbitrary::Arbitrary;
 use hostkernel::call::{self, After, Instance};
-use hostkernel::dispatch::{Access, End, Limits, Log};
+use hostkernel::memory::Access;
+use hostkernel::dispatch::{End, Limits, Log};
 use hostkernel::image::elf;
 use hostkernel::memory::{
     AddressSpace, PageBuffer, Refusal, Reservation, Template, frames, install_for_test,

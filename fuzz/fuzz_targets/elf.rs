@@ -6,8 +6,9 @@
 
 use std::sync::Arc;
 
-use hostkernel::dispatch::Access;
-use hostkernel::image::{LoadPlan, Protection, Segment, elf};
+use hostkernel::memory::Access;
+use hostkernel::memory::{LoadPlan, Protection, Segment};
+use hostkernel::image::{elf};
 use hostkernel::memory::{
     AddressSpace, PageBuffer, Refusal, Reservation, Template, frames, install_for_test,
 };

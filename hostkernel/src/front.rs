@@ -6,11 +6,12 @@ use alloc::boxed::Box;
 use alloc::format;
 
 use crate::api::{ApiConfig, Load, Node, Now, Readiness};
+use crate::arch::clock;
 use crate::arch::interrupt::{self, ACPI, Arrived};
-use crate::arch::{area, clock};
 use crate::device::nic::Nic;
 use crate::device::{power, screen};
 use crate::dispatch::{Dispatcher, Patience};
+use crate::memory::core_area;
 use crate::memory::{frames, heap};
 use crate::net::{Reading, Service};
 use crate::observe;
@@ -52,7 +53,7 @@ impl Front {
     ) -> Self {
         let connections_max =
             CONNECTIONS_MAX.min(heap::len() / CONNECTIONS_HEAP_DIVISOR / CONNECTION_LEN);
-        let helps = runs_actions && !dispatcher.is_worker(area::core_id());
+        let helps = runs_actions && !dispatcher.is_worker(core_area::core_id());
         let at_once = dispatcher.workers() + usize::from(helps);
         // Before the share of others: what it takes is gone for good.
         let records = Records::for_memory(frames::installed());
@@ -101,7 +102,7 @@ impl Front {
             if frames::zero_ahead(&mut is_wanted) || patience.look(clock::now_ns, is_wanted) {
                 continue;
             }
-            let idle = dispatcher.idle(area::core_id());
+            let idle = dispatcher.idle(core_area::core_id());
             let slept_ns = clock::now_ns();
             idle.begin(slept_ns);
             dispatcher.sleep_front(|| {
@@ -183,7 +184,7 @@ impl Front {
     /// the same. Helping must not turn a wait into a refusal.
     fn may_run(&self) -> bool {
         let largest = frames_to_run(self.service.node().registry.largest_mb());
-        self.dispatcher.is_worker(area::core_id())
+        self.dispatcher.is_worker(core_area::core_id())
             || frames::available() >= (self.dispatcher.workers() + 1) * largest
     }
 

@@ -53,9 +53,10 @@ pub(crate) fn start(info: &'static BootInfo) -> ! {
     }
     let features = Features::detect();
     BOOT.call_once(|| (info, features, Measures::detect()));
-    kernel_map::build(info, features.huge_pages).expect("a machine has memory for page tables");
+    kernel_map::build(info.layout(), features.huge_pages)
+        .expect("a machine has memory for page tables");
     screen::map();
-    let tables = kernel_map::new_core(0).expect("a machine has memory for its first core");
+    let tables = arch::area::new_core(0).expect("a machine has memory for its first core");
     arch::switch_to_own_tables(tables, start_on_own_tables)
 }
 
@@ -64,7 +65,7 @@ extern "C" fn start_on_own_tables() -> ! {
     let (info, features, measures) = boot();
     arch::initialise_core(features, measures);
     screen::open();
-    kernel_map::add_high_memory(info);
+    kernel_map::add_high_memory(info.layout());
     heap::initialise().expect("a machine has memory for the heap");
     log::info!("memory: {} MiB, heap {} MiB", frames::installed() >> 8, heap::len() >> 20);
     log::info!("processor: {features}");
@@ -82,7 +83,7 @@ extern "C" fn start_on_own_tables() -> ! {
     let functions = pci::functions();
     random::initialise(probe::entropy(&functions, &platform));
     power::initialise(&platform);
-    let module = BootModule::take(info);
+    let module = BootModule::take(info.layout());
     let bundle = match &module {
         Ok(module) => module.as_ref().map(|module| Bundle::read(module.bytes())),
         Err(TooLong) => Some(Bundle::too_long()),

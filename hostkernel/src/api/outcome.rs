@@ -211,7 +211,8 @@ fn write_display(out: &mut impl fmt::Write, value: &impl fmt::Display) -> fmt::R
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dispatch::{Access, Fault};
+    use crate::dispatch::Fault;
+    use crate::memory::Access;
 
     #[test]
     fn an_object_is_a_result_and_one_with_an_error_is_an_error() {

@@ -8,6 +8,7 @@ use core::sync::atomic::{AtomicU64, Ordering};
 use super::cpu::{Features, read_msr, write_msr};
 use super::interrupt::{SPURIOUS, TIMER};
 use super::port;
+use crate::memory::core_id;
 use crate::memory::kernel_map;
 use crate::memory::physical::PhysicalAddress;
 
@@ -96,12 +97,12 @@ pub(super) unsafe fn enable(features: &Features) {
     } else {
         // SAFETY: switches on what is there.
         unsafe { write_msr(MSR_APIC_BASE, base | BASE_ENABLED) };
-        if super::core_id() == 0 {
+        if core_id() == 0 {
             let registers = kernel_map::device(PhysicalAddress(base & BASE_ADDRESS), 4096);
             REGISTERS.store(registers.expose_provenance() as u64, Ordering::Relaxed);
         }
     }
-    if super::core_id() == 0 {
+    if core_id() == 0 {
         // Firmware leaves the timer of the original PC running, on vector 8. Not every machine lets
         // it through our masked pin, and no machine minds the writes.
         // SAFETY: the ports are those controllers' masks, or nothing.

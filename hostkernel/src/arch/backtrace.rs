@@ -5,7 +5,7 @@
 
 use core::arch::asm;
 
-use super::area;
+use crate::memory::core_area;
 
 /// Addresses printed at most.
 const FRAMES_MAX: usize = 32;
@@ -27,10 +27,10 @@ fn walk(mut frame: u64) -> impl Iterator<Item = u64> {
     let mut previous = 0;
     core::iter::from_fn(move || {
         // Only frames on this core's own stacks are read, each above the one before.
-        let readable = area::is_mapped()
+        let readable = core_area::is_mapped()
             && frame.is_multiple_of(8)
-            && area::is_stack(frame)
-            && area::is_stack(frame + 8);
+            && core_area::is_stack(frame)
+            && core_area::is_stack(frame + 8);
         if !readable || frame <= previous {
             return None;
         }

@@ -4,6 +4,7 @@ use core::arch::asm;
 
 use super::area::{self, EntryArea};
 use super::trap;
+use crate::memory::core_area;
 use limits::PAGE_LEN;
 
 /// Kernel code segment.
@@ -72,8 +73,8 @@ impl Gate {
 /// Called once per core, on its own tables, with interrupts off.
 pub(super) unsafe fn load() {
     let area = area::entry_area();
-    let stack_end = |page: u64| area::ENTRY_SPACE + (page + 2) * PAGE_LEN as u64;
-    let [nmi, double_fault, machine_check, debug] = area::EMERGENCY_STACK_PAGES.map(stack_end);
+    let stack_end = |page: u64| core_area::ENTRY_SPACE + (page + 2) * PAGE_LEN as u64;
+    let [nmi, double_fault, machine_check, debug] = core_area::EMERGENCY_STACK_PAGES.map(stack_end);
     // SAFETY: the core's own entry area, which nothing else refers to yet.
     let task_state = unsafe { &raw mut (*area).task_state };
     let base = task_state.expose_provenance() as u64;
@@ -83,7 +84,7 @@ pub(super) unsafe fn load() {
     gdt[..5].copy_from_slice(&GDT_SEGMENTS);
     gdt[5] = low;
     gdt[6] = base >> 32;
-    let registers_end = area::ENTRY_AREA + size_of::<super::user::Registers>() as u64;
+    let registers_end = core_area::ENTRY_AREA + size_of::<super::user::Registers>() as u64;
     let state = TaskState {
         reserved: 0,
         privilege_stacks: [registers_end, 0, 0],
@@ -143,7 +144,7 @@ unsafe fn load_idt() {
         limit: u16,
         base: u64,
     }
-    let idt: *mut Idt = core::ptr::with_exposed_provenance_mut(area::IDT as usize);
+    let idt: *mut Idt = core::ptr::with_exposed_provenance_mut(core_area::IDT as usize);
     let gate = |vector: usize| {
         let stack = match vector {
             1 => STACK_DEBUG,
@@ -156,7 +157,7 @@ unsafe fn load_idt() {
         let privilege = if matches!(vector, 3 | 4) { 3 } else { 0 };
         Gate::new(trap::stub(vector), stack, privilege)
     };
-    let pointer = Pointer { limit: (PAGE_LEN - 1) as u16, base: area::IDT };
+    let pointer = Pointer { limit: (PAGE_LEN - 1) as u16, base: core_area::IDT };
     // SAFETY: the page belongs to this core; every gate leads to a stub for its vector.
     unsafe {
         idt.write(Idt(core::array::from_fn(gate)));

@@ -6,6 +6,7 @@ use x86_64::registers::control::{Cr0, Cr2, Cr3, Cr4};
 
 use super::area;
 use super::user::Registers;
+use crate::memory::core_area;
 
 unsafe extern "C" {
     static __build_id_start: u8;
@@ -39,7 +40,7 @@ impl fmt::Display for BuildId {
 /// its own tables.
 #[must_use]
 pub fn action_registers() -> Option<Registers> {
-    if !area::is_mapped() {
+    if !core_area::is_mapped() {
         return None;
     }
     // SAFETY: the area is mapped and belongs to this core, whose entry code does not run now. The

@@ -6,6 +6,7 @@ use core::arch::asm;
 use core::sync::atomic::{AtomicU32, Ordering};
 
 use super::apic;
+use crate::memory::core_id;
 use limits::CORES_MAX;
 
 /// Vector of the core's own timer.
@@ -30,7 +31,7 @@ pub(super) fn arrived(vector: u8) {
         return;
     }
     if (TIMER..=ACPI).contains(&vector) {
-        ARRIVED[super::core_id()].0.fetch_or(1 << (vector - TIMER), Ordering::Relaxed);
+        ARRIVED[core_id()].0.fetch_or(1 << (vector - TIMER), Ordering::Relaxed);
     }
     apic::end_of_interrupt();
 }
@@ -43,7 +44,7 @@ impl Arrived {
     /// Takes the marks.
     #[must_use]
     pub fn take() -> Self {
-        Self(ARRIVED[super::core_id()].0.swap(0, Ordering::Relaxed))
+        Self(ARRIVED[core_id()].0.swap(0, Ordering::Relaxed))
     }
 
     /// Whether this vector is among them.

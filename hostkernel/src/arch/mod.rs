@@ -22,11 +22,10 @@ pub mod programs;
 pub mod trap;
 pub mod user;
 
-pub use area::core_id;
-
 use cpu::Features;
 use mitigation::Measures;
 
+use crate::memory::core_area;
 use crate::memory::kernel_map::CoreTables;
 
 /// Loads the calling core's descriptor tables and sets its registers. Interrupts are off, as always
@@ -60,7 +59,7 @@ pub fn switch_to_own_tables(tables: CoreTables, next: extern "C" fn() -> !) -> !
             "call {next}",
             "ud2",
             root = in(reg) tables.root(),
-            stack = in(reg) area::KERNEL_STACK_END,
+            stack = in(reg) core_area::KERNEL_STACK_END,
             next = in(reg) next,
             options(noreturn),
         );

@@ -13,9 +13,10 @@
 use core::arch::{asm, global_asm};
 use core::mem::offset_of;
 
-use super::area::{self, EntryArea};
+use super::area::EntryArea;
 use super::descriptor::{USER_CODE, USER_DATA};
 use super::user::Registers;
+use crate::memory::core_area;
 
 /// Stands in the place of a vector for `syscall`.
 pub const VECTOR_SYSCALL: u64 = 256;
@@ -24,7 +25,7 @@ const RFLAGS_INTERRUPT: u64 = 1 << 9;
 /// Bytes between two entries of the stub table.
 const STUB_LEN: usize = 16;
 
-const REGISTERS: i64 = area::ENTRY_AREA.cast_signed();
+const REGISTERS: i64 = core_area::ENTRY_AREA.cast_signed();
 const VECTOR: i64 = REGISTERS + offset_of!(Registers, vector) as i64;
 
 /// Pushes the general registers in the order of [`Registers`], below vector and error code.

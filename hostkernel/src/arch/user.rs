@@ -8,8 +8,9 @@ use super::area::{self, EntryArea};
 use super::cpu;
 use super::descriptor::{USER_CODE, USER_DATA};
 use super::trap::{self, VECTOR_SYSCALL, pop_registers};
-use crate::dispatch::Access;
+use crate::memory::Access;
 use crate::memory::AddressSpace;
+use crate::memory::core_area;
 use crate::memory::space::USER_END;
 
 /// The registers of an action, or of interrupted kernel code, in the order the entry code pushes
@@ -216,6 +217,6 @@ unsafe extern "C" fn enter() {
     )
 }
 
-const REGISTERS: i64 = area::ENTRY_AREA.cast_signed();
+const REGISTERS: i64 = core_area::ENTRY_AREA.cast_signed();
 
 const _: () = assert!(offset_of!(EntryArea, registers) == 0);

@@ -7,6 +7,7 @@ pub mod smp;
 
 use boot_layout::Platform;
 
+use crate::memory::layout::{MemoryLayout, MemoryRange};
 use limits::{COMMAND_LINE_LEN_MAX, MEMORY_RANGES_MAX};
 
 /// What the boot loader told us, copied out of its memory.
@@ -26,17 +27,6 @@ pub struct BootInfo {
     is_command_line_whole: bool,
 }
 
-/// A range of physical addresses and what it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct MemoryRange {
-    /// First address.
-    pub start: u64,
-    /// Address after the last.
-    pub end: u64,
-    /// Whether it is ordinary memory, free for us.
-    pub usable: bool,
-}
-
 impl BootInfo {
     const EMPTY: Self = Self {
         memory: [MemoryRange { start: 0, end: 0, usable: false }; MEMORY_RANGES_MAX],
@@ -53,6 +43,12 @@ impl BootInfo {
     #[must_use]
     pub fn memory(&self) -> &[MemoryRange] {
         &self.memory[..self.memory_len]
+    }
+
+    /// The memory map and the module, for those who take them over.
+    #[must_use]
+    pub fn layout(&self) -> MemoryLayout<'_> {
+        MemoryLayout { ranges: self.memory(), module: self.module }
     }
 
     /// The time stamp counter when firmware handed over to a loader of ours.

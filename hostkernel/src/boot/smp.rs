@@ -5,8 +5,9 @@ use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering, compiler_fence};
 
 use super::BootInfo;
 use crate::arch::{apic, area, clock, mitigation};
+use crate::memory::core_area;
+use crate::memory::holes;
 use crate::memory::physical::{PhysicalAddress, direct_pointer};
-use crate::memory::{holes, kernel_map};
 use limits::{CORES_MAX, PAGE_LEN};
 
 /// Offsets in the page the real-mode code is copied to: what the core that starts takes as its
@@ -174,10 +175,10 @@ impl StartPage {
 }
 
 fn start_one(processor: u32, number: usize, start: &StartPage) -> bool {
-    let Ok(tables) = kernel_map::new_core(number) else { return false };
+    let Ok(tables) = area::new_core(number) else { return false };
     start.write(NUMBER, number as u64);
     start.write(ROOT, tables.root());
-    start.write(STACK, area::KERNEL_STACK_END);
+    start.write(STACK, core_area::KERNEL_STACK_END);
     // The core sees all of it before it begins.
     compiler_fence(Ordering::SeqCst);
     // Intel SDM vol. 3A, 9.4.4: INIT, 10 ms, start-up, 200 us, start-up. Processors of this century
@@ -199,6 +200,6 @@ fn start_one(processor: u32, number: usize, start: &StartPage) -> bool {
 
 /// A further core's first Rust code, on its own tables and stack.
 pub(super) extern "C" fn application_start(number: u64) -> ! {
-    assert!(crate::arch::core_id() == number as usize, "a core runs on its own tables");
+    assert!(core_area::core_id() == number as usize, "a core runs on its own tables");
     crate::init::start_core(|| RUNNING.store(number as usize + 1, Ordering::Release))
 }

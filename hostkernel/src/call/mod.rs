@@ -16,7 +16,7 @@ mod write;
 use action_abi::{Call, CallError};
 
 use crate::dispatch::{End, Limits, Log};
-use crate::image::Protection;
+use crate::memory::Protection;
 use crate::memory::physical::speculation_barrier;
 use crate::memory::{AddressSpace, PageBuffer, Refusal};
 

@@ -6,8 +6,9 @@ use alloc::vec::Vec;
 use action_abi::protection::{EXECUTE, READ, WRITE};
 
 use super::*;
-use crate::dispatch::{Access, Fault};
-use crate::image::{LoadPlan, Segment};
+use crate::dispatch::Fault;
+use crate::memory::Access;
+use crate::memory::{LoadPlan, Segment};
 use crate::memory::{Reservation, Template, install_for_test};
 use limits::{LOG_LEN_MAX, OUTPUT_LEN_MAX, PAGE_LEN};
 

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use super::Log;
-use crate::memory::{PageBuffer, Template};
+use crate::memory::{Access, PageBuffer, Template};
 use crate::registry::Permit;
 
 /// Identifies one invocation: 128 random bits, 32 hexadecimal digits on the wire.
@@ -175,17 +175,6 @@ pub enum Fault {
     },
 }
 
-/// A kind of memory access.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Access {
-    /// A load.
-    Read,
-    /// A store.
-    Write,
-    /// An instruction fetch.
-    Execute,
-}
-
 /// Processor exceptions an action can raise, page faults apart. The numbers are the vectors.
 #[repr(u8)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -266,16 +255,6 @@ impl Exception {
             Self::Simd => "SIMD floating-point exception (#XM)",
             Self::ControlProtection => "control protection exception (#CP)",
         }
-    }
-}
-
-impl fmt::Display for Access {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Read => "reading",
-            Self::Write => "writing",
-            Self::Execute => "executing",
-        })
     }
 }
 

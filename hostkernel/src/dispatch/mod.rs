@@ -20,8 +20,7 @@ use core::sync::atomic::{self, AtomicUsize, Ordering};
 use crossbeam_queue::ArrayQueue;
 
 pub use invocation::{
-    Access, ActivationId, Completion, End, Exception, Fault, Invocation, Limits, Ticket, Timing,
-    Usage,
+    ActivationId, Completion, End, Exception, Fault, Invocation, Limits, Ticket, Timing, Usage,
 };
 pub use log::Log;
 pub use patience::Patience;
@@ -264,7 +263,7 @@ impl Worker {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::image::LoadPlan;
+    use crate::memory::LoadPlan;
     use crate::memory::{PageBuffer, Template, install_for_test};
     use crate::registry::{Namespace, Permit};
     use alloc::sync::Arc;

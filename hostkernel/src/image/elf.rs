@@ -12,7 +12,8 @@ use object::LittleEndian;
 use object::elf::{self, FileHeader64, ProgramHeader64};
 use object::read::elf::{FileHeader as _, NoteIterator, ProgramHeader as _};
 
-use super::{ImageReject, LoadPlan, Protection, Segment, SegmentProblem};
+use super::{ImageReject, SegmentProblem};
+use crate::memory::{LoadPlan, Protection, Segment};
 use limits::{IMAGE_MEMORY_LEN_MAX, NOTES_LEN_MAX, PAGE_LEN, PROGRAM_HEADERS_MAX, SEGMENTS_MAX};
 
 const LE: LittleEndian = LittleEndian;

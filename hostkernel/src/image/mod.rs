@@ -1,5 +1,5 @@
-//! Images: from the bytes of an ELF file, or of a zip archive with one in it, to a [`LoadPlan`],
-//! every field checked.
+//! Images: from the bytes of an ELF file, or of a zip archive with one in it, to a
+//! [`LoadPlan`](crate::memory::LoadPlan), every field checked.
 //!
 //! Nothing here maps memory; [`crate::memory::Template`] turns a plan into page tables.
 #![forbid(unsafe_code)]
@@ -8,44 +8,5 @@ pub mod elf;
 mod reject;
 pub mod zip;
 
-use alloc::vec::Vec;
-
 pub use reject::{ImageReject, SegmentProblem};
 pub use zip::ZipReject;
-
-/// Where an image's bytes go and where it starts. Everything in it is checked: segments are in
-/// order, page-disjoint, inside the image range, never writable and executable at once.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LoadPlan {
-    /// Address of the first instruction; inside an executable segment.
-    pub entry: u64,
-    /// Segments by ascending address, at most [`limits::SEGMENTS_MAX`].
-    pub segments: Vec<Segment>,
-}
-
-/// One loadable segment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Segment {
-    /// First byte in memory. Congruent to `file_offset` modulo the page length.
-    pub address: u64,
-    /// Bytes in memory; what exceeds `file_len` is zero.
-    pub memory_len: u64,
-    /// First byte in the file.
-    pub file_offset: u64,
-    /// Bytes from the file.
-    pub file_len: u64,
-    /// What the action may do with it.
-    pub protection: Protection,
-}
-
-/// What an action may do with a range of its memory. Readable always; writable and executable
-/// exclude each other.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Protection {
-    /// Loads.
-    Read,
-    /// Loads and stores.
-    ReadWrite,
-    /// Loads and instruction fetches.
-    ReadExecute,
-}

@@ -13,14 +13,13 @@
 use spin::{Mutex, Once};
 use x86_64::registers::control::Cr3;
 
+use super::core_area::{self, CorePage};
 use super::frames::{self, Frame, FrameNumber, OutOfFrames, POOL};
 use super::holes::{self, Range};
+use super::layout::MemoryLayout;
 use super::physical::{DIRECT_MAP_START, PhysicalAddress, direct_pointer};
 use super::space::KernelEntry;
 use super::table::{Entry, Table, index};
-use crate::arch::area::{self, CorePage, EntryArea};
-use crate::arch::cpu;
-use crate::boot::BootInfo;
 use limits::{KERNEL_STACK_LEN, PAGE_LEN};
 
 const PAGE: u64 = PAGE_LEN as u64;
@@ -82,6 +81,7 @@ static CHANGES: Mutex<()> = Mutex::new(());
 /// The tables of a core that does not run on them yet.
 pub struct CoreTables {
     root: u64,
+    entry_area: FrameNumber,
 }
 
 impl CoreTables {
@@ -90,6 +90,12 @@ impl CoreTables {
     pub fn root(&self) -> u64 {
         self.root
     }
+
+    /// Where the page for its entry area can be written before it runs. Zeroed.
+    #[must_use]
+    pub fn entry_area(&self) -> *mut u8 {
+        direct_pointer(PhysicalAddress(physical(self.entry_area)))
+    }
 }
 
 /// Takes over the memory map, and builds the tables all cores share. Core 0, once, on the first
@@ -97,15 +103,15 @@ impl CoreTables {
 ///
 /// # Errors
 /// [`OutOfFrames`] on a machine with next to no memory.
-pub fn build(info: &BootInfo, huge_pages: bool) -> Result<(), OutOfFrames> {
+pub fn build(layout: MemoryLayout<'_>, huge_pages: bool) -> Result<(), OutOfFrames> {
     assert!(SHARED.get().is_none(), "memory is taken over once");
-    add_memory(info, LOW_MEMORY_END, BOOT_MAP_END);
+    add_memory(layout, LOW_MEMORY_END, BOOT_MAP_END);
     let root = new_table()?;
     for slot in DIRECT_MAP_SLOT..DIRECT_MAP_SLOT + DIRECT_MAP_SLOTS {
         set(root, slot, table_entry(new_table()?));
     }
     let (image_start, image_end) = image_physical();
-    for range in info.memory().iter().filter(|range| range.usable) {
+    for range in layout.ranges.iter().filter(|range| range.usable) {
         let (start, end) = (range.start.next_multiple_of(PAGE), range.end / PAGE * PAGE);
         map_direct(root, start, end.min(image_start), huge_pages)?;
         map_direct(root, start.max(image_end), end, huge_pages)?;
@@ -133,33 +139,33 @@ pub fn build(info: &BootInfo, huge_pages: bool) -> Result<(), OutOfFrames> {
 }
 
 /// Puts the memory above what the first page tables reach to use. After the switch to new tables.
-pub fn add_high_memory(info: &BootInfo) {
-    add_memory(info, BOOT_MAP_END, u64::MAX);
+pub fn add_high_memory(layout: MemoryLayout<'_>) {
+    add_memory(layout, BOOT_MAP_END, u64::MAX);
 }
 
 /// Puts the memory of the boot loader's module to use.
 ///
 /// # Safety
 /// Nothing refers to the module any more, and this is called once.
-pub unsafe fn add_module_memory(info: &BootInfo) {
-    let (start, end) = module_pages(info);
-    for range in info.memory().iter().filter(|range| range.usable) {
+pub unsafe fn add_module_memory(layout: MemoryLayout<'_>) {
+    let (start, end) = module_pages(layout);
+    for range in layout.ranges.iter().filter(|range| range.usable) {
         let piece = (range.start.max(LOW_MEMORY_END).max(start), range.end.min(end));
         add_range(piece, &[image_physical()]);
     }
 }
 
 /// The pages in which the boot loader's module lies; none if there is no module.
-fn module_pages(info: &BootInfo) -> (u64, u64) {
-    info.module.map_or((0, 0), |(start, end)| {
+fn module_pages(layout: MemoryLayout<'_>) -> (u64, u64) {
+    layout.module.map_or((0, 0), |(start, end)| {
         (start / PAGE * PAGE, end.checked_next_multiple_of(PAGE).unwrap_or(end))
     })
 }
 
-fn add_memory(info: &BootInfo, from: u64, to: u64) {
-    for range in info.memory().iter().filter(|range| range.usable) {
+fn add_memory(layout: MemoryLayout<'_>, from: u64, to: u64) {
+    for range in layout.ranges.iter().filter(|range| range.usable) {
         let piece = (range.start.max(from), range.end.min(to));
-        add_range(piece, &[image_physical(), module_pages(info)]);
+        add_range(piece, &[image_physical(), module_pages(layout)]);
     }
 }
 
@@ -208,29 +214,25 @@ pub fn new_core(id: usize) -> Result<CoreTables, OutOfFrames> {
         set(table, slot as usize, page_entry(physical(frame), DATA));
         Ok(frame)
     };
-    for slot in area::ENTRY_STACK_PAGES.0..area::ENTRY_STACK_PAGES.1 {
+    for slot in core_area::ENTRY_STACK_PAGES.0..core_area::ENTRY_STACK_PAGES.1 {
         page(entry_space, slot)?;
     }
-    let entry_area = page(entry_space, (area::ENTRY_AREA - area::ENTRY_SPACE) / PAGE)?;
-    page(entry_space, (area::IDT - area::ENTRY_SPACE) / PAGE)?;
-    for slot in area::EMERGENCY_STACK_PAGES {
+    let entry_area = page(entry_space, (core_area::ENTRY_AREA - core_area::ENTRY_SPACE) / PAGE)?;
+    page(entry_space, (core_area::IDT - core_area::ENTRY_SPACE) / PAGE)?;
+    for slot in core_area::EMERGENCY_STACK_PAGES {
         page(entry_space, slot)?;
         page(entry_space, slot + 1)?;
     }
     let core_page = page(private_space, 0)?;
     for slot in 0..(KERNEL_STACK_LEN / PAGE_LEN) as u64 {
-        page(private_space, area::KERNEL_STACK_PAGE + slot)?;
+        page(private_space, core_area::KERNEL_STACK_PAGE + slot)?;
     }
 
-    let entry_area = direct_pointer(PhysicalAddress(physical(entry_area))).cast::<EntryArea>();
     let core_page = direct_pointer(PhysicalAddress(physical(core_page))).cast::<CorePage>();
     let action_entry = KernelEntry::new(action_level_3).raw();
-    // SAFETY: both are fresh frames of this core, which does not run on these tables yet.
-    unsafe {
-        (&raw mut (*entry_area).kernel_root).write(physical(root));
-        core_page.write(CorePage { id: id as u64, action_entry });
-    }
-    Ok(CoreTables { root: physical(root) })
+    // SAFETY: a fresh frame of this core, which does not run on these tables yet.
+    unsafe { core_page.write(CorePage { id: id as u64, action_entry }) };
+    Ok(CoreTables { root: physical(root), entry_area })
 }
 
 /// Shows the registers of a device at its place in the direct map, uncached.
@@ -259,16 +261,20 @@ pub fn firmware(address: PhysicalAddress, len: usize) -> *mut u8 {
     direct_pointer(address)
 }
 
-/// Shows memory of a screen at its place in the direct map; writes are collected where the
-/// processor can.
+/// Shows memory of a screen at its place in the direct map; writes are collected if the processor
+/// can, which the caller knows.
 ///
 /// # Errors
 /// [`OutOfFrames`] if memory for tables runs out.
 ///
 /// # Panics
 /// If the address is beyond [`DEVICES_END`].
-pub fn framebuffer(address: PhysicalAddress, len: usize) -> Result<(), OutOfFrames> {
-    let kind = if cpu::has_write_combining() { WRITE_COMBINING } else { UNCACHED };
+pub fn framebuffer(
+    address: PhysicalAddress,
+    len: usize,
+    write_combining: bool,
+) -> Result<(), OutOfFrames> {
+    let kind = if write_combining { WRITE_COMBINING } else { UNCACHED };
     map_extra(address, len, DATA | kind)
 }
 

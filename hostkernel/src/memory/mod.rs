@@ -4,7 +4,10 @@
 //! this module is safe: an owned [`Frame`], a [`PageBuffer`], a [`Template`] of a deployed image,
 //! an [`AddressSpace`] of one invocation.
 
+mod access;
 pub mod buffer;
+#[cfg(target_os = "none")]
+pub mod core_area;
 #[cfg(any(test, feature = "selftest"))]
 pub mod failure;
 pub mod frames;
@@ -14,19 +17,23 @@ pub mod heap;
 pub mod holes;
 #[cfg(target_os = "none")]
 pub mod kernel_map;
+pub mod layout;
 mod likely;
 #[cfg(target_os = "none")]
 pub mod module;
 pub mod per_core;
 pub mod physical;
+mod plan;
 mod regions;
 pub mod space;
 mod table;
 mod template;
 mod tree;
 
+pub use access::Access;
 pub use buffer::PageBuffer;
 pub use frames::{Frame, OutOfFrames, Reservation};
+pub use plan::{LoadPlan, Protection, Segment};
 pub use space::{AddressSpace, KernelEntry, Refusal, Skeleton};
 pub use template::Template;
 
@@ -34,7 +41,7 @@ pub use template::Template;
 #[cfg(target_os = "none")]
 #[must_use]
 pub fn core_id() -> usize {
-    crate::arch::core_id()
+    core_area::core_id()
 }
 
 /// Index of the calling core: on the host, every thread is one.

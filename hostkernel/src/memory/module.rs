@@ -3,13 +3,13 @@
 use core::sync::atomic::{AtomicBool, Ordering};
 
 use super::kernel_map;
+use super::layout::MemoryLayout;
 use super::physical::PhysicalAddress;
-use crate::boot::BootInfo;
 use limits::{BUNDLE_LEN_MAX, PAGE_LEN};
 
 /// The module, kept out of the frame pool. Its frames go there when it is dropped.
 pub struct BootModule {
-    info: &'static BootInfo,
+    layout: MemoryLayout<'static>,
     bytes: &'static [u8],
 }
 
@@ -22,9 +22,9 @@ impl BootModule {
     ///
     /// # Errors
     /// [`TooLong`].
-    pub fn take(info: &'static BootInfo) -> Result<Option<Self>, TooLong> {
+    pub fn take(layout: MemoryLayout<'static>) -> Result<Option<Self>, TooLong> {
         static TAKEN: AtomicBool = AtomicBool::new(false);
-        let Some((start, end)) = info.module else { return Ok(None) };
+        let Some((start, end)) = layout.module else { return Ok(None) };
         if TAKEN.swap(true, Ordering::Relaxed) {
             return Ok(None);
         }
@@ -37,7 +37,7 @@ impl BootModule {
         // and are mapped now. Nobody writes to them while `self` lives, and `bytes` hands nothing
         // out for longer.
         let bytes = unsafe { core::slice::from_raw_parts(pointer, len) };
-        Ok(Some(Self { info, bytes }))
+        Ok(Some(Self { layout, bytes }))
     }
 
     /// Its content.
@@ -56,6 +56,6 @@ impl BootModule {
 impl Drop for BootModule {
     fn drop(&mut self) {
         // SAFETY: `take` makes one of these, whose only reference to the frames ends here.
-        unsafe { kernel_map::add_module_memory(self.info) };
+        unsafe { kernel_map::add_module_memory(self.layout) };
     }
 }

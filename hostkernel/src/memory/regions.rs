@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use super::template::PageRange;
-use crate::image::Protection;
+use crate::memory::Protection;
 use limits::REGIONS_MAX;
 
 /// A range with one protection.

@@ -12,7 +12,7 @@ use super::frames::{Frame, OutOfFrames};
 use super::likely::{LikelyPage, LikelyPages};
 use super::table::Entry;
 use super::tree::Tree;
-use crate::image::{LoadPlan, Protection, Segment};
+use crate::memory::{LoadPlan, Protection, Segment};
 use limits::PAGE_LEN;
 
 /// A range of whole pages of an address space.

@@ -26,10 +26,11 @@ use core::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use super::trace;
 use crate::arch::inspect::{self, ControlRegisters};
 use crate::arch::user::Registers;
-use crate::arch::{apic, area, backtrace, clock, interrupt};
+use crate::arch::{apic, backtrace, clock, interrupt};
 use crate::boot::smp;
 use crate::device::{power, screen, serial};
 use crate::dispatch::Exception;
+use crate::memory::core_area;
 use limits::CORES_MAX;
 
 /// The core whose crash is reported, plus one; 0 if none has crashed.
@@ -49,7 +50,7 @@ pub fn halt_after_crash(halt: bool) {
 
 /// Notes which invocation the calling core runs, for the record; 0 for none.
 pub fn set_running(id: u128) {
-    let [high, low] = &RUNNING[area::core_id()];
+    let [high, low] = &RUNNING[core_area::core_id()];
     high.store((id >> 64) as u64, Ordering::Relaxed);
     low.store(id as u64, Ordering::Relaxed);
 }
@@ -67,7 +68,8 @@ pub fn panic(info: &PanicInfo) -> ! {
 /// An exception in ring 0.
 pub fn exception(registers: &Registers, fault_address: u64) -> ! {
     stop_if_told(registers);
-    let cause = if area::is_stack_guard(fault_address) { ": the kernel stack is full" } else { "" };
+    let cause =
+        if core_area::is_stack_guard(fault_address) { ": the kernel stack is full" } else { "" };
     record(
         format_args!(
             "{} in the kernel, error code {:#x}, address {fault_address:#x}{cause}",
@@ -104,7 +106,7 @@ fn name(vector: u64) -> &'static str {
 /// Another core crashed and stops us this way.
 fn stop_if_told(registers: &Registers) {
     let crashed = CRASHED.load(Ordering::Relaxed);
-    if registers.vector == NMI && crashed != 0 && crashed != area::core_id() + 1 {
+    if registers.vector == NMI && crashed != 0 && crashed != core_area::core_id() + 1 {
         interrupt::halt_forever();
     }
 }
@@ -114,7 +116,7 @@ fn record(
     registers: Option<&Registers>,
     frames: impl Iterator<Item = u64>,
 ) -> ! {
-    let own = area::core_id();
+    let own = core_area::core_id();
     match CRASHED.compare_exchange(0, own + 1, Ordering::Relaxed, Ordering::Relaxed) {
         Ok(_) => {}
         Err(crashed) if crashed == own + 1 && !CRASHED_AGAIN.swap(true, Ordering::Relaxed) => {

@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 
 use super::*;
 use crate::dispatch::Limits;
-use crate::image::LoadPlan;
+use crate::memory::LoadPlan;
 use crate::memory::{PageBuffer, Template};
 
 /// An image of nothing: the registry does not care.

@@ -4,9 +4,10 @@ use alloc::sync::Arc;
 
 use super::Bench;
 use super::program::{TEXT, TIMEOUT_MS, invocation, template};
-use crate::arch::area::{self, ENTRY_SPACE};
 use crate::arch::programs::{self, DATA};
-use crate::dispatch::{Access, End, Exception, Fault};
+use crate::dispatch::{End, Exception, Fault};
+use crate::memory::Access;
+use crate::memory::core_area::{self, ENTRY_SPACE};
 use crate::memory::kernel_map::{self, Leaf};
 use crate::memory::{AddressSpace, PageBuffer, Reservation, Skeleton, failure, frames};
 use limits::PAGE_LEN;
@@ -25,7 +26,7 @@ fn walk_live_tables(skeleton: Skeleton) -> Skeleton {
     let echo = template(programs::echo());
     let mut space = AddressSpace::empty(echo, input, reservation, skeleton);
     space.lay_out(1 << 20).expect("it fits");
-    space.set_kernel_entry(area::kernel_entry());
+    space.set_kernel_entry(core_area::kernel_entry());
     space.place_context(&[0; 64], b"A=b\0").expect("it fits");
     let output = space.output_range().address;
     for address in [TEXT, DATA, output] {
@@ -34,7 +35,7 @@ fn walk_live_tables(skeleton: Skeleton) -> Skeleton {
     }
     let (mut own, mut entry_text, mut entry_area) = (0, 0, 0);
     let text = kernel_map::entry_text();
-    let entry_pages = area::entry_pages();
+    let entry_pages = core_area::entry_pages();
     kernel_map::for_each_leaf(space.root(), &mut |leaf: Leaf| {
         assert!(!(leaf.writable && leaf.executable), "{leaf:x?}");
         assert_eq!(leaf.len, PAGE_LEN as u64, "{leaf:x?}");

@@ -1,11 +1,11 @@
 //! The kernel's own memory and clock.
 
 use super::Bench;
-use crate::arch::area::{
+use crate::arch::clock;
+use crate::memory::core_area::{
     EMERGENCY_STACK_PAGES, ENTRY_SPACE, ENTRY_STACK_PAGES, KERNEL_STACK_END, KERNEL_STACK_PAGE,
     PRIVATE_SPACE,
 };
-use crate::arch::clock;
 use crate::memory::kernel_map::{self, Leaf};
 use limits::PAGE_LEN;
 

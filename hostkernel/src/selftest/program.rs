@@ -7,7 +7,7 @@ use core::sync::atomic::{AtomicU64, Ordering};
 use crate::arch::clock;
 use crate::arch::programs::DATA;
 use crate::dispatch::{ActivationId, Completion, End, Invocation, Limits, Ticket};
-use crate::image::{LoadPlan, Protection, Segment};
+use crate::memory::{LoadPlan, Protection, Segment};
 use crate::memory::{PageBuffer, Template};
 use crate::registry::Namespace;
 use limits::PAGE_LEN;

@@ -9,11 +9,12 @@ use alloc::vec::Vec;
 
 use crate::arch::interrupt::{self, Arrived};
 use crate::arch::user::{Stop, UserContext};
-use crate::arch::{area, clock, mitigation};
+use crate::arch::{clock, mitigation};
 use crate::call::{self, After, Instance};
 use crate::dispatch::{
     Completion, Dispatcher, End, Exception, Fault, Invocation, Limits, Log, Patience, Timing, Usage,
 };
+use crate::memory::core_area;
 use crate::memory::{AddressSpace, PageBuffer, Refusal, Reservation, Skeleton, frames};
 use crate::observe::crash;
 use crate::observe::trace::{self, Event};
@@ -41,7 +42,7 @@ impl Worker {
     #[must_use]
     pub fn new() -> Self {
         Self {
-            core: area::core_id(),
+            core: core_area::core_id(),
             random: Random::from_hardware(),
             tenant: None,
             skeleton: Skeleton::new().unwrap_or_default(),
@@ -157,7 +158,7 @@ impl Worker {
     ) -> Result<u64, Refusal> {
         let heap_len = limits.memory_mb << 20;
         space.lay_out(heap_len)?;
-        space.set_kernel_entry(area::kernel_entry());
+        space.set_kernel_entry(core_area::kernel_entry());
         let start_cycles = clock::cycles();
         let start_ns = clock::to_ns(start_cycles);
         let start_wall_ns = clock::wall_ns_at(start_ns);

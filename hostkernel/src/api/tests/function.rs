@@ -1,7 +1,8 @@
 //! Functions: raw bytes, no key.
 
 use super::*;
-use crate::dispatch::{Access, Fault};
+use crate::dispatch::Fault;
+use crate::memory::Access;
 use limits::{
     ENVIRONMENT_LEN_MAX, NAME_LEN_MAX, REQUEST_ID_LEN_MAX, TARGET_LEN_MAX, TRACESTATE_LEN_MAX,
 };

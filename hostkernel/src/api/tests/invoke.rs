@@ -1,7 +1,8 @@
 //! Blocking invocations: what is admitted, and what an end is answered with.
 
 use super::*;
-use crate::dispatch::{Access, Exception, Fault};
+use crate::dispatch::{Exception, Fault};
+use crate::memory::Access;
 use crate::registry::Digest;
 use serde_json::json;
 

@@ -8,8 +8,10 @@ use spin::{Mutex, Once};
 use super::framebuffer::Geometry;
 use super::grid::{self, Grid, STATUS_ROW};
 use super::text_mode;
+use crate::arch::cpu;
 use crate::boot::BootInfo;
 use crate::memory::kernel_map;
+use crate::memory::layout::MemoryRange;
 use crate::memory::physical::{PhysicalAddress, direct_pointer};
 use limits::{SCREEN_COLUMNS_MAX, SCREEN_ROWS_MAX};
 
@@ -96,9 +98,8 @@ pub fn find(info: &BootInfo) {
     let framebuffer = info.platform.as_ref().and_then(Geometry::new).filter(|geometry| {
         let end = geometry.address + geometry.len() as u64;
         // What firmware says is not trusted to be right: memory is not a screen.
-        let is_memory = |range: &crate::boot::MemoryRange| {
-            range.usable && range.start < end && geometry.address < range.end
-        };
+        let is_memory =
+            |range: &MemoryRange| range.usable && range.start < end && geometry.address < range.end;
         end <= kernel_map::DEVICES_END && !info.memory().iter().any(is_memory)
     });
     let surface = framebuffer.map(Surface::Framebuffer);
@@ -110,7 +111,7 @@ pub fn find(info: &BootInfo) {
 /// Makes the screen a part of the kernel's own tables, once these are built.
 pub fn map() {
     if let Some((address, len)) = SURFACE.get().map(Surface::place) {
-        let _ = kernel_map::framebuffer(PhysicalAddress(address), len);
+        let _ = kernel_map::framebuffer(PhysicalAddress(address), len, cpu::has_write_combining());
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::layout::PAGE;
 use super::{AddressSpace, Refusal};
-use crate::dispatch::Access;
+use crate::memory::Access;
 use crate::memory::buffer::{PageBuffer, Pages};
 use crate::memory::frames::Frame;
 use crate::memory::physical::{frame_pointer, speculation_barrier};

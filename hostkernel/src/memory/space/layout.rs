@@ -16,7 +16,7 @@
 //! Stack, context and most inputs and outputs share one 2 MiB block, so that a short invocation
 //! needs few tables.
 
-use crate::image::Protection;
+use crate::memory::Protection;
 use limits::{ACTION_STACK_LEN, ENVIRONMENT_LEN_MAX, MEMORY_MB_MAX, OUTPUT_LEN_MAX, PAGE_LEN};
 
 use crate::memory::template::{Backing, PageRange};

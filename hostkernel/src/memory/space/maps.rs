@@ -2,7 +2,7 @@
 
 use super::layout::{PAGE, USER_END};
 use super::{AddressSpace, Refusal};
-use crate::image::Protection;
+use crate::memory::Protection;
 use crate::memory::regions::Region;
 use crate::memory::table::Entry;
 use crate::memory::template::PageRange;

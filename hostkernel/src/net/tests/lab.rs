@@ -23,7 +23,7 @@ use super::peer::{Answer, Client, NODE_IP, PORT, PREFIX_LEN, Peer};
 use super::wire::{Card, Line};
 use crate::api::{ApiConfig, Load, Node, Now, Readiness};
 use crate::dispatch::{Completion, Dispatcher, End, Invocation, Limits, Log, Timing, Usage};
-use crate::image::LoadPlan;
+use crate::memory::LoadPlan;
 use crate::memory::{PageBuffer, Template, install_for_test};
 use crate::observe::records::Records;
 use crate::observe::statistics::Statistics;
