@@ -12,7 +12,7 @@ use base64::engine::general_purpose::STANDARD;
 use hostkernel::api::{self, ApiConfig, Node, Now, Readiness, Reply, auth};
 use hostkernel::dispatch::{Completion, End, Fault, Invocation, Log, Ticket, Timing, Usage};
 use hostkernel::http::connection::{Connection, Phase, Step};
-use hostkernel::memory::{PageBuffer, frames, install_for_test};
+use memory::{PageBuffer, frames, install_for_test};
 use hostkernel::observe::records::Records;
 use hostkernel::observe::statistics::Statistics;
 use hostkernel::registry::{Registry, Share};
@@ -202,7 +202,7 @@ fn completion(end: &Ending, invocation: Invocation) -> Completion {
         Ending::Deadline => (End::Fault(Fault::Deadline { timeout_ms: 1 }), &b""[..], &b""[..]),
         Ending::Page(address) => {
             let instruction = *address;
-            let access = hostkernel::memory::Access::Write;
+            let access = memory::Access::Write;
             let fault = Fault::Page { access, address: *address, instruction };
             (End::Fault(fault), &b""[..], &b"2log\n"[..])
         }

@@ -5,7 +5,7 @@ use hostkernel::api::{ApiConfig, Load, Node, Readiness};
 use hostkernel::bundle::{Bundle, cpio};
 use limits::SMBIOS_LEN_MAX;
 use hostkernel::device::{fw_cfg, smbios};
-use hostkernel::memory::{frames, install_for_test};
+use memory::{frames, install_for_test};
 use hostkernel::observe::records::Records;
 use hostkernel::observe::statistics::Statistics;
 use hostkernel::registry::{Registry, Share};

@@ -10,10 +10,10 @@ use std::sync::Arc;
 use action_abi::{Call, CallError, protection};
 use arbitrary::Arbitrary;
 use hostkernel::call::{self, After, Instance};
-use hostkernel::memory::Access;
+use memory::Access;
 use hostkernel::dispatch::{End, Limits, Log};
 use hostkernel::image::elf;
-use hostkernel::memory::{
+use memory::{
     AddressSpace, PageBuffer, Refusal, Reservation, Template, frames, install_for_test,
 };
 use hostkernel_fuzz::{IMAGE_ADDRESS, image};

@@ -6,10 +6,10 @@
 
 use std::sync::Arc;
 
-use hostkernel::memory::Access;
-use hostkernel::memory::{LoadPlan, Protection, Segment};
+use memory::Access;
+use memory::{LoadPlan, Protection, Segment};
 use hostkernel::image::{elf};
-use hostkernel::memory::{
+use memory::{
     AddressSpace, PageBuffer, Refusal, Reservation, Template, frames, install_for_test,
 };
 use libfuzzer_sys::fuzz_target;

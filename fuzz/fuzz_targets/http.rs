@@ -3,7 +3,7 @@
 
 use hostkernel::http::connection::{Connection, Phase, Step};
 use hostkernel::http::{Body, Fields, Method, Reject, Response};
-use hostkernel::memory::install_for_test;
+use memory::install_for_test;
 use hostkernel_fuzz::{check_response, drain};
 use libfuzzer_sys::fuzz_target;
 

@@ -3,7 +3,7 @@
 
 use limits::CODE_LEN_MAX;
 use hostkernel::image::zip;
-use hostkernel::memory::{PageBuffer, frames, install_for_test};
+use memory::{PageBuffer, frames, install_for_test};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {

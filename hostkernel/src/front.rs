@@ -11,8 +11,6 @@ use crate::arch::interrupt::{self, ACPI, Arrived};
 use crate::device::nic::Nic;
 use crate::device::{power, screen};
 use crate::dispatch::{Dispatcher, Patience};
-use crate::memory::core_area;
-use crate::memory::{frames, heap};
 use crate::net::{Reading, Service};
 use crate::observe;
 use crate::observe::records::Records;
@@ -27,6 +25,8 @@ use limits::{
     CONNECTION_LEN, CONNECTIONS_HEAP_DIVISOR, CONNECTIONS_MAX, PAGE_LEN, REGISTRY_HEAP_DIVISOR,
     REQUESTS_MEMORY_DIVISOR,
 };
+use memory::core_area;
+use memory::{frames, heap};
 
 /// Core 0's state.
 pub struct Front {

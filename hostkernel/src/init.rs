@@ -17,13 +17,13 @@ use crate::device::fw_cfg::FwCfg;
 use crate::device::{mmio, pci, power, probe, rtc, screen, serial};
 use crate::dispatch::{Dispatcher, Patience};
 use crate::front::Front;
-use crate::memory::module::{BootModule, TooLong};
-use crate::memory::{frames, heap, kernel_map};
 use crate::net::Service;
 use crate::settings::{Server, Settings, sources};
 use crate::worker::Worker;
 use crate::{observe, random};
 use limits::{MEMORY_LEN_MIN, QUEUES_HEAP_DIVISOR};
+use memory::module::{BootModule, TooLong};
+use memory::{frames, heap, kernel_map};
 
 static BOOT: Once<(&BootInfo, Features, Measures)> = Once::new();
 static SETTINGS: Once<Settings> = Once::new();

@@ -32,7 +32,6 @@ pub mod http;
 pub mod image;
 #[cfg(target_os = "none")]
 mod init;
-pub mod memory;
 pub mod net;
 pub mod observe;
 pub mod random;

@@ -70,7 +70,7 @@ pub fn check_words(words: &str) -> Vec<String> {
 /// What is wrong with a bundle.
 #[must_use]
 pub fn check(archive: &[u8]) -> Findings {
-    hostkernel::memory::install_for_test();
+    memory::install_for_test();
     let mut findings = Findings::default();
     let bundle = Bundle::read(archive);
     findings.errors.extend(bundle.problems.iter().map(ToString::to_string));

@@ -15,10 +15,10 @@ use super::query::{Query, decode_segment};
 use super::respond::{self, Document};
 use crate::dispatch::Limits;
 use crate::http::{Body, Response};
-use crate::memory::PageBuffer;
 use crate::observe::statistics::Statistics;
 use crate::registry::{Action, KeyValues, Name, Namespace, Registry};
 use limits::{LIST_LIMIT_DEFAULT, LIST_LIMIT_MAX};
+use memory::PageBuffer;
 
 /// How much of an action a document tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -216,7 +216,7 @@ mod tests {
 
     #[test]
     fn code_is_encoded_across_pages_and_blocks() {
-        crate::memory::install_for_test();
+        memory::install_for_test();
         for len in [0, 1, 2, 3, BLOCK_LEN - 1, BLOCK_LEN, BLOCK_LEN + 1, 4095, 4096, 4097, 20_000] {
             let bytes: Vec<u8> = (0..len).map(|index| (index * 7 % 251) as u8).collect();
             let buffer = PageBuffer::from_bytes(&bytes).expect("frames are left");

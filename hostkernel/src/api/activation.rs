@@ -11,9 +11,9 @@ use super::respond::gather;
 use super::text::Hex;
 use crate::dispatch::log::{Line, Stream};
 use crate::dispatch::{Limits, Log, Timing, Usage};
-use crate::memory::OutOfFrames;
 use crate::observe::records::{Facts, Form, Kept, Part, Status};
 use limits::{LOG_LEN_MAX, PAGE_LEN, RECORD_RESULT_LEN_MAX};
+use memory::OutOfFrames;
 
 /// What actions written for OpenWhisk print after each run. Never shown.
 const LOG_SENTINEL: &[u8] = b"XXX_THE_END_OF_A_WHISK_ACTIVATION_XXX";

@@ -10,9 +10,9 @@ use super::respond::{self, Document};
 use super::{Parts, actions};
 use crate::dispatch::ActivationId;
 use crate::http::{Body, Response};
-use crate::memory::OutOfFrames;
 use crate::observe::records::{Kept, Part, Records};
 use limits::RECORD_LIST_LEN_MAX;
+use memory::OutOfFrames;
 
 /// Writes a part of an activation.
 type Write = fn(&Activation<'_>, &mut Document) -> fmt::Result;

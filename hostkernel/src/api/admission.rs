@@ -8,10 +8,10 @@ use super::text::Hex;
 use super::{Now, Parts, Reply, RequestId, web};
 use crate::dispatch::{ActivationId, Completion, Invocation, Limits, Ticket, Timing};
 use crate::http::Fields;
-use crate::memory::{PageBuffer, Template};
 use crate::observe::records::{Facts, Status};
 use crate::observe::traceparent::TraceParent;
 use crate::registry::{Action, Permit};
+use memory::{PageBuffer, Template};
 
 /// An invocation that lacks nothing but a core.
 #[derive(Debug)]

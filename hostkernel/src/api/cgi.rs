@@ -14,9 +14,9 @@ use super::error::Reject;
 use super::query::decode_segment;
 use crate::http::fields::push_decimal;
 use crate::http::{FieldReject, Fields, Headers};
-use crate::memory::PageBuffer;
 use crate::registry::Action;
 use limits::{ACTION_FIELDS_LEN_MAX, ENVIRONMENT_LEN_MAX};
+use memory::PageBuffer;
 
 /// What is the same for every request.
 const CONSTANTS: &str = concat!(
@@ -202,7 +202,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn taken(output: &[u8]) -> Result<(u16, String, Vec<u8>), CgiReject> {
-        crate::memory::install_for_test();
+        memory::install_for_test();
         let output = PageBuffer::from_bytes(output).expect("frames are left");
         let mut fields = Fields::new();
         let (status, start) = take_fields(&mut fields, &output)?;

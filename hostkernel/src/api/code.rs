@@ -12,8 +12,8 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 
 use super::error::Reject;
 use crate::image::zip::{self, ZipReject};
-use crate::memory::PageBuffer;
 use limits::CODE_LEN_MAX;
+use memory::PageBuffer;
 
 /// First bytes of an ELF file.
 const ELF_MAGIC: &[u8] = b"\x7fELF";
@@ -218,7 +218,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn decoded(raw: &str) -> Result<Vec<u8>, Reject> {
-        crate::memory::install_for_test();
+        memory::install_for_test();
         Ok(contiguous(&decode(raw)?)?.into_owned())
     }
 
@@ -288,7 +288,7 @@ mod tests {
 
     #[test]
     fn the_kind_counts_only_if_the_bytes_do_not_tell() {
-        crate::memory::install_for_test();
+        memory::install_for_test();
         let check = |bytes: &[u8], kind| {
             executable(PageBuffer::from_bytes(bytes).expect("frames are left"), kind)
                 .map_err(|reject| reject.to_string())

@@ -20,10 +20,10 @@ use super::respond::{contiguous, keeping_reserve};
 use super::{ApiConfig, Node, Parts};
 use crate::http::{Headers, Response};
 use crate::image::elf;
-use crate::memory::{PageBuffer, Template};
 use crate::observe::statistics::CountedAt;
 use crate::registry::{Action, Digest, Full, KeyValues, Name, Namespace, Registry, Version};
 use limits::{KIND_LEN_MAX, PARAMETER_NAME_LEN_MAX, PARAMETERS_LEN_MAX, PARAMETERS_MAX};
+use memory::{PageBuffer, Template};
 
 /// Kind of what comes without one.
 const KIND_NATIVE: &str = "native:1";

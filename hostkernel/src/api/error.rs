@@ -14,13 +14,13 @@ use super::respond::{self, RequestId};
 use super::route::Collection;
 use crate::http::{self, Line, Response};
 use crate::image::ImageReject;
-use crate::memory::OutOfFrames;
 use crate::observe::statistics::Reason;
 use crate::registry::{Exceeded, Full, NameReject};
 use limits::{
     CODE_LEN_MAX, ENVIRONMENT_LEN_MAX, INPUT_LEN_MAX, LIST_LIMIT_MAX, PARAMETERS_LEN_MAX,
     PARAMETERS_MAX,
 };
+use memory::OutOfFrames;
 
 /// How to say who one is.
 const CHALLENGE: Line = Line::new("WWW-Authenticate: Basic realm=\"OpenWhisk secure realm\"\r\n");

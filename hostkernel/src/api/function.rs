@@ -18,8 +18,8 @@ use super::web::{check_secret, is_true};
 use super::{Node, Parts, Reply, RequestId};
 use crate::dispatch::Completion;
 use crate::http::{Body, Fields, Line, Method, Response};
-use crate::memory::PageBuffer;
 use limits::{INPUT_LEN_MAX, SNIFF_LEN_MAX};
+use memory::PageBuffer;
 
 /// Admits an invocation whose input is the body as it is. Bound parameters are left out: there is
 /// nothing to merge them into.

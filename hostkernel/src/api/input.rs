@@ -7,9 +7,9 @@ use core::fmt::Write as _;
 use super::error::Reject;
 use super::json::{ESCAPED_LEN, Json, Quoted};
 use super::respond::{Document, contiguous};
-use crate::memory::PageBuffer;
 use crate::registry::KeyValues;
 use limits::{INPUT_LEN_MAX, PARAMETER_NAME_LEN_MAX};
+use memory::PageBuffer;
 
 /// The request's object over the bound parameters. Without bound parameters it is the request's own
 /// bytes, in the frames they arrived in.
@@ -70,7 +70,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn input(body: &str, parameters: &[(&str, &str)]) -> Result<String, Reject> {
-        crate::memory::install_for_test();
+        memory::install_for_test();
         let parameters = KeyValues::from_items(parameters).expect("the heap has room");
         let body = PageBuffer::from_bytes(body.as_bytes()).expect("frames are left");
         let input = json_input(body, &parameters)?;

@@ -14,10 +14,10 @@ use super::{Now, Parts, Reply, function, outcome, respond, web};
 use crate::dispatch::{Completion, Timing};
 use crate::http::fields::push_decimal;
 use crate::http::{Fields, Name, Response};
-use crate::memory::PageBuffer;
 use crate::observe::records::{Facts, Records};
 use crate::registry::{Action, Registry, Version};
 use limits::{ENVIRONMENT_FIXED_LEN, TRACESTATE_LEN_MAX};
+use memory::PageBuffer;
 
 /// Admits an invocation with JSON input.
 pub fn admit(

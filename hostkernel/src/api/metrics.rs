@@ -8,11 +8,11 @@ use core::fmt::{self, Display, Write as _};
 use super::respond::{self, Document};
 use super::{Node, Now, Parts, Readiness, Reject};
 use crate::http::{Body, Line, Response};
-use crate::memory::{frames, heap_free};
 use crate::observe::histogram::Histogram;
 use crate::observe::statistics::{ActionCounts, Outcome, Statistics, Traffic};
 use crate::registry::Namespace;
 use limits::PAGE_LEN;
+use memory::{frames, heap_free};
 
 /// What Prometheus insists on, to the letter.
 const METRICS: Line = Line::new("Content-Type: text/plain; version=0.0.4; charset=utf-8\r\n");

@@ -62,7 +62,6 @@ use self::route::{Collection, Route};
 use self::text::Hex;
 use crate::dispatch::{ActivationId, Completion, CoreLoad, End, Limits};
 use crate::http::{self, Body, Headers, Method, Request, Response};
-use crate::memory::PageBuffer;
 use crate::observe::boot_times::BootTimes;
 use crate::observe::statistics::{Outcome, Statistics, Traffic};
 use crate::registry::{Namespace, Registry};
@@ -71,6 +70,7 @@ use limits::{
     DEPLOY_LEN_MAX, INPUT_LEN_MAX, LOGS_MB_MAX, MEMORY_MB_DEFAULT, OTHER_BODY_LEN_MAX,
     TIMEOUT_MS_DEFAULT,
 };
+use memory::PageBuffer;
 
 /// What requests read and change.
 #[derive(Debug)]

@@ -11,9 +11,9 @@ use super::json::{Json, Quoted};
 use super::respond::{self, Document, contiguous};
 use crate::dispatch::{Completion, End};
 use crate::http::{Body, Response};
-use crate::memory::{OutOfFrames, PageBuffer};
 use crate::observe::records::{Facts, Output, Status};
 use limits::EXCERPT_LEN_MAX;
+use memory::{OutOfFrames, PageBuffer};
 
 /// Who is to blame for the end of an invocation, and with what result.
 #[derive(Debug, PartialEq, Eq)]
@@ -212,7 +212,7 @@ fn write_display(out: &mut impl fmt::Write, value: &impl fmt::Display) -> fmt::R
 mod tests {
     use super::*;
     use crate::dispatch::Fault;
-    use crate::memory::Access;
+    use memory::Access;
 
     #[test]
     fn an_object_is_a_result_and_one_with_an_error_is_an_error() {

@@ -9,8 +9,8 @@ use core::fmt;
 use super::text::Hex;
 use crate::http::fields::push_decimal;
 use crate::http::{Body, Fields, Headers, Line, Name, Response};
-use crate::memory::{OutOfFrames, PageBuffer};
 use limits::{HEAP_RESERVE_LEN, REQUEST_ID_LEN_MAX, RETRY_AFTER_S};
+use memory::{OutOfFrames, PageBuffer};
 
 /// Name of the header that carries a [`RequestId`].
 const REQUEST_ID: Name = Name::new("X-Request-ID: ");
@@ -291,7 +291,7 @@ mod tests {
 
     #[test]
     fn documents_span_pages() {
-        crate::memory::install_for_test();
+        memory::install_for_test();
         let pages =
             Document::compose(|out| (0..3000).try_for_each(|number| write!(out, "{number},")));
         let pages = pages.expect("frames are left");

@@ -6,8 +6,8 @@ mod deploy;
 mod function;
 mod hostile;
 mod invoke;
-mod memory;
 mod metrics;
+mod out_of_memory;
 mod quotas;
 mod web;
 
@@ -54,7 +54,7 @@ struct Answer {
 
 impl Client {
     fn new() -> Self {
-        crate::memory::install_for_test();
+        memory::install_for_test();
         let node = Node {
             registry: Registry::new(Share::UNBOUNDED),
             records: Records::new(RECORDS, 1).expect("frames are left"),

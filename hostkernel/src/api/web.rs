@@ -20,9 +20,9 @@ use super::query::decode_segment;
 use super::respond;
 use super::{Node, Parts, Reply, Tenants};
 use crate::http::Method;
-use crate::memory::PageBuffer;
 use crate::registry::{Action, Namespace};
 use limits::HEAD_LEN_MAX;
+use memory::PageBuffer;
 
 /// Where a request goes; the pieces are still percent-encoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -8,9 +8,9 @@ use core::sync::atomic::{AtomicU64, Ordering};
 use super::cpu::{Features, read_msr, write_msr};
 use super::interrupt::{SPURIOUS, TIMER};
 use super::port;
-use crate::memory::core_id;
-use crate::memory::kernel_map;
-use crate::memory::physical::PhysicalAddress;
+use memory::core_id;
+use memory::kernel_map;
+use memory::physical::PhysicalAddress;
 
 const MSR_APIC_BASE: u32 = 0x1b;
 const BASE_X2APIC: u64 = 1 << 10;

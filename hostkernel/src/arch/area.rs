@@ -4,10 +4,10 @@ use core::mem::offset_of;
 
 use super::descriptor::{Idt, TaskState};
 use super::user::Registers;
-use crate::memory::OutOfFrames;
-use crate::memory::core_area::ENTRY_AREA;
-use crate::memory::kernel_map::{self, CoreTables};
 use limits::PAGE_LEN;
+use memory::OutOfFrames;
+use memory::core_area::ENTRY_AREA;
+use memory::kernel_map::{self, CoreTables};
 
 const _: () = assert!(size_of::<EntryArea>() <= PAGE_LEN);
 const _: () = assert!(size_of::<Idt>() == PAGE_LEN);

@@ -5,7 +5,7 @@
 
 use core::arch::asm;
 
-use crate::memory::core_area;
+use memory::core_area;
 
 /// Addresses printed at most.
 const FRAMES_MAX: usize = 32;

@@ -4,8 +4,8 @@ use core::arch::asm;
 
 use super::area::{self, EntryArea};
 use super::trap;
-use crate::memory::core_area;
 use limits::PAGE_LEN;
+use memory::core_area;
 
 /// Kernel code segment.
 pub const KERNEL_CODE: u16 = 0x08;

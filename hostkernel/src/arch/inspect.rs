@@ -6,7 +6,7 @@ use x86_64::registers::control::{Cr0, Cr2, Cr3, Cr4};
 
 use super::area;
 use super::user::Registers;
-use crate::memory::core_area;
+use memory::core_area;
 
 unsafe extern "C" {
     static __build_id_start: u8;

@@ -6,8 +6,8 @@ use core::arch::asm;
 use core::sync::atomic::{AtomicU32, Ordering};
 
 use super::apic;
-use crate::memory::core_id;
 use limits::CORES_MAX;
+use memory::core_id;
 
 /// Vector of the core's own timer.
 pub const TIMER: u8 = 0x40;

@@ -1,8 +1,8 @@
 //! The I/O APIC: routes the interrupt lines of devices that have no message-signalled interrupts
 //! (Intel 82093AA data sheet).
 
-use crate::memory::kernel_map;
-use crate::memory::physical::PhysicalAddress;
+use memory::kernel_map;
+use memory::physical::PhysicalAddress;
 
 const SELECT: usize = 0x00;
 const WINDOW: usize = 0x10;

@@ -25,8 +25,8 @@ pub mod user;
 use cpu::Features;
 use mitigation::Measures;
 
-use crate::memory::core_area;
-use crate::memory::kernel_map::CoreTables;
+use memory::core_area;
+use memory::kernel_map::CoreTables;
 
 /// Loads the calling core's descriptor tables and sets its registers. Interrupts are off, as always
 /// in the kernel. A second call would write the same values again.

@@ -16,7 +16,7 @@ use core::mem::offset_of;
 use super::area::EntryArea;
 use super::descriptor::{USER_CODE, USER_DATA};
 use super::user::Registers;
-use crate::memory::core_area;
+use memory::core_area;
 
 /// Stands in the place of a vector for `syscall`.
 pub const VECTOR_SYSCALL: u64 = 256;

@@ -8,10 +8,10 @@ use super::area::{self, EntryArea};
 use super::cpu;
 use super::descriptor::{USER_CODE, USER_DATA};
 use super::trap::{self, VECTOR_SYSCALL, pop_registers};
-use crate::memory::Access;
-use crate::memory::AddressSpace;
-use crate::memory::core_area;
-use crate::memory::space::USER_END;
+use memory::Access;
+use memory::AddressSpace;
+use memory::core_area;
+use memory::space::USER_END;
 
 /// The registers of an action, or of interrupted kernel code, in the order the entry code pushes
 /// them.

@@ -14,9 +14,9 @@ use acpi::{AcpiTables, PciAddress, RawPhysicalMapping};
 
 use crate::arch::ioapic::{self, Line};
 use crate::arch::{apic, port};
-use crate::memory::kernel_map;
-use crate::memory::physical::PhysicalAddress;
 use limits::CORES_MAX;
+use memory::kernel_map;
+use memory::physical::PhysicalAddress;
 
 /// Where the legacy BIOS area that may hold the root pointer begins and ends.
 const BIOS_AREA: Range<u64> = 0xe_0000..0x10_0000;

@@ -3,7 +3,7 @@
 //! The boot loader enters `pvh_start` by the x86/HVM direct boot protocol (PVH): flat 32-bit
 //! segments, paging off, `ebx` = physical address of the start info. The code here builds the first
 //! page tables and jumps. What they map, all readable, writable and executable, until
-//! [`crate::memory::kernel_map`] replaces them:
+//! [`memory::kernel_map`] replaces them:
 //!
 //! ```text
 //! 0                       first 4 GiB, identity     (so that the jump survives)

@@ -7,8 +7,8 @@ pub mod smp;
 
 use boot_layout::Platform;
 
-use crate::memory::layout::{MemoryLayout, MemoryRange};
 use limits::{COMMAND_LINE_LEN_MAX, MEMORY_RANGES_MAX};
+use memory::layout::{MemoryLayout, MemoryRange};
 
 /// What the boot loader told us, copied out of its memory.
 pub struct BootInfo {

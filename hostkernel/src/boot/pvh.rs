@@ -5,8 +5,8 @@ use core::ptr::read_unaligned;
 use boot_layout::{Module, PLATFORM_NAME, Platform};
 
 use super::{BootInfo, MemoryRange};
-use crate::memory::physical::{PhysicalAddress, direct_pointer};
 use limits::{BOOT_MODULES_MAX, COMMAND_LINE_LEN_MAX, MEMORY_RANGES_MAX};
+use memory::physical::{PhysicalAddress, direct_pointer};
 
 const MAGIC: u32 = 0x336e_c578;
 /// Memory map type of ordinary memory, as in E820.

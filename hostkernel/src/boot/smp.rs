@@ -5,10 +5,10 @@ use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering, compiler_fence};
 
 use super::BootInfo;
 use crate::arch::{apic, area, clock, mitigation};
-use crate::memory::core_area;
-use crate::memory::holes;
-use crate::memory::physical::{PhysicalAddress, direct_pointer};
 use limits::{CORES_MAX, PAGE_LEN};
+use memory::core_area;
+use memory::holes;
+use memory::physical::{PhysicalAddress, direct_pointer};
 
 /// Offsets in the page the real-mode code is copied to: what the core that starts takes as its
 /// descriptor table and jumps to, and three words for it: its number, its root table, its stack.

@@ -24,8 +24,8 @@ use core::fmt;
 
 use self::cpio::{Broken, Kind};
 use crate::api::{Node, Reject, deploy_at_boot};
-use crate::memory::PageBuffer;
 use limits::{BUNDLE_DOCUMENT_LEN_MAX, CODE_LEN_MAX};
+use memory::PageBuffer;
 
 /// What a bundle holds.
 #[derive(Debug, Default)]

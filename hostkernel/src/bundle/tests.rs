@@ -41,7 +41,7 @@ fn problems(archive: &[u8]) -> Vec<String> {
 }
 
 fn node(words: &str) -> Node {
-    crate::memory::install_for_test();
+    memory::install_for_test();
     let mut loader = Loader::default();
     loader.words(Source::CommandLine, words);
     Node {

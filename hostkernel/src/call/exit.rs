@@ -2,7 +2,7 @@
 
 use super::Instance;
 use crate::dispatch::{End, Fault};
-use crate::memory::Refusal;
+use memory::Refusal;
 
 pub(super) fn exit(instance: &mut Instance, status: u64, output_len: u64) -> End {
     let len = if instance.written > 0 { instance.written } else { output_len };

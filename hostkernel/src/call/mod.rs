@@ -1,7 +1,7 @@
 //! The calls an action can make: numbers and arguments in, a result or the end out.
 //!
 //! Arguments are claims until they were checked against the instance's own address space; the
-//! checks and the copies are [`crate::memory`]'s. Nothing here can fail in a way that is not the
+//! checks and the copies are [`memory`]'s. Nothing here can fail in a way that is not the
 //! action's.
 #![forbid(unsafe_code)]
 
@@ -16,9 +16,9 @@ mod write;
 use action_abi::{Call, CallError};
 
 use crate::dispatch::{End, Limits, Log};
-use crate::memory::Protection;
-use crate::memory::physical::speculation_barrier;
-use crate::memory::{AddressSpace, PageBuffer, Refusal};
+use memory::Protection;
+use memory::physical::speculation_barrier;
+use memory::{AddressSpace, PageBuffer, Refusal};
 
 /// One running invocation as its calls see it.
 #[derive(Debug)]

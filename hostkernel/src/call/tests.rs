@@ -7,10 +7,10 @@ use action_abi::protection::{EXECUTE, READ, WRITE};
 
 use super::*;
 use crate::dispatch::Fault;
-use crate::memory::Access;
-use crate::memory::{LoadPlan, Segment};
-use crate::memory::{Reservation, Template, install_for_test};
 use limits::{LOG_LEN_MAX, OUTPUT_LEN_MAX, PAGE_LEN};
+use memory::Access;
+use memory::{LoadPlan, Segment};
+use memory::{Reservation, Template, install_for_test};
 
 const TEXT: u64 = 0x40_0000;
 const DATA: u64 = 0x40_1000;

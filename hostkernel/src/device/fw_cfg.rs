@@ -40,8 +40,8 @@ mod hardware {
 
     use super::{ENTRY_LEN, File, files};
     use crate::arch::{cpu, port};
-    use crate::memory::{OutOfFrames, PageBuffer};
     use limits::FW_CFG_FILES_MAX;
+    use memory::{OutOfFrames, PageBuffer};
 
     const SELECT_PORT: u16 = 0x510;
     const DATA_PORT: u16 = 0x511;

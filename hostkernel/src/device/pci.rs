@@ -8,8 +8,8 @@ use virtio_drivers::transport::pci::bus::{
 
 use crate::arch::{apic, port};
 use crate::boot::acpi::Platform;
-use crate::memory::kernel_map;
-use crate::memory::physical::PhysicalAddress;
+use memory::kernel_map;
+use memory::physical::PhysicalAddress;
 
 const ADDRESS_PORT: u16 = 0xcf8;
 const DATA_PORT: u16 = 0xcfc;

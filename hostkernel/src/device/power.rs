@@ -5,8 +5,8 @@ use spin::Once;
 use crate::arch::interrupt::{self, ACPI};
 use crate::arch::{clock, port};
 use crate::boot::acpi::{Platform, Power, Register};
-use crate::memory::kernel_map;
-use crate::memory::physical::PhysicalAddress;
+use memory::kernel_map;
+use memory::physical::PhysicalAddress;
 
 const POWER_BUTTON: u16 = 1 << 8;
 const SCI_ENABLED: u16 = 1 << 0;

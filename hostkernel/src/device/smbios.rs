@@ -63,8 +63,8 @@ pub use hardware::find;
 
 #[cfg(target_os = "none")]
 mod hardware {
-    use crate::memory::kernel_map;
-    use crate::memory::physical::PhysicalAddress;
+    use memory::kernel_map;
+    use memory::physical::PhysicalAddress;
 
     /// Where a BIOS leaves the entry point, at a multiple of 16 bytes.
     const BIOS_AREA: core::ops::Range<u64> = 0xf_0000..0x10_0000;

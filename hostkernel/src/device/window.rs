@@ -2,8 +2,8 @@
 
 use zerocopy::{FromBytes, IntoBytes};
 
-use crate::memory::kernel_map;
-use crate::memory::physical::PhysicalAddress;
+use memory::kernel_map;
+use memory::physical::PhysicalAddress;
 
 /// A range of registers.
 pub struct Window {

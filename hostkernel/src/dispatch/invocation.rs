@@ -5,8 +5,8 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use super::Log;
-use crate::memory::{Access, PageBuffer, Template};
 use crate::registry::Permit;
+use memory::{Access, PageBuffer, Template};
 
 /// Identifies one invocation: 128 random bits, 32 hexadecimal digits on the wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -7,8 +7,8 @@
 //! The whole of it, marks and times included, stays within [`LOG_LEN_MAX`]: a log of empty lines
 //! costs no more than another. Once something was dropped, all that follows is.
 
-use crate::memory::PageBuffer;
 use limits::LOG_LEN_MAX;
+use memory::PageBuffer;
 
 /// What stands in front of the text of a line.
 const HEAD_LEN: usize = 1 + size_of::<u64>();
@@ -138,7 +138,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn write(log: &mut Log, stream: Stream, at_ns: u64, pieces: &[&[u8]]) -> usize {
-        crate::memory::install_for_test();
+        memory::install_for_test();
         let mut writer = log.writer(stream, at_ns);
         pieces.iter().for_each(|piece| writer.push(piece));
         writer.finish()

@@ -263,10 +263,10 @@ impl Worker {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::memory::LoadPlan;
-    use crate::memory::{PageBuffer, Template, install_for_test};
     use crate::registry::{Namespace, Permit};
     use alloc::sync::Arc;
+    use memory::LoadPlan;
+    use memory::{PageBuffer, Template, install_for_test};
 
     fn invocation(number: u128) -> Invocation {
         install_for_test();

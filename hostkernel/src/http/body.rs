@@ -6,8 +6,8 @@
 
 use super::Reject;
 use super::parse::{Framing, is_token};
-use crate::memory::PageBuffer;
 use limits::{CHUNK_OVERHEAD_LEN_MAX, CHUNK_SIZE_DIGITS_MAX};
+use memory::PageBuffer;
 
 /// Reads one body.
 #[derive(Debug)]

@@ -176,7 +176,7 @@ mod tests {
 
     use super::super::{Line, Name};
     use super::*;
-    use crate::memory::{PageBuffer, install_for_test};
+    use memory::{PageBuffer, install_for_test};
 
     fn drain(output: &mut Output) -> Vec<Vec<u8>> {
         let mut pieces = Vec::new();

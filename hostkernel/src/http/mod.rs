@@ -23,7 +23,7 @@ pub use text::{Headers, RequestText};
 
 use alloc::vec::Vec;
 
-use crate::memory::PageBuffer;
+use memory::PageBuffer;
 
 /// Request methods the node knows. Everything else is answered 501.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

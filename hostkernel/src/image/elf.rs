@@ -13,8 +13,8 @@ use object::elf::{self, FileHeader64, ProgramHeader64};
 use object::read::elf::{FileHeader as _, NoteIterator, ProgramHeader as _};
 
 use super::{ImageReject, SegmentProblem};
-use crate::memory::{LoadPlan, Protection, Segment};
 use limits::{IMAGE_MEMORY_LEN_MAX, NOTES_LEN_MAX, PAGE_LEN, PROGRAM_HEADERS_MAX, SEGMENTS_MAX};
+use memory::{LoadPlan, Protection, Segment};
 
 const LE: LittleEndian = LittleEndian;
 const PAGE: u64 = PAGE_LEN as u64;

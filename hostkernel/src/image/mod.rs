@@ -1,7 +1,7 @@
 //! Images: from the bytes of an ELF file, or of a zip archive with one in it, to a
-//! [`LoadPlan`](crate::memory::LoadPlan), every field checked.
+//! [`LoadPlan`](memory::LoadPlan), every field checked.
 //!
-//! Nothing here maps memory; [`crate::memory::Template`] turns a plan into page tables.
+//! Nothing here maps memory; [`memory::Template`] turns a plan into page tables.
 #![forbid(unsafe_code)]
 
 pub mod elf;

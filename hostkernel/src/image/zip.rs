@@ -14,8 +14,8 @@ use miniz_oxide::inflate::TINFLStatus;
 use miniz_oxide::inflate::core::inflate_flags::TINFL_FLAG_HAS_MORE_INPUT;
 use miniz_oxide::inflate::core::{DecompressorOxide, decompress};
 
-use crate::memory::{OutOfFrames, PageBuffer};
 use limits::{CODE_LEN_MAX, ZIP_ENTRIES_MAX};
+use memory::{OutOfFrames, PageBuffer};
 
 /// First bytes of an archive with files in it, and of an empty one.
 pub const MAGICS: [&[u8; 4]; 2] = [b"PK\x03\x04", b"PK\x05\x06"];

@@ -18,7 +18,6 @@ use crate::api::{self, Admission, Node, Now, Pending, Readiness, Reject, Reply, 
 use crate::dispatch::{Dispatcher, QueueFull};
 use crate::http::connection::{Phase, Step};
 use crate::http::{self, Request, Response};
-use crate::memory;
 use crate::observe::statistics::Reason;
 use crate::observe::trace::{self, Event};
 use crate::random::Random;

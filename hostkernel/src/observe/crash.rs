@@ -30,8 +30,8 @@ use crate::arch::{apic, backtrace, clock, interrupt};
 use crate::boot::smp;
 use crate::device::{power, screen, serial};
 use crate::dispatch::Exception;
-use crate::memory::core_area;
 use limits::CORES_MAX;
+use memory::core_area;
 
 /// The core whose crash is reported, plus one; 0 if none has crashed.
 static CRASHED: AtomicUsize = AtomicUsize::new(0);

@@ -3,8 +3,8 @@
 use core::fmt;
 use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
-use crate::memory::core_id;
 use limits::{CORES_MAX, TRACE_EVENTS};
+use memory::core_id;
 
 /// A step in the life of an invocation, or of the node.
 #[repr(u8)]

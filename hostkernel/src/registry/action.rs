@@ -8,9 +8,9 @@ use sha2::{Digest as _, Sha256};
 
 use super::{KeyValues, Name, Namespace};
 use crate::dispatch::Limits;
-use crate::memory::{PageBuffer, Template};
 use crate::observe::statistics::CountedAt;
 use limits::ACTION_HEAP_LEN;
+use memory::{PageBuffer, Template};
 
 /// A deployed action. Immutable: an update is a new one with the next version.
 #[derive(Debug)]
@@ -131,7 +131,7 @@ mod tests {
 
     #[test]
     fn the_digest_is_sha_256_whatever_the_pages() {
-        crate::memory::install_for_test();
+        memory::install_for_test();
         let of = |bytes: &[u8]| {
             Digest::of(&PageBuffer::from_bytes(bytes).expect("frames are left")).to_string()
         };

@@ -9,7 +9,7 @@ use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use crate::memory::OutOfFrames;
+use memory::OutOfFrames;
 
 /// An ordered list of distinct names, each with a value. Names and values are JSON text; names are
 /// in one canonical spelling, so that equal names are equal text.

@@ -19,8 +19,8 @@ use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use core::fmt;
 
-use crate::memory::Template;
 use limits::{ACTIONS_MAX, OVERHEAD_PAGES, PAGE_LEN};
+use memory::Template;
 
 /// What an action does not fit into. Each bound leaves room for what the node must be able to do
 /// whatever is deployed.

@@ -7,12 +7,12 @@ use alloc::vec::Vec;
 
 use super::*;
 use crate::dispatch::Limits;
-use crate::memory::LoadPlan;
-use crate::memory::{PageBuffer, Template};
+use memory::LoadPlan;
+use memory::{PageBuffer, Template};
 
 /// An image of nothing: the registry does not care.
 fn template() -> Arc<Template> {
-    crate::memory::install_for_test();
+    memory::install_for_test();
     let plan = LoadPlan { entry: 0, segments: vec![] };
     Arc::new(Template::build(&plan, PageBuffer::new()).expect("frames are left"))
 }
@@ -103,7 +103,7 @@ fn a_full_registry_refuses_new_names_only() {
 
 /// An image of this many pages.
 fn image(pages: usize) -> Arc<Template> {
-    crate::memory::install_for_test();
+    memory::install_for_test();
     let code = PageBuffer::from_bytes(&vec![1; pages * limits::PAGE_LEN]);
     let plan = LoadPlan { entry: 0, segments: vec![] };
     Arc::new(Template::build(&plan, code.expect("frames are left")).expect("frames are left"))

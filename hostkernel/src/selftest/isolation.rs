@@ -6,11 +6,11 @@ use super::Bench;
 use super::program::{TEXT, TIMEOUT_MS, invocation, template};
 use crate::arch::programs::{self, DATA};
 use crate::dispatch::{End, Exception, Fault};
-use crate::memory::Access;
-use crate::memory::core_area::{self, ENTRY_SPACE};
-use crate::memory::kernel_map::{self, Leaf};
-use crate::memory::{AddressSpace, PageBuffer, Reservation, Skeleton, failure, frames};
 use limits::PAGE_LEN;
+use memory::Access;
+use memory::core_area::{self, ENTRY_SPACE};
+use memory::kernel_map::{self, Leaf};
+use memory::{AddressSpace, PageBuffer, Reservation, Skeleton, failure, frames};
 
 /// Walks the tables an action of this core runs on, of a first instance and of those after it.
 pub fn live_tables(_: &mut Bench) {
@@ -39,7 +39,7 @@ fn walk_live_tables(skeleton: Skeleton) -> Skeleton {
     kernel_map::for_each_leaf(space.root(), &mut |leaf: Leaf| {
         assert!(!(leaf.writable && leaf.executable), "{leaf:x?}");
         assert_eq!(leaf.len, PAGE_LEN as u64, "{leaf:x?}");
-        if leaf.address < crate::memory::space::USER_END {
+        if leaf.address < memory::space::USER_END {
             assert!(leaf.user, "{leaf:x?}");
             own += 1;
         } else if text.contains(&leaf.address) {

@@ -2,12 +2,12 @@
 
 use super::Bench;
 use crate::arch::clock;
-use crate::memory::core_area::{
+use limits::PAGE_LEN;
+use memory::core_area::{
     EMERGENCY_STACK_PAGES, ENTRY_SPACE, ENTRY_STACK_PAGES, KERNEL_STACK_END, KERNEL_STACK_PAGE,
     PRIVATE_SPACE,
 };
-use crate::memory::kernel_map::{self, Leaf};
-use limits::PAGE_LEN;
+use memory::kernel_map::{self, Leaf};
 
 const PAGE: u64 = PAGE_LEN as u64;
 

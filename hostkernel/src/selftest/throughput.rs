@@ -4,7 +4,7 @@ use super::Bench;
 use super::program::{TIMEOUT_MS, invocation, template};
 use crate::arch::programs;
 use crate::dispatch::{End, Fault};
-use crate::memory::frames;
+use memory::frames;
 
 pub fn frames(bench: &mut Bench) {
     let (good, endless, bad) = (

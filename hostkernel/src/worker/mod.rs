@@ -14,12 +14,12 @@ use crate::call::{self, After, Instance};
 use crate::dispatch::{
     Completion, Dispatcher, End, Exception, Fault, Invocation, Limits, Log, Patience, Timing, Usage,
 };
-use crate::memory::core_area;
-use crate::memory::{AddressSpace, PageBuffer, Refusal, Reservation, Skeleton, frames};
 use crate::observe::crash;
 use crate::observe::trace::{self, Event};
 use crate::random::Random;
 use crate::registry::{Namespace, frames_to_run};
+use memory::core_area;
+use memory::{AddressSpace, PageBuffer, Refusal, Reservation, Skeleton, frames};
 
 const NS_PER_MS: u64 = 1_000_000;
 

@@ -2,10 +2,10 @@
 
 use super::*;
 use crate::dispatch::Fault;
-use crate::memory::Access;
 use limits::{
     ENVIRONMENT_LEN_MAX, NAME_LEN_MAX, REQUEST_ID_LEN_MAX, TARGET_LEN_MAX, TRACESTATE_LEN_MAX,
 };
+use memory::Access;
 
 /// The client without its key.
 fn public() -> Client {

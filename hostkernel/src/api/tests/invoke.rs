@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::dispatch::{Exception, Fault};
-use crate::memory::Access;
 use crate::registry::Digest;
+use memory::Access;
 use serde_json::json;
 
 const BLOCKING: &str = "/api/v1/namespaces/_/actions/hello?blocking=true";

@@ -22,9 +22,9 @@ use crate::api::json::{ESCAPED_LEN, Json, Quoted, write_escaped, write_escaped_l
 use crate::api::query::Form;
 use crate::api::respond::{Document, contiguous, keeping_reserve};
 use crate::http::Headers;
-use crate::memory::PageBuffer;
 use crate::registry::{Action, KeyValues, Namespace};
 use limits::{INPUT_LEN_MAX, TARGET_LEN_MAX};
+use memory::PageBuffer;
 
 /// Names that say where a request came from; a request must not say it itself.
 const RESERVED: [&str; 6] =

@@ -13,8 +13,8 @@ use crate::api::outcome::{Verdict, reason};
 use crate::api::respond::{self, Document, contiguous};
 use crate::dispatch::{Completion, End};
 use crate::http::{Body, Fields, Response};
-use crate::memory::{OutOfFrames, PageBuffer};
 use limits::{ACTION_FIELDS_LEN_MAX, HEADER_NAME_LEN_MAX};
+use memory::{OutOfFrames, PageBuffer};
 
 /// Why a result is not sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -21,8 +21,8 @@ use crate::boot::acpi::Platform;
 use crate::device::nic::{Checksums, Nic, Receiver, Sender};
 use crate::device::pci::{self, PortAccess};
 use crate::device::window::Window;
-use crate::memory::kernel_map;
 use limits::{NIC_QUEUE_LEN, PAGE_LEN};
+use memory::kernel_map;
 
 const REGISTERS_LEN: usize = 0x6000;
 // Registers (SDM 13.4, 82574 10.2).

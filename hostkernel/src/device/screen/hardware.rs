@@ -10,10 +10,10 @@ use super::grid::{self, Grid, STATUS_ROW};
 use super::text_mode;
 use crate::arch::cpu;
 use crate::boot::BootInfo;
-use crate::memory::kernel_map;
-use crate::memory::layout::MemoryRange;
-use crate::memory::physical::{PhysicalAddress, direct_pointer};
 use limits::{SCREEN_COLUMNS_MAX, SCREEN_ROWS_MAX};
+use memory::kernel_map;
+use memory::layout::MemoryRange;
+use memory::physical::{PhysicalAddress, direct_pointer};
 
 #[derive(Clone, Copy)]
 enum Surface {

@@ -4,9 +4,9 @@ use core::ptr::NonNull;
 
 use virtio_drivers::{BufferDirection, Hal, PhysAddr};
 
-use crate::memory::kernel_map;
-use crate::memory::physical::PhysicalAddress;
 use limits::PAGE_LEN;
+use memory::kernel_map;
+use memory::physical::PhysicalAddress;
 
 /// See the module.
 pub struct KernelHal;

@@ -21,9 +21,9 @@ use super::pci::{Function, PortAccess, enable, enable_msi_x, route_line};
 use crate::arch::interrupt::NIC;
 use crate::arch::ioapic::Line;
 use crate::boot::acpi::Platform;
-use crate::memory::kernel_map;
-use crate::memory::physical::PhysicalAddress;
 use limits::PAGE_LEN;
+use memory::kernel_map;
+use memory::physical::PhysicalAddress;
 
 /// Length of a memory-mapped transport's registers.
 const MMIO_LEN: usize = 0x200;

@@ -15,8 +15,8 @@ use virtio_drivers::transport::Transport;
 use super::hal::KernelHal;
 use super::{Error, FEATURE_VERSION_1, start};
 use crate::device::nic::{self, Checksums, Nic, Receiver, Sender, TCP_CHECKSUM_OFFSET, TCP_START};
-use crate::memory::kernel_map;
 use limits::{NIC_BUFFER_LEN, NIC_QUEUE_LEN, PAGE_LEN};
+use memory::kernel_map;
 
 const RECEIVE: u16 = 0;
 const SEND: u16 = 1;

@@ -10,7 +10,7 @@ use std::vec::Vec;
 use proptest::prelude::*;
 
 use super::*;
-use crate::memory::install_for_test;
+use memory::install_for_test;
 
 /// Feeds `pieces`; returns the body, and how many bytes were not part of it, once it is complete.
 fn read<'a>(

@@ -10,8 +10,8 @@ use proptest::prelude::*;
 
 use super::super::{Body, Fields, Line};
 use super::*;
-use crate::memory::install_for_test;
 use limits::{CHUNK_OVERHEAD_LEN_MAX, TARGET_LEN_MAX, TEXT_LEN_KEPT_MAX};
+use memory::install_for_test;
 
 const LEN_MAX: usize = 20;
 

@@ -24,7 +24,7 @@ fn archive(files: &[(&str, &[u8])], method: CompressionMethod) -> Vec<u8> {
 }
 
 fn extracted(archive: &[u8]) -> Result<Vec<u8>, ZipReject> {
-    crate::memory::install_for_test();
+    memory::install_for_test();
     let archive = PageBuffer::from_bytes(archive).expect("frames are left");
     Ok(extract(&archive)?.to_vec().expect("memory is left"))
 }

@@ -11,7 +11,7 @@ use smoltcp::socket::tcp::State;
 
 use super::lab::{Lab, NS_PER_MS, invoke, pattern};
 use super::wire::{Fault, Line};
-use crate::memory::failure;
+use memory::failure;
 
 /// Bytes of a frame up to the end of a TCP header without options.
 const HEADERS_LEN: usize = 54;

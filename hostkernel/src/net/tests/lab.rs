@@ -23,8 +23,6 @@ use super::peer::{Answer, Client, NODE_IP, PORT, PREFIX_LEN, Peer};
 use super::wire::{Card, Line};
 use crate::api::{ApiConfig, Load, Node, Now, Readiness};
 use crate::dispatch::{Completion, Dispatcher, End, Invocation, Limits, Log, Timing, Usage};
-use crate::memory::LoadPlan;
-use crate::memory::{PageBuffer, Template, install_for_test};
 use crate::observe::records::Records;
 use crate::observe::statistics::Statistics;
 use crate::observe::syslog::Queue;
@@ -32,6 +30,8 @@ use crate::random::Random;
 use crate::registry::{Action, Digest, Name, Namespace, Registry, Share, Version};
 use crate::settings::{Address, Server, Settings};
 use limits::{IDLE_TIMEOUT_MS, REQUEST_TIMEOUT_MS};
+use memory::LoadPlan;
+use memory::{PageBuffer, Template, install_for_test};
 
 pub const NS_PER_MS: u64 = 1_000_000;
 /// Connections the node has room for.

@@ -5,8 +5,8 @@
 
 use alloc::vec::Vec;
 
-use crate::memory::{Frame, OutOfFrames, Reservation};
 use limits::PAGE_LEN;
+use memory::{Frame, OutOfFrames, Reservation};
 
 /// The ring. Its frames are promised from the start and taken as it grows: to touch them all at
 /// boot takes longer than the rest of it.

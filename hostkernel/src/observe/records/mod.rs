@@ -20,12 +20,12 @@ use alloc::vec::Vec;
 use self::bytes::Bytes;
 use super::traceparent::TraceParent;
 use crate::dispatch::{ActivationId, Limits, Timing, Usage};
-use crate::memory::{OutOfFrames, PageBuffer};
 use crate::registry::{Digest, Namespace, Version};
 use limits::{
     KIND_LEN_MAX, LOG_LEN_MAX, NAME_LEN_MAX, PAGE_LEN, RECORD_LEN_MEAN, RECORD_RESULT_LEN_MAX,
     RECORDS_LEN_MAX, RECORDS_MAX, RECORDS_MEMORY_DIVISOR,
 };
+use memory::{OutOfFrames, PageBuffer};
 
 /// The most bytes one record takes.
 const RECORD_LEN_MAX: usize = NAME_LEN_MAX + KIND_LEN_MAX + RECORD_RESULT_LEN_MAX + LOG_LEN_MAX;

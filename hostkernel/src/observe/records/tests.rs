@@ -10,7 +10,7 @@ use std::collections::VecDeque;
 use proptest::prelude::*;
 
 use super::*;
-use crate::memory::install_for_test;
+use memory::install_for_test;
 
 /// What a test keeps of a record.
 #[derive(Clone, Debug, PartialEq)]

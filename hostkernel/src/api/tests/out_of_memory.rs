@@ -1,7 +1,7 @@
 //! Memory that runs out at every place where a request asks for it.
 
 use super::*;
-use crate::memory::failure;
+use memory::failure;
 
 /// Sends a request again and again, refusing its first, second, third … request for frames, until
 /// it is refused none. Each answer before that is a 503 after which `unchanged` must hold. Returns

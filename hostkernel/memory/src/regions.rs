@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use super::template::PageRange;
-use crate::memory::Protection;
+use crate::Protection;
 use limits::REGIONS_MAX;
 
 /// A range with one protection.

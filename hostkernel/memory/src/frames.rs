@@ -286,14 +286,14 @@ fn refuse_if_told() -> Result<(), OutOfFrames> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::physical::host;
     use super::*;
+    use crate::install_for_test;
     use alloc::vec::Vec;
     use limits::{FRAME_BATCH, FRAMES_ZEROED_AHEAD};
 
     #[test]
     fn frames_are_zeroed_and_distinct() {
-        host::install();
+        install_for_test();
         let mut frames: Vec<Frame> =
             (0..3 * FRAME_BATCH).map(|_| Frame::allocate().expect("the arena is large")).collect();
         for (index, frame) in frames.iter_mut().enumerate() {
@@ -310,7 +310,7 @@ mod tests {
 
     #[test]
     fn zeroed_frames_come_back_zeroed_and_are_bounded() {
-        host::install();
+        install_for_test();
         let mut reservation = Reservation::new(2 * FRAME_BATCH).expect("the arena is large");
         let take = |_| reservation.take().expect("promised");
         let frames: Vec<Frame> = (0..2 * FRAME_BATCH).map(take).collect();
@@ -329,7 +329,7 @@ mod tests {
 
     #[test]
     fn frames_are_zeroed_ahead_until_there_are_enough_or_something_comes() {
-        host::install();
+        install_for_test();
         let mut frames: Vec<Frame> =
             (0..FRAME_BATCH).map(|_| Frame::allocate().expect("the arena is large")).collect();
         frames.iter_mut().for_each(|frame| frame.bytes_mut().fill(1));
@@ -360,7 +360,7 @@ mod tests {
 
     #[test]
     fn a_reservation_bounds_what_is_taken_and_takes_frames_back() {
-        host::install();
+        install_for_test();
         let mut reservation = Reservation::new(2).expect("the arena is large");
         let first = reservation.take().expect("promised");
         let _second = reservation.take().expect("promised");
@@ -372,7 +372,7 @@ mod tests {
 
     #[test]
     fn more_than_everything_is_refused() {
-        host::install();
+        install_for_test();
         assert_eq!(Reservation::new(installed() + 1).err(), Some(OutOfFrames));
         assert!(Reservation::new(usize::MAX).is_err());
     }

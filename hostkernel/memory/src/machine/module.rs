@@ -3,8 +3,8 @@
 use core::sync::atomic::{AtomicBool, Ordering};
 
 use super::kernel_map;
-use super::layout::MemoryLayout;
-use super::physical::PhysicalAddress;
+use crate::layout::MemoryLayout;
+use crate::physical::PhysicalAddress;
 use limits::{BUNDLE_LEN_MAX, PAGE_LEN};
 
 /// The module, kept out of the frame pool. Its frames go there when it is dropped.

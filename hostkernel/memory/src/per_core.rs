@@ -54,7 +54,7 @@ impl<T: Initial> Default for PerCore<T> {
 impl<T> PerCore<T> {
     /// Runs `f` on the calling core's value.
     pub fn with<R>(&self, f: impl FnOnce(&mut T) -> R) -> R {
-        let slot = &self.slots[crate::memory::core_id()];
+        let slot = &self.slots[crate::core_id()];
         assert!(!slot.busy.load(Ordering::Relaxed), "nested use of a per-core value");
         slot.busy.store(true, Ordering::Relaxed);
         // SAFETY: the slot belongs to the calling core, and `busy` was clear, so this is the only

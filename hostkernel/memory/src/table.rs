@@ -12,7 +12,7 @@ use core::sync::atomic::{AtomicU64, Ordering};
 
 use super::frames::FrameNumber;
 use super::physical::frame_pointer;
-use crate::memory::Protection;
+use crate::Protection;
 use limits::PAGE_LEN;
 
 /// One entry of a page table of any level (Intel SDM vol. 3A, 4.5.4).

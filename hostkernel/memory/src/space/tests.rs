@@ -4,9 +4,9 @@ use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
 use super::*;
-use crate::memory::install_for_test;
-use crate::memory::table::Table;
-use crate::memory::{LoadPlan, Segment};
+use crate::install_for_test;
+use crate::table::Table;
+use crate::{LoadPlan, Segment};
 
 const TEXT: u64 = 0x40_0000;
 const HEAP_LEN: u64 = 1 << 20;

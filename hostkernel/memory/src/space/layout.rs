@@ -16,10 +16,10 @@
 //! Stack, context and most inputs and outputs share one 2 MiB block, so that a short invocation
 //! needs few tables.
 
-use crate::memory::Protection;
+use crate::Protection;
 use limits::{ACTION_STACK_LEN, ENVIRONMENT_LEN_MAX, MEMORY_MB_MAX, OUTPUT_LEN_MAX, PAGE_LEN};
 
-use crate::memory::template::{Backing, PageRange};
+use crate::template::{Backing, PageRange};
 
 pub(super) const PAGE: u64 = PAGE_LEN as u64;
 pub(super) const WINDOWS_START: u64 = action_abi::IMAGE_END;

@@ -16,10 +16,10 @@
 use alloc::vec::Vec;
 
 use super::layout::WINDOWS_START;
-use crate::memory::frames::{Frame, FrameNumber, OutOfFrames, Reservation};
-use crate::memory::table::{BLOCK_LEN, Entry, Marks, Slots, Table, index, leaf};
-use crate::memory::template::Template;
-use crate::memory::tree::Tree;
+use crate::frames::{Frame, FrameNumber, OutOfFrames, Reservation};
+use crate::table::{BLOCK_LEN, Entry, Marks, Slots, Table, index, leaf};
+use crate::template::Template;
+use crate::tree::Tree;
 
 /// Positions of the skeleton's tables.
 const ROOT: usize = 0;

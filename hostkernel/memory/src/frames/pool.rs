@@ -10,14 +10,14 @@ use super::super::physical::{frame_pointer, zero_frame};
 use super::{FrameNumber, OutOfFrames, refuse_if_told};
 use limits::{FRAME_BATCH, FRAMES_ZEROED_AHEAD, MEMORY_RANGES_MAX};
 
-pub(in crate::memory) static POOL: Pool = Pool {
+pub(crate) static POOL: Pool = Pool {
     lists: PerCore::new(),
     depot: Mutex::new(Depot { batches: None, fresh: [(1, 1); MEMORY_RANGES_MAX], fresh_len: 0 }),
     available: AtomicUsize::new(0),
     installed: AtomicUsize::new(0),
 };
 
-pub(in crate::memory) struct Pool {
+pub(crate) struct Pool {
     lists: PerCore<CoreLists>,
     depot: Mutex<Depot>,
     available: AtomicUsize,
@@ -26,7 +26,7 @@ pub(in crate::memory) struct Pool {
 
 impl Pool {
     /// Hands the frames `start..end` to the pool.
-    pub(in crate::memory) fn add_fresh(&self, start: FrameNumber, end: FrameNumber) {
+    pub(crate) fn add_fresh(&self, start: FrameNumber, end: FrameNumber) {
         let count = (end.get() - start.get()) as usize;
         if self.depot.lock().add_fresh(start, end) {
             self.installed.fetch_add(count, Ordering::Relaxed);

@@ -12,7 +12,7 @@ use super::frames::{Frame, OutOfFrames};
 use super::likely::{LikelyPage, LikelyPages};
 use super::table::Entry;
 use super::tree::Tree;
-use crate::memory::{LoadPlan, Protection, Segment};
+use crate::{LoadPlan, Protection, Segment};
 use limits::PAGE_LEN;
 
 /// A range of whole pages of an address space.
@@ -74,7 +74,7 @@ impl Template {
     /// [`OutOfFrames`] if memory runs out; everything taken is given back.
     ///
     /// # Panics
-    /// If `plan` does not lie within `code` and the image range; [`crate::image`] never makes such.
+    /// If `plan` does not lie within `code` and the image range; who reads images makes no such plan.
     pub fn build(plan: &LoadPlan, code: PageBuffer) -> Result<Self, OutOfFrames> {
         let mut parts: Vec<Part> = plan.segments.iter().map(Part::new).collect();
         parts.sort_unstable_by_key(|part| part.range.start);

@@ -22,8 +22,8 @@ use super::likely::{LikelyPage, Touched};
 use super::regions::Regions;
 use super::table::Entry;
 use super::template::{Backing, PageRange, Template};
-use crate::memory::Access;
-use crate::memory::Protection;
+use crate::Access;
+use crate::Protection;
 use limits::{PAGE_LEN, REGIONS_MAX, SEGMENTS_MAX};
 
 pub use layout::USER_END;

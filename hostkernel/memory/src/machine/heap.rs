@@ -10,7 +10,7 @@ use core::sync::atomic::{AtomicUsize, Ordering};
 use talc::TalcLock;
 use talc::source::Manual;
 
-use super::{OutOfFrames, frames, kernel_map};
+use crate::{OutOfFrames, frames, kernel_map};
 use limits::{HEAP_LEN_BASE, HEAP_LEN_MAX, HEAP_MEMORY_DIVISOR, PAGE_LEN};
 
 struct Heap {

@@ -2,10 +2,10 @@
 
 use super::layout::{PAGE, USER_END};
 use super::{AddressSpace, Refusal};
-use crate::memory::Protection;
-use crate::memory::regions::Region;
-use crate::memory::table::Entry;
-use crate::memory::template::PageRange;
+use crate::Protection;
+use crate::regions::Region;
+use crate::table::Entry;
+use crate::template::PageRange;
 
 impl AddressSpace {
     /// Maps `len` bytes of zeroed memory, rounded up to pages; returns the address.

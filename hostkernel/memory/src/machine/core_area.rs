@@ -17,7 +17,7 @@
 //! 0xffff_ffff_c020_2000  kernel stack, 64 KiB      behind a guard page
 //! ```
 
-use super::space::KernelEntry;
+use crate::space::KernelEntry;
 use limits::{EMERGENCY_STACK_LEN, KERNEL_STACK_LEN, PAGE_LEN};
 
 /// Start of what stays mapped while an action runs.

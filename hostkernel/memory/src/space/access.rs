@@ -2,10 +2,10 @@
 
 use super::layout::PAGE;
 use super::{AddressSpace, Refusal};
-use crate::memory::Access;
-use crate::memory::buffer::{PageBuffer, Pages};
-use crate::memory::frames::Frame;
-use crate::memory::physical::{frame_pointer, speculation_barrier};
+use crate::Access;
+use crate::buffer::{PageBuffer, Pages};
+use crate::frames::Frame;
+use crate::physical::{frame_pointer, speculation_barrier};
 
 impl AddressSpace {
     /// Passes the bytes of `address..address + len` to `sink`, piece by piece.

@@ -14,12 +14,12 @@ use spin::{Mutex, Once};
 use x86_64::registers::control::Cr3;
 
 use super::core_area::{self, CorePage};
-use super::frames::{self, Frame, FrameNumber, OutOfFrames, POOL};
-use super::holes::{self, Range};
-use super::layout::MemoryLayout;
-use super::physical::{DIRECT_MAP_START, PhysicalAddress, direct_pointer};
-use super::space::KernelEntry;
-use super::table::{Entry, Table, index};
+use crate::frames::{self, Frame, FrameNumber, OutOfFrames, POOL};
+use crate::holes::{self, Range};
+use crate::layout::MemoryLayout;
+use crate::physical::{DIRECT_MAP_START, PhysicalAddress, direct_pointer};
+use crate::space::KernelEntry;
+use crate::table::{Entry, Table, index};
 use limits::{KERNEL_STACK_LEN, PAGE_LEN};
 
 const PAGE: u64 = PAGE_LEN as u64;
