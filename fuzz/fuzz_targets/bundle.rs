@@ -1,15 +1,15 @@
 //! What a node boots with: any bytes as a boot bundle, as settings, and as tables of the firmware.
 #![no_main]
 
-use hostkernel::api::{ApiConfig, Load, Node, Readiness};
-use hostkernel::bundle::{Bundle, cpio};
+use node::api::{ApiConfig, Load, Node, Readiness};
+use node::bundle::{Bundle, cpio};
 use limits::SMBIOS_LEN_MAX;
 use hostkernel::device::{fw_cfg, smbios};
 use memory::{frames, install_for_test};
-use hostkernel::observe::records::Records;
-use hostkernel::observe::statistics::Statistics;
-use hostkernel::registry::{Registry, Share};
-use hostkernel::settings::{Loader, Source};
+use node::state::records::Records;
+use node::state::statistics::Statistics;
+use node::registry::{Registry, Share};
+use node::settings::{Loader, Source};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {

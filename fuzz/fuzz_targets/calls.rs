@@ -9,10 +9,10 @@ use std::sync::Arc;
 
 use action_abi::{Call, CallError, protection};
 use arbitrary::Arbitrary;
-use hostkernel::call::{self, After, Instance};
+use node::call::{self, After, Instance};
 use memory::Access;
-use hostkernel::dispatch::{End, Limits, Log};
-use hostkernel::image::elf;
+use node::dispatch::{End, Limits, Log};
+use node::image::elf;
 use memory::{
     AddressSpace, PageBuffer, Refusal, Reservation, Template, frames, install_for_test,
 };

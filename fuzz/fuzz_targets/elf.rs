@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use memory::Access;
 use memory::{LoadPlan, Protection, Segment};
-use hostkernel::image::{elf};
+use node::image::{elf};
 use memory::{
     AddressSpace, PageBuffer, Refusal, Reservation, Template, frames, install_for_test,
 };

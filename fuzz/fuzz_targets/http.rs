@@ -1,8 +1,8 @@
 //! HTTP: any bytes, fed at once and in pieces, must give the same requests.
 #![no_main]
 
-use hostkernel::http::connection::{Connection, Phase, Step};
-use hostkernel::http::{Body, Fields, Method, Reject, Response};
+use node::http::connection::{Connection, Phase, Step};
+use node::http::{Body, Fields, Method, Reject, Response};
 use memory::install_for_test;
 use hostkernel_fuzz::{check_response, drain};
 use libfuzzer_sys::fuzz_target;

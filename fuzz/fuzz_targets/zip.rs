@@ -2,7 +2,7 @@
 #![no_main]
 
 use limits::CODE_LEN_MAX;
-use hostkernel::image::zip;
+use node::image::zip;
 use memory::{PageBuffer, frames, install_for_test};
 use libfuzzer_sys::fuzz_target;
 

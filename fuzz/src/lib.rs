@@ -7,7 +7,7 @@
 
 #![forbid(unsafe_code)]
 
-use hostkernel::http::connection::{Connection, Phase};
+use node::http::connection::{Connection, Phase};
 
 /// Where the smallest image starts.
 pub const IMAGE_ADDRESS: u64 = 0x40_0000;

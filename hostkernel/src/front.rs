@@ -5,21 +5,11 @@
 use alloc::boxed::Box;
 use alloc::format;
 
-use crate::api::{ApiConfig, Load, Node, Now, Readiness};
 use crate::arch::clock;
 use crate::arch::interrupt::{self, ACPI, Arrived};
-use crate::device::nic::Nic;
+use crate::console;
 use crate::device::{power, screen};
-use crate::dispatch::{Dispatcher, Patience};
-use crate::net::{Reading, Service};
-use crate::observe;
-use crate::observe::records::Records;
-use crate::observe::statistics::Statistics;
-use crate::observe::status::{Figures, Status};
-use crate::random::Random;
-use crate::registry::{Registry, Share, frames_to_run};
-use crate::settings::Settings;
-use crate::wall::Correction;
+use crate::entropy;
 use crate::worker::Worker;
 use limits::{
     CONNECTION_LEN, CONNECTIONS_HEAP_DIVISOR, CONNECTIONS_MAX, PAGE_LEN, REGISTRY_HEAP_DIVISOR,
@@ -27,6 +17,16 @@ use limits::{
 };
 use memory::core_area;
 use memory::{frames, heap};
+use node::api::{ApiConfig, Load, Node, Now, Readiness};
+use node::dispatch::{Dispatcher, Patience};
+use node::net::nic::Nic;
+use node::net::{Reading, Service};
+use node::registry::{Registry, Share, frames_to_run};
+use node::settings::Settings;
+use node::state::records::Records;
+use node::state::statistics::Statistics;
+use node::state::status::{Figures, Status};
+use node::wall::Correction;
 
 /// Core 0's state.
 pub struct Front {
@@ -64,7 +64,7 @@ impl Front {
             config: api_config(settings, at_once, available),
             readiness: Readiness::Booting,
             statistics: Statistics::default(),
-            syslog: observe::log::syslog(),
+            syslog: console::syslog(),
             load: Load::default(),
         };
         deploy(&mut node, now().wall_ms);
@@ -74,7 +74,7 @@ impl Front {
             connections_max,
             node,
             dispatcher,
-            Random::from_hardware(),
+            entropy::generator(),
             clock::now_ns(),
         );
         log::info!("at most {connections_max} connections");

@@ -11,19 +11,20 @@ use crate::arch::cpu::Features;
 use crate::arch::essentials::Missing;
 use crate::arch::mitigation::Measures;
 use crate::arch::{self, apic, clock, interrupt, kvm_clock};
-use crate::boot::{BootInfo, acpi, smp};
-use crate::bundle::{Bundle, deploy_all};
+use crate::boot::actions::deploy_all;
+use crate::boot::{BootInfo, acpi, smp, sources};
 use crate::device::fw_cfg::FwCfg;
 use crate::device::{mmio, pci, power, probe, rtc, screen, serial};
-use crate::dispatch::{Dispatcher, Patience};
 use crate::front::Front;
-use crate::net::Service;
-use crate::settings::{Server, Settings, sources};
 use crate::worker::Worker;
-use crate::{observe, random};
+use crate::{console, crash, entropy};
 use limits::{MEMORY_LEN_MIN, QUEUES_HEAP_DIVISOR};
 use memory::module::{BootModule, TooLong};
 use memory::{frames, heap, kernel_map};
+use node::bundle::Bundle;
+use node::dispatch::{Dispatcher, Patience};
+use node::net::Service;
+use node::settings::{Server, Settings};
 
 static BOOT: Once<(&BootInfo, Features, Measures)> = Once::new();
 static SETTINGS: Once<Settings> = Once::new();
@@ -38,9 +39,9 @@ fn boot() -> (&'static BootInfo, &'static Features, Measures) {
 pub(crate) fn start(info: &'static BootInfo) -> ! {
     clock::start();
     serial::initialise();
-    observe::log::initialise();
+    console::initialise();
     // What the command line wants is known when its turn comes; so much of it is for all lines.
-    observe::log::set_format(Settings::early_log_format(info.command_line().unwrap_or_default()));
+    console::set_format(Settings::early_log_format(info.command_line().unwrap_or_default()));
     log::info!("hostkernel {}", env!("CARGO_PKG_VERSION"));
     screen::find(info);
     if let Some(missing) = Missing::detect() {
@@ -81,7 +82,7 @@ extern "C" fn start_on_own_tables() -> ! {
     }
     set_wall_clock();
     let functions = pci::functions();
-    random::initialise(probe::entropy(&functions, &platform));
+    entropy::initialise(probe::entropy(&functions, &platform));
     power::initialise(&platform);
     let module = BootModule::take(info.layout());
     let bundle = match &module {
@@ -145,9 +146,9 @@ fn set_wall_clock() {
 fn read_settings(info: &BootInfo, bundle: Option<&Bundle<'_>>, fw_cfg: Option<&FwCfg>) -> Settings {
     let loaded = sources::read(info, bundle, fw_cfg);
     log::set_max_level(loaded.settings.log_level);
-    observe::log::set_format(loaded.settings.log_format);
+    console::set_format(loaded.settings.log_format);
     if loaded.settings.log_server != Server::Nobody {
-        observe::log::open_syslog();
+        console::open_syslog();
     }
     log::info!("configuration: {}", loaded.origin());
     loaded.problems.iter().for_each(|problem| log::error!("{problem}"));
@@ -156,10 +157,10 @@ fn read_settings(info: &BootInfo, bundle: Option<&Bundle<'_>>, fw_cfg: Option<&F
         interrupt::halt_forever();
     }
     let settings = loaded.settings;
-    observe::crash::halt_after_crash(settings.halt_after_crash);
+    crash::halt_after_crash(settings.halt_after_crash);
     if settings.crash_call {
         log::warn!("hostkernel.debug=crash: every action can crash this node");
-        crate::call::crash::enable();
+        node::call::crash::enable();
     }
     settings
 }

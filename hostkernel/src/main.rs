@@ -5,7 +5,7 @@
 #[cfg(target_os = "none")]
 #[panic_handler]
 fn panic(info: &core::panic::PanicInfo) -> ! {
-    hostkernel::observe::crash::panic(info)
+    hostkernel::crash::panic(info)
 }
 
 #[cfg(not(target_os = "none"))]

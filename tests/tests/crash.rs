@@ -81,7 +81,7 @@ fn a_panic_is_recorded_completely_and_the_node_comes_back() {
     assert!(record.starts_with(&version), "{record}");
     assert_says(&record, " of 3, ");
     assert_says(&record, " ms after boot\n");
-    assert_says(&record, "panicked at hostkernel/src/call/crash.rs:");
+    assert_says(&record, "panicked at hostkernel/node/src/call/crash.rs:");
     assert_says(&record, "an action asked for it with call 0xdead");
 
     assert_says(&record, "registers of the action:\nrax 000000000000dead ");
@@ -116,8 +116,8 @@ fn a_panic_is_recorded_completely_and_the_node_comes_back() {
     assert!(events.iter().any(|(_, event)| event.starts_with("Enter 0x")), "{record}");
 
     let explained = Symboliser::new(workspace::kernel()).pass(&node.serial());
-    assert_says(&explained, "hostkernel::call::crash::serve");
-    assert_says(&explained, "hostkernel/src/call/crash.rs:");
+    assert_says(&explained, "node::call::crash::serve");
+    assert_says(&explained, "hostkernel/node/src/call/crash.rs:");
     assert_says(&explained, "hostkernel::worker::");
 
     assert_works_after_reboot(&node);
@@ -134,7 +134,7 @@ fn a_full_kernel_stack_is_recorded_and_the_node_comes_back() {
     assert_says(&record, "registers of the action:\nrax 000000000000dead ");
     assert_says(&record, "running on core 0: invocation ");
     let explained = Symboliser::new(workspace::kernel()).pass(&node.serial());
-    assert_says(&explained, "hostkernel::call::crash::deeper");
+    assert_says(&explained, "node::call::crash::deeper");
     assert_works_after_reboot(&node);
 }
 

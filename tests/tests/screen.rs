@@ -58,7 +58,7 @@ fn a_crash_is_on_the_screen() {
     let request = system_tests::request("POST", "/function/faults", &[], input.as_bytes());
     connection.send(&request).expect("an open connection");
     let shown = screen::wait_for(&node, screen::text, "=== crash: hostkernel ");
-    for expected in ["panicked at hostkernel/src/call/crash.rs:", "registers of the action:"] {
+    for expected in ["panicked at hostkernel/node/src/call/crash.rs:", "registers of the action:"] {
         let shown = screen::wait_for(&node, screen::text, expected);
         assert!(shown.starts_with('\n') || !shown.contains(" ready after "), "{shown}");
     }

@@ -1,17 +1,17 @@
 //! Boot bundles, made and checked with the kernel's own parsers.
 //!
-//! What is in a bundle, and how: `hostkernel::bundle`. [`check`] does with one what a node does
+//! What is in a bundle, and how: `node::bundle`. [`check`] does with one what a node does
 //! when it boots, so that a mistake shows before anything boots.
 
 use std::io;
 
-use hostkernel::api::{ApiConfig, Load, Node, Readiness};
-use hostkernel::bundle::{Bundle, Reason};
-use hostkernel::observe::records::Records;
-use hostkernel::observe::statistics::Statistics;
-use hostkernel::registry::{Registry, Share};
-use hostkernel::settings::{Loader, Source};
 use limits::MEMORY_MB_MAX;
+use node::api::{ApiConfig, Load, Node, Readiness};
+use node::bundle::{Bundle, Reason};
+use node::registry::{Registry, Share};
+use node::settings::{Loader, Source};
+use node::state::records::Records;
+use node::state::statistics::Statistics;
 
 use crate::lab::cpio::Archive;
 

@@ -5,6 +5,7 @@
 //! and `_MIN` inclusive bounds. A loop, queue or table over anything from outside refers to one of
 //! these.
 #![no_std]
+#![forbid(unsafe_code)]
 
 /// Smallest unit of mapping, in bytes.
 pub const PAGE_LEN: usize = action_abi::PAGE_LEN;

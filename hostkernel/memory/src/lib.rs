@@ -46,4 +46,4 @@ pub use host::install_for_test;
 use machine as platform;
 #[cfg(target_os = "none")]
 pub use machine::{core_area, heap, kernel_map, module};
-pub use platform::{core_id, heap_free};
+pub use platform::{core_id, cycles, heap_free};

@@ -74,7 +74,7 @@ impl Template {
     /// [`OutOfFrames`] if memory runs out; everything taken is given back.
     ///
     /// # Panics
-    /// If `plan` does not lie within `code` and the image range; who reads images makes no such plan.
+    /// If `plan` does not lie within `code` and the image range; who reads images makes none such.
     pub fn build(plan: &LoadPlan, code: PageBuffer) -> Result<Self, OutOfFrames> {
         let mut parts: Vec<Part> = plan.segments.iter().map(Part::new).collect();
         parts.sort_unstable_by_key(|part| part.range.start);

@@ -4,13 +4,15 @@
 //! 0, else, under hypervisors where its rate is known, the APIC's timer. Where the processor or
 //! hypervisor states its frequency no reference is needed.
 
-use core::arch::x86_64::{__cpuid, _rdtsc};
+use core::arch::x86_64::__cpuid;
 use core::sync::atomic::{AtomicU64, Ordering};
 
 use super::cpu::{self, Features};
 use super::{apic, port};
-use crate::observe::boot_times::BootTimes;
-use crate::wall::{Correction, SharedWall, Wall};
+pub use memory::cycles;
+
+use node::state::boot_times::BootTimes;
+use node::wall::{Correction, SharedWall, Wall};
 
 const NS_PER_S: u128 = 1_000_000_000;
 /// How long to compare the counters. Longer is more exact; this gives about 0.1 %.
@@ -31,13 +33,6 @@ static SCALE: AtomicU64 = AtomicU64::new(0);
 static INVERSE: AtomicU64 = AtomicU64::new(0);
 static WALL: SharedWall = SharedWall::new();
 static START_CYCLES: AtomicU64 = AtomicU64::new(0);
-
-/// The time stamp counter.
-#[must_use]
-pub fn cycles() -> u64 {
-    // SAFETY: every 64-bit processor has it.
-    unsafe { _rdtsc() }
-}
 
 /// Nanoseconds since the kernel was entered; 0 before calibration.
 #[must_use]

@@ -7,8 +7,8 @@
 use core::arch::x86_64::__cpuid;
 
 use super::{clock, cpu};
-use crate::wall::paravirtual_ns;
 use memory::Frame;
+use node::wall::paravirtual_ns;
 
 /// CPUID leaves of a hypervisor (bit 31 of leaf 1, register C).
 const HYPERVISOR: u32 = 1 << 31;

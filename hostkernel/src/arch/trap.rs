@@ -185,7 +185,7 @@ extern "C" fn kernel_trap(registers: &mut Registers) {
         // A debug exception can only be one an action left pending across its entry; its own trap
         // reports it.
         1 => {}
-        _ => crate::observe::crash::exception(registers, fault_address()),
+        _ => crate::crash::exception(registers, fault_address()),
     }
 }
 

@@ -175,7 +175,7 @@ impl UserContext {
                     _ => Access::Read,
                 },
             },
-            2 | 8 | 18 => crate::observe::crash::machine(registers),
+            2 | 8 | 18 => crate::crash::machine(registers),
             vector @ 0..32 => Stop::Exception { vector: vector as u8 },
             vector => {
                 super::interrupt::arrived(vector as u8);

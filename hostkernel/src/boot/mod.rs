@@ -1,9 +1,11 @@
 //! From the boot loader to [`crate::init`]: what was found on the way is in [`BootInfo`].
 
 pub mod acpi;
+pub mod actions;
 mod entry;
 mod pvh;
 pub mod smp;
+pub mod sources;
 
 use boot_layout::Platform;
 

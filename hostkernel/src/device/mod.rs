@@ -3,7 +3,6 @@
 pub mod fw_cfg;
 pub mod intel;
 pub mod mmio;
-pub mod nic;
 #[cfg(target_os = "none")]
 pub mod pci;
 #[cfg(target_os = "none")]

@@ -7,11 +7,11 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use super::intel::{self, Model};
-use super::nic::Nic;
 use super::pci::{self, Function};
 use super::virtio;
 pub use super::virtio::Entropy;
 use crate::boot::acpi::Platform;
+use node::net::nic::Nic;
 
 /// There is no network card that can be used, but these, and why they cannot where that is not just
 /// that there is no driver. Displayed it is a sentence for people.

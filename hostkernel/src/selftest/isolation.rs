@@ -5,12 +5,12 @@ use alloc::sync::Arc;
 use super::Bench;
 use super::program::{TEXT, TIMEOUT_MS, invocation, template};
 use crate::arch::programs::{self, DATA};
-use crate::dispatch::{End, Exception, Fault};
 use limits::PAGE_LEN;
 use memory::Access;
 use memory::core_area::{self, ENTRY_SPACE};
 use memory::kernel_map::{self, Leaf};
 use memory::{AddressSpace, PageBuffer, Reservation, Skeleton, failure, frames};
+use node::dispatch::{End, Exception, Fault};
 
 /// Walks the tables an action of this core runs on, of a first instance and of those after it.
 pub fn live_tables(_: &mut Bench) {

@@ -11,8 +11,8 @@ mod program;
 mod throughput;
 
 use crate::device::{power, serial};
-use crate::dispatch::Dispatcher;
 use crate::worker::Worker;
+use node::dispatch::Dispatcher;
 
 /// What a test gets: core 0's worker, and the dispatcher to the other cores.
 struct Bench {

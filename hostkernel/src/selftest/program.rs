@@ -6,11 +6,11 @@ use core::sync::atomic::{AtomicU64, Ordering};
 
 use crate::arch::clock;
 use crate::arch::programs::DATA;
-use crate::dispatch::{ActivationId, Completion, End, Invocation, Limits, Ticket};
-use crate::registry::Namespace;
 use limits::PAGE_LEN;
 use memory::{LoadPlan, Protection, Segment};
 use memory::{PageBuffer, Template};
+use node::dispatch::{ActivationId, Completion, End, Invocation, Limits, Ticket};
+use node::registry::Namespace;
 
 /// Where the text of every program lies.
 pub const TEXT: u64 = 0x40_0000;

@@ -3,8 +3,8 @@
 use super::Bench;
 use super::program::{TIMEOUT_MS, invocation, template};
 use crate::arch::programs;
-use crate::dispatch::{End, Fault};
 use memory::frames;
+use node::dispatch::{End, Fault};
 
 pub fn frames(bench: &mut Bench) {
     let (good, endless, bad) = (

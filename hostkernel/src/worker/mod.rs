@@ -10,16 +10,17 @@ use alloc::vec::Vec;
 use crate::arch::interrupt::{self, Arrived};
 use crate::arch::user::{Stop, UserContext};
 use crate::arch::{clock, mitigation};
-use crate::call::{self, After, Instance};
-use crate::dispatch::{
-    Completion, Dispatcher, End, Exception, Fault, Invocation, Limits, Log, Patience, Timing, Usage,
-};
-use crate::observe::crash;
-use crate::observe::trace::{self, Event};
-use crate::random::Random;
-use crate::registry::{Namespace, frames_to_run};
+use crate::crash;
+use crate::entropy;
 use memory::core_area;
 use memory::{AddressSpace, PageBuffer, Refusal, Reservation, Skeleton, frames};
+use node::call::{self, After, Instance};
+use node::dispatch::{
+    Completion, Dispatcher, End, Exception, Fault, Invocation, Limits, Log, Patience, Timing, Usage,
+};
+use node::random::Random;
+use node::registry::{Namespace, frames_to_run};
+use node::trace::{self, Event};
 
 const NS_PER_MS: u64 = 1_000_000;
 
@@ -43,7 +44,7 @@ impl Worker {
     pub fn new() -> Self {
         Self {
             core: core_area::core_id(),
-            random: Random::from_hardware(),
+            random: entropy::generator(),
             tenant: None,
             skeleton: Skeleton::new().unwrap_or_default(),
         }

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use anyhow::Result;
 use clap::Args;
-use hostkernel::settings::KEYS;
+use node::settings::KEYS;
 
 /// List the keys of a node's configuration.
 #[derive(Args, Debug)]

@@ -69,7 +69,7 @@ pub fn check(root: &Path) -> io::Result<Findings> {
     for file in &files {
         rules::file(file, &fs::read_to_string(root.join(file))?, &mut findings);
     }
-    rules::safe_modules(|file| fs::read_to_string(root.join(file)).ok(), &mut findings);
+    rules::safe_roots(|file| fs::read_to_string(root.join(file)).ok(), &mut findings);
     Ok(findings)
 }
 

@@ -29,10 +29,17 @@ const UNSAFE_ZONES: [&str; 9] = [
     "tests/instruction-counter",
 ];
 
-/// The kernel's modules that decide and compute, and must say that they cannot do more.
-const SAFE_MODULES: [&str; 15] = [
-    "api", "bundle", "call", "dispatch", "front", "http", "image", "init", "net", "observe",
-    "random", "registry", "selftest", "settings", "worker",
+/// The roots of crates and modules that decide and compute, and must say that they cannot do more.
+const SAFE_ROOTS: [&str; 9] = [
+    "hostkernel/limits/src/lib.rs",
+    "hostkernel/node/src/lib.rs",
+    "hostkernel/src/console.rs",
+    "hostkernel/src/crash.rs",
+    "hostkernel/src/entropy.rs",
+    "hostkernel/src/front.rs",
+    "hostkernel/src/init.rs",
+    "hostkernel/src/selftest/mod.rs",
+    "hostkernel/src/worker/mod.rs",
 ];
 const FORBID_UNSAFE: &str = "#![forbid(unsafe_code)]";
 
@@ -131,18 +138,13 @@ fn left_behind(file: &Path, lines: &[Line], findings: &mut Findings) {
     }
 }
 
-/// Every module of [`SAFE_MODULES`] exists and forbids unsafe code.
-pub fn safe_modules(read: impl Fn(&Path) -> Option<String>, findings: &mut Findings) {
-    for module in SAFE_MODULES {
-        let paths =
-            [format!("hostkernel/src/{module}/mod.rs"), format!("hostkernel/src/{module}.rs")];
-        match paths.iter().find_map(|path| Some((path, read(Path::new(path))?))) {
-            None => {
-                let message = "a module on the list of safe modules does not exist";
-                findings.violation(Path::new(&paths[0]), 0, message);
-            }
-            Some((path, text)) if !text.lines().any(|line| line == FORBID_UNSAFE) => {
-                findings.violation(Path::new(path), 1, format!("lacks `{FORBID_UNSAFE}`"));
+/// Every file of [`SAFE_ROOTS`] exists and forbids unsafe code.
+pub fn safe_roots(read: impl Fn(&Path) -> Option<String>, findings: &mut Findings) {
+    for root in SAFE_ROOTS.map(Path::new) {
+        match read(root) {
+            None => findings.violation(root, 0, "is on the list of safe roots and does not exist"),
+            Some(text) if !text.lines().any(|line| line == FORBID_UNSAFE) => {
+                findings.violation(root, 1, format!("lacks `{FORBID_UNSAFE}`"));
             }
             Some(_) => {}
         }
@@ -223,14 +225,14 @@ mod tests {
     }
 
     #[test]
-    fn safe_modules_must_exist_and_forbid_unsafe() {
+    fn safe_roots_must_exist_and_forbid_unsafe() {
         let found = |text: Option<&str>| {
             let mut findings = Findings::default();
-            safe_modules(|_| text.map(str::to_owned), &mut findings);
+            safe_roots(|_| text.map(str::to_owned), &mut findings);
             findings.violations.len()
         };
         assert_eq!(found(Some("//! a\n\n#![forbid(unsafe_code)]\n")), 0);
-        assert_eq!(found(Some("//! a\n// #![forbid(unsafe_code)]\n")), SAFE_MODULES.len());
-        assert_eq!(found(None), SAFE_MODULES.len());
+        assert_eq!(found(Some("//! a\n// #![forbid(unsafe_code)]\n")), SAFE_ROOTS.len());
+        assert_eq!(found(None), SAFE_ROOTS.len());
     }
 }

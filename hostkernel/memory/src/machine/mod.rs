@@ -20,3 +20,11 @@ pub(crate) fn window_start() -> *mut u8 {
 pub fn heap_free() -> usize {
     heap::len().saturating_sub(heap::used())
 }
+
+/// The calling core's time stamp counter.
+#[inline]
+#[must_use]
+pub fn cycles() -> u64 {
+    // SAFETY: the instruction changes nothing, and every 64-bit processor has it.
+    unsafe { core::arch::x86_64::_rdtsc() }
+}

@@ -18,11 +18,11 @@ use super::{Error, Family};
 use crate::arch::clock;
 use crate::arch::interrupt::NIC;
 use crate::boot::acpi::Platform;
-use crate::device::nic::{Checksums, Nic, Receiver, Sender};
 use crate::device::pci::{self, PortAccess};
 use crate::device::window::Window;
 use limits::{NIC_QUEUE_LEN, PAGE_LEN};
 use memory::kernel_map;
+use node::net::nic::{Checksums, Nic, Receiver, Sender};
 
 const REGISTERS_LEN: usize = 0x6000;
 // Registers (SDM 13.4, 82574 10.2).

@@ -21,9 +21,11 @@ use core::fmt;
 use virtio_drivers::transport::pci::bus::{DeviceFunction, PciRoot};
 
 #[cfg(target_os = "none")]
-use super::{nic::Nic, pci::PortAccess};
+use super::pci::PortAccess;
 #[cfg(target_os = "none")]
 use crate::boot::acpi::Platform;
+#[cfg(target_os = "none")]
+use node::net::nic::Nic;
 
 const VENDOR: u16 = 0x8086;
 

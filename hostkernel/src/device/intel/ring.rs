@@ -14,8 +14,8 @@
 use core::ptr::NonNull;
 use core::sync::atomic::{Ordering, fence};
 
-use crate::device::nic::{self, Receiver, Sender, TCP_CHECKSUM_OFFSET, TCP_START};
 use limits::{NIC_BUFFER_LEN, NIC_QUEUE_LEN};
+use node::net::nic::{self, Receiver, Sender, TCP_CHECKSUM_OFFSET, TCP_START};
 
 /// Ethernet header and 1,500 bytes.
 pub const FRAME_LEN_MAX: usize = 1514;

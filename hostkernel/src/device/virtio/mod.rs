@@ -16,7 +16,6 @@ use virtio_drivers::transport::{DeviceStatus, DeviceType, Transport};
 pub use self::entropy::Entropy;
 use self::net::VirtioNet;
 use self::pci::ModernTransport;
-use super::nic::Nic;
 use super::pci::{Function, PortAccess, enable, enable_msi_x, route_line};
 use crate::arch::interrupt::NIC;
 use crate::arch::ioapic::Line;
@@ -24,6 +23,7 @@ use crate::boot::acpi::Platform;
 use limits::PAGE_LEN;
 use memory::kernel_map;
 use memory::physical::PhysicalAddress;
+use node::net::nic::Nic;
 
 /// Length of a memory-mapped transport's registers.
 const MMIO_LEN: usize = 0x200;

@@ -14,9 +14,9 @@ use virtio_drivers::transport::Transport;
 
 use super::hal::KernelHal;
 use super::{Error, FEATURE_VERSION_1, start};
-use crate::device::nic::{self, Checksums, Nic, Receiver, Sender, TCP_CHECKSUM_OFFSET, TCP_START};
 use limits::{NIC_BUFFER_LEN, NIC_QUEUE_LEN, PAGE_LEN};
 use memory::kernel_map;
+use node::net::nic::{self, Checksums, Nic, Receiver, Sender, TCP_CHECKSUM_OFFSET, TCP_START};
 
 const RECEIVE: u16 = 0;
 const SEND: u16 = 1;

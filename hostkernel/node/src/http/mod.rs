@@ -1,0 +1,189 @@
+//! HTTP/1.1 and 1.0, without I/O: bytes in, values out.
+//!
+//! [`connection`] turns the bytes of one TCP connection into [`Request`]s and a [`Response`] into
+//! bytes; [`parse`] reads one request head into a [`text`], [`body`] what follows it; [`encode`]
+//! writes one response with its [`fields`]. What comes out depends on the bytes alone, not on how
+//! they were cut into segments. Nothing here knows routes, sockets or time. Every length is bounded
+//! by [`limits`]; what exceeds a bound is a [`Reject`] with its status code, never an
+//! allocation.
+//!
+//! The memory of a request's text becomes that of its answer's header fields, and then that of the
+//! connection's next request: on a connection that stays open neither is allocated.
+
+pub mod body;
+pub mod connection;
+pub mod encode;
+pub mod fields;
+pub mod parse;
+pub mod text;
+
+pub use fields::{FieldReject, Fields, Line, Name};
+pub use text::{Headers, RequestText};
+
+use alloc::vec::Vec;
+
+use memory::PageBuffer;
+
+/// Request methods the node knows. Everything else is answered 501.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Method {
+    /// `GET`
+    Get,
+    /// `HEAD`: answered like `GET`, without the body.
+    Head,
+    /// `POST`
+    Post,
+    /// `PUT`
+    Put,
+    /// `DELETE`
+    Delete,
+    /// `PATCH`
+    Patch,
+    /// `OPTIONS`
+    Options,
+}
+
+impl Method {
+    /// The method's name on the wire.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Head => "HEAD",
+            Self::Post => "POST",
+            Self::Put => "PUT",
+            Self::Delete => "DELETE",
+            Self::Patch => "PATCH",
+            Self::Options => "OPTIONS",
+        }
+    }
+
+    /// The method with this name. Names are case-sensitive (RFC 9110, 9.1).
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Some(match name {
+            "GET" => Self::Get,
+            "HEAD" => Self::Head,
+            "POST" => Self::Post,
+            "PUT" => Self::Put,
+            "DELETE" => Self::Delete,
+            "PATCH" => Self::Patch,
+            "OPTIONS" => Self::Options,
+            _ => return None,
+        })
+    }
+}
+
+/// One complete request: head and body have arrived and are within bounds.
+#[derive(Debug)]
+pub struct Request {
+    /// The method.
+    pub method: Method,
+    /// Path, query and header fields.
+    pub text: RequestText,
+    /// The body with transfer coding removed; empty if there was none.
+    pub body: PageBuffer,
+}
+
+/// What the node answers.
+#[derive(Debug)]
+pub struct Response {
+    /// Status code, 200..=599.
+    pub status: u16,
+    /// Header fields besides those the encoder adds (`Content-Length`, `Connection`, `Keep-Alive`).
+    pub headers: Fields,
+    /// The body.
+    pub body: Body,
+}
+
+/// Where the bytes of a response body live.
+#[derive(Debug, Default)]
+pub enum Body {
+    /// No body.
+    #[default]
+    Empty,
+    /// A constant.
+    Static(&'static [u8]),
+    /// Text the node composed.
+    Heap(Vec<u8>),
+    /// An action's result, still in the frames the action wrote it to.
+    Pages(PageBuffer),
+    /// The rest of one, from this byte on.
+    PagesFrom(PageBuffer, usize),
+}
+
+impl Body {
+    /// Length in bytes.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Empty => 0,
+            Self::Static(bytes) => bytes.len(),
+            Self::Heap(bytes) => bytes.len(),
+            Self::Pages(pages) => pages.len(),
+            Self::PagesFrom(pages, start) => pages.len().saturating_sub(*start),
+        }
+    }
+
+    /// Whether there are no bytes.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The longest contiguous piece that starts at `offset`; empty at the end.
+    #[must_use]
+    pub fn chunk_at(&self, offset: usize) -> &[u8] {
+        match self {
+            Self::Empty => &[],
+            Self::Static(bytes) => bytes.get(offset..).unwrap_or_default(),
+            Self::Heap(bytes) => bytes.get(offset..).unwrap_or_default(),
+            Self::Pages(pages) => pages.chunk_at(offset),
+            Self::PagesFrom(pages, start) => pages.chunk_at(start.saturating_add(offset)),
+        }
+    }
+}
+
+/// Why the bytes of a connection were refused. The connection is closed after the answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reject {
+    /// Not HTTP, or HTTP that two readers could read differently. 400.
+    Malformed(&'static str),
+    /// The method is not one of [`Method`]. 501.
+    UnknownMethod,
+    /// The target is longer than [`limits::TARGET_LEN_MAX`]. 414.
+    TargetTooLong,
+    /// The head is longer than [`limits::HEAD_LEN_MAX`] or has too many fields, or the
+    /// extensions and trailers of a chunked body exceed their bound. 431.
+    HeadTooLarge,
+    /// The body is longer than the route allows. 413.
+    BodyTooLarge,
+    /// There is no memory for the body right now. 503.
+    NoMemory,
+    /// A transfer coding other than `chunked`. 501.
+    UnknownCoding,
+    /// Neither HTTP/1.1 nor HTTP/1.0. 505.
+    UnknownVersion,
+    /// An `Expect` other than `100-continue`. 417.
+    UnknownExpectation,
+    /// The request did not arrive in time. 408.
+    TooSlow,
+}
+
+impl Reject {
+    /// The status code of the answer.
+    #[must_use]
+    pub const fn status(self) -> u16 {
+        match self {
+            Self::Malformed(_) => 400,
+            Self::TooSlow => 408,
+            Self::BodyTooLarge => 413,
+            Self::TargetTooLong => 414,
+            Self::UnknownExpectation => 417,
+            Self::HeadTooLarge => 431,
+            Self::UnknownMethod | Self::UnknownCoding => 501,
+            Self::NoMemory => 503,
+            Self::UnknownVersion => 505,
+        }
+    }
+}

@@ -1,0 +1,30 @@
+//! What a node decides and computes, whatever machine it runs on.
+//!
+//! Read along the path of an invocation:
+//!
+//! ```text
+//! net ─▶ http ─▶ api ─▶ registry ─▶ dispatch ─▶ (the machine's worker) ─▶ call
+//! ```
+//!
+//! and back the same way. Nothing here can contain `unsafe`, knows a device or an instruction, or
+//! waits: it is handed frames, time and randomness, and is built and tested on the host.
+#![no_std]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
+
+pub mod api;
+pub mod bundle;
+pub mod call;
+pub mod dispatch;
+pub mod http;
+pub mod image;
+pub mod journal;
+pub mod net;
+pub mod random;
+pub mod registry;
+pub mod settings;
+pub mod state;
+pub mod trace;
+pub mod traceparent;
+pub mod wall;

@@ -1,0 +1,143 @@
+//! One deployed action and the small values that describe it.
+
+use alloc::boxed::Box;
+use alloc::sync::Arc;
+use core::fmt;
+
+use sha2::{Digest as _, Sha256};
+
+use super::{KeyValues, Name, Namespace};
+use crate::dispatch::Limits;
+use crate::state::statistics::CountedAt;
+use limits::ACTION_HEAP_LEN;
+use memory::{PageBuffer, Template};
+
+/// A deployed action. Immutable: an update is a new one with the next version.
+#[derive(Debug)]
+pub struct Action {
+    /// Whose it is.
+    pub namespace: Namespace,
+    /// What it is called there.
+    pub name: Name,
+    /// Grows with each update.
+    pub version: Version,
+    /// Identifies the image.
+    pub digest: Digest,
+    /// Kind as the client stated it, at most [`limits::KIND_LEN_MAX`] bytes.
+    pub kind: Box<str>,
+    /// What an invocation may use.
+    pub limits: Limits,
+    /// What clients noted about it. Shared by the versions of an action, as long as it stays.
+    pub annotations: Arc<KeyValues>,
+    /// Parameters every invocation gets unless the request names them; shared likewise.
+    pub parameters: Arc<KeyValues>,
+    /// Whether it is shared, as the client stated it.
+    pub publish: bool,
+    /// Wall-clock time of the deploy in milliseconds since 1970-01-01 UTC.
+    pub updated_ms: u64,
+    /// The image.
+    pub template: Arc<Template>,
+    /// Where its invocations are counted, those of its other versions too.
+    pub counted_at: CountedAt,
+}
+
+impl Action {
+    /// What it takes of the kernel heap, its image apart.
+    #[must_use]
+    pub fn heap_len(&self) -> usize {
+        let key_values = self.annotations.heap_len() + self.parameters.heap_len();
+        ACTION_HEAP_LEN + self.name.as_str().len() + self.kind.len() + key_values
+    }
+}
+
+/// A semantic version.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Version {
+    /// As the client stated it, else 0.
+    pub major: u32,
+    /// As the client stated it, else 0.
+    pub minor: u32,
+    /// Counts the deploys of the name, from what the client stated.
+    pub patch: u32,
+}
+
+impl Version {
+    /// The version of an action's first deploy.
+    pub const FIRST: Self = Self { major: 0, minor: 0, patch: 1 };
+
+    /// The version that this text states.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let is_number = |part: &&str| part.bytes().all(|byte| byte.is_ascii_digit());
+        let mut parts = text.split('.').map(|part| Some(part).filter(is_number)?.parse().ok());
+        let version = Self { major: parts.next()??, minor: parts.next()??, patch: parts.next()?? };
+        parts.next().is_none().then_some(version)
+    }
+
+    /// The version after this one.
+    #[must_use]
+    pub const fn next(self) -> Self {
+        Self { patch: self.patch.saturating_add(1), ..self }
+    }
+}
+
+impl fmt::Display for Version {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}.{}", self.major, self.minor, self.patch)
+    }
+}
+
+/// SHA-256 of an image; 64 hexadecimal digits as text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Digest(pub [u8; 32]);
+
+impl Digest {
+    /// The digest of these bytes.
+    #[must_use]
+    pub fn of(code: &PageBuffer) -> Self {
+        let mut hasher = Sha256::new();
+        code.chunks().for_each(|chunk| hasher.update(chunk));
+        Self(hasher.finalize().into())
+    }
+}
+
+impl fmt::Display for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::string::ToString;
+
+    #[test]
+    fn versions_count_in_the_last_place_and_stop_at_the_end() {
+        assert_eq!(Version::FIRST.to_string(), "0.0.1");
+        assert_eq!(Version::FIRST.next().to_string(), "0.0.2");
+        let last = Version { patch: u32::MAX, ..Version::FIRST };
+        assert_eq!(last.next(), last);
+    }
+
+    #[test]
+    fn versions_are_three_numbers() {
+        let version = Version { major: 1, minor: 20, patch: u32::MAX };
+        assert_eq!(Version::parse(&version.to_string()), Some(version));
+        for text in ["", "1", "1.2", "1.2.3.4", "1.2.", "1.2.-3", "1.2.+3", "1.2.4294967296", "a"] {
+            assert_eq!(Version::parse(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn the_digest_is_sha_256_whatever_the_pages() {
+        memory::install_for_test();
+        let of = |bytes: &[u8]| {
+            Digest::of(&PageBuffer::from_bytes(bytes).expect("frames are left")).to_string()
+        };
+        let abc = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+        assert_eq!(of(b"abc"), abc);
+        let long = [7_u8; 10_000];
+        assert_eq!(of(&long), Digest(Sha256::digest(long).into()).to_string());
+    }
+}

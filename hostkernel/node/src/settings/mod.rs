@@ -1,0 +1,119 @@
+//! What the operator sets: `key=value`, from several sources, Linux spellings where one exists.
+//!
+//! [`KEYS`] is the one list of keys; parsing, error texts and documentation come from it. A
+//! [`Loader`] reads the sources in the order of [`Source`], later ones win. What is wrong is
+//! reported and has no effect, except where it could open the node, see [`Problem::is_guarded`]:
+//! then the node must not serve.
+
+mod access;
+mod keys;
+mod loader;
+
+pub use access::{Access, GUEST, NamespaceSettings, Secret};
+pub use keys::{KEYS, Key};
+pub use loader::{Loaded, Loader, Problem, Source};
+
+use core::net::{Ipv4Addr, SocketAddrV4};
+
+use crate::journal::line::Format;
+use limits::{CORES_MAX, POLL_US_DEFAULT, PORT_DEFAULT, QUEUE_LEN_DEFAULT};
+
+/// The node's settings.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// How the node gets its address.
+    pub address: Address,
+    /// Whom the node asks for the time.
+    pub time_server: Server,
+    /// Whom the node sends its log to.
+    pub log_server: Server,
+    /// TCP port of the API.
+    pub port: u16,
+    /// Who may do what.
+    pub access: Access,
+    /// Invocations that may wait for one core.
+    pub queue_len: usize,
+    /// Whether the core of the network runs actions, too, when the others have more than they can.
+    pub shared_front: bool,
+    /// How long a core looks for work before it halts, if work has lately come that fast.
+    pub poll_us: u64,
+    /// Cores to use.
+    pub cores_max: usize,
+    /// Whether to use all threads of a physical core, which then serve different tenants at once.
+    pub hyperthreads: bool,
+    /// How lines of the log look.
+    pub log_format: Format,
+    /// What the log shows.
+    pub log_level: log::LevelFilter,
+    /// Whether a crashed node halts instead of restarting.
+    pub halt_after_crash: bool,
+    /// Whether actions can crash the node on purpose, see [`crate::call::crash`].
+    pub crash_call: bool,
+}
+
+/// How the node gets its address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Address {
+    /// From a DHCP server.
+    Dhcp,
+    /// Fixed.
+    Static {
+        /// The address.
+        address: Ipv4Addr,
+        /// Bits of the network part.
+        prefix_len: u8,
+        /// The default route.
+        gateway: Option<Ipv4Addr>,
+    },
+}
+
+/// Who does something for the node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Server {
+    /// Whom the DHCP server names, if it does.
+    Dhcp,
+    /// Nobody.
+    Nobody,
+    /// The server there.
+    At(SocketAddrV4),
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            address: Address::Dhcp,
+            time_server: Server::Dhcp,
+            log_server: Server::Nobody,
+            port: PORT_DEFAULT,
+            access: Access::default(),
+            queue_len: QUEUE_LEN_DEFAULT,
+            shared_front: true,
+            poll_us: POLL_US_DEFAULT,
+            cores_max: CORES_MAX,
+            hyperthreads: false,
+            log_format: Format::Text,
+            log_level: log::LevelFilter::Info,
+            halt_after_crash: false,
+            crash_call: false,
+        }
+    }
+}
+
+impl Settings {
+    /// Only how lines of the log look, for those that come before there is a heap.
+    #[must_use]
+    pub fn early_log_format(command_line: &str) -> Format {
+        let words = command_line.split_ascii_whitespace().take_while(|word| *word != "--");
+        let last = words.filter_map(|word| keys::parse_format(word.strip_prefix("log=")?)).last();
+        last.unwrap_or(Format::Text)
+    }
+
+    /// How long a core looks for work before it halts.
+    #[must_use]
+    pub const fn poll_ns(&self) -> u64 {
+        self.poll_us * 1000
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,54 @@
+//! Deploys what came with the boot of this machine.
+
+use crate::device::fw_cfg::{File, FwCfg};
+use limits::{CODE_LEN_MAX, CONFIG_PROBLEMS_MAX};
+use node::api::{Node, Reject, deploy_at_boot};
+use node::bundle::Bundle;
+use node::settings::GUEST;
+
+/// What the names of QEMU's files with actions of [`GUEST`] start with.
+const FW_CFG_ACTIONS: &str = "opt/org.hostkernel/action/";
+
+/// Deploys the actions of the boot bundle, then those of QEMU's files. What is refused is logged.
+pub fn deploy_all(
+    node: &mut Node,
+    bundle: Option<&Bundle<'_>>,
+    fw_cfg: Option<&FwCfg>,
+    wall_ms: u64,
+) {
+    let mut problems = 0;
+    let mut report = |problem: &dyn core::fmt::Display| {
+        problems += 1;
+        if problems <= CONFIG_PROBLEMS_MAX {
+            log::error!("{problem}");
+        }
+    };
+    let mut count = 0;
+    if let Some(bundle) = bundle {
+        bundle.problems.iter().for_each(|problem| report(problem));
+        count += bundle.deploy(node, wall_ms, |problem| report(&problem));
+    }
+    if let Some(fw_cfg) = fw_cfg {
+        for file in fw_cfg.below(FW_CFG_ACTIONS) {
+            match deploy_file(node, fw_cfg, file, wall_ms) {
+                Ok(()) => count += 1,
+                Err(reject) => report(&format_args!("fw_cfg: {} refused: {reject}", file.name)),
+            }
+        }
+    }
+    if problems > CONFIG_PROBLEMS_MAX {
+        log::error!("and {} more", problems - CONFIG_PROBLEMS_MAX);
+    }
+    if count > 0 {
+        log::info!("deployed: {count} actions that came with the boot");
+    }
+}
+
+fn deploy_file(node: &mut Node, fw_cfg: &FwCfg, file: &File, wall_ms: u64) -> Result<(), Reject> {
+    if file.len > CODE_LEN_MAX {
+        return Err(Reject::CodeTooLong);
+    }
+    let guest = node.config.tenants.namespace(GUEST).ok_or(Reject::NotFound)?;
+    let name = file.name.strip_prefix(FW_CFG_ACTIONS).unwrap_or_default();
+    deploy_at_boot(node, &guest, name, fw_cfg.content(file)?, None, wall_ms)
+}
