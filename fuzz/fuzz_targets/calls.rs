@@ -11,7 +11,8 @@ use action_abi::{Call, CallError, protection};
 use arbitrary::Arbitrary;
 use node::call::{self, After, Instance};
 use memory::Access;
-use node::dispatch::{End, Limits, Log};
+use node::registry::Limits;
+use node::dispatch::{End, Log};
 use node::image::elf;
 use memory::{
     AddressSpace, PageBuffer, Refusal, Reservation, Template, frames, install_for_test,

@@ -9,7 +9,8 @@ use crate::arch::programs::DATA;
 use limits::PAGE_LEN;
 use memory::{LoadPlan, Protection, Segment};
 use memory::{PageBuffer, Template};
-use node::dispatch::{ActivationId, Completion, End, Invocation, Limits, Ticket};
+use node::dispatch::{ActivationId, Completion, End, Invocation, Ticket};
+use node::registry::Limits;
 use node::registry::Namespace;
 
 /// Where the text of every program lies.

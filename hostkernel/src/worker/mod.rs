@@ -16,9 +16,10 @@ use memory::core_area;
 use memory::{AddressSpace, PageBuffer, Refusal, Reservation, Skeleton, frames};
 use node::call::{self, After, Instance};
 use node::dispatch::{
-    Completion, Dispatcher, End, Exception, Fault, Invocation, Limits, Log, Patience, Timing, Usage,
+    Completion, Dispatcher, End, Exception, Fault, Invocation, Log, Patience, Timing, Usage,
 };
 use node::random::Random;
+use node::registry::Limits;
 use node::registry::{Namespace, frames_to_run};
 use node::trace::{self, Event};
 

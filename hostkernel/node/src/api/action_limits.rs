@@ -9,8 +9,8 @@ use super::json::Json;
 use super::query::Query;
 use super::respond;
 use super::{ApiConfig, Parts};
-use crate::dispatch::Limits;
 use crate::http::Response;
+use crate::registry::Limits;
 use crate::registry::{Namespace, Quotas};
 use limits::{
     LOGS_MB_MAX, MEMORY_MB_MAX, MEMORY_MB_MIN, PARAMETERS_LEN_MAX, TIMEOUT_MS_MAX, TIMEOUT_MS_MIN,

@@ -14,7 +14,8 @@ mod write;
 
 use action_abi::{Call, CallError};
 
-use crate::dispatch::{End, Limits, Log};
+use crate::dispatch::{End, Log};
+use crate::registry::Limits;
 use memory::Protection;
 use memory::physical::speculation_barrier;
 use memory::{AddressSpace, PageBuffer, Refusal};

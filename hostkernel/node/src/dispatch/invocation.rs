@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use super::Log;
-use crate::registry::Permit;
+use crate::registry::{Limits, Permit};
 use memory::{Access, PageBuffer, Template};
 
 /// Identifies one invocation: 128 random bits, 32 hexadecimal digits on the wire.
@@ -32,18 +32,6 @@ impl fmt::Display for ActivationId {
 /// free again only when the completion was taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ticket(pub u32);
-
-/// What an invocation may use.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
-    /// Run time in milliseconds, from the first instruction.
-    pub timeout_ms: u64,
-    /// Memory in MiB, page tables included; the first [`limits::OVERHEAD_PAGES`] are free,
-    /// and input and log are not counted.
-    pub memory_mb: u64,
-    /// Log in MB, as the client stated it.
-    pub logs_mb: u64,
-}
 
 /// One admitted request to run an action.
 #[derive(Debug)]

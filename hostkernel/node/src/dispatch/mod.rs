@@ -20,7 +20,7 @@ use core::sync::atomic::{self, AtomicUsize, Ordering};
 use crossbeam_queue::ArrayQueue;
 
 pub use invocation::{
-    ActivationId, Completion, End, Exception, Fault, Invocation, Limits, Ticket, Timing, Usage,
+    ActivationId, Completion, End, Exception, Fault, Invocation, Ticket, Timing, Usage,
 };
 pub use log::Log;
 pub use patience::Patience;
@@ -263,6 +263,7 @@ impl Worker {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::registry::Limits;
     use crate::registry::{Namespace, Permit};
     use alloc::sync::Arc;
     use memory::LoadPlan;

@@ -7,7 +7,6 @@ use core::fmt;
 use sha2::{Digest as _, Sha256};
 
 use super::{KeyValues, Name, Namespace};
-use crate::dispatch::Limits;
 use crate::state::statistics::CountedAt;
 use limits::ACTION_HEAP_LEN;
 use memory::{PageBuffer, Template};
@@ -48,6 +47,18 @@ impl Action {
         let key_values = self.annotations.heap_len() + self.parameters.heap_len();
         ACTION_HEAP_LEN + self.name.as_str().len() + self.kind.len() + key_values
     }
+}
+
+/// What an invocation of an action may use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Run time in milliseconds, from the first instruction.
+    pub timeout_ms: u64,
+    /// Memory in MiB, page tables included; the first [`limits::OVERHEAD_PAGES`] are free,
+    /// and input and log are not counted.
+    pub memory_mb: u64,
+    /// Log in MB, as the client stated it.
+    pub logs_mb: u64,
 }
 
 /// A semantic version.

@@ -9,7 +9,7 @@ mod key_values;
 mod name;
 mod namespace;
 
-pub use action::{Action, Digest, Version};
+pub use action::{Action, Digest, Limits, Version};
 pub use key_values::KeyValues;
 pub use name::{Name, NameReject};
 pub use namespace::{Exceeded, Namespace, Permit, Quotas};

@@ -6,7 +6,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use super::*;
-use crate::dispatch::Limits;
+use crate::registry::Limits;
 use memory::LoadPlan;
 use memory::{PageBuffer, Template};
 

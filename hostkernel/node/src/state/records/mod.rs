@@ -18,7 +18,8 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use self::bytes::Bytes;
-use crate::dispatch::{ActivationId, Limits, Timing, Usage};
+use crate::dispatch::{ActivationId, Timing, Usage};
+use crate::registry::Limits;
 use crate::registry::{Digest, Namespace, Version};
 use crate::traceparent::TraceParent;
 use limits::{
