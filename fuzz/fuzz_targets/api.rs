@@ -9,13 +9,14 @@ use std::fmt::Write as _;
 use arbitrary::Arbitrary;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use node::api::{self, ApiConfig, Node, Now, Readiness, Reply, auth};
+use node::api::{self, Reply};
+use node::state::tenants;
+use node::state::{Node, Now, Policy};
 use node::dispatch::{Completion, End, Fault, Invocation, Log, Ticket, Timing, Usage};
 use node::http::connection::{Connection, Phase, Step};
 use memory::{PageBuffer, frames, install_for_test};
 use node::state::records::Records;
-use node::state::statistics::Statistics;
-use node::registry::{Registry, Share};
+use node::registry::Share;
 use hostkernel_fuzz::{check_response, drain, image};
 use libfuzzer_sys::fuzz_target;
 
@@ -138,15 +139,8 @@ enum Ending {
 fuzz_target!(|requests: Vec<Request>| {
     install_for_test();
     let before = frames::available();
-    let mut node = Node {
-        registry: Registry::new(Share::UNBOUNDED),
-        records: Records::new(4, 1).expect("the arena is large"),
-        config: ApiConfig::development(400),
-        readiness: Readiness::Ready,
-        statistics: Statistics::default(),
-        syslog: None,
-        load: api::Load::default(),
-    };
+    let records = Records::new(4, 1).expect("the arena is large");
+    let mut node = Node::new(Policy::development(400), Share::UNBOUNDED, records);
     let mut now = Now { monotonic_ns: 1_000_000_000, wall_ms: 1_795_402_241_000 };
     for (number, request) in requests.iter().take(REQUESTS_MAX).enumerate() {
         now.monotonic_ns += 1_000_000;
@@ -259,7 +253,7 @@ fn bytes(request: &Request) -> Vec<u8> {
             Header::Key => {
                 head.push_str(&format!(
                     "Authorization: Basic {}",
-                    STANDARD.encode(auth::GUEST_KEY)
+                    STANDARD.encode(tenants::GUEST_KEY)
                 ));
             }
             Header::OctetStream => head.push_str("Content-Type: application/octet-stream"),

@@ -1,14 +1,13 @@
 //! What a node boots with: any bytes as a boot bundle, as settings, and as tables of the firmware.
 #![no_main]
 
-use node::api::{ApiConfig, Load, Node, Readiness};
+use node::state::{Node, Policy};
 use node::bundle::{Bundle, cpio};
 use limits::SMBIOS_LEN_MAX;
 use hostkernel::device::{fw_cfg, smbios};
 use memory::{frames, install_for_test};
 use node::state::records::Records;
-use node::state::statistics::Statistics;
-use node::registry::{Registry, Share};
+use node::registry::Share;
 use node::settings::{Loader, Source};
 use libfuzzer_sys::fuzz_target;
 
@@ -28,18 +27,11 @@ fuzz_target!(|bytes: &[u8]| {
     let loaded = loader.finish();
     let access = &loaded.settings.access;
     assert!(bundle.is_whole() || !access.is_development(), "what is broken opens nothing");
-    let mut node = Node {
-        registry: Registry::new(Share::UNBOUNDED),
-        records: Records::new(1, 1).expect("the arena is large"),
-        statistics: Statistics::default(),
-        syslog: None,
-        config: ApiConfig::new(access, 64),
-        readiness: Readiness::Booting,
-        load: Load::default(),
-    };
+    let records = Records::new(1, 1).expect("the arena is large");
+    let mut node = Node::new(Policy::new(access, 64), Share::UNBOUNDED, records);
     let mut refused = 0;
     let deployed = bundle.deploy(&mut node, 0, |_| refused += 1);
-    assert_eq!(node.registry.len(), deployed);
+    assert_eq!(node.registry().len(), deployed);
     assert!(deployed + refused <= cpio::entries(bytes).count());
     drop(node);
     assert_eq!(frames::available(), before, "every frame came back");

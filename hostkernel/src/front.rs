@@ -17,15 +17,14 @@ use limits::{
 };
 use memory::core_area;
 use memory::{frames, heap};
-use node::api::{ApiConfig, Load, Node, Now, Readiness};
 use node::dispatch::{Dispatcher, Patience};
 use node::net::nic::Nic;
 use node::net::{Reading, Service};
-use node::registry::{Registry, Share, frames_to_run};
+use node::registry::{Share, frames_to_run};
 use node::settings::Settings;
 use node::state::records::Records;
-use node::state::statistics::Statistics;
 use node::state::status::{Figures, Status};
+use node::state::{Node, Now, Policy};
 use node::wall::Correction;
 
 /// Core 0's state.
@@ -58,15 +57,10 @@ impl Front {
         // Before the share of others: what it takes is gone for good.
         let records = Records::for_memory(frames::installed());
         let available = frames::available() + frames_later;
-        let mut node = Node {
-            records: records.expect("a machine has memory for its records"),
-            registry: Registry::new(registry_share(available)),
-            config: api_config(settings, at_once, available),
-            readiness: Readiness::Booting,
-            statistics: Statistics::default(),
-            syslog: console::syslog(),
-            load: Load::default(),
-        };
+        let records = records.expect("a machine has memory for its records");
+        let policy = policy(settings, at_once, available);
+        let mut node = Node::new(policy, registry_share(available), records);
+        node.log_to(console::syslog());
         deploy(&mut node, now().wall_ms);
         let service = Service::new(
             nic,
@@ -131,8 +125,7 @@ impl Front {
         if !self.announced && self.service.is_ready() {
             self.announced = true;
             let ready_ns = clock::now_ns();
-            let times = &mut self.service.node_mut().load.boot_times;
-            times.kernel_ns = Some(ready_ns);
+            let times = self.service.node_mut().booted(ready_ns);
             log::info!("boot: {times}");
             log::info!("ready after {} us", ready_ns / 1000);
         }
@@ -150,11 +143,11 @@ impl Front {
         let status = self.status.as_mut()?;
         let node = self.service.node();
         let figures = Figures {
-            readiness: node.readiness,
+            readiness: node.readiness(),
             address: self.service.address(),
-            actions: node.registry.len(),
+            actions: node.registry().len(),
             in_flight: self.dispatcher.outstanding(),
-            requests: node.load.requests,
+            requests: node.requests(),
         };
         let (is_due, next_ns) = status.update(clock::now_ns(), figures);
         if is_due {
@@ -168,7 +161,7 @@ impl Front {
     fn set_clock(&mut self, reading: Reading) {
         // Nothing has been admitted, so no record carries a time.
         let is_untold = self.dispatcher.outstanding() == 0
-            && self.service.node().statistics.duration.count() == 0;
+            && self.service.node().statistics().duration.count() == 0;
         let (error_ns, correction) = clock::correct_wall(reading.at_ns, reading.wall_ns, is_untold);
         let verb = match correction {
             Correction::Step => "set",
@@ -176,14 +169,13 @@ impl Front {
         };
         let (error_us, delay_us) = (error_ns / 1000, reading.delay_ns / 1000);
         log::info!("wall clock: off by {error_us} us, {verb}; the answer took {delay_us} us");
-        let load = &mut self.service.node_mut().load;
-        (load.clock_is_synchronised, load.clock_offset_ns) = (true, error_ns);
+        self.service.node_mut().clock_was_corrected(error_ns);
     }
 
     /// Whether this core may run an action now: it is a worker, or the workers will find memory all
     /// the same. Helping must not turn a wait into a refusal.
     fn may_run(&self) -> bool {
-        let largest = frames_to_run(self.service.node().registry.largest_mb());
+        let largest = frames_to_run(self.service.node().registry().largest_mb());
         self.dispatcher.is_worker(core_area::core_id())
             || frames::available() >= (self.dispatcher.workers() + 1) * largest
     }
@@ -214,11 +206,11 @@ fn registry_share(available: usize) -> Share {
     }
 }
 
-fn api_config(settings: &Settings, at_once: usize, available: usize) -> ApiConfig {
+fn policy(settings: &Settings, at_once: usize, available: usize) -> Policy {
     let available_mb = (available * PAGE_LEN >> 20) as u64;
     // One invocation may have most of the memory; those that name no limit can run on all cores at
     // once and leave as much again for images and requests.
-    let mut config = ApiConfig::new(&settings.access, (available_mb / 4 * 3).max(1));
+    let mut config = Policy::new(&settings.access, (available_mb / 4 * 3).max(1));
     let default_mb = (available_mb / 2 / at_once as u64).max(1);
     config.limits_default.memory_mb = config.limits_default.memory_mb.min(default_mb);
     if settings.access.is_development() {

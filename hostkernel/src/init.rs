@@ -114,7 +114,7 @@ extern "C" fn start_on_own_tables() -> ! {
     let frames_later = module.iter().flatten().map(BootModule::frames).sum();
     let front =
         Front::new(nic, settings, dispatcher, runs_actions, frames_later, |node, wall_ms| {
-            node.load.boot_times = clock::before_start(info.loader_start());
+            node.set_boot_times(clock::before_start(info.loader_start()));
             deploy_all(node, bundle.as_ref(), fw_cfg.as_ref(), wall_ms);
         });
     drop(bundle);

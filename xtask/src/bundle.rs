@@ -6,12 +6,11 @@
 use std::io;
 
 use limits::MEMORY_MB_MAX;
-use node::api::{ApiConfig, Load, Node, Readiness};
 use node::bundle::{Bundle, Reason};
-use node::registry::{Registry, Share};
+use node::registry::Share;
 use node::settings::{Loader, Source};
 use node::state::records::Records;
-use node::state::statistics::Statistics;
+use node::state::{Node, Policy};
 
 use crate::lab::cpio::Archive;
 
@@ -78,15 +77,9 @@ pub fn check(archive: &[u8]) -> Findings {
     loader.lines(Source::BootBundle, bundle.config.unwrap_or_default());
     let loaded = loader.finish();
     findings.errors.extend(loaded.problems.iter().map(ToString::to_string));
-    let mut node = Node {
-        statistics: Statistics::default(),
-        syslog: None,
-        records: Records::new(1, 1).expect("memory of tests is large"),
-        registry: Registry::new(Share::UNBOUNDED),
-        config: ApiConfig::new(&loaded.settings.access, MEMORY_MB_MAX),
-        readiness: Readiness::Booting,
-        load: Load::default(),
-    };
+    let policy = Policy::new(&loaded.settings.access, MEMORY_MB_MAX);
+    let records = Records::new(1, 1).expect("memory of tests is large");
+    let mut node = Node::new(policy, Share::UNBOUNDED, records);
     bundle.deploy(&mut node, 0, |problem| {
         let list = match problem.reason {
             Reason::NoNamespace => &mut findings.warnings,

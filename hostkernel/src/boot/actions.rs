@@ -2,9 +2,10 @@
 
 use crate::device::fw_cfg::{File, FwCfg};
 use limits::{CODE_LEN_MAX, CONFIG_PROBLEMS_MAX};
-use node::api::{Node, Reject, deploy_at_boot};
+use node::api::{CodeReject, Reject, deploy_at_boot};
 use node::bundle::Bundle;
 use node::settings::GUEST;
+use node::state::Node;
 
 /// What the names of QEMU's files with actions of [`GUEST`] start with.
 const FW_CFG_ACTIONS: &str = "opt/org.hostkernel/action/";
@@ -46,9 +47,9 @@ pub fn deploy_all(
 
 fn deploy_file(node: &mut Node, fw_cfg: &FwCfg, file: &File, wall_ms: u64) -> Result<(), Reject> {
     if file.len > CODE_LEN_MAX {
-        return Err(Reject::CodeTooLong);
+        return Err(Reject::Code(CodeReject::TooLong));
     }
-    let guest = node.config.tenants.namespace(GUEST).ok_or(Reject::NotFound)?;
+    let guest = node.policy().tenants.namespace(GUEST).ok_or(Reject::NotFound)?;
     let name = file.name.strip_prefix(FW_CFG_ACTIONS).unwrap_or_default();
     deploy_at_boot(node, &guest, name, fw_cfg.content(file)?, None, wall_ms)
 }

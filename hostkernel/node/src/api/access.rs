@@ -8,12 +8,14 @@ use core::fmt::{self, Write as _};
 use itoa::Buffer;
 use log::Level;
 
-use super::admission::Shape;
-use super::route::Route;
-use super::text::Hex;
-use super::{Node, Pending, RequestId};
+use crate::api::invoke::admission::Pending;
+use crate::api::invoke::admission::Shape;
+use crate::api::request::RequestId;
+use crate::api::request::route::Route;
+use crate::digits::Hex;
 use crate::http::{Headers, Method, Request};
 use crate::journal::syslog::{Body, Kind};
+use crate::state::Node;
 use crate::state::statistics::Outcome;
 use crate::traceparent::TraceParent;
 

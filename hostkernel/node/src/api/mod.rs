@@ -15,187 +15,38 @@
 //! ```
 
 mod access;
-mod action_limits;
-mod actions;
-mod activation;
-mod activations;
-mod admin;
-mod admission;
-pub mod auth;
-mod cgi;
-mod code;
-mod deploy;
-pub mod error;
-mod function;
-mod health;
-mod input;
+pub mod answer;
 mod invoke;
-mod json;
-mod metrics;
-mod outcome;
-mod query;
-mod respond;
-mod route;
-mod text;
-mod web;
+mod lookup;
+mod manage;
+mod request;
 
 pub use access::Subject;
-pub use admission::{Admission, Pending};
-pub use auth::Tenants;
-pub use deploy::deploy_at_boot;
-pub use error::Reject;
-pub use respond::RequestId;
+pub use answer::error::Reject;
+pub use invoke::admission::{Admission, Pending, Reply};
+pub use manage::deploy::deploy_at_boot;
+pub use request::RequestId;
+pub use request::code::CodeReject;
 
-use crate::journal::syslog::Queue;
-use crate::state::records::Records;
-use crate::traceparent::TraceParent;
-
-use alloc::borrow::Cow;
 use alloc::boxed::Box;
-use alloc::sync::Arc;
-use alloc::vec::Vec;
 
-use self::error::Unsupported;
-use self::query::Query;
-use self::route::{Collection, Route};
-use self::text::Hex;
-use crate::dispatch::{ActivationId, Completion, CoreLoad, End};
+use answer::error::Unsupported;
+use answer::{error, respond};
+use invoke::{end, function, web};
+use manage::{actions, activations, admin, deploy, health, metrics};
+use request::Parts;
+use request::query::Query;
+use request::route::{Collection, Route};
+
+use crate::digits::Hex;
+use crate::dispatch::{ActivationId, Completion, End};
 use crate::http::{self, Body, Headers, Method, Request, Response};
-use crate::registry::Limits;
-use crate::registry::{Namespace, Registry};
-use crate::settings::Access;
-use crate::state::boot_times::BootTimes;
-use crate::state::statistics::{Outcome, Statistics, Traffic};
-use limits::{
-    DEPLOY_LEN_MAX, INPUT_LEN_MAX, LOGS_MB_MAX, MEMORY_MB_DEFAULT, OTHER_BODY_LEN_MAX,
-    TIMEOUT_MS_DEFAULT,
-};
+use crate::state::records::Records;
+use crate::state::statistics::{Outcome, Statistics};
+use crate::state::{Node, Now};
+use crate::traceparent::TraceParent;
+use limits::{DEPLOY_LEN_MAX, INPUT_LEN_MAX, OTHER_BODY_LEN_MAX};
 use memory::PageBuffer;
-
-/// What requests read and change.
-#[derive(Debug)]
-pub struct Node {
-    /// The deployed actions.
-    pub registry: Registry,
-    /// What is kept of invocations that ended.
-    pub records: Records,
-    /// What the operator decided.
-    pub config: ApiConfig,
-    /// Whether load balancers should send requests.
-    pub readiness: Readiness,
-    /// What is counted of requests.
-    pub statistics: Statistics,
-    /// What the log server is told, if there is one.
-    pub syslog: Option<Arc<Queue>>,
-    /// What the parts of the node around the API hold, at the time of a request that
-    /// [asks for it](asks_for_load).
-    pub load: Load,
-}
-
-/// What the parts of the node around the API hold.
-#[derive(Clone, Debug, Default)]
-pub struct Load {
-    /// Open connections.
-    pub connections: usize,
-    /// Invocations admitted and not yet answered.
-    pub in_flight: usize,
-    /// Requests since the boot, the one under way included.
-    pub requests: u64,
-    /// What each core has to do.
-    pub cores: Vec<CoreLoad>,
-    /// What went through the network card.
-    pub traffic: Traffic,
-    /// How long the boot took.
-    pub boot_times: BootTimes,
-    /// Whether a time server has set the wall clock.
-    pub clock_is_synchronised: bool,
-    /// By how much the wall clock was wrong at the last look at a better one.
-    pub clock_offset_ns: i64,
-}
-
-/// What the operator decided about the API.
-#[derive(Debug)]
-pub struct ApiConfig {
-    /// Who may use it.
-    pub tenants: Tenants,
-    /// The namespace `/function/` serves, if it serves any.
-    pub public_namespace: Option<Namespace>,
-    /// Limits of actions that name none.
-    pub limits_default: Limits,
-    /// The most memory the node can give one invocation.
-    pub memory_mb_max: u64,
-    /// Version and build of the node, as text.
-    pub build: Cow<'static, str>,
-}
-
-impl ApiConfig {
-    /// The development default for a node that can give an invocation `memory_mb_max`.
-    #[must_use]
-    pub fn development(memory_mb_max: u64) -> Self {
-        Self::new(&Access::default(), memory_mb_max)
-    }
-
-    /// What the operator decided, for such a node.
-    #[must_use]
-    pub fn new(access: &Access, memory_mb_max: u64) -> Self {
-        let tenants = Tenants::new(access);
-        Self {
-            public_namespace: access.public.as_deref().and_then(|name| tenants.namespace(name)),
-            tenants,
-            limits_default: Limits {
-                timeout_ms: TIMEOUT_MS_DEFAULT,
-                memory_mb: MEMORY_MB_DEFAULT.min(memory_mb_max),
-                logs_mb: LOGS_MB_MAX,
-            },
-            memory_mb_max,
-            build: Cow::Borrowed(env!("CARGO_PKG_VERSION")),
-        }
-    }
-}
-
-/// Whether a node should be sent requests. It answers them in every state.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Readiness {
-    /// Not yet.
-    Booting,
-    /// Yes.
-    Ready,
-    /// No more.
-    Draining,
-}
-
-/// The time at which something happens.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Now {
-    /// Monotonic, in nanoseconds since boot.
-    pub monotonic_ns: u64,
-    /// Wall clock, in milliseconds since 1970-01-01 UTC; 0 if the node has none.
-    pub wall_ms: u64,
-}
-
-/// What becomes of a request.
-#[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "a box would cost every invocation an allocation")]
-pub enum Reply {
-    /// It is answered.
-    Respond(Response),
-    /// It is an invocation that may run.
-    Invoke(Admission),
-}
-
-/// A request without path and body: what the route's handler still wants to know.
-struct Parts<'a> {
-    method: Method,
-    query: Query<'a>,
-    headers: Headers<'a>,
-    now: Now,
-    id: ActivationId,
-    id_text: Hex,
-    request_id: RequestId,
-    trace: TraceParent,
-    /// The request says what trace it belongs to.
-    traced: bool,
-}
 
 /// Says by a request's head how long its body may be, or refuses it already because its key is
 /// wrong: nobody without a key makes the node receive and keep [`DEPLOY_LEN_MAX`] bytes.
@@ -211,8 +62,9 @@ pub fn check_head(
 ) -> Result<usize, Box<Response>> {
     let route = Route::of(path);
     if method != Method::Options && route.needs_key() {
-        let checked = node.config.tenants.authenticate(headers.get("authorization"));
+        let checked = node.policy.tenants.authenticate(headers.get("authorization"));
         checked.map_err(|reject| {
+            let reject = Reject::from(reject);
             let id = RequestId::choose(headers, Hex::of(random_id()));
             node.statistics.rejected(reject.reason());
             Box::new(reject.response(&id))
@@ -290,18 +142,18 @@ pub fn complete(
     if completion.end == End::NotStarted {
         return refuse(pending, &Reject::NotStarted);
     }
-    invoke::complete(records, pending, completion, now)
+    end::complete(records, pending, completion, now)
 }
 
 /// Keeps the record of an invocation that has ended and for whose answer nobody waits.
 pub fn record(records: &mut Records, pending: &Pending, completion: &Completion, now: Now) {
-    invoke::keep(records, pending, completion, now);
+    end::keep(records, pending, completion, now);
 }
 
 /// The answer to an invocation that goes on without anybody waiting for it.
 #[must_use]
 pub fn accepted(pending: &mut Pending) -> Response {
-    invoke::accepted(pending)
+    end::accepted(pending)
 }
 
 /// The answer to an invocation that cannot run now, typically [`Reject::QueueFull`] or
@@ -356,8 +208,8 @@ fn answer(
         Route::Alive => health::alive(parts),
         Route::Ready => health::ready(parts, node.readiness),
         Route::Metrics => metrics::metrics(parts, node)?,
-        Route::Description => health::description(parts, &node.config),
-        _ => health::index(parts, &node.config),
+        Route::Description => health::description(parts, &node.policy),
+        _ => health::index(parts, &node.policy),
     };
     Ok(Reply::Respond(response))
 }
@@ -369,15 +221,15 @@ fn api(
     parts: &Parts<'_>,
     body: PageBuffer,
 ) -> Result<Reply, Reject> {
-    let Node { registry, records, statistics, config, .. } = node;
-    let tenant = config.tenants.authenticate(parts.headers.get("authorization"))?;
+    let Node { registry, records, statistics, policy, .. } = node;
+    let tenant = policy.tenants.authenticate(parts.headers.get("authorization"))?;
     let read = matches!(parts.method, Method::Get | Method::Head);
     let response = match route {
         Route::Action { namespace, name } => {
-            tenant.check_namespace(namespace)?;
+            lookup::check_namespace(tenant, namespace)?;
             match parts.method {
-                Method::Post => return invoke::admit(registry, tenant, parts, body, name),
-                Method::Put => deploy::put(registry, config, tenant, parts, body, name)?,
+                Method::Post => return invoke::action::admit(registry, tenant, parts, body, name),
+                Method::Put => deploy::put(registry, policy, tenant, parts, body, name)?,
                 Method::Get | Method::Head => actions::get(registry, tenant, parts, name)?,
                 Method::Delete => actions::delete(registry, statistics, tenant, parts, name)?,
                 Method::Patch | Method::Options => {
@@ -386,11 +238,11 @@ fn api(
             }
         }
         Route::Actions { namespace } if read => {
-            tenant.check_namespace(namespace)?;
+            lookup::check_namespace(tenant, namespace)?;
             actions::list(registry, tenant, parts)?
         }
         Route::Activations { namespace, path } if read => {
-            tenant.check_namespace(namespace)?;
+            lookup::check_namespace(tenant, namespace)?;
             match path {
                 "" => activations::list(records, tenant, parts)?,
                 path => activations::get(records, tenant, parts, path)?,
@@ -398,11 +250,11 @@ fn api(
         }
         Route::Namespaces if read => actions::namespaces(tenant, parts)?,
         Route::Limits { namespace } if read => {
-            tenant.check_namespace(namespace)?;
-            action_limits::describe(&tenant.namespace, config, parts)
+            lookup::check_namespace(tenant, namespace)?;
+            manage::limits::describe(&tenant.namespace, policy, parts)
         }
         Route::Other { namespace, collection, name } => {
-            tenant.check_namespace(namespace)?;
+            lookup::check_namespace(tenant, namespace)?;
             other(collection, name, parts, route.allow())?
         }
         Route::Actions { .. }

@@ -20,12 +20,17 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
-use super::*;
+use crate::api::*;
+use crate::dispatch::CoreLoad;
 use crate::dispatch::log::Stream;
 use crate::dispatch::{Fault, Invocation, Log, Ticket, Timing, Usage};
 use crate::http::RequestText;
 use crate::registry::Share;
+use crate::registry::{Limits, Namespace};
 use crate::settings::{Loader, Source};
+use crate::state::boot_times::BootTimes;
+use crate::state::tenants::{GUEST_KEY, Tenants};
+use crate::state::{Load, Policy, Readiness};
 
 /// Wall clock of all tests: 2026-11-23T02:50:41Z.
 const WALL_MS: u64 = 1_795_402_241_000;
@@ -55,22 +60,17 @@ struct Answer {
 impl Client {
     fn new() -> Self {
         memory::install_for_test();
-        let node = Node {
-            registry: Registry::new(Share::UNBOUNDED),
-            records: Records::new(RECORDS, 1).expect("frames are left"),
-            config: ApiConfig::development(400),
-            readiness: Readiness::Ready,
-            statistics: Statistics::default(),
-            syslog: None,
-            load: Load {
-                connections: 3,
-                in_flight: 2,
-                boot_times: BootTimes::new(2_000_000, Some(500_000)),
-                cores: vec![CoreLoad { core: 1, queued: Some(4), idle_ns: 1_000_000 }],
-                ..Load::default()
-            },
+        let records = Records::new(RECORDS, 1).expect("frames are left");
+        let mut node = Node::new(Policy::development(400), Share::UNBOUNDED, records);
+        node.readiness = Readiness::Ready;
+        node.load = Load {
+            connections: 3,
+            in_flight: 2,
+            boot_times: BootTimes::new(2_000_000, Some(500_000)),
+            cores: vec![CoreLoad { core: 1, queued: Some(4), idle_ns: 1_000_000 }],
+            ..Load::default()
         };
-        let authorization = Some(format!("Basic {}", STANDARD.encode(auth::GUEST_KEY)));
+        let authorization = Some(format!("Basic {}", STANDARD.encode(GUEST_KEY)));
         Self { node, authorization, requests: 0 }
     }
 

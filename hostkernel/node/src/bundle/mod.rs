@@ -16,7 +16,8 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use self::cpio::{Broken, Kind};
-use crate::api::{Node, Reject, deploy_at_boot};
+use crate::api::{Reject, deploy_at_boot};
+use crate::state::Node;
 use limits::{BUNDLE_DOCUMENT_LEN_MAX, CODE_LEN_MAX};
 use memory::PageBuffer;
 
@@ -158,7 +159,7 @@ fn deploy(
     document: Option<&[u8]>,
     wall_ms: u64,
 ) -> Result<(), Reason> {
-    let namespace = node.config.tenants.namespace(namespace).ok_or(Reason::NoNamespace)?;
+    let namespace = node.policy.tenants.namespace(namespace).ok_or(Reason::NoNamespace)?;
     if code.len() > CODE_LEN_MAX || document.is_some_and(|it| it.len() > BUNDLE_DOCUMENT_LEN_MAX) {
         return Err(Reason::TooLong);
     }

@@ -8,11 +8,10 @@ use proptest::prelude::*;
 
 use super::cpio::{Entry, entries};
 use super::*;
-use crate::api::{ApiConfig, Load, Readiness};
-use crate::registry::{Registry, Share};
+use crate::registry::Share;
 use crate::settings::{Loader, Source};
+use crate::state::Policy;
 use crate::state::records::Records;
-use crate::state::statistics::Statistics;
 use limits::BUNDLE_ENTRIES_MAX;
 
 const FILE: u32 = 0o100_644;
@@ -44,15 +43,8 @@ fn node(words: &str) -> Node {
     memory::install_for_test();
     let mut loader = Loader::default();
     loader.words(Source::CommandLine, words);
-    Node {
-        statistics: Statistics::default(),
-        syslog: None,
-        records: Records::new(1, 1).expect("frames are left"),
-        registry: Registry::new(Share::UNBOUNDED),
-        config: ApiConfig::new(&loader.finish().settings.access, 256),
-        readiness: Readiness::Booting,
-        load: Load::default(),
-    }
+    let policy = Policy::new(&loader.finish().settings.access, 256);
+    Node::new(policy, Share::UNBOUNDED, Records::new(1, 1).expect("frames are left"))
 }
 
 #[test]
@@ -74,7 +66,7 @@ fn a_bundle_is_read() {
     let refused = |problem: Problem<'_>| panic!("{problem}");
     assert_eq!(bundle.deploy(&mut node, 5, refused), 2);
     let get = |namespace, name| {
-        let namespace = node.config.tenants.namespace(namespace).expect("it is configured");
+        let namespace = node.policy.tenants.namespace(namespace).expect("it is configured");
         node.registry.get(&namespace, name).cloned()
     };
     let hello = get("guest", "hello").expect("it was deployed");

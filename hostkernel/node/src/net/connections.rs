@@ -14,12 +14,13 @@ use super::drain::{Drain, Stand};
 use super::slot::{Overdue, Slot};
 use super::timers::Timers;
 use super::waiting::Waiting;
-use crate::api::{self, Admission, Node, Now, Pending, Readiness, Reject, Reply, Subject};
+use crate::api::{self, Admission, Pending, Reject, Reply, Subject};
 use crate::dispatch::{Dispatcher, QueueFull};
 use crate::http::connection::{Phase, Step};
 use crate::http::{self, Request, Response};
 use crate::random::Random;
 use crate::state::statistics::Reason;
+use crate::state::{Node, Now, Readiness};
 use crate::trace::{self, Event};
 use limits::{BLOCKING_WAIT_MS, CONNECTION_LEN, HALF_OPEN_MIN, HEAP_RESERVE_LEN};
 

@@ -39,11 +39,11 @@ pub use self::sntp::Reading;
 use self::sntp::Sntp;
 use self::syslog::Sender;
 use self::waiting::Waiting;
-use crate::api::{Node, Now, Readiness};
 use crate::dispatch::Dispatcher;
 use crate::net::nic::Nic;
 use crate::random::Random;
 use crate::settings::{Server, Settings};
+use crate::state::{Node, Now, Readiness};
 use limits::{FRAMES_PER_POLL_MAX, SNTP_PORT, SYSLOG_PORT};
 
 /// How long to wait for a free buffer of the card before sending is tried again.

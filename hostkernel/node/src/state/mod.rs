@@ -1,7 +1,13 @@
-//! What a node knows of itself: figures, records of what ended, its status.
+//! What a node knows of itself: its actions and records, who may use it, figures, its status.
 
 pub mod boot_times;
 pub mod histogram;
+mod node;
+mod policy;
 pub mod records;
 pub mod statistics;
 pub mod status;
+pub mod tenants;
+
+pub use node::{Load, Node, Now, Readiness};
+pub use policy::Policy;

@@ -6,7 +6,7 @@
 use core::fmt;
 use core::net::Ipv4Addr;
 
-use crate::api::Readiness;
+use crate::state::Readiness;
 use limits::STATUS_INTERVAL_MS;
 
 const INTERVAL_NS: u64 = STATUS_INTERVAL_MS * 1_000_000;

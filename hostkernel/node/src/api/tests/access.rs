@@ -126,7 +126,7 @@ fn other_namespaces_are_forbidden() {
 #[test]
 fn a_second_tenant_sees_its_own_actions_only() {
     let mut client = Client::with_hello();
-    client.node.config.tenants = tenants("hostkernel.namespace=other,key=u:k");
+    client.node.policy.tenants = tenants("hostkernel.namespace=other,key=u:k");
     client.authorization = Some(format!("Basic {}", STANDARD.encode("u:k")));
     client.get(ACTION).refused(404, "does not exist");
     client.get("/api/v1/namespaces/guest/actions/hello").refused(403, "not authorized");

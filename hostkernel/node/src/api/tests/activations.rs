@@ -1,8 +1,8 @@
 //! Activations that were kept: lists and their filters, single ones, and who may see them.
 
 use super::*;
-use crate::api::auth::GUEST_KEY;
 use crate::dispatch::Fault;
+use crate::state::tenants::GUEST_KEY;
 use limits::{LIST_LIMIT_MAX, RECORD_LIST_LEN_MAX, RECORD_RESULT_LEN_MAX, TRACESTATE_LEN_MAX};
 use serde_json::json;
 
@@ -235,7 +235,7 @@ fn nobody_sees_the_activations_of_others() {
     let mut client = client();
     let id = run_at(&mut client, "hello", WALL_MS, End::Exit(0), b"{}");
     let words = format!("hostkernel.auth={GUEST_KEY} hostkernel.namespace=stranger,key=u:k");
-    client.node.config.tenants = tenants(&words);
+    client.node.policy.tenants = tenants(&words);
     let own = client.authorization.replace(format!("Basic {}", STANDARD.encode("u:k")));
     assert_eq!(client.get(LIST).text(), "[]");
     assert_eq!(client.get(&format!("{LIST}?count=true")).text(), "{\"activations\":0}");

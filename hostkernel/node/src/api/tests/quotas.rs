@@ -10,14 +10,14 @@ fn client(quotas: &str) -> Client {
     let words = format!("hostkernel.namespace=other,key=u:k{quotas} hostkernel.public=other");
     let mut loader = Loader::default();
     loader.words(Source::CommandLine, &words);
-    client.node.config = ApiConfig::new(&loader.finish().settings.access, 400);
+    client.node.policy = Policy::new(&loader.finish().settings.access, 400);
     client.authorization = Some(format!("Basic {}", STANDARD.encode("u:k")));
     client.deploy("hello", "");
     client
 }
 
 fn in_flight(client: &Client) -> u32 {
-    client.node.config.tenants.namespace("other").expect("it is configured").in_flight()
+    client.node.policy.tenants.namespace("other").expect("it is configured").in_flight()
 }
 
 #[test]
@@ -114,6 +114,6 @@ fn the_limits_of_a_namespace_are_told() {
 #[test]
 fn without_a_public_namespace_functions_are_not_found() {
     let mut client = Client::with_hello();
-    client.node.config.public_namespace = None;
+    client.node.policy.public_namespace = None;
     client.ask(Method::Post, "/function/hello", b"").refused(404, "does not exist");
 }

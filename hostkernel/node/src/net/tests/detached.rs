@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::lab::{Lab, NS_PER_MS, PING, QUEUE_LEN, RECORDS, invoke};
 use super::peer::Client;
-use crate::api::auth::GUEST_KEY;
+use crate::state::tenants::GUEST_KEY;
 use limits::BLOCKING_WAIT_MS;
 
 const API: &str = "/api/v1/namespaces/_";

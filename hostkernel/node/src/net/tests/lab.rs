@@ -21,15 +21,14 @@ use smoltcp::wire::{EthernetFrame, PrettyPrinter};
 use super::super::Service;
 use super::peer::{Answer, Client, NODE_IP, PORT, PREFIX_LEN, Peer};
 use super::wire::{Card, Line};
-use crate::api::{ApiConfig, Load, Node, Now, Readiness};
 use crate::dispatch::{Completion, Dispatcher, End, Invocation, Log, Timing, Usage};
 use crate::journal::syslog::Queue;
 use crate::random::Random;
 use crate::registry::Limits;
-use crate::registry::{Action, Digest, Name, Namespace, Registry, Share, Version};
+use crate::registry::{Action, Digest, Name, Namespace, Share, Version};
 use crate::settings::{Address, Server, Settings};
 use crate::state::records::Records;
-use crate::state::statistics::Statistics;
+use crate::state::{Node, Now, Policy};
 use limits::{IDLE_TIMEOUT_MS, REQUEST_TIMEOUT_MS};
 use memory::LoadPlan;
 use memory::{PageBuffer, Template, install_for_test};
@@ -342,7 +341,6 @@ fn echo(invocation: Invocation) -> Completion {
 fn node(settings: &Settings) -> Node {
     let plan = LoadPlan { entry: 0, segments: vec![] };
     let template = Template::build(&plan, PageBuffer::new()).expect("frames are left");
-    let mut registry = Registry::new(Share::UNBOUNDED);
     let action = Action {
         namespace: Namespace::new("guest"),
         name: Name::new("echo").expect("a good name"),
@@ -357,19 +355,14 @@ fn node(settings: &Settings) -> Node {
         template: Arc::new(template),
         counted_at: Default::default(),
     };
-    registry.insert(Arc::new(action)).expect("there is room");
-    let config = ApiConfig::development(1);
     let records = Records::new(RECORDS, 1).expect("frames are left");
-    Node {
-        registry,
-        records,
-        config,
-        readiness: Readiness::Booting,
-        statistics: Statistics::default(),
-        syslog: (settings.log_server != Server::Nobody)
+    let mut node = Node::new(Policy::development(1), Share::UNBOUNDED, records);
+    node.registry.insert(Arc::new(action)).expect("there is room");
+    node.log_to(
+        (settings.log_server != Server::Nobody)
             .then(|| Arc::new(Queue::new(settings.log_level, || Some(WALL_NS)))),
-        load: Load::default(),
-    }
+    );
+    node
 }
 
 /// A request to `echo`.

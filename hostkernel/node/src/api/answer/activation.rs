@@ -1,0 +1,299 @@
+//! An activation as a JSON document: of one that has just ended, or of one that was kept.
+
+use alloc::format;
+use core::fmt::{self, Write};
+
+use base64::display::Base64Display;
+use base64::engine::general_purpose::STANDARD;
+
+use crate::digits::Hex;
+use crate::dispatch::log::{Line, Stream};
+use crate::dispatch::{Log, Timing, Usage};
+use crate::document::gather;
+use crate::json::{Json, Quoted, write_escaped_lossy};
+use crate::registry::Limits;
+use crate::state::records::{Facts, Form, Kept, Part, Status};
+use limits::{LOG_LEN_MAX, PAGE_LEN, RECORD_RESULT_LEN_MAX};
+use memory::OutOfFrames;
+
+/// What actions written for OpenWhisk print after each run. Never shown.
+const LOG_SENTINEL: &[u8] = b"XXX_THE_END_OF_A_WHISK_ACTIVATION_XXX";
+
+/// One activation, for as long as it is written.
+pub struct Activation<'a> {
+    /// What has a fixed size.
+    pub facts: &'a Facts,
+    /// The action's name.
+    pub name: &'a str,
+    /// The action's kind.
+    pub kind: &'a str,
+    /// What came of it.
+    pub result: Shown<'a>,
+    /// The lines of its log.
+    pub log: &'a [u8],
+}
+
+/// A result as it is shown: always a JSON object.
+#[derive(Clone, Copy, Debug)]
+pub enum Shown<'a> {
+    /// It is one.
+    Json(&'a str),
+    /// The bytes an action wrote, JSON or not.
+    Raw(&'a [u8]),
+    /// It was too long to be kept.
+    TooLong(usize),
+    /// There is none, for this reason.
+    Missing(&'a str),
+}
+
+impl Shown<'_> {
+    fn len(self) -> usize {
+        match self {
+            Self::Json(text) => text.trim_ascii().len(),
+            Self::Raw(bytes) => bytes.len(),
+            Self::TooLong(len) => len,
+            Self::Missing(_) => 0,
+        }
+    }
+}
+
+impl fmt::Display for Shown<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::Json(text) => f.write_str(text.trim_ascii()),
+            Self::Raw(bytes) => match core::str::from_utf8(bytes) {
+                Ok(text) if is_object(bytes) => f.write_str(text.trim_ascii()),
+                Ok(text) => write!(f, "{{\"body\":{}}}", Quoted(text)),
+                Err(_) => {
+                    let text = Base64Display::new(bytes, &STANDARD);
+                    write!(f, "{{\"body\":\"{text}\",\"encoding\":\"base64\"}}")
+                }
+            },
+            Self::TooLong(len) => write!(
+                f,
+                "{{\"error\":\"The result of {len} bytes was not kept: records have room for \
+                 {RECORD_RESULT_LEN_MAX}.\"}}"
+            ),
+            Self::Missing(reason) => write!(f, "{{\"error\":{}}}", Quoted(reason)),
+        }
+    }
+}
+
+fn is_object(bytes: &[u8]) -> bool {
+    Json::read(bytes).is_ok_and(|json| json.members(|_, _| {}).is_ok())
+}
+
+/// Hands a kept activation to `write`.
+///
+/// # Errors
+/// [`OutOfFrames`] if there is no memory to read it, and what `write` fails with.
+pub fn with_kept<R>(
+    kept: Kept<'_>,
+    write: impl FnOnce(&Activation<'_>) -> Result<R, OutOfFrames>,
+) -> Result<R, OutOfFrames> {
+    let (name, kind) = (gather(kept.part(Part::Name))?, gather(kept.part(Part::Kind))?);
+    let (bytes, log) = (gather(kept.part(Part::Result))?, gather(kept.part(Part::Log))?);
+    let (form, len) = kept.result();
+    // What was text when it was kept still is.
+    let text = |bytes| core::str::from_utf8(bytes).unwrap_or_default();
+    let result = match form {
+        Form::Json => Shown::Json(text(&bytes)),
+        Form::Raw => Shown::Raw(&bytes),
+        Form::TooLong => Shown::TooLong(len),
+        Form::Missing(reason) => Shown::Missing(reason),
+    };
+    let (name, kind) = (text(&name), text(&kind));
+    write(&Activation { facts: kept.facts(), name, kind, result, log: &log })
+}
+
+impl Activation<'_> {
+    /// All of it.
+    pub fn write(&self, out: &mut impl Write) -> fmt::Result {
+        let Facts { namespace, start_ms, duration_ms, .. } = self.facts;
+        self.write_names(out)?;
+        write!(
+            out,
+            ",\"subject\":{},\"activationId\":\"{}\",\"start\":{start_ms},\"end\":{},\
+             \"duration\":{duration_ms},\"response\":{{",
+            Quoted(namespace.as_str()),
+            self.id().as_str(),
+            start_ms.saturating_add(*duration_ms),
+        )?;
+        self.write_response(out)?;
+        out.write_str("},\"logs\":[")?;
+        self.write_log(out)?;
+        out.write_str("],\"publish\":false,\"annotations\":[")?;
+        self.write_annotations(out)?;
+        out.write_str("]}")
+    }
+
+    /// What lists tell.
+    pub fn write_summary(&self, out: &mut impl Write) -> fmt::Result {
+        let Facts { start_ms, duration_ms, status, .. } = self.facts;
+        self.write_names(out)?;
+        out.write_str(",\"publish\":false,\"annotations\":[")?;
+        self.write_annotations(out)?;
+        write!(
+            out,
+            "],\"activationId\":\"{}\",\"start\":{start_ms},\"end\":{},\"duration\":{duration_ms},\
+             \"statusCode\":{}}}",
+            self.id().as_str(),
+            start_ms.saturating_add(*duration_ms),
+            *status as u8,
+        )
+    }
+
+    fn id(&self) -> Hex {
+        Hex::of(self.facts.id.0)
+    }
+
+    fn write_names(&self, out: &mut impl Write) -> fmt::Result {
+        let Facts { namespace, version, .. } = self.facts;
+        write!(
+            out,
+            "{{\"namespace\":{},\"name\":{},\"version\":\"{version}\"",
+            Quoted(namespace.as_str()),
+            Quoted(self.name),
+        )
+    }
+
+    /// The members of a response.
+    pub fn write_response(&self, out: &mut impl Write) -> fmt::Result {
+        let status = self.facts.status;
+        let (name, success) = (status.name(), status == Status::Success);
+        let (result, size) = (self.result, self.result.len());
+        write!(
+            out,
+            "\"status\":\"{name}\",\"success\":{success},\"result\":{result},\"size\":{size}"
+        )
+    }
+
+    /// The elements of a list of lines, each with its time and stream in front.
+    pub fn write_log(&self, out: &mut impl Write) -> fmt::Result {
+        let mut separator = "";
+        let mut write_line = |Line { stream, at_ns, text }| {
+            write!(out, "{separator}\"{} {}: ", Timestamp(at_ns), stream.name())?;
+            write_escaped_lossy(out, text)?;
+            separator = ",";
+            out.write_str("\"")
+        };
+        let mut last_ns = self.facts.start_ms.saturating_mul(NS_PER_MS);
+        for line in Log::lines(self.log) {
+            last_ns = line.at_ns;
+            if line.text != LOG_SENTINEL {
+                write_line(line)?;
+            }
+        }
+        if self.facts.log_truncated {
+            let note = format!("the log was cut at its limit of {LOG_LEN_MAX} bytes");
+            write_line(Line { stream: Stream::Stderr, at_ns: last_ns, text: note.as_bytes() })?;
+        }
+        Ok(())
+    }
+
+    fn write_annotations(&self, out: &mut impl Write) -> fmt::Result {
+        let Facts { namespace, limits, timing, trace, .. } = self.facts;
+        let Limits { timeout_ms, memory_mb, logs_mb } = limits;
+        // Names of actions and namespaces have no character that would have to be escaped.
+        write!(
+            out,
+            "{{\"key\":\"path\",\"value\":\"{namespace}/{}\"}},{{\"key\":\"kind\",\"value\":{}}},\
+             {{\"key\":\"waitTime\",\"value\":{}}},{{\"key\":\"initTime\",\"value\":{}}},\
+             {{\"key\":\"limits\",\"value\":{{\"timeout\":{timeout_ms},\"memory\":{memory_mb},\
+             \"logs\":{logs_mb}}}}},{{\"key\":\"traceparent\",\"value\":\"{}\"}},",
+            self.name,
+            Quoted(self.kind),
+            timing.queue_ns / NS_PER_MS,
+            timing.load_ns / NS_PER_MS,
+            trace.as_str(),
+        )?;
+        self.write_receipt(out)
+    }
+
+    /// What the invocation cost.
+    fn write_receipt(&self, out: &mut impl Write) -> fmt::Result {
+        let Facts { timing, usage, total_ns, digest, .. } = self.facts;
+        let Timing { queue_ns, load_ns, run_ns, .. } = timing;
+        let Usage { core, calls, page_faults, frames, frames_peak, pages_touched, cycles } = usage;
+        let [queue_us, load_us, run_us, total_us] =
+            [queue_ns, load_ns, run_ns, total_ns].map(|ns| ns / 1000);
+        let [touched_len, peak_len] = [pages_touched, frames_peak].map(|n| *n as usize * PAGE_LEN);
+        write!(
+            out,
+            "{{\"key\":\"receipt\",\"value\":{{\"queue_us\":{queue_us},\"load_us\":{load_us},\
+             \"run_us\":{run_us},\"total_us\":{total_us},\"cycles\":{cycles},\
+             \"page_faults\":{page_faults},\"pages\":{frames},\"bytes_touched\":{touched_len},\
+             \"memory_peak_bytes\":{peak_len},\"core\":{core},\"calls\":{calls},\
+             \"image\":\"sha256:{digest}\"}}}}"
+        )
+    }
+}
+
+const NS_PER_MS: u64 = 1_000_000;
+
+/// Nanoseconds since 1970, shown as RFC 3339 in UTC with nine decimals, as OpenWhisk does.
+struct Timestamp(u64);
+
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (seconds, ns) = (self.0 / 1_000_000_000, self.0 % 1_000_000_000);
+        let (days, second) = (seconds / 86_400, seconds % 86_400);
+        let (year, month, day) = civil(days);
+        let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
+        write!(f, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{ns:09}Z")
+    }
+}
+
+/// Year, month and day of a day since 1970-01-01, in the Gregorian calendar.
+///
+/// Years are counted from March, so that the leap day is the last of its year; then 400 years have
+/// 146,097 days, and the months from March on follow a straight line.
+const fn civil(days: u64) -> (u64, u64, u64) {
+    // From 0000-03-01 to 1970-01-01.
+    let days = days + 719_468;
+    let (era, day) = (days / 146_097, days % 146_097);
+    let year = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;
+    let day = day - (365 * year + year / 4 - year / 100);
+    let month = (5 * day + 2) / 153;
+    let day = day - (153 * month + 2) / 5 + 1;
+    let (month, next_year) = if month < 10 { (month + 3, 0) } else { (month - 9, 1) };
+    (era * 400 + year + next_year, month, day)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::string::ToString;
+
+    #[test]
+    fn timestamps_are_those_of_the_calendar() {
+        for (ms, text) in [
+            (0, "1970-01-01T00:00:00.000000000Z"),
+            (951_782_399_999, "2000-02-28T23:59:59.999000000Z"),
+            (951_782_400_000, "2000-02-29T00:00:00.000000000Z"),
+            (951_868_800_000, "2000-03-01T00:00:00.000000000Z"),
+            (1_795_402_241_513, "2026-11-23T02:50:41.513000000Z"),
+            (4_107_542_400_000, "2100-03-01T00:00:00.000000000Z"),
+            (13_569_465_600_000, "2400-01-01T00:00:00.000000000Z"),
+        ] {
+            assert_eq!(Timestamp(ms * NS_PER_MS).to_string(), text);
+        }
+        assert_eq!(Timestamp(u64::MAX).to_string(), "2554-07-21T23:34:33.709551615Z");
+    }
+
+    #[test]
+    fn every_result_is_shown_as_an_object() {
+        for (shown, text) in [
+            (Shown::Json(" {\"a\":1}\n"), "{\"a\":1}"),
+            (Shown::Raw(b" {\"a\":1}\n"), "{\"a\":1}"),
+            (Shown::Raw(b"[1]"), "{\"body\":\"[1]\"}"),
+            (Shown::Raw(b"{\"a\":"), "{\"body\":\"{\\\"a\\\":\"}"),
+            (Shown::Raw(b""), "{\"body\":\"\"}"),
+            (Shown::Raw(b"\xff\0"), "{\"body\":\"/wA=\",\"encoding\":\"base64\"}"),
+            (Shown::Missing("so \"it\" is"), "{\"error\":\"so \\\"it\\\" is\"}"),
+        ] {
+            assert_eq!(shown.to_string(), text);
+        }
+        assert!(Shown::TooLong(70_000).to_string().contains("70000 bytes"));
+    }
+}

@@ -1,0 +1,5 @@
+//! What is answered: refusals, headers and bodies, an activation as JSON.
+
+pub mod activation;
+pub mod error;
+pub mod respond;

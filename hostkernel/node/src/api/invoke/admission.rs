@@ -1,0 +1,260 @@
+//! An admitted invocation: what runs, and what stays behind to answer the request.
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use crate::api::answer::error::Reject;
+use crate::api::request::Parts;
+use crate::api::request::RequestId;
+use crate::digits::Hex;
+use crate::dispatch::{ActivationId, Completion, Invocation, Ticket, Timing};
+use crate::http::{Fields, Response};
+use crate::registry::Limits;
+use crate::registry::{Action, Permit};
+use crate::state::Now;
+use crate::state::records::{Facts, Status};
+use crate::traceparent::TraceParent;
+use memory::{PageBuffer, Template};
+
+/// What becomes of a request.
+#[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "a box would cost every invocation an allocation")]
+pub enum Reply {
+    /// It is answered.
+    Respond(Response),
+    /// It is an invocation that may run.
+    Invoke(Admission),
+}
+
+/// An invocation that lacks nothing but a core.
+#[derive(Debug)]
+pub struct Admission {
+    /// The image to run.
+    pub template: Arc<Template>,
+    /// What it may use.
+    pub limits: Limits,
+    /// Its input.
+    pub input: PageBuffer,
+    /// `NAME=value` strings, each ended by a NUL byte.
+    pub environment: Vec<u8>,
+    /// Its place among the invocations of its namespace.
+    pub permit: Permit,
+    /// What is needed to answer the request at its end.
+    pub pending: Pending,
+}
+
+/// What is needed to answer a request once its invocation has ended. It keeps the action, so that a
+/// client hears about the version that ran.
+#[derive(Debug)]
+pub struct Pending {
+    id: ActivationId,
+    id_text: Hex,
+    request_id: RequestId,
+    action: Arc<Action>,
+    shape: Shape,
+    trace: TraceParent,
+    admitted_ns: u64,
+    /// Empty; the answer's will be written into their memory.
+    fields: Fields,
+}
+
+/// What the answer looks like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shape {
+    /// The id, before anything ran.
+    Accepted,
+    /// The record of the activation, as JSON.
+    Activation,
+    /// The action's JSON result.
+    Result,
+    /// The bytes the action wrote.
+    Function {
+        /// They begin with header fields.
+        cgi: bool,
+    },
+    /// What the action's JSON result says, to browsers.
+    Web {
+        /// What the result is read as.
+        media: Media,
+        /// Whether scripts of any origin may read it.
+        cors: bool,
+    },
+}
+
+/// What a result is read as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Media {
+    /// Status, header fields and body.
+    Http,
+    /// A document of its own.
+    Json,
+    /// A page in a field.
+    Html,
+    /// A drawing in a field.
+    Svg,
+    /// A text in a field.
+    Text,
+}
+
+impl Admission {
+    /// Parts what runs from what waits. `ticket` says where the completion goes.
+    #[must_use]
+    pub fn split(self, ticket: Ticket) -> (Invocation, Pending) {
+        let Self { template, limits, input, environment, permit, pending } = self;
+        let (id, admitted_ns) = (pending.id, pending.admitted_ns);
+        let invocation =
+            Invocation { id, ticket, permit, template, limits, input, environment, admitted_ns };
+        (invocation, pending)
+    }
+}
+
+impl Pending {
+    /// The invocation's id.
+    #[must_use]
+    pub fn id(&self) -> ActivationId {
+        self.id
+    }
+
+    pub(in crate::api) fn id_text(&self) -> &Hex {
+        &self.id_text
+    }
+
+    pub(in crate::api) fn trace(&self) -> &TraceParent {
+        &self.trace
+    }
+
+    /// The request's id.
+    #[must_use]
+    pub fn request_id(&self) -> &RequestId {
+        &self.request_id
+    }
+
+    /// The action that was asked for.
+    #[must_use]
+    pub fn action(&self) -> &Action {
+        &self.action
+    }
+
+    /// Whether the client wants to hear of the end.
+    #[must_use]
+    pub fn is_blocking(&self) -> bool {
+        self.shape != Shape::Accepted
+    }
+
+    /// Whether the client can be told to ask again later.
+    #[must_use]
+    pub fn may_be_accepted(&self) -> bool {
+        matches!(self.shape, Shape::Activation | Shape::Result)
+    }
+
+    /// Nobody waits any more: gives back what only an answer needs.
+    pub fn detach(&mut self) {
+        self.fields = Fields::new();
+    }
+
+    pub(in crate::api) fn shape(&self) -> Shape {
+        self.shape
+    }
+
+    /// Keeps memory for the header fields of the answer.
+    pub(in crate::api) fn keep_buffer(&mut self, buffer: Vec<u8>) {
+        self.fields = Fields::in_buffer(buffer);
+    }
+
+    pub(super) fn take_fields(&mut self) -> Fields {
+        core::mem::take(&mut self.fields)
+    }
+
+    /// From admission until now.
+    pub(in crate::api) fn age_ns(&self, now: Now) -> u64 {
+        now.monotonic_ns.saturating_sub(self.admitted_ns)
+    }
+
+    /// What a record says about an end.
+    pub(super) fn facts(&self, completion: &Completion, status: Status, now: Now) -> Facts {
+        let Action { namespace, version, digest, limits, .. } = &*self.action;
+        let (start_ms, duration_ms) = span(completion.timing, now);
+        Facts {
+            id: self.id,
+            namespace: namespace.clone(),
+            version: *version,
+            digest: *digest,
+            limits: *limits,
+            status,
+            start_ms,
+            duration_ms,
+            timing: completion.timing,
+            total_ns: self.age_ns(now),
+            usage: completion.usage,
+            trace: self.trace,
+            log_truncated: completion.log.truncated,
+        }
+    }
+}
+
+#[cfg(test)]
+impl Admission {
+    /// The environment as text.
+    pub fn variables(&self) -> &str {
+        str::from_utf8(&self.environment).expect("all that comes in is text")
+    }
+}
+
+/// When an invocation began by the wall clock, making its address space included, and how long it
+/// took from then on, in milliseconds.
+fn span(timing: Timing, now: Now) -> (u64, u64) {
+    let Timing { started_ns, load_ns, run_ns, .. } = timing;
+    if started_ns == 0 {
+        // It never ran.
+        return (now.wall_ms, 0);
+    }
+    let age_ns = now.monotonic_ns.saturating_sub(started_ns).saturating_add(load_ns);
+    let duration_ns = load_ns.saturating_add(run_ns);
+    (now.wall_ms.saturating_sub(age_ns / 1_000_000), duration_ns / 1_000_000)
+}
+
+/// Puts an admission together, if the quotas of the action's namespace allow one more.
+pub(super) fn prepare(
+    action: &Arc<Action>,
+    parts: &Parts<'_>,
+    input: PageBuffer,
+    environment: Vec<u8>,
+    shape: Shape,
+) -> Result<Reply, Reject> {
+    let permit = action.namespace.admit(parts.now.monotonic_ns)?;
+    let pending = Pending {
+        id: parts.id,
+        id_text: parts.id_text,
+        request_id: parts.request_id.clone(),
+        action: Arc::clone(action),
+        shape,
+        trace: parts.trace,
+        admitted_ns: parts.now.monotonic_ns,
+        fields: Fields::new(),
+    };
+    Ok(Reply::Invoke(Admission {
+        template: Arc::clone(&action.template),
+        limits: action.limits,
+        input,
+        environment,
+        permit,
+        pending,
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_span_reaches_back_from_now() {
+        let now = Now { monotonic_ns: 50_000_000, wall_ms: 1_000 };
+        let timing =
+            Timing { started_ns: 40_000_000, queue_ns: 0, load_ns: 2_500_000, run_ns: 6_000_000 };
+        assert_eq!(span(timing, now), (988, 8));
+        assert_eq!(span(timing, Now { wall_ms: 0, ..now }).0, 0);
+        let absurd = Timing { started_ns: u64::MAX, load_ns: u64::MAX, run_ns: 9, queue_ns: 1 };
+        assert_eq!(span(absurd, now).0, 0);
+        assert_eq!(span(Timing { queue_ns: 7, ..Timing::default() }, now), (1_000, 0));
+    }
+}

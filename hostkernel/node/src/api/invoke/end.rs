@@ -1,0 +1,94 @@
+//! From an invocation's end to the answer, and to its record.
+
+use alloc::format;
+use alloc::vec::Vec;
+
+use super::admission::{Pending, Shape};
+use super::outcome::{self, Judged};
+use super::{function, web};
+use crate::api::answer::respond;
+use crate::digits::push_milliseconds;
+use crate::dispatch::{Completion, Timing};
+use crate::http::{Fields, Name, Response};
+use crate::state::Now;
+use crate::state::records::{Facts, Records};
+
+const ACTIVATION_ID: Name = Name::new("X-OpenWhisk-Activation-Id: ");
+const SERVER_TIMING: Name = Name::new("Server-Timing: ");
+const TRACEPARENT: Name = Name::new("traceparent: ");
+
+/// The answer to an invocation that ran.
+pub fn complete(
+    records: &mut Records,
+    pending: &mut Pending,
+    completion: Completion,
+    now: Now,
+) -> Response {
+    let (judged, facts) = keep(records, pending, &completion, now);
+    let (timing, total_ns) = (facts.timing, facts.total_ns);
+    let mut response = match pending.shape() {
+        Shape::Function { cgi } => function::complete(pending, completion, cgi),
+        Shape::Web { media, cors } => web::complete(pending, completion, (media, cors)),
+        _ => outcome::complete(pending, judged, completion, facts),
+    };
+    let headers = &mut response.headers;
+    push_identity(headers, pending);
+    headers.push_visible(SERVER_TIMING, |out| push_timing(out, timing, total_ns));
+    response
+}
+
+/// Keeps the record of an invocation that ended.
+pub fn keep<'a>(
+    records: &'a mut Records,
+    pending: &Pending,
+    completion: &Completion,
+    now: Now,
+) -> (Judged, &'a Facts) {
+    let judged = Judged::of(completion, pending.shape());
+    let facts = pending.facts(completion, judged.status, now);
+    let names = [pending.action().name.as_str(), &*pending.action().kind];
+    let result = judged.result(&completion.output);
+    let facts = records.keep(facts, names, result, &completion.log.text);
+    (judged, facts)
+}
+
+/// The answer to an invocation that goes on: its id.
+pub fn accepted(pending: &mut Pending) -> Response {
+    let fields = pending.take_fields();
+    let body = respond::text(format!("{{\"activationId\":\"{}\"}}", pending.id_text().as_str()));
+    let mut response = respond::api_with(fields, 202, body, pending.request_id());
+    push_identity(&mut response.headers, pending);
+    response
+}
+
+/// What names the invocation to those who watch.
+fn push_identity(headers: &mut Fields, pending: &Pending) {
+    headers.push_visible(ACTIVATION_ID, |out| out.extend_from_slice(pending.id_text().as_bytes()));
+    headers.push_visible(TRACEPARENT, |out| out.extend_from_slice(pending.trace().as_bytes()));
+}
+
+/// Where the time went, in milliseconds, as browsers show it.
+fn push_timing(out: &mut Vec<u8>, timing: Timing, total_ns: u64) {
+    out.extend_from_slice(b"queue;dur=");
+    push_milliseconds(out, timing.queue_ns);
+    out.extend_from_slice(b", load;dur=");
+    push_milliseconds(out, timing.load_ns);
+    out.extend_from_slice(b", run;dur=");
+    push_milliseconds(out, timing.run_ns);
+    out.extend_from_slice(b", total;dur=");
+    push_milliseconds(out, total_ns);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_in_milliseconds() {
+        let timing =
+            Timing { started_ns: 9, queue_ns: 20_000, load_ns: 999, run_ns: 1_234_567_890 };
+        let mut text = Vec::new();
+        push_timing(&mut text, timing, 5_000_001);
+        assert_eq!(text, b"queue;dur=0.020, load;dur=0.000, run;dur=1234.567, total;dur=5.000");
+    }
+}

@@ -1,0 +1,123 @@
+//! `ANY /function/NAME`: raw bytes in, raw bytes out, no key.
+//!
+//! With the annotation `cgi` the action knows all of the request, and says what is sent besides
+//! bytes.
+
+use alloc::string::ToString as _;
+use alloc::vec::Vec;
+
+use super::environment::environment;
+use crate::api::answer::error::{Reject, error};
+use crate::api::answer::respond;
+use crate::api::invoke::admission::Reply;
+use crate::api::invoke::admission::{Pending, Shape, prepare};
+use crate::api::invoke::cgi;
+use crate::api::invoke::outcome::reason;
+use crate::api::invoke::web::{check_secret, is_true};
+use crate::api::lookup::find;
+use crate::api::request::Parts;
+use crate::api::request::RequestId;
+use crate::api::request::route::Route;
+use crate::dispatch::Completion;
+use crate::http::{Body, Fields, Line, Method, Response};
+use crate::state::Node;
+use limits::{INPUT_LEN_MAX, SNIFF_LEN_MAX};
+use memory::PageBuffer;
+
+/// Admits an invocation whose input is the body as it is. Bound parameters are left out: there is
+/// nothing to merge them into.
+pub fn admit(
+    node: &Node,
+    parts: &Parts<'_>,
+    body: PageBuffer,
+    name: &str,
+    path: &str,
+) -> Result<Reply, Reject> {
+    let public = node.policy.public_namespace.as_ref().ok_or(Reject::NotFound)?;
+    let action = find(&node.registry, public, name)?;
+    let cgi = is_true(action, "\"cgi\"");
+    if parts.method == Method::Options && !(cgi && is_true(action, "\"web-custom-options\"")) {
+        let allow = Route::Function { name, path }.allow();
+        return Ok(Reply::Respond(respond::preflight(true, allow, &parts.request_id)));
+    }
+    // A secret that one door asks for is asked for at the other, too.
+    check_secret(action, parts, &node.policy.tenants)?;
+    if body.len() > INPUT_LEN_MAX {
+        return Err(Reject::InputTooLong);
+    }
+    let query = parts.query.text();
+    let mut environment = environment(action, parts, path.len() + query.len());
+    environment.extend_from_slice(b"__OW_METHOD=");
+    environment.extend_from_slice(parts.method.name().as_bytes());
+    environment.extend_from_slice(b"\0__OW_PATH=");
+    push_without_nul(&mut environment, path);
+    environment.extend_from_slice(b"\0__OW_QUERY=");
+    push_without_nul(&mut environment, query);
+    environment.push(0);
+    if cgi {
+        cgi::describe(&mut environment, parts, action, path, body.len())?;
+    }
+    prepare(action, parts, body, environment, Shape::Function { cgi })
+}
+
+/// A NUL would end the variable. The parser refuses it; this is where it would do harm.
+fn push_without_nul(out: &mut Vec<u8>, value: &str) {
+    let value = value.as_bytes();
+    if value.contains(&0) {
+        out.extend(value.iter().filter(|byte| **byte != 0));
+    } else {
+        out.extend_from_slice(value);
+    }
+}
+
+/// The answer to an invocation that ran.
+pub fn complete(pending: &mut Pending, completion: Completion, cgi: bool) -> Response {
+    let mut fields = pending.take_fields();
+    let request_id = pending.request_id();
+    if let Some(reason) = reason(completion.end) {
+        return error(502, &reason, request_id);
+    }
+    if cgi {
+        return match cgi::take_fields(&mut fields, &completion.output) {
+            Ok((status, start)) => {
+                respond_cgi(fields, status, completion.output, start, request_id)
+            }
+            Err(reject) => error(502, &reject.to_string(), request_id),
+        };
+    }
+    let kind = content_type(completion.output.chunk_at(0));
+    let body = Body::Pages(completion.output);
+    let mut response = respond::plain_with(fields, 200, kind, body, request_id);
+    response.headers.push_line(respond::ANY_ORIGIN);
+    response
+}
+
+/// The answer whose fields the action made.
+fn respond_cgi(
+    mut fields: Fields,
+    status: u16,
+    output: PageBuffer,
+    start: usize,
+    request_id: &RequestId,
+) -> Response {
+    if start < output.len() && !fields.has("content-type") {
+        fields.push_line(content_type(output.chunk_at(start)));
+    }
+    respond::push_request_id(&mut fields, request_id);
+    fields.push_default(respond::ANY_ORIGIN);
+    Response { status, headers: fields, body: Body::PagesFrom(output, start) }
+}
+
+/// What bytes seem to be, by the first of them.
+fn content_type(first: &[u8]) -> Line {
+    let start = first.get(..SNIFF_LEN_MAX).unwrap_or(first);
+    if matches!(start.trim_ascii_start().first(), Some(b'{' | b'[')) {
+        return respond::JSON;
+    }
+    let is_text = match core::str::from_utf8(start) {
+        Ok(text) => !text.contains('\0'),
+        // The cut may be in the middle of a character.
+        Err(error) => error.error_len().is_none() && start.len() < first.len(),
+    };
+    if is_text { respond::TEXT } else { respond::BYTES }
+}

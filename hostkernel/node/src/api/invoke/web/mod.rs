@@ -1,0 +1,103 @@
+//! `ANY /api/v1/web/NS/PACKAGE/NAME[.EXTENSION][/PATH]`: exported actions, for browsers.
+//!
+//! A request becomes JSON in `input`, a JSON result becomes a response in `output`. The
+//! annotations of an action decide who may do what: without `web-export` there is nothing here.
+
+mod input;
+mod kind;
+mod output;
+
+pub use output::complete;
+
+use alloc::sync::Arc;
+
+use crate::api::answer::error::Reject;
+use crate::api::answer::respond;
+use crate::api::invoke::admission::Reply;
+use crate::api::invoke::admission::{Media, Shape, prepare};
+use crate::api::invoke::environment::environment;
+use crate::api::request::Parts;
+use crate::api::request::query::decode_segment;
+use crate::api::request::route::WebTarget;
+use crate::http::Method;
+use crate::json::Json;
+use crate::registry::{Action, Namespace};
+use crate::state::Node;
+use crate::state::tenants;
+use crate::state::tenants::KeyReject;
+use crate::state::tenants::Tenants;
+use limits::HEAD_LEN_MAX;
+use memory::PageBuffer;
+
+const EXTENSIONS: [(&str, Media); 5] = [
+    (".http", Media::Http),
+    (".json", Media::Json),
+    (".html", Media::Html),
+    (".svg", Media::Svg),
+    (".text", Media::Text),
+];
+
+/// Whether an annotation, named in JSON spelling, is `true`.
+pub fn is_true(action: &Action, annotation: &str) -> bool {
+    action.annotations.get(annotation) == Some("true")
+}
+
+/// Admits an invocation of an exported action.
+pub fn admit(
+    node: &Node,
+    parts: &Parts<'_>,
+    body: PageBuffer,
+    target: WebTarget<'_>,
+) -> Result<Reply, Reject> {
+    let (action, media) = find(node, target)?;
+    let cors = !is_true(action, "\"web-custom-options\"");
+    if parts.method == Method::Options && cors {
+        let asked = parts.headers.get("access-control-request-headers");
+        return Ok(Reply::Respond(respond::preflight_web(asked, &parts.request_id)));
+    }
+    let tenants = &node.policy.tenants;
+    let user = parts.headers.get("authorization").map(|key| tenants.authenticate(Some(key)));
+    // An action that answers OPTIONS itself does so for everybody: browsers ask without keys.
+    if parts.method != Method::Options {
+        check_secret(action, parts, tenants)?;
+    }
+    let namespace = user.and_then(Result::ok).map(|tenant| &tenant.namespace);
+    let input = input::compose(action, parts, body, target.path, namespace)?;
+    let environment = environment(action, parts, 0);
+    prepare(action, parts, input, environment, Shape::Web { media, cors })
+}
+
+/// The exported action, and what its result is to become. Whatever is wrong, there is nothing.
+fn find<'a>(node: &'a Node, target: WebTarget<'_>) -> Result<(&'a Arc<Action>, Media), Reject> {
+    let namespace = decode_segment(target.namespace).ok_or(Reject::Encoding)?;
+    let name = decode_segment(target.name).ok_or(Reject::Encoding)?;
+    let extension = EXTENSIONS.iter().find(|(extension, _)| name.ends_with(extension));
+    let (extension, media) = extension.copied().unwrap_or(("", Media::Http));
+    let name = name.strip_suffix(extension).unwrap_or(&name);
+    let found = node.registry.get(&Namespace::new(&namespace), name);
+    found
+        .filter(|action| target.package == "default" && is_true(action, "\"web-export\""))
+        .map(|action| (action, media))
+        .ok_or(Reject::NotFound)
+}
+
+/// Checks what `require-whisk-auth` asks for: `true` for anybody's key, else a secret of its own.
+pub fn check_secret(action: &Action, parts: &Parts<'_>, tenants: &Tenants) -> Result<(), Reject> {
+    let Some(required) = action.annotations.get("\"require-whisk-auth\"") else { return Ok(()) };
+    let required = Json::read(required.as_bytes())?;
+    if required.boolean() == Some(true) {
+        tenants.authenticate(parts.headers.get("authorization"))?;
+        return Ok(());
+    }
+    let sent = parts.headers.get("x-require-whisk-auth");
+    let secret = match required.string(HEAD_LEN_MAX) {
+        Ok(secret) => secret,
+        Err(_) if required.is_number() => required.text().trim_ascii().into(),
+        // Something is not right with the annotation; it must not open the door.
+        Err(_) => return Err(KeyReject::unauthorized(sent.is_some()).into()),
+    };
+    match sent {
+        Some(sent) if tenants::equal(secret.as_bytes(), sent.as_bytes()) => Ok(()),
+        sent => Err(KeyReject::unauthorized(sent.is_some()).into()),
+    }
+}

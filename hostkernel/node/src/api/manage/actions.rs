@@ -1,0 +1,158 @@
+//! Reading and deleting actions, and the document that describes one.
+
+use alloc::format;
+use alloc::sync::Arc;
+use core::fmt;
+
+use crate::api::answer::error::Reject;
+use crate::api::answer::respond;
+use crate::api::lookup::find;
+use crate::api::request::Parts;
+use crate::api::request::query::Query;
+use crate::document::Document;
+use crate::http::{Body, Response};
+use crate::json::{Quoted, base64};
+use crate::registry::Limits;
+use crate::registry::{Action, KeyValues, Registry};
+use crate::state::statistics::Statistics;
+use crate::state::tenants::Tenant;
+use limits::{LIST_LIMIT_DEFAULT, LIST_LIMIT_MAX};
+
+/// How much of an action a document tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Detail {
+    /// What lists tell.
+    Summary,
+    /// All but the code.
+    WithoutCode,
+    /// All.
+    WithCode,
+}
+
+/// `GET …/actions/NAME`
+pub fn get(
+    registry: &Registry,
+    tenant: &Tenant,
+    parts: &Parts<'_>,
+    name: &str,
+) -> Result<Response, Reject> {
+    let action = find(registry, &tenant.namespace, name)?;
+    let detail =
+        if parts.query.flag("code", true)? { Detail::WithCode } else { Detail::WithoutCode };
+    describe(action, detail, parts)
+}
+
+/// `DELETE …/actions/NAME`
+pub fn delete(
+    registry: &mut Registry,
+    statistics: &mut Statistics,
+    tenant: &Tenant,
+    parts: &Parts<'_>,
+    name: &str,
+) -> Result<Response, Reject> {
+    let action = Arc::clone(find(registry, &tenant.namespace, name)?);
+    // Composed first: if there is no memory for it, nothing is deleted.
+    let response = describe(&action, Detail::WithoutCode, parts)?;
+    registry.remove(&tenant.namespace, action.name.as_str());
+    statistics.forget(&action);
+    Ok(response)
+}
+
+/// `GET …/actions`
+pub fn list(registry: &Registry, tenant: &Tenant, parts: &Parts<'_>) -> Result<Response, Reject> {
+    let namespace = &tenant.namespace;
+    if parts.query.flag("count", false)? {
+        return Ok(count("actions", registry.count(namespace), parts));
+    }
+    let (limit, skip) = limit_and_skip(parts.query)?;
+    let pages = Document::compose(|out| {
+        let mut separator = "[";
+        for action in registry.list(namespace).skip(skip).take(limit) {
+            fmt::Write::write_str(out, separator)?;
+            write_action(out, action, Detail::Summary)?;
+            separator = ",";
+        }
+        fmt::Write::write_str(out, if separator == "[" { "[]" } else { "]" })
+    })?;
+    Ok(respond::api(200, Body::Pages(pages), &parts.request_id))
+}
+
+/// How many entries of a list are asked for, and how many in front of them are not.
+pub fn limit_and_skip(query: Query<'_>) -> Result<(usize, usize), Reject> {
+    let limit = match query.number("limit")? {
+        None => LIST_LIMIT_DEFAULT,
+        Some(0) => LIST_LIMIT_MAX,
+        Some(limit) => usize::try_from(limit)
+            .ok()
+            .filter(|limit| *limit <= LIST_LIMIT_MAX)
+            .ok_or(Reject::ListLimit(limit))?,
+    };
+    let skip = usize::try_from(query.number("skip")?.unwrap_or(0)).unwrap_or(usize::MAX);
+    Ok((limit, skip))
+}
+
+/// `GET /api/v1/namespaces`
+pub fn namespaces(tenant: &Tenant, parts: &Parts<'_>) -> Result<Response, Reject> {
+    let text = format!("[{}]", Quoted(tenant.namespace.as_str()));
+    Ok(respond::api(200, respond::text(text), &parts.request_id))
+}
+
+/// The list of a collection that has nothing in it.
+pub fn empty_list(collection: &'static str, parts: &Parts<'_>) -> Result<Response, Reject> {
+    if parts.query.flag("count", false)? {
+        return Ok(count(collection, 0, parts));
+    }
+    Ok(respond::api(200, Body::Static(b"[]"), &parts.request_id))
+}
+
+/// The answer that counts a collection.
+pub fn count(collection: &str, count: usize, parts: &Parts<'_>) -> Response {
+    let text = format!("{{\"{collection}\":{count}}}");
+    respond::api(200, respond::text(text), &parts.request_id)
+}
+
+/// The answer that describes an action.
+pub fn describe(action: &Action, detail: Detail, parts: &Parts<'_>) -> Result<Response, Reject> {
+    let pages = Document::compose(|out| write_action(out, action, detail))?;
+    Ok(respond::api(200, Body::Pages(pages), &parts.request_id))
+}
+
+fn write_action(out: &mut impl fmt::Write, action: &Action, detail: Detail) -> fmt::Result {
+    write!(
+        out,
+        "{{\"namespace\":{},\"name\":{},\"version\":\"{}\",\"publish\":{},\"exec\":{{",
+        Quoted(action.namespace.as_str()),
+        Quoted(action.name.as_str()),
+        action.version,
+        action.publish,
+    )?;
+    if detail != Detail::Summary {
+        write!(out, "\"kind\":{},", Quoted(&action.kind))?;
+    }
+    if detail == Detail::WithCode {
+        out.write_str("\"code\":\"")?;
+        base64::write(out, action.template.code())?;
+        out.write_str("\",")?;
+    }
+    out.write_str("\"binary\":true},\"annotations\":[")?;
+    write_annotations(out, &action.annotations, &action.kind)?;
+    if detail != Detail::Summary {
+        write!(out, "],\"parameters\":[{}", action.parameters.items())?;
+    }
+    let Limits { timeout_ms, memory_mb, logs_mb } = action.limits;
+    write!(
+        out,
+        "],\"limits\":{{\"timeout\":{timeout_ms},\"memory\":{memory_mb},\"logs\":{logs_mb},\
+         \"concurrency\":1}},\"updated\":{}}}",
+        action.updated_ms
+    )
+}
+
+/// The client's annotations, and the one that every action has.
+fn write_annotations(out: &mut impl fmt::Write, own: &KeyValues, kind: &str) -> fmt::Result {
+    out.write_str(own.items())?;
+    if !own.is_empty() {
+        out.write_str(",")?;
+    }
+    write!(out, "{{\"key\":\"exec\",\"value\":{}}}", Quoted(kind))
+}

@@ -1,0 +1,72 @@
+//! What load balancers and curious clients ask without a key: is it alive, is it ready, what is it.
+
+use alloc::format;
+
+use crate::api::answer::respond::{self, text};
+use crate::api::request::Parts;
+use crate::http::{Body, Response};
+use crate::json::Quoted;
+use crate::state::Policy;
+use crate::state::Readiness;
+use limits::{LOGS_MB_MAX, MEMORY_MB_MAX, MEMORY_MB_MIN, TIMEOUT_MS_MAX, TIMEOUT_MS_MIN};
+
+/// `GET /healthz`, `GET /livez`: who can answer is alive.
+pub fn alive(parts: &Parts<'_>) -> Response {
+    let body = if verbose(parts) {
+        Body::Static(b"[+]network ok\n[+]api ok\nhealthz check passed\n")
+    } else {
+        Body::Static(b"ok")
+    };
+    respond::plain(200, respond::TEXT, body, &parts.request_id)
+}
+
+/// `GET /readyz`: whether to send requests here.
+pub fn ready(parts: &Parts<'_>, readiness: Readiness) -> Response {
+    let (status, state) = match readiness {
+        Readiness::Ready => (200, "ok"),
+        Readiness::Booting => (503, "booting"),
+        Readiness::Draining => (503, "draining"),
+    };
+    let body = match (verbose(parts), readiness) {
+        (false, _) => state,
+        (true, Readiness::Ready) => "[+]address ok\n[+]shutdown ok\nreadyz check passed\n",
+        (true, Readiness::Booting) => "[-]address none yet\n[+]shutdown ok\nreadyz check failed\n",
+        (true, Readiness::Draining) => "[+]address ok\n[-]shutdown draining\nreadyz check failed\n",
+    };
+    let body = Body::Static(body.as_bytes());
+    let mut response = respond::plain(status, respond::TEXT, body, &parts.request_id);
+    if status == 503 {
+        respond::push_retry_after(&mut response.headers);
+    }
+    response
+}
+
+fn verbose(parts: &Parts<'_>) -> bool {
+    parts.query.has("verbose")
+}
+
+/// `GET /api/v1`
+pub fn description(parts: &Parts<'_>, policy: &Policy) -> Response {
+    let body = format!(
+        "{{\"description\":\"OpenWhisk API\",\"api_version\":\"1.0.0\",\
+         \"api_version_path\":\"v1\",\"build\":{0},\"buildno\":{0}}}",
+        Quoted(&policy.build)
+    );
+    respond::api(200, text(body), &parts.request_id)
+}
+
+/// `GET /`
+pub fn index(parts: &Parts<'_>, policy: &Policy) -> Response {
+    let memory_max = MEMORY_MB_MAX.min(policy.memory_mb_max) << 20;
+    let body = format!(
+        "{{\"description\":\"OpenWhisk\",\"support\":{{}},\"api_paths\":[\"/api/v1\"],\
+         \"runtimes\":{{\"native\":[{{\"kind\":\"native:1\",\"default\":true,\
+         \"deprecated\":false}}]}},\"limits\":{{\
+         \"min_action_duration\":{TIMEOUT_MS_MIN},\"max_action_duration\":{TIMEOUT_MS_MAX},\
+         \"min_action_memory\":{},\"max_action_memory\":{memory_max},\
+         \"min_action_logs\":0,\"max_action_logs\":{}}}}}",
+        MEMORY_MB_MIN << 20,
+        LOGS_MB_MAX << 20,
+    );
+    respond::api(200, text(body), &parts.request_id)
+}

@@ -1,0 +1,264 @@
+//! `GET /metrics`: the text format of Prometheus, version 0.0.4.
+//!
+//! Whoever asks sees the sums of everything. What the actions are called is their owners' business:
+//! an action has samples of its own for who sends the key of its namespace, or the administrator's.
+
+use core::fmt::{self, Display, Write as _};
+
+use crate::api::answer::error::Reject;
+use crate::api::answer::respond;
+use crate::api::request::Parts;
+use crate::document::Document;
+use crate::http::{Body, Line, Response};
+use crate::registry::Namespace;
+use crate::state::Node;
+use crate::state::Now;
+use crate::state::Readiness;
+use crate::state::histogram::Histogram;
+use crate::state::statistics::{ActionCounts, Outcome, Statistics, Traffic};
+use limits::PAGE_LEN;
+use memory::{frames, heap_free};
+
+/// What Prometheus insists on, to the letter.
+const METRICS: Line = Line::new("Content-Type: text/plain; version=0.0.4; charset=utf-8\r\n");
+
+const NS_PER_S: u64 = 1_000_000_000;
+
+/// Whose actions are named.
+enum Viewer<'a> {
+    Anybody,
+    Tenant(&'a Namespace),
+    Administrator,
+}
+
+impl Viewer<'_> {
+    fn may_name(&self, counts: &ActionCounts) -> bool {
+        counts.action.as_ref().is_some_and(|(namespace, _)| match self {
+            Viewer::Anybody => false,
+            Viewer::Tenant(own) => namespace == *own,
+            Viewer::Administrator => true,
+        })
+    }
+}
+
+/// The answer to `GET /metrics`.
+pub fn metrics(parts: &Parts<'_>, node: &Node) -> Result<Response, Reject> {
+    let authorization = parts.headers.get("authorization");
+    let viewer = if node.policy.tenants.is_admin(authorization) {
+        Viewer::Administrator
+    } else {
+        let tenant = node.policy.tenants.authenticate(authorization);
+        tenant.map_or(Viewer::Anybody, |tenant| Viewer::Tenant(&tenant.namespace))
+    };
+    let pages = Document::compose(|out| {
+        write_node(out, node, parts.now)?;
+        write_actions(out, &node.statistics, &viewer)?;
+        write_requests(out, &node.statistics)?;
+        write_traffic(out, &node.load.traffic)?;
+        write_cores(out, node, parts.now)
+    })?;
+    Ok(respond::plain(200, METRICS, Body::Pages(pages), &parts.request_id))
+}
+
+/// The head of a family of samples.
+fn family(out: &mut Document, kind: &str, name: &str, help: &str) -> fmt::Result {
+    writeln!(out, "# HELP {name} {help}\n# TYPE {name} {kind}")
+}
+
+/// A gauge without labels.
+fn gauge(out: &mut Document, name: &str, help: &str, value: impl Display) -> fmt::Result {
+    family(out, "gauge", name, help)?;
+    writeln!(out, "{name} {value}")
+}
+
+fn write_node(out: &mut Document, node: &Node, now: Now) -> fmt::Result {
+    family(out, "gauge", "hostkernel_build_info", "Version and build of the node; always 1.")?;
+    writeln!(out, "hostkernel_build_info{{version=\"{}\"}} 1", Label(&node.policy.build))?;
+    let is_ready = u8::from(node.readiness == Readiness::Ready);
+    gauge(out, "hostkernel_ready", "Whether the node takes requests.", is_ready)?;
+    if let Some(start_ms) = now.wall_ms.checked_sub(now.monotonic_ns / 1_000_000)
+        && now.wall_ms != 0
+    {
+        let help = "When the kernel was entered, since 1970.";
+        gauge(out, "process_start_time_seconds", help, Seconds(start_ms * 1_000_000))?;
+    }
+    let name = "hostkernel_boot_seconds";
+    family(out, "gauge", name, "Time of the boot, from power on to ready, by phase.")?;
+    for (phase, ns) in node.load.boot_times.phases() {
+        writeln!(out, "{name}{{phase=\"{phase}\"}} {}", Seconds(ns))?;
+    }
+    write_clock(out, node, now)?;
+    let name = "hostkernel_memory_bytes";
+    let help = "Memory by kind: installed, available to images and invocations, kernel heap.";
+    family(out, "gauge", name, help)?;
+    for (kind, bytes) in [
+        ("installed", frames::installed() * PAGE_LEN),
+        ("available", frames::available() * PAGE_LEN),
+        ("heap_free", heap_free()),
+    ] {
+        writeln!(out, "{name}{{kind=\"{kind}\"}} {bytes}")?;
+    }
+    gauge(out, "hostkernel_actions", "Deployed actions.", node.registry.len())?;
+    let help = "Invocations admitted and not yet answered.";
+    gauge(out, "hostkernel_inflight_invocations", help, node.load.in_flight)?;
+    let help = "Open TCP connections to the API.";
+    gauge(out, "hostkernel_open_connections", help, node.load.connections)?;
+    let name = "hostkernel_log_dropped_total";
+    family(out, "counter", name, "Lines that found no room on the way to the log server.")?;
+    let lost = node.syslog.as_ref().map_or(0, |queue| queue.lost());
+    writeln!(out, "{name} {lost}")
+}
+
+fn write_clock(out: &mut Document, node: &Node, now: Now) -> fmt::Result {
+    let source = match (node.load.clock_is_synchronised, now.wall_ms) {
+        (true, _) => "sntp",
+        (false, 0) => "none",
+        (false, _) => "machine",
+    };
+    let name = "hostkernel_clock_source_info";
+    family(out, "gauge", name, "What the wall clock goes by; always 1.")?;
+    writeln!(out, "{name}{{source=\"{source}\"}} 1")?;
+    let help = "By how much the wall clock was behind a time server when that was last asked.";
+    let offset_ns = node.load.clock_offset_ns;
+    let sign = if offset_ns < 0 { "-" } else { "" };
+    let offset = Seconds(offset_ns.unsigned_abs());
+    gauge(out, "hostkernel_clock_offset_seconds", help, format_args!("{sign}{offset}"))
+}
+
+fn write_actions(out: &mut Document, statistics: &Statistics, viewer: &Viewer) -> fmt::Result {
+    let mut others = ActionCounts::default();
+    let is_named = |counts: &&ActionCounts| viewer.may_name(counts);
+    statistics.actions().filter(|counts| !is_named(counts)).for_each(|counts| others.add(counts));
+    let all = || statistics.actions().filter(is_named).chain([&others]);
+    let name = "hostkernel_invocations_total";
+    let help = "Invocations by how they ended. Actions without samples of their own are other.";
+    family(out, "counter", name, help)?;
+    for counts in all() {
+        for (outcome, count) in Outcome::ALL.into_iter().zip(counts.outcomes) {
+            // Success is always there: a rate needs a sample from before the first one.
+            if count > 0 || outcome == Outcome::Success {
+                let outcome = outcome.name();
+                writeln!(out, "{name}{{{},outcome=\"{outcome}\"}} {count}", Whose(counts))?;
+            }
+        }
+    }
+    let name = "hostkernel_action_memory_peak_bytes";
+    let help = "The most memory one invocation had at a time, page tables included.";
+    family(out, "gauge", name, help)?;
+    for counts in all() {
+        let bytes = u64::from(counts.frames_peak) * PAGE_LEN as u64;
+        writeln!(out, "{name}{{{}}} {bytes}", Whose(counts))?;
+    }
+    let help = "From admission to the end of an invocation.";
+    write_histogram(out, "hostkernel_invocation_duration_seconds", help, &statistics.duration)?;
+    let help = "Making the address space of an invocation.";
+    write_histogram(out, "hostkernel_start_duration_seconds", help, &statistics.start)
+}
+
+fn write_histogram(out: &mut Document, name: &str, help: &str, of: &Histogram) -> fmt::Result {
+    family(out, "histogram", name, help)?;
+    for (end, count) in of.cumulative() {
+        writeln!(out, "{name}_bucket{{le=\"{end}\"}} {count}")?;
+    }
+    writeln!(out, "{name}_sum {}\n{name}_count {}", Seconds(of.sum_ns()), of.count())
+}
+
+fn write_requests(out: &mut Document, statistics: &Statistics) -> fmt::Result {
+    let name = "hostkernel_rejected_total";
+    family(out, "counter", name, "Requests refused, by reason. Nothing ran.")?;
+    for (reason, count) in statistics.refusals() {
+        writeln!(out, "{name}{{reason=\"{}\"}} {count}", reason.name())?;
+    }
+    let name = "http_requests_total";
+    family(out, "counter", name, "Answers by status and method of the request.")?;
+    for (status, method, count) in statistics.answers().filter(|(_, _, count)| *count > 0) {
+        match status {
+            0 => write!(out, "{name}{{code=\"other\"")?,
+            status => write!(out, "{name}{{code=\"{status}\"")?,
+        }
+        writeln!(out, ",method=\"{method}\"}} {count}")?;
+    }
+    Ok(())
+}
+
+fn write_traffic(out: &mut Document, traffic: &Traffic) -> fmt::Result {
+    let Traffic { received, sent } = traffic;
+    for (name, help, count) in [
+        ("net_rx_bytes_total", "Bytes of frames received.", received.bytes),
+        ("net_rx_packets_total", "Frames received.", received.frames),
+        ("net_rx_dropped_total", "Frames received and not accepted.", received.dropped),
+        ("net_tx_bytes_total", "Bytes of frames sent.", sent.bytes),
+        ("net_tx_packets_total", "Frames sent.", sent.frames),
+        ("net_tx_dropped_total", "Frames for which the card had no room.", sent.dropped),
+    ] {
+        family(out, "counter", name, help)?;
+        writeln!(out, "{name} {count}")?;
+    }
+    Ok(())
+}
+
+fn write_cores(out: &mut Document, node: &Node, now: Now) -> fmt::Result {
+    let cores = &node.load.cores;
+    let name = "hostkernel_queued_invocations";
+    family(out, "gauge", name, "Invocations that wait, by the core in whose queue they are.")?;
+    for core in cores {
+        if let Some(queued) = core.queued {
+            writeln!(out, "{name}{{cpu=\"{}\"}} {queued}", core.core)?;
+        }
+    }
+    let name = "hostkernel_cpu_seconds_total";
+    family(out, "counter", name, "Time since the boot, by core: halted, or not.")?;
+    for core in cores {
+        let busy_ns = now.monotonic_ns.saturating_sub(core.idle_ns);
+        for (mode, ns) in [("busy", busy_ns), ("idle", core.idle_ns)] {
+            writeln!(out, "{name}{{cpu=\"{}\",mode=\"{mode}\"}} {}", core.core, Seconds(ns))?;
+        }
+    }
+    Ok(())
+}
+
+/// The labels that say whose samples follow. No namespace is called `_`.
+struct Whose<'a>(&'a ActionCounts);
+
+impl Display for Whose<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names = self.0.action.as_ref();
+        let (namespace, action) =
+            names.map_or(("_", "other"), |names| (names.0.as_str(), names.1.as_str()));
+        write!(f, "namespace=\"{}\",action=\"{}\"", Label(namespace), Label(action))
+    }
+}
+
+/// The value of a label.
+struct Label<'a>(&'a str);
+
+impl Display for Label<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.chars().try_for_each(|char| match char {
+            '"' | '\\' => write!(f, "\\{char}"),
+            '\n' => f.write_str("\\n"),
+            char => f.write_char(char),
+        })
+    }
+}
+
+/// Nanoseconds, as seconds.
+struct Seconds(u64);
+
+impl Display for Seconds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{:09}", self.0 / NS_PER_S, self.0 % NS_PER_S)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::string::ToString;
+
+    #[test]
+    fn values_are_written_as_prometheus_reads_them() {
+        assert_eq!(Label("a\"b\\c\nd").to_string(), r#"a\"b\\c\nd"#);
+        assert_eq!(Seconds(1_000_000_007).to_string(), "1.000000007");
+    }
+}

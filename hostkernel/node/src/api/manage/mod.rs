@@ -1,0 +1,9 @@
+//! Requests that the node answers itself: actions, activations, limits, health, metrics.
+
+pub mod actions;
+pub mod activations;
+pub mod admin;
+pub mod deploy;
+pub mod health;
+pub mod limits;
+pub mod metrics;

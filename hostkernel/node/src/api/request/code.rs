@@ -1,0 +1,256 @@
+//! The code of a deploy: what it is, and what of it the node can run.
+
+use alloc::boxed::Box;
+use core::fmt;
+
+use crate::image::zip::{self, ZipReject};
+use crate::json::base64::{self, Base64Reject, unescape};
+use limits::CODE_LEN_MAX;
+use memory::PageBuffer;
+
+/// First bytes of an ELF file.
+const ELF_MAGIC: &[u8] = b"\x7fELF";
+/// First bytes of a WebAssembly module.
+const WASM_MAGIC: &[u8] = b"\0asm";
+
+/// Code that is not something the node runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CodeReject {
+    /// There is none.
+    Missing,
+    /// A binary file was put into JSON as if it were text.
+    Mangled,
+    /// It is not base64.
+    NotBase64,
+    /// It is longer than [`CODE_LEN_MAX`].
+    TooLong,
+    /// There is no memory for it.
+    OutOfFrames,
+    /// It is a zip archive, but with no executable to be had from it.
+    Zip(ZipReject),
+    /// It is a WebAssembly module.
+    Wasm,
+    /// It is a sequence of other actions.
+    Sequence,
+    /// It is source code or whatever else for a runtime the node does not have.
+    Kind(Box<str>),
+}
+
+impl From<Base64Reject> for CodeReject {
+    fn from(reject: Base64Reject) -> Self {
+        match reject {
+            Base64Reject::Malformed => Self::NotBase64,
+            Base64Reject::TooLong => Self::TooLong,
+            Base64Reject::OutOfFrames => Self::OutOfFrames,
+        }
+    }
+}
+
+/// Decodes the inside of a JSON string, escapes and all.
+pub fn decode(raw: &str) -> Result<PageBuffer, CodeReject> {
+    if is_mangled(raw) {
+        return Err(CodeReject::Mangled);
+    }
+    Ok(base64::decode(raw, CODE_LEN_MAX)?)
+}
+
+/// Whether the bytes say that they are a file, and not a document about one.
+pub fn is_file(start: &[u8]) -> bool {
+    start.starts_with(ELF_MAGIC) || is_zip(start)
+}
+
+fn is_zip(start: &[u8]) -> bool {
+    zip::MAGICS.iter().any(|magic| start.starts_with(*magic))
+}
+
+/// The ELF file in what was sent, which is the file or a zip archive with it. What is known not to
+/// run here is refused by name. `kind` is what the client says it is.
+pub fn executable(code: PageBuffer, kind: &str) -> Result<PageBuffer, CodeReject> {
+    if code.len() > CODE_LEN_MAX {
+        return Err(CodeReject::TooLong);
+    }
+    let is_native = matches!(kind.split(':').next(), Some("native" | "blackbox"));
+    let code = if is_zip(code.chunk_at(0)) {
+        zip::extract(&code).map_err(|reject| match reject {
+            ZipReject::TooLong => CodeReject::TooLong,
+            ZipReject::OutOfFrames => CodeReject::OutOfFrames,
+            // An archive of sources.
+            ZipReject::NoExecutable if !is_native => CodeReject::Kind(kind.into()),
+            reject => CodeReject::Zip(reject),
+        })?
+    } else {
+        code
+    };
+    let start = code.chunk_at(0);
+    if start.starts_with(WASM_MAGIC) {
+        Err(CodeReject::Wasm)
+    } else if is_native || start.starts_with(ELF_MAGIC) {
+        // Whoever reads the image says what is wrong with it.
+        Ok(code)
+    } else {
+        Err(CodeReject::Kind(kind.into()))
+    }
+}
+
+/// Whether a file was put into the string as it is, which `wsk` does with what is not named `.zip`.
+fn is_mangled(raw: &str) -> bool {
+    let mut start = [0; 4];
+    let mut rest = raw.as_bytes();
+    for byte in &mut start {
+        let Ok(Some((character, after))) = unescape(rest) else { return false };
+        (*byte, rest) = (character, after);
+    }
+    is_file(&start) || start == WASM_MAGIC
+}
+
+impl fmt::Display for CodeReject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Missing => {
+                "The action has no code: send the file itself as application/octet-stream, or as \
+                 exec.code in base64."
+            }
+            Self::Mangled => {
+                "exec.code: binary was sent as text; zip it (`zip a.zip exec`), base64 it (`base64 \
+                 -w0 exec`), or PUT the file itself as application/octet-stream."
+            }
+            Self::NotBase64 => "exec.code is not valid base64.",
+            Self::TooLong => {
+                return write!(f, "The code exceeds the limit of {CODE_LEN_MAX} bytes.");
+            }
+            Self::OutOfFrames => "The node has no memory left for this request now; try again.",
+            Self::Zip(reject) => return reject.fmt(f),
+            Self::Wasm => {
+                "The code is a WebAssembly module: wasm is not supported by this host; send an ELF \
+                 file."
+            }
+            Self::Sequence => "exec.kind: sequences are not supported by this host.",
+            Self::Kind(kind) => {
+                return write!(
+                    f,
+                    "The specified runtime '{kind}' is not supported by this platform. Valid \
+                     values are: 'native', 'blackbox'."
+                );
+            }
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::document::contiguous;
+    use ::base64::Engine as _;
+    use ::base64::engine::general_purpose::STANDARD;
+    use alloc::format;
+    use alloc::string::ToString;
+    use alloc::vec::Vec;
+    use proptest::prelude::*;
+
+    fn decoded(raw: &str) -> Result<Vec<u8>, CodeReject> {
+        memory::install_for_test();
+        let code = decode(raw)?;
+        Ok(contiguous(&code).map_err(|_| CodeReject::OutOfFrames)?.into_owned())
+    }
+
+    fn is_not_base64(raw: &str) -> bool {
+        matches!(decoded(raw), Err(CodeReject::NotBase64))
+    }
+
+    #[test]
+    fn base64_is_decoded_whatever_its_line_breaks_escapes_and_padding() {
+        let bytes: Vec<u8> = (0..5000_u32).map(|index| (index * 31 % 256) as u8).collect();
+        let text = STANDARD.encode(&bytes);
+        let lines: Vec<&str> =
+            text.as_bytes().chunks(76).map(|line| str::from_utf8(line).expect("ASCII")).collect();
+        for raw in [
+            text.clone(),
+            text.trim_end_matches('=').to_string(),
+            lines.join("\\n"),
+            lines.join("\\r\\n") + "\\n",
+            lines.join(" "),
+            text.replace('/', "\\/"),
+            text.replace('A', "\\u0041"),
+        ] {
+            assert_eq!(decoded(&raw).expect("base64"), bytes);
+        }
+        assert_eq!(decoded("").expect("nothing"), b"");
+    }
+
+    #[test]
+    fn what_is_not_base64_is_refused() {
+        for raw in [
+            "a",
+            "a===",
+            "QQ==QQ==",
+            "QQ=x",
+            "Q!",
+            "ä",
+            "Q\\u00e4==",
+            "\\u12",
+            "\\u+041",
+            "\\\"",
+            "\\",
+            "QR==",
+            "=",
+            "-_-_",
+        ] {
+            assert!(is_not_base64(raw), "{raw}");
+        }
+        let padded_block = format!("{}QQ=={}", "A".repeat(1024 - 4), "AAAA");
+        assert!(is_not_base64(&padded_block));
+    }
+
+    #[test]
+    fn a_binary_sent_as_text_is_recognised() {
+        for raw in [
+            "\\u007fELF\\u0002\\u0001",
+            "\u{7f}ELF\u{fffd}",
+            "\\u007FELF",
+            "\\u0000asm\\u0001",
+            "PK\\u0003\\u0004",
+            "PK\\u0005\\u0006",
+        ] {
+            let reject = decoded(raw);
+            assert!(matches!(reject, Err(CodeReject::Mangled)), "{raw}");
+        }
+        assert_eq!(decoded("PKPK").expect("base64 may start like that"), [60, 163, 202]);
+    }
+
+    #[test]
+    fn the_kind_counts_only_if_the_bytes_do_not_tell() {
+        memory::install_for_test();
+        let check = |bytes: &[u8], kind| {
+            executable(PageBuffer::from_bytes(bytes).expect("frames are left"), kind)
+                .map_err(|reject| reject.to_string())
+        };
+        let refused = |bytes: &[u8], kind, part: &str| {
+            let reject = check(bytes, kind).expect_err(kind);
+            assert!(reject.contains(part), "{kind}: {reject}");
+        };
+        for kind in ["native:1", "native", "blackbox", "rust:1.34", "nodejs:default"] {
+            assert!(check(b"\x7fELF...", kind).is_ok());
+            refused(b"PK\x03\x04...", kind, "The zip archive is damaged");
+            refused(b"\0asm", kind, "wasm is not supported by this host");
+        }
+        assert!(check(b"#!/bin/sh", "blackbox").is_ok());
+        refused(b"function main() {}", "nodejs:default", "runtime 'nodejs:default' is not");
+        refused(b"", "python:3", "runtime 'python:3' is not");
+        let empty = [&b"PK\x05\x06"[..], &[0; 18]].concat();
+        refused(&empty, "python:3", "runtime 'python:3' is not");
+        refused(&empty, "native", "no file named exec, bin/exec or bootstrap");
+    }
+
+    proptest! {
+        #[test]
+        fn decoding_undoes_encoding(bytes in proptest::collection::vec(any::<u8>(), 0..3000)) {
+            prop_assume!(!is_mangled(&STANDARD.encode(&bytes)));
+            prop_assert_eq!(decoded(&STANDARD.encode(&bytes)).expect("base64"), bytes);
+        }
+
+        #[test]
+        fn nothing_panics(raw in "[A-Za-z0-9+/=\\\\u\\PC]{0,60}") {
+            let _ = decoded(&raw);
+        }
+    }
+}

@@ -1,0 +1,11 @@
+//! What was asked: the route, the query, the id, and what a body says, each checked.
+
+pub mod code;
+mod id;
+pub mod limit_changes;
+mod parts;
+pub mod query;
+pub mod route;
+
+pub use id::RequestId;
+pub use parts::Parts;

@@ -1,0 +1,167 @@
+//! Bytes inside JSON strings, in base64: decoded and encoded piece by piece, out of and into frames.
+//!
+//! The string can be sixty megabytes long. It is never unescaped or decoded as a whole: what lies
+//! between escapes and line breaks is copied into a small block, and full blocks are decoded.
+
+use core::fmt;
+
+use base64::Engine as _;
+use base64::alphabet;
+use base64::engine::general_purpose::STANDARD;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+
+use memory::{OutOfFrames, PageBuffer};
+
+/// As every tool writes it, except that the padding may be missing.
+const ENGINE: GeneralPurpose = GeneralPurpose::new(
+    &alphabet::STANDARD,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
+
+/// A text that is not the bytes it should be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Base64Reject {
+    /// It is not base64.
+    Malformed,
+    /// The bytes are more than there may be.
+    TooLong,
+    /// There is no memory for them.
+    OutOfFrames,
+}
+
+impl From<OutOfFrames> for Base64Reject {
+    fn from(_: OutOfFrames) -> Self {
+        Self::OutOfFrames
+    }
+}
+
+/// Characters that are decoded at a time.
+const BLOCK_LEN: usize = 1024;
+const _: () = assert!(BLOCK_LEN.is_multiple_of(4));
+
+/// Decodes the inside of a JSON string, escapes and all.
+pub fn decode(raw: &str, len_max: usize) -> Result<PageBuffer, Base64Reject> {
+    let mut decoder =
+        Decoder { block: [0; BLOCK_LEN], filled: 0, bytes: PageBuffer::new(), len_max };
+    let mut rest = raw.as_bytes();
+    while !rest.is_empty() {
+        let special = rest.iter().position(|byte| *byte == b'\\' || byte.is_ascii_whitespace());
+        let (plain, after) = rest.split_at(special.unwrap_or(rest.len()));
+        decoder.push(plain)?;
+        let Some((character, after)) = unescape(after)? else { break };
+        if !character.is_ascii_whitespace() {
+            decoder.push(&[character])?;
+        }
+        rest = after;
+    }
+    decoder.finish()
+}
+
+/// The first character of the inside of a JSON string, and what follows it. Every escape of a
+/// character that is not ASCII is an error: base64 has none.
+pub fn unescape(raw: &[u8]) -> Result<Option<(u8, &[u8])>, Base64Reject> {
+    Ok(Some(match raw {
+        [] => return Ok(None),
+        [b'\\', b'u', digits @ ..] => {
+            let (digits, after) = digits.split_at_checked(4).ok_or(Base64Reject::Malformed)?;
+            let digits = core::str::from_utf8(digits).map_err(|_| Base64Reject::Malformed)?;
+            let character = u8::from_str_radix(digits, 16).map_err(|_| Base64Reject::Malformed)?;
+            (character, after)
+        }
+        [b'\\', b'n' | b'r' | b't' | b'b' | b'f', after @ ..] => (b' ', after),
+        [b'\\', character, after @ ..] => (*character, after),
+        [character, after @ ..] => (*character, after),
+    }))
+}
+
+struct Decoder {
+    block: [u8; BLOCK_LEN],
+    filled: usize,
+    bytes: PageBuffer,
+    len_max: usize,
+}
+
+impl Decoder {
+    fn push(&mut self, mut text: &[u8]) -> Result<(), Base64Reject> {
+        while !text.is_empty() {
+            if self.filled == BLOCK_LEN {
+                self.decode_block(false)?;
+            }
+            let count = text.len().min(BLOCK_LEN - self.filled);
+            let (now, later) = text.split_at(count);
+            self.block[self.filled..self.filled + count].copy_from_slice(now);
+            self.filled += count;
+            text = later;
+        }
+        Ok(())
+    }
+
+    fn decode_block(&mut self, is_last: bool) -> Result<(), Base64Reject> {
+        let text = &self.block[..self.filled];
+        // Padding ends base64; within it two texts would have been glued together.
+        if !is_last && text.ends_with(b"=") {
+            return Err(Base64Reject::Malformed);
+        }
+        let mut decoded = [0; BLOCK_LEN / 4 * 3];
+        let len = ENGINE.decode_slice(text, &mut decoded).map_err(|_| Base64Reject::Malformed)?;
+        if self.bytes.len() + len > self.len_max {
+            return Err(Base64Reject::TooLong);
+        }
+        self.bytes.append(&decoded[..len])?;
+        self.filled = 0;
+        Ok(())
+    }
+
+    fn finish(mut self) -> Result<PageBuffer, Base64Reject> {
+        self.decode_block(true)?;
+        Ok(self.bytes)
+    }
+}
+
+/// Bytes that are encoded at a time; a multiple of three, so that only the last piece is padded.
+const ENCODED_LEN: usize = 768;
+const _: () = assert!(ENCODED_LEN.is_multiple_of(3));
+
+/// Writes bytes in base64.
+pub fn write(out: &mut impl fmt::Write, buffer: &PageBuffer) -> fmt::Result {
+    let mut block = [0; ENCODED_LEN];
+    let mut text = [0; ENCODED_LEN / 3 * 4];
+    let mut offset = 0;
+    while offset < buffer.len() {
+        let mut filled = 0;
+        while filled < ENCODED_LEN {
+            let chunk = buffer.chunk_at(offset + filled);
+            if chunk.is_empty() {
+                break;
+            }
+            let count = chunk.len().min(ENCODED_LEN - filled);
+            block[filled..filled + count].copy_from_slice(&chunk[..count]);
+            filled += count;
+        }
+        let len = STANDARD.encode_slice(&block[..filled], &mut text).map_err(|_| fmt::Error)?;
+        out.write_str(core::str::from_utf8(&text[..len]).map_err(|_| fmt::Error)?)?;
+        offset += filled;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::string::String;
+    use alloc::vec::Vec;
+
+    #[test]
+    fn bytes_are_encoded_across_pages_and_blocks() {
+        memory::install_for_test();
+        for len in
+            [0, 1, 2, 3, ENCODED_LEN - 1, ENCODED_LEN, ENCODED_LEN + 1, 4095, 4096, 4097, 20_000]
+        {
+            let bytes: Vec<u8> = (0..len).map(|index| (index * 7 % 251) as u8).collect();
+            let buffer = PageBuffer::from_bytes(&bytes).expect("frames are left");
+            let mut text = String::new();
+            write(&mut text, &buffer).expect("a string has room");
+            assert_eq!(text, STANDARD.encode(&bytes), "{len}");
+        }
+    }
+}

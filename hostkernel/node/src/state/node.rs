@@ -1,0 +1,139 @@
+//! The node as requests see it: what they read and change.
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use super::boot_times::BootTimes;
+use super::policy::Policy;
+use super::records::Records;
+use super::statistics::{Statistics, Traffic};
+use crate::dispatch::CoreLoad;
+use crate::journal::syslog::Queue;
+use crate::registry::{Registry, Share};
+
+/// What requests read and change.
+#[derive(Debug)]
+pub struct Node {
+    /// The deployed actions.
+    pub(crate) registry: Registry,
+    /// What is kept of invocations that ended.
+    pub(crate) records: Records,
+    /// What the operator decided.
+    pub(crate) policy: Policy,
+    /// Whether load balancers should send requests.
+    pub(crate) readiness: Readiness,
+    /// What is counted of requests.
+    pub(crate) statistics: Statistics,
+    /// What the log server is told, if there is one.
+    pub(crate) syslog: Option<Arc<Queue>>,
+    /// What the parts of the node around the API hold, at the time of a request that asks for it.
+    pub(crate) load: Load,
+}
+
+/// What the parts of the node around the API hold.
+#[derive(Clone, Debug, Default)]
+pub struct Load {
+    /// Open connections.
+    pub connections: usize,
+    /// Invocations admitted and not yet answered.
+    pub in_flight: usize,
+    /// Requests since the boot, the one under way included.
+    pub requests: u64,
+    /// What each core has to do.
+    pub cores: Vec<CoreLoad>,
+    /// What went through the network card.
+    pub traffic: Traffic,
+    /// How long the boot took.
+    pub boot_times: BootTimes,
+    /// Whether a time server has set the wall clock.
+    pub clock_is_synchronised: bool,
+    /// By how much the wall clock was wrong at the last look at a better one.
+    pub clock_offset_ns: i64,
+}
+
+impl Node {
+    /// A node that is about to boot: without an action, nothing counted.
+    #[must_use]
+    pub fn new(policy: Policy, share: Share, records: Records) -> Self {
+        Self {
+            registry: Registry::new(share),
+            records,
+            policy,
+            readiness: Readiness::Booting,
+            statistics: Statistics::default(),
+            syslog: None,
+            load: Load::default(),
+        }
+    }
+
+    /// Tells a log server from now on, by way of this queue.
+    pub fn log_to(&mut self, syslog: Option<Arc<Queue>>) {
+        self.syslog = syslog;
+    }
+
+    /// Notes how long everything before the kernel's start took.
+    pub fn set_boot_times(&mut self, times: BootTimes) {
+        self.load.boot_times = times;
+    }
+
+    /// Notes when the node was ready, since the kernel's start. Returns how long all of the boot took.
+    pub fn booted(&mut self, ready_ns: u64) -> BootTimes {
+        self.load.boot_times.kernel_ns = Some(ready_ns);
+        self.load.boot_times
+    }
+
+    /// Notes by how much the wall clock was wrong when a time server was asked.
+    pub fn clock_was_corrected(&mut self, error_ns: i64) {
+        (self.load.clock_is_synchronised, self.load.clock_offset_ns) = (true, error_ns);
+    }
+
+    /// What was counted.
+    #[must_use]
+    pub fn statistics(&self) -> &Statistics {
+        &self.statistics
+    }
+
+    /// The deployed actions.
+    #[must_use]
+    pub fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
+    /// What the operator decided.
+    #[must_use]
+    pub fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    /// Whether load balancers should send requests.
+    #[must_use]
+    pub fn readiness(&self) -> Readiness {
+        self.readiness
+    }
+
+    /// Requests since the boot.
+    #[must_use]
+    pub fn requests(&self) -> u64 {
+        self.load.requests
+    }
+}
+
+/// Whether a node should be sent requests. It answers them in every state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Readiness {
+    /// Not yet.
+    Booting,
+    /// Yes.
+    Ready,
+    /// No more.
+    Draining,
+}
+
+/// The time at which something happens.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Now {
+    /// Monotonic, in nanoseconds since boot.
+    pub monotonic_ns: u64,
+    /// Wall clock, in milliseconds since 1970-01-01 UTC; 0 if the node has none.
+    pub wall_ms: u64,
+}

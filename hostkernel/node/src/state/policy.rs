@@ -1,0 +1,48 @@
+//! What the operator decided: who may use the node, and what an action may use that says nothing.
+
+use alloc::borrow::Cow;
+
+use super::tenants::Tenants;
+use crate::registry::{Limits, Namespace};
+use crate::settings::Access;
+use limits::{LOGS_MB_MAX, MEMORY_MB_DEFAULT, TIMEOUT_MS_DEFAULT};
+
+/// What the operator decided: who may use the node, and what.
+#[derive(Debug)]
+pub struct Policy {
+    /// Who may use it.
+    pub tenants: Tenants,
+    /// The namespace `/function/` serves, if it serves any.
+    pub public_namespace: Option<Namespace>,
+    /// Limits of actions that name none.
+    pub limits_default: Limits,
+    /// The most memory the node can give one invocation.
+    pub memory_mb_max: u64,
+    /// Version and build of the node, as text.
+    pub build: Cow<'static, str>,
+}
+
+impl Policy {
+    /// The development default for a node that can give an invocation `memory_mb_max`.
+    #[must_use]
+    pub fn development(memory_mb_max: u64) -> Self {
+        Self::new(&Access::default(), memory_mb_max)
+    }
+
+    /// What the operator decided, for such a node.
+    #[must_use]
+    pub fn new(access: &Access, memory_mb_max: u64) -> Self {
+        let tenants = Tenants::new(access);
+        Self {
+            public_namespace: access.public.as_deref().and_then(|name| tenants.namespace(name)),
+            tenants,
+            limits_default: Limits {
+                timeout_ms: TIMEOUT_MS_DEFAULT,
+                memory_mb: MEMORY_MB_DEFAULT.min(memory_mb_max),
+                logs_mb: LOGS_MB_MAX,
+            },
+            memory_mb_max,
+            build: Cow::Borrowed(env!("CARGO_PKG_VERSION")),
+        }
+    }
+}
