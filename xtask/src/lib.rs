@@ -27,6 +27,7 @@ pub mod image;
 pub mod lab;
 pub mod lifeline;
 pub mod prerequisites;
+mod programs;
 pub mod qemu;
 pub mod symbols;
 pub mod tidy;

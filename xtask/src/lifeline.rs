@@ -19,7 +19,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{LazyLock, Mutex, PoisonError};
 use std::thread;
 
-use crate::prerequisites::find_program;
+use crate::programs::find_program;
 
 static HAS_SETPRIV: LazyLock<bool> = LazyLock::new(|| find_program("setpriv").is_some());
 

@@ -7,11 +7,12 @@ use std::env;
 use std::ffi::OsStr;
 use std::fs;
 use std::io;
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::lifeline;
+use crate::programs::find_program;
 use crate::qemu::QEMU_VARIABLE;
 
 pub use hk::build::TARGET as ACTION_TARGET;
@@ -63,21 +64,6 @@ pub enum PrerequisiteError {
         /// Why it could not even start.
         cause: Option<io::Error>,
     },
-}
-
-/// The first executable file of this name on the path. A name with a slash is a path already.
-#[must_use]
-pub fn find_program(name: impl AsRef<OsStr>) -> Option<PathBuf> {
-    let name = Path::new(name.as_ref());
-    if name.components().count() > 1 {
-        return is_executable(name).then(|| name.to_path_buf());
-    }
-    let path = env::var_os("PATH")?;
-    env::split_paths(&path).map(|folder| folder.join(name)).find(|file| is_executable(file))
-}
-
-fn is_executable(file: &Path) -> bool {
-    fs::metadata(file).is_ok_and(|file| file.is_file() && file.permissions().mode() & 0o111 != 0)
 }
 
 /// Makes sure the compiler can build for all of `targets`. `say` hears what is about to be done.
@@ -315,14 +301,6 @@ fn run(words: &[&str]) -> Result<(), PrerequisiteError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn programs_are_found_on_the_path_only() {
-        assert!(find_program("sh").is_some());
-        assert!(find_program("/bin/sh").is_some());
-        assert!(find_program("no-such-program-anywhere").is_none());
-        assert!(find_program("/").is_none());
-    }
 
     #[test]
     fn other_distributions_get_the_exact_package() {

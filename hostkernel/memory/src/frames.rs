@@ -15,16 +15,12 @@
 
 mod pool;
 
-use core::num::NonZeroU32;
-
 use super::physical::{frame_pointer, zero_frame};
 use limits::{FRAMES_STRANDED_PER_CORE, PAGE_LEN};
 
+pub use super::frame_number::FrameNumber;
 use pool::FreeFrame;
 pub(super) use pool::POOL;
-
-/// Number of a 4 KiB frame: physical address / 4096. Frame 0 is never used, so `Option` is free.
-pub type FrameNumber = NonZeroU32;
 
 /// There is no frame left that is not promised to somebody.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

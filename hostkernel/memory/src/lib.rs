@@ -12,6 +12,7 @@ mod access;
 pub mod buffer;
 #[cfg(any(test, feature = "selftest"))]
 pub mod failure;
+mod frame_number;
 pub mod frames;
 #[cfg(any(test, target_os = "none"))]
 pub mod holes;

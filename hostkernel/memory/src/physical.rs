@@ -3,7 +3,7 @@
 //! On bare metal it is the upper-half mapping that `kernel_map` builds; on the host it is
 //! an arena the tests install, so that everything above this file runs and is tested there too.
 
-use super::frames::FrameNumber;
+use super::frame_number::FrameNumber;
 use limits::PAGE_LEN;
 
 /// A physical address.

@@ -5,8 +5,6 @@
 
 use alloc::vec::Vec;
 
-use crate::http::fields::push_decimal;
-
 /// An id as 32 hexadecimal digits. Aligned so that `core` looks at them by words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(align(8))]
@@ -49,6 +47,28 @@ fn hex(word: u32) -> [u8; 8] {
     let is_letter = (digits + each(6)) >> 4 & each(1);
     let gap = u64::from(b'a' - b'9' - 1);
     (digits + each(b'0') + is_letter * gap).to_be_bytes()
+}
+
+/// Appends a number in decimal digits. Most on the way of an invocation have one.
+#[inline]
+pub fn push_decimal(out: &mut Vec<u8>, number: u64) {
+    if number < 10 {
+        out.push(b'0' + number as u8);
+    } else {
+        push_digits(out, number);
+    }
+}
+
+#[inline(never)]
+fn push_digits(out: &mut Vec<u8>, mut number: u64) {
+    let mut digits = [0; 20];
+    let mut start = digits.len();
+    while number > 0 {
+        start -= 1;
+        digits[start] = b'0' + (number % 10) as u8;
+        number /= 10;
+    }
+    out.extend_from_slice(&digits[start..]);
 }
 
 /// Appends nanoseconds as milliseconds with three decimals.

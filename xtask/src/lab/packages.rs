@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::LabError;
-use crate::prerequisites::find_program;
+use crate::programs::find_program;
 
 /// The package that always depends on the newest kernel for clouds, and how that one's name begins.
 const KERNEL: &str = "linux-image-cloud-amd64";

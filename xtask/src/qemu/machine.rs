@@ -7,6 +7,7 @@ use std::str::FromStr;
 
 use super::media::{Drive, Firmware, Medium};
 use super::node::Place;
+use super::plan::Plan;
 use super::{Accelerator, Engine, NODE_PORT, Node, QemuError, Tap};
 use crate::prerequisites::find_ovmf;
 
@@ -411,23 +412,6 @@ impl Machine {
 /// An option that ends with a file. A comma separates QEMU's options; doubled it stands for itself.
 fn with_file(option: &str, file: &Path) -> String {
     format!("{option}{}", file.to_string_lossy().replace(',', ",,"))
-}
-
-/// The arguments QEMU gets.
-#[derive(Debug, Default)]
-pub(super) struct Plan {
-    pub(super) arguments: Vec<OsString>,
-}
-
-impl Plan {
-    fn flag(&mut self, name: &str) {
-        self.arguments.push(name.into());
-    }
-
-    pub(super) fn option(&mut self, name: &str, value: impl Into<OsString>) {
-        self.arguments.push(name.into());
-        self.arguments.push(value.into());
-    }
 }
 
 /// A port of 127.0.0.1 that nobody listens on at this moment.

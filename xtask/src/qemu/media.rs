@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::machine::Plan;
+use super::plan::Plan;
 
 /// The firmware that looks for something to start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

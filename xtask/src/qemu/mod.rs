@@ -22,6 +22,7 @@ mod media;
 mod monitor;
 mod namespace;
 mod node;
+mod plan;
 mod tap;
 mod transcript;
 

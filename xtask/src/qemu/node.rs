@@ -11,11 +11,12 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::machine::Plan;
 use super::monitor::Monitor;
+use super::plan::Plan;
 use super::{Namespace, QEMU_VARIABLE, QemuError, Report, Transcript};
 use crate::lifeline::{self, TiedChild};
-use crate::prerequisites::{QEMU, find_program};
+use crate::prerequisites::QEMU;
+use crate::programs::find_program;
 
 /// How long a node may take from the power button to the end of QEMU.
 const POWER_OFF_TIMEOUT: Duration = Duration::from_secs(20);

@@ -4,9 +4,12 @@
 //! Everything here is a function from text to findings; only [`check`] touches the file system.
 //! The lists that say what is allowed where stand at the top of `rules.rs`, once.
 
+mod imports;
+mod layers;
 mod rules;
 mod source;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::fs;
 use std::io;
@@ -64,13 +67,27 @@ impl Findings {
 pub fn check(root: &Path) -> io::Result<Findings> {
     let mut files = Vec::new();
     collect(root, root, &mut files)?;
-    files.sort();
-    let mut findings = Findings::default();
-    for file in &files {
-        rules::file(file, &fs::read_to_string(root.join(file))?, &mut findings);
+    let mut texts = BTreeMap::new();
+    for file in files {
+        let text = fs::read_to_string(root.join(&file))?;
+        texts.insert(file, text);
     }
+    let mut findings = Findings::default();
+    for (file, text) in &texts {
+        rules::file(file, text, &mut findings);
+    }
+    layers::check(&sources(texts.keys()), &texts, &mut findings);
     rules::safe_roots(|file| fs::read_to_string(root.join(file)).ok(), &mut findings);
     Ok(findings)
+}
+
+/// The `src` folders of all crates.
+fn sources<'a>(files: impl Iterator<Item = &'a PathBuf>) -> Vec<PathBuf> {
+    let is_root = |file: &&PathBuf| file.ends_with("src/lib.rs") || file.ends_with("src/main.rs");
+    let mut roots: Vec<PathBuf> =
+        files.filter(is_root).filter_map(|file| file.parent().map(Path::to_path_buf)).collect();
+    roots.dedup();
+    roots
 }
 
 /// The files with rules, relative to the root.

@@ -130,26 +130,36 @@ fn character_len(rest: &str) -> Option<usize> {
 }
 
 /// The number of lines outside `#[cfg(test)] mod … { … }`.
-///
-/// Relies on the format every file here has: such a module starts and ends in the first column.
 #[must_use]
 pub fn lines_without_tests(lines: &[Line]) -> usize {
-    let mut count = 0;
-    let mut rest = lines;
-    while let Some((line, after)) = rest.split_first() {
-        let opens =
-            |line: &Line| line.code.starts_with("mod ") && line.code.trim_end().ends_with('{');
-        let module = line.code.starts_with("#[cfg(test)]") && after.first().is_some_and(opens);
-        if module {
-            let end = after.iter().position(|line| line.code.starts_with('}'));
-            rest = &after[end.map_or(after.len(), |end| end + 1)..];
-        } else {
-            count += 1;
-            rest = after;
-        }
-    }
+    let count = outside_tests(lines).filter(|(_, is_outside)| *is_outside).count();
     // Behind the last line end there is no line.
     count - usize::from(lines.last() == Some(&Line::default()))
+}
+
+/// The code of each line; that of tests is blank.
+#[must_use]
+pub fn code_without_tests(lines: &[Line]) -> Vec<String> {
+    let code = |(line, is_outside): (&Line, bool)| match is_outside {
+        true => line.code.clone(),
+        false => String::new(),
+    };
+    outside_tests(lines).map(code).collect()
+}
+
+/// Every line, and whether it is outside `#[cfg(test)] mod … { … }`.
+///
+/// Relies on the format every file here has: such a module starts and ends in the first column.
+fn outside_tests(lines: &[Line]) -> impl Iterator<Item = (&Line, bool)> {
+    let mut is_inside = false;
+    lines.iter().enumerate().map(move |(index, line)| {
+        let next = lines.get(index + 1).map_or("", |next| &next.code);
+        let opens = next.starts_with("mod ") && next.trim_end().ends_with('{');
+        is_inside |= line.code.starts_with("#[cfg(test)]") && opens;
+        let is_outside = !is_inside;
+        is_inside &= !line.code.starts_with('}');
+        (line, is_outside)
+    })
 }
 
 /// Whether `text` contains `word` as a whole word.

@@ -6,8 +6,8 @@
 
 use alloc::vec::Vec;
 
-use super::fields::push_decimal;
 use super::{Body, Fields, Response};
+use crate::digits::push_decimal;
 use limits::{INLINE_BODY_LEN_MAX, KEEP_ALIVE_ANNOUNCED_S, OUTPUT_LEN_KEPT_MAX};
 
 /// Bytes that wait to be sent.

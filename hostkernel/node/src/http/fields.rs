@@ -245,30 +245,9 @@ fn may_have_control(value: &[u8]) -> bool {
     }
 }
 
-/// Appends a number in decimal digits. Most on the way of an invocation have one.
-#[inline]
-pub fn push_decimal(out: &mut Vec<u8>, number: u64) {
-    if number < 10 {
-        out.push(b'0' + number as u8);
-    } else {
-        push_digits(out, number);
-    }
-}
-
-#[inline(never)]
-fn push_digits(out: &mut Vec<u8>, mut number: u64) {
-    let mut digits = [0; 20];
-    let mut start = digits.len();
-    while number > 0 {
-        start -= 1;
-        digits[start] = b'0' + (number % 10) as u8;
-        number /= 10;
-    }
-    out.extend_from_slice(&digits[start..]);
-}
-
 #[cfg(test)]
 mod tests {
+    use crate::digits::push_decimal;
     extern crate std;
 
     use std::format;

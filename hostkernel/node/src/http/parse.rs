@@ -15,6 +15,7 @@ use alloc::vec::Vec;
 use core::mem::MaybeUninit;
 use core::ops::Range;
 
+use super::text::find_newline;
 use super::{Method, Reject, RequestText};
 use limits::{BLANK_LINES_MAX, HEAD_LEN_MAX, HEADERS_MAX, METHOD_LEN_MAX, TARGET_LEN_MAX};
 
@@ -404,22 +405,6 @@ const fn alphanumeric_or(others: &[u8]) -> [bool; 256] {
         index += 1;
     }
     class
-}
-
-/// Position of the first LF, eight bytes at a time: this runs over every request head.
-pub(super) fn find_newline(bytes: &[u8]) -> Option<usize> {
-    const ONES: u64 = u64::from_le_bytes([0x01; 8]);
-    const HIGH_BITS: u64 = u64::from_le_bytes([0x80; 8]);
-    let (words, rest) = bytes.as_chunks::<8>();
-    for (index, word) in words.iter().enumerate() {
-        let difference = u64::from_le_bytes(*word) ^ (ONES * b'\n' as u64);
-        // The lowest bit set marks the lowest byte that is zero; higher ones may be wrong.
-        let zero = difference.wrapping_sub(ONES) & !difference & HIGH_BITS;
-        if zero != 0 {
-            return Some(index * 8 + zero.trailing_zeros() as usize / 8);
-        }
-    }
-    rest.iter().position(|byte| *byte == b'\n').map(|at| words.len() * 8 + at)
 }
 
 #[cfg(test)]

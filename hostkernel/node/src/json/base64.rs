@@ -1,4 +1,5 @@
-//! Bytes inside JSON strings, in base64: decoded and encoded piece by piece, out of and into frames.
+//! Bytes inside JSON strings, in base64: decoded and encoded piece by piece, between text and
+//! frames.
 //!
 //! The string can be sixty megabytes long. It is never unescaped or decoded as a whole: what lies
 //! between escapes and line breaks is copied into a small block, and full blocks are decoded.

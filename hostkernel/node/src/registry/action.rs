@@ -6,8 +6,7 @@ use core::fmt;
 
 use sha2::{Digest as _, Sha256};
 
-use super::{KeyValues, Name, Namespace};
-use crate::state::statistics::CountedAt;
+use super::{CountedAt, KeyValues, Name, Namespace};
 use limits::ACTION_HEAP_LEN;
 use memory::{PageBuffer, Template};
 

@@ -5,11 +5,13 @@
 //! verifies or runs anything: [`crate::api`] fills the table with what passed its checks.
 
 mod action;
+mod counted_at;
 mod key_values;
 mod name;
 mod namespace;
 
 pub use action::{Action, Digest, Limits, Version};
+pub use counted_at::CountedAt;
 pub use key_values::KeyValues;
 pub use name::{Name, NameReject};
 pub use namespace::{Exceeded, Namespace, Permit, Quotas};

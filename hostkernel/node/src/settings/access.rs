@@ -5,7 +5,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
-use super::keys::number;
+use super::number::number;
 use crate::registry::{Name, Quotas};
 use limits::{KEY_LEN_MAX, MEMORY_MB_MAX, NAMESPACE_LEN_MAX, NAMESPACES_MAX, QUOTA_MAX};
 

@@ -1,9 +1,9 @@
 //! The keys: one table, from which parsing, error texts and documentation come.
 
 use core::net::{Ipv4Addr, SocketAddrV4};
-use core::ops::RangeInclusive;
 
 use super::access::{NamespaceSettings, Secret, namespace_name};
+use super::number::number;
 use super::{Address, Server, Settings};
 use crate::journal::line::Format;
 use limits::{CORES_MAX, POLL_US_MAX, QUEUE_LEN_MAX, SNTP_PORT, SYSLOG_PORT};
@@ -191,13 +191,6 @@ impl Key {
 fn put<T>(place: &mut T, value: Option<T>) -> Option<()> {
     *place = value?;
     Some(())
-}
-
-/// A number in decimal digits, within bounds.
-pub(super) fn number<T: TryFrom<u64>>(value: &str, range: RangeInclusive<u64>) -> Option<T> {
-    let is_digits = value.bytes().all(|byte| byte.is_ascii_digit());
-    let number = value.parse().ok().filter(|number| is_digits && range.contains(number))?;
-    T::try_from(number).ok()
 }
 
 /// Whether a value is the second of two words; `None` if it is neither.

@@ -8,6 +8,7 @@
 mod access;
 mod keys;
 mod loader;
+mod number;
 
 pub use access::{Access, GUEST, NamespaceSettings, Secret};
 pub use keys::{KEYS, Key};

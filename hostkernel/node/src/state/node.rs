@@ -76,7 +76,7 @@ impl Node {
         self.load.boot_times = times;
     }
 
-    /// Notes when the node was ready, since the kernel's start. Returns how long all of the boot took.
+    /// Notes when the node was ready, since the kernel's start. Returns how long the boot took.
     pub fn booted(&mut self, ready_ns: u64) -> BootTimes {
         self.load.boot_times.kernel_ns = Some(ready_ns);
         self.load.boot_times

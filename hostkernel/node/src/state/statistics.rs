@@ -1,14 +1,11 @@
 //! What the node counts for its metrics. Only the front writes and reads it: it sees every request,
 //! every answer and every completion, so no core shares a counter with another.
 
-use alloc::sync::Arc;
-use alloc::vec::Vec;
-use core::sync::atomic::{AtomicU32, Ordering};
-
 use super::histogram::Histogram;
 use crate::dispatch::{Completion, End, Fault};
 use crate::http::Method;
 use crate::registry::{Action, Name, Namespace};
+use alloc::vec::Vec;
 use limits::ACTIONS_COUNTED_MAX;
 
 /// Everything counted since the boot.
@@ -35,11 +32,6 @@ pub struct ActionCounts {
     /// The most frames one invocation had at a time.
     pub frames_peak: u32,
 }
-
-/// Where an action is counted, once that is known: its place in the table plus one. All versions of
-/// an action share it.
-#[derive(Clone, Debug, Default)]
-pub struct CountedAt(Arc<AtomicU32>);
 
 /// How an invocation ended, in few words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -254,17 +246,17 @@ impl Statistics {
     /// Adds the counts of a deleted action to those of the others, where what still runs of it is
     /// counted too. Its place is free.
     pub fn forget(&mut self, action: &Action) {
-        let place = action.counted_at.0.swap(OTHERS as u32 + 1, Ordering::Relaxed) as usize;
-        if place > OTHERS + 1 {
-            let counts = core::mem::take(&mut self.actions[place - 1]);
+        let place = action.counted_at.place();
+        action.counted_at.set(OTHERS);
+        if let Some(place) = place.filter(|place| *place != OTHERS) {
+            let counts = core::mem::take(&mut self.actions[place]);
             self.actions[OTHERS].add(&counts);
         }
     }
 
     /// Where an action is counted.
     fn place(&mut self, action: &Action) -> usize {
-        // Only the front looks: atomic because actions are shared, not because somebody writes.
-        if let Some(place) = (action.counted_at.0.load(Ordering::Relaxed) as usize).checked_sub(1) {
+        if let Some(place) = action.counted_at.place() {
             return place;
         }
         let is_free = |counts: &ActionCounts| counts.action.is_none();
@@ -274,7 +266,7 @@ impl Statistics {
             let name = (action.namespace.clone(), action.name.clone());
             self.actions[place].action = Some(name);
         }
-        action.counted_at.0.store(place as u32 + 1, Ordering::Relaxed);
+        action.counted_at.set(place);
         place
     }
 }

@@ -4,8 +4,10 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-use crate::peer::HELLO_ASSEMBLY;
 use crate::process::Program;
+
+/// The assembly program.
+pub const HELLO_ASSEMBLY: &str = "/peers/hello-assembly";
 
 /// Where the bundles lie, by the names of containers. Those that live at the same time must not
 /// share one: the runtimes make devices in it, and `crun` fails if another one is quicker.

@@ -4,11 +4,10 @@ use std::io;
 use std::path::Path;
 
 use crate::container;
+use crate::container::HELLO_ASSEMBLY;
 use crate::process::Program;
 use crate::wasm;
 
-/// The assembly program.
-pub const HELLO_ASSEMBLY: &str = "/peers/hello-assembly";
 const HELLO_MUSL: &str = "/peers/hello-musl";
 const CRUN: &str = "/usr/bin/crun";
 const RUNC: &str = "/usr/sbin/runc";

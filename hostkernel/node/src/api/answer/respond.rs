@@ -3,7 +3,7 @@
 use alloc::string::String;
 
 use crate::api::request::RequestId;
-use crate::http::fields::push_decimal;
+use crate::digits::push_decimal;
 use crate::http::{Body, Fields, Line, Name, Response};
 use limits::RETRY_AFTER_S;
 

@@ -12,7 +12,7 @@ use core::fmt;
 use crate::api::answer::error::Reject;
 use crate::api::request::Parts;
 use crate::api::request::query::decode_segment;
-use crate::http::fields::push_decimal;
+use crate::digits::push_decimal;
 use crate::http::{FieldReject, Fields, Headers};
 use crate::registry::Action;
 use limits::{ACTION_FIELDS_LEN_MAX, ENVIRONMENT_LEN_MAX};

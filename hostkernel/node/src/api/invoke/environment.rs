@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use crate::api::request::Parts;
-use crate::http::fields::push_decimal;
+use crate::digits::push_decimal;
 use crate::registry::{Action, Version};
 use limits::{ENVIRONMENT_FIXED_LEN, TRACESTATE_LEN_MAX};
 
