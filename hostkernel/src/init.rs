@@ -16,6 +16,7 @@ use crate::boot::{BootInfo, acpi, smp, sources};
 use crate::device::fw_cfg::FwCfg;
 use crate::device::{mmio, pci, power, probe, rtc, screen, serial};
 use crate::front::Front;
+use crate::platform::Signal;
 use crate::worker::Worker;
 use crate::{console, crash, entropy};
 use limits::{MEMORY_LEN_MIN, QUEUES_HEAP_DIVISOR};
@@ -73,7 +74,9 @@ extern "C" fn start_on_own_tables() -> ! {
     log::info!("mitigations: {measures}");
     let mut platform = acpi::read(info.rsdp);
     if platform.virtio.is_empty() {
-        platform.virtio.extend(mmio::named(info.command_line().unwrap_or_default()));
+        let named = mmio::named(info.command_line().unwrap_or_default());
+        let with_line = |(address, line)| (address, platform.line(line, Signal::TRANSPORT));
+        platform.virtio = named.map(with_line).collect();
     }
     arch::initialise_interrupts(features);
     match clock::calibrate(features, platform.timer_port) {

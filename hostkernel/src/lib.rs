@@ -35,6 +35,8 @@ mod entropy;
 mod front;
 #[cfg(target_os = "none")]
 mod init;
+#[cfg(any(test, target_os = "none"))]
+pub mod platform;
 #[cfg(all(target_os = "none", feature = "selftest"))]
 mod selftest;
 #[cfg(target_os = "none")]

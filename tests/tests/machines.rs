@@ -103,6 +103,30 @@ fn a_processor_without_the_newer_features_will_do() {
 }
 
 #[test]
+fn firmware_that_limits_the_leaves_of_cpuid_is_believed() {
+    // Feature bits stay and name leaves that are not there: 0xd with the layout of XSAVE, 7 with
+    // SMEP, 0x80000008 with the processor's addresses.
+    for cpu in ["max,level=7", "max,level=1", "max,xlevel=0x80000001"] {
+        let node = boot(machine().cpu(cpu));
+        node.deploy("hello");
+        node.greets(cpu);
+        assert!(!node.serial().contains("ERROR"), "{cpu}: {}", node.serial());
+    }
+}
+
+#[test]
+fn tables_of_acpi_1_at_the_end_of_memory_are_read_to_their_end() {
+    // Without QEMU's own tables SeaBIOS makes some: a description of 116 bytes, high up in memory.
+    for memory_mib in [256, 1024] {
+        let machine = machine().memory_mib(memory_mib).argument("-machine").argument("acpi=off");
+        let node = boot(machine);
+        node.deploy("hello");
+        node.greets("1996");
+        assert!(node.serial().contains("cores: 2 of 2"), "{}", node.serial());
+    }
+}
+
+#[test]
 fn cores_beyond_those_to_be_used_stay_parked() {
     let node = boot(machine().cores(4).kernel_words("hostkernel.cores=2"));
     node.deploy("hello");

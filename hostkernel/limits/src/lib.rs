@@ -20,6 +20,14 @@ pub const KERNEL_STACK_LEN: usize = 64 * 1024;
 pub const EMERGENCY_STACK_LEN: usize = 2 * PAGE_LEN;
 /// Memory map entries taken from the boot loader; firmware with more has its tail ignored.
 pub const MEMORY_RANGES_MAX: usize = 256;
+/// Bytes of an ACPI table that are looked at. The longest of real boards have some 300 KiB.
+pub const ACPI_TABLE_LEN_MAX: usize = 1 << 20;
+/// ACPI tables that are looked at.
+pub const ACPI_TABLES_MAX: usize = 256;
+/// I/O APICs of a machine that are used.
+pub const IOAPICS_MAX: usize = 64;
+/// Interrupt lines that firmware says are not as usual. The old PC's bus has 16.
+pub const LINE_OVERRIDES_MAX: usize = 64;
 /// Modules of the boot loader that are looked at for the machine's description.
 pub const BOOT_MODULES_MAX: usize = 16;
 /// Devices that the command line may name by `virtio_mmio.device=`.

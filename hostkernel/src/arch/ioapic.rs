@@ -3,6 +3,7 @@
 
 use memory::kernel_map;
 use memory::physical::PhysicalAddress;
+use crate::platform::Line;
 
 const SELECT: usize = 0x00;
 const WINDOW: usize = 0x10;
@@ -10,17 +11,6 @@ const REGISTER_VERSION: u32 = 0x01;
 const REGISTER_REDIRECTION: u32 = 0x10;
 const LEVEL: u32 = 1 << 15;
 const ACTIVE_LOW: u32 = 1 << 13;
-
-/// How a line signals.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Line {
-    /// Global system interrupt number.
-    pub number: u32,
-    /// Level-triggered rather than edge-triggered.
-    pub level: bool,
-    /// Active low rather than high.
-    pub low: bool,
-}
 
 /// What is read where nothing answers.
 const NOTHING: u32 = u32::MAX;
@@ -48,10 +38,10 @@ pub fn route(address: u32, first: u32, line: Line, vector: u8, target: u32) -> b
         return false;
     };
     let mut low = u32::from(vector);
-    if line.level {
+    if line.signal.level {
         low |= LEVEL;
     }
-    if line.low {
+    if line.signal.low {
         low |= ACTIVE_LOW;
     }
     write(REGISTER_REDIRECTION + 2 * pin + 1, target << 24);

@@ -1,22 +1,21 @@
-//! What the ACPI tables say: cores, interrupt controllers, power control. No AML is interpreted.
-//!
-//! Two facts live only in AML: the sleep type of soft-off, and the devices of machines without PCI.
-//! Both are constants in every table seen, so the byte code is searched for them.
+//! Finds the ACPI tables of this machine and hands their bytes to [`crate::platform`], which reads
+//! them. No AML is interpreted.
 
+use alloc::boxed::Box;
+use alloc::vec;
 use alloc::vec::Vec;
 use core::ops::Range;
-use core::ptr::NonNull;
+use core::ptr::{NonNull, slice_from_raw_parts_mut};
 
-use acpi::address::{AddressSpace, GenericAddress};
-use acpi::sdt::fadt::Fadt;
-use acpi::sdt::madt::{Madt, MadtEntry};
 use acpi::{AcpiTables, PciAddress, RawPhysicalMapping};
 
-use crate::arch::ioapic::{self, Line};
-use crate::arch::{apic, port};
-use limits::CORES_MAX;
+use crate::arch::{apic, ioapic, port};
+use limits::{ACPI_TABLE_LEN_MAX, ACPI_TABLES_MAX};
 use memory::kernel_map;
 use memory::physical::PhysicalAddress;
+use crate::platform::table::{HEADER_LEN, Table};
+use crate::platform::{Line, Signal, aml, fadt, madt};
+pub use crate::platform::{Platform, Power, Register};
 
 /// Where the legacy BIOS area that may hold the root pointer begins and ends.
 const BIOS_AREA: Range<u64> = 0xe_0000..0x10_0000;
@@ -29,63 +28,12 @@ const LOW_MEMORY: Range<u64> = 0x8_0000..0xa_0000;
 const IOAPIC_USUAL: (u32, u32) = (0xfec0_0000, 0);
 const RSDP_SIGNATURE: &[u8; 8] = b"RSD PTR ";
 
-/// The machine as ACPI describes it.
-#[derive(Debug, Default)]
-pub struct Platform {
-    /// APIC ids of usable processors, in table order.
-    pub processors: Vec<u32>,
-    /// I/O APICs: address and first line.
-    pub ioapics: Vec<(u32, u32)>,
-    /// Interrupt lines that differ from what their bus has as a rule.
-    pub overrides: Vec<(u8, Line)>,
-    /// Port of the power-management timer.
-    pub timer_port: Option<u16>,
-    /// Power control.
-    pub power: Power,
-    /// Devices named in AML: virtio transports in memory, with their interrupt line.
-    pub virtio: Vec<(u64, u32)>,
-}
-
-/// How to switch the machine off, reset it, and hear its power button.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Power {
-    /// PM1a and PM1b status registers; the enable register lies `event_len / 2` behind.
-    pub events: [Option<Register>; 2],
-    /// Length of an event block in bytes.
-    pub event_len: u64,
-    /// PM1a and PM1b control registers.
-    pub controls: [Option<Register>; 2],
-    /// Sleep control register of hardware-reduced machines.
-    pub sleep_control: Option<Register>,
-    /// Sleep types of soft-off for PM1a and PM1b.
-    pub soft_off: Option<(u8, u8)>,
-    /// Register and value that reset the machine.
-    pub reset: Option<(Register, u8)>,
-    /// Line of the system control interrupt.
-    pub line: Option<Line>,
-    /// Event register of a generic event device, which reports the button on reduced machines.
-    pub event_device: Option<Register>,
-    /// Port and value that make the firmware hand over ACPI control.
-    pub handover: Option<(u16, u8)>,
-}
-
-/// A device register.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Register {
-    /// An I/O port.
-    Port(u16),
-    /// A physical address.
-    Memory(u64),
-}
-
 impl Platform {
     /// Routes the line of a PCI function to a vector of the calling core. Returns whether some I/O
     /// APIC has it.
     #[must_use]
     pub fn route_pci_line(&self, number: u32, vector: u8) -> bool {
-        let known = self.overrides.iter().find(|(irq, _)| u32::from(*irq) == number);
-        // Without an override PCI lines are level-triggered and active low.
-        self.route(known.map_or(Line { number, level: true, low: true }, |known| known.1), vector)
+        self.route(self.line(number, Signal::SHARED), vector)
     }
 
     /// Routes a line to a vector of the calling core. Returns whether some I/O APIC has it.
@@ -97,125 +45,69 @@ impl Platform {
     }
 }
 
-impl Register {
-    fn from_generic(generic: GenericAddress) -> Option<Self> {
-        match generic.address_space {
-            _ if generic.address == 0 => None,
-            AddressSpace::SystemIo => u16::try_from(generic.address).ok().map(Self::Port),
-            AddressSpace::SystemMemory => Some(Self::Memory(generic.address)),
-            _ => None,
-        }
-    }
-}
-
 /// Reads the tables. Without any, the machine is taken to have one processor and no power control.
 #[must_use]
 pub fn read(rsdp: Option<u64>) -> Platform {
     let mut platform = Platform::default();
-    let Some(rsdp) = rsdp.or_else(find_rsdp) else {
-        log::warn!("no ACPI tables: one core, no power-off");
+    match rsdp.or_else(find_rsdp) {
+        // SAFETY: the boot loader or the BIOS area's signature vouches for the address.
+        Some(rsdp) => match unsafe { AcpiTables::from_rsdp(Firmware, rsdp as usize) } {
+            Ok(tables) => read_tables(&tables, &mut platform),
+            Err(error) => log::warn!("ACPI tables at {rsdp:#x} are unusable: {error:?}"),
+        },
+        None => log::warn!("no ACPI tables: one core, no power-off"),
+    }
+    if platform.ioapics.is_empty() {
         platform.ioapics.push(IOAPIC_USUAL);
-        return platform;
-    };
-    // SAFETY: the boot loader or the BIOS area's signature vouches for the address.
-    let tables = match unsafe { AcpiTables::from_rsdp(Firmware, rsdp as usize) } {
-        Ok(tables) => tables,
-        Err(error) => {
-            log::warn!("ACPI tables at {rsdp:#x} are unusable: {error:?}");
-            return platform;
-        }
-    };
-    if let Some(madt) = tables.find_table::<Madt>() {
-        read_processors(&mut platform, madt.get().entries());
-    }
-    if let Some(fadt) = tables.find_table::<Fadt>() {
-        read_power(&mut platform, &fadt);
-    }
-    let mut byte_code = Vec::new();
-    if let Ok(table) = tables.dsdt() {
-        byte_code.push((table.phys_address, table.length));
-    }
-    byte_code.extend(tables.ssdts().map(|table| (table.phys_address, table.length)));
-    for (address, len) in byte_code {
-        let start = kernel_map::firmware(PhysicalAddress(address as u64), len as usize);
-        // SAFETY: the table's header gave its length; firmware tables are not written any more.
-        let bytes = unsafe { core::slice::from_raw_parts(start, len as usize) };
-        platform.power.soft_off = platform.power.soft_off.or_else(|| find_soft_off(bytes));
-        platform.virtio.extend(find_devices(bytes, b"LNRO0005"));
-        if platform.power.event_device.is_none()
-            && let Some((address, line)) = find_devices(bytes, b"ACPI0013").next()
-        {
-            platform.power.event_device = Some(Register::Memory(address));
-            platform.power.line = Some(Line { number: line, level: false, low: false });
-        }
     }
     platform
 }
 
-fn read_processors<'a>(platform: &mut Platform, entries: impl Iterator<Item = MadtEntry<'a>>) {
-    const ENABLED: u32 = 1 << 0;
-    for entry in entries {
-        let (id, flags) = match entry {
-            MadtEntry::LocalApic(entry) => (u32::from(entry.apic_id), entry.flags),
-            MadtEntry::LocalX2Apic(entry) => (entry.x2apic_id, entry.flags),
-            MadtEntry::IoApic(entry) => {
-                platform.ioapics.push((entry.io_apic_address, entry.global_system_interrupt_base));
-                continue;
-            }
-            MadtEntry::InterruptSourceOverride(entry) => {
-                // MPS INTI flags (ACPI 6.5, table 5.26): 1 and 3 say high or low, edge or level.
-                let line = Line {
-                    number: entry.global_system_interrupt,
-                    level: entry.flags >> 2 & 3 == 3,
-                    low: entry.flags & 3 == 3,
-                };
-                platform.overrides.push((entry.irq, line));
-                continue;
-            }
-            _ => continue,
-        };
-        if flags & ENABLED != 0 && platform.processors.len() < CORES_MAX {
-            platform.processors.push(id);
+fn read_tables(tables: &AcpiTables<Firmware>, platform: &mut Platform) {
+    let addresses = tables.table_entries().take(ACPI_TABLES_MAX);
+    let found: Vec<_> = addresses.filter_map(|address| table(address as u64)).collect();
+    let all = |signature| found.iter().copied().filter(move |table| table.is(signature));
+    // The interrupt lines' overrides before anything that has a line.
+    if let Some(madt) = all(madt::SIGNATURE).next() {
+        madt::read(madt, platform);
+    }
+    let fadt = all(fadt::SIGNATURE).next();
+    if let Some(fadt) = fadt {
+        fadt::read(fadt, platform);
+    }
+    let described = fadt.and_then(fadt::byte_code).and_then(table);
+    for byte_code in described.into_iter().chain(all(b"SSDT")) {
+        let bytes = byte_code.rest(HEADER_LEN);
+        let power = &mut platform.power;
+        power.soft_off = power.soft_off.or_else(|| aml::soft_off(bytes));
+        if power.event_device.is_none()
+            && let Some((address, line)) = aml::devices(bytes, aml::EVENT_DEVICE).next()
+        {
+            power.event_device = Some(Register::Memory(address));
+            power.line = Some(line);
         }
+        platform.virtio.extend(aml::devices(bytes, aml::VIRTIO));
     }
 }
 
-fn read_power(platform: &mut Platform, fadt: &Fadt) {
-    let reduced = { fadt.flags }.system_is_hw_reduced_acpi();
-    let power = &mut platform.power;
-    if let Ok(generic) = fadt.reset_register()
-        && { fadt.flags }.supports_system_reset_via_fadt()
-    {
-        power.reset = Register::from_generic(generic).map(|register| (register, fadt.reset_value));
+/// The table at a physical address, if it can be one.
+fn table(address: u64) -> Option<Table<'static>> {
+    const LEN_AT: usize = 4;
+    let header = bytes(address, HEADER_LEN)?;
+    let len = u32::from_le_bytes(header.get(LEN_AT..LEN_AT + 4)?.try_into().ok()?) as usize;
+    Table::new(bytes(address, len.min(ACPI_TABLE_LEN_MAX))?)
+}
+
+/// Bytes of the firmware's, unless they are where none can be.
+fn bytes(address: u64, len: usize) -> Option<&'static [u8]> {
+    let place = PhysicalAddress(address);
+    if address == 0 || len == 0 || !kernel_map::is_reachable(place, len) {
+        return None;
     }
-    if let Ok(Some(generic)) = fadt.sleep_control_register() {
-        power.sleep_control = Register::from_generic(generic);
-    }
-    if reduced {
-        return;
-    }
-    let optional = |generic: Result<Option<GenericAddress>, _>| {
-        generic.ok().flatten().and_then(Register::from_generic)
-    };
-    power.events = [
-        fadt.pm1a_event_block().ok().and_then(Register::from_generic),
-        optional(fadt.pm1b_event_block()),
-    ];
-    power.event_len = u64::from(fadt.pm1_event_length);
-    power.controls = [
-        fadt.pm1a_control_block().ok().and_then(Register::from_generic),
-        optional(fadt.pm1b_control_block()),
-    ];
-    power.line = Some(Line { number: u32::from(fadt.sci_interrupt), level: true, low: false });
-    if let Ok(port) = u16::try_from(fadt.smi_cmd_port)
-        && port != 0
-        && fadt.acpi_enable != 0
-    {
-        power.handover = Some((port, fadt.acpi_enable));
-    }
-    if let Some(Register::Port(port)) = optional(fadt.pm_timer_block()) {
-        platform.timer_port = Some(port);
-    }
+    let start = kernel_map::firmware(place, len);
+    // SAFETY: memory or nothing is there, and mapped now for as long as is said; firmware's tables
+    // lie in memory that is not free, and are not written any more.
+    Some(unsafe { core::slice::from_raw_parts(start, len) })
 }
 
 /// Looks where a BIOS leaves the root pointer, for loaders that do not pass it on: at the start of
@@ -237,71 +129,9 @@ fn find_rsdp() -> Option<u64> {
     own.and_then(find).or_else(|| find(BIOS_AREA))
 }
 
-/// `Name (_S5_, Package (n) { a, b, ... })`: the sleep types a and b.
-fn find_soft_off(byte_code: &[u8]) -> Option<(u8, u8)> {
-    const PACKAGE: u8 = 0x12;
-    let at = byte_code.windows(5).position(|window| window == b"_S5_\x12")?;
-    let package = &byte_code[at + 4..];
-    debug_assert_eq!(package.first(), Some(&PACKAGE));
-    // Package length: the top two bits of the first byte count the bytes that follow; then the
-    // number of elements.
-    let length_bytes = usize::from(package.get(1)? >> 6) + 1;
-    let elements = package.get(1 + length_bytes + 1..)?;
-    let (first, rest) = small_integer(elements)?;
-    let second = small_integer(rest).map_or(first, |(second, _)| second);
-    Some((first, second))
-}
-
-/// An AML integer of at most a byte, and what follows it.
-fn small_integer(byte_code: &[u8]) -> Option<(u8, &[u8])> {
-    const BYTE_PREFIX: u8 = 0x0a;
-    match byte_code {
-        [value @ 0..=1, rest @ ..] | [BYTE_PREFIX, value, rest @ ..] => Some((*value, rest)),
-        _ => None,
-    }
-}
-
-/// Devices with this hardware id and resources of the simplest kind: one 32-bit fixed memory range
-/// or operation region, and one extended interrupt.
-fn find_devices<'a>(
-    byte_code: &'a [u8],
-    hardware_id: &'a [u8; 8],
-) -> impl Iterator<Item = (u64, u32)> + 'a {
-    /// How far behind its id a device's resources are looked for.
-    const DEVICE_LEN_MAX: usize = 192;
-    const MEMORY_32_FIXED: &[u8] = &[0x86, 0x09, 0x00];
-    const EXTENDED_INTERRUPT: &[u8] = &[0x89, 0x06, 0x00];
-    let word =
-        |bytes: &[u8]| bytes.get(..4).and_then(|word| word.try_into().ok()).map(u32::from_le_bytes);
-    let ids = byte_code.windows(8).enumerate().filter(move |(_, window)| window == hardware_id);
-    ids.filter_map(move |(at, _)| {
-        let rest = &byte_code[at + 8..(at + 8 + DEVICE_LEN_MAX).min(byte_code.len())];
-        let find = |tag: &[u8]| rest.windows(tag.len()).position(|window| window == tag);
-        // Interrupt descriptor: tag, flags, count, then the line.
-        let line = word(rest.get(find(EXTENDED_INTERRUPT)? + 5..)?)?;
-        let address = match find(MEMORY_32_FIXED) {
-            // Tag, read-write flag, then the address.
-            Some(memory) => word(rest.get(memory + 4..)?)?,
-            None => find_operation_region(rest)?,
-        };
-        Some((u64::from(address), line))
-    })
-}
-
-/// `OperationRegion (name, SystemMemory, address, ...)`.
-fn find_operation_region(byte_code: &[u8]) -> Option<u32> {
-    const OPERATION_REGION: &[u8] = &[0x5b, 0x80];
-    const NAME_LEN: usize = 4;
-    const DWORD_PREFIX: u8 = 0x0c;
-    let at = byte_code.windows(2).position(|window| window == OPERATION_REGION)?;
-    match byte_code.get(at + 2 + NAME_LEN..)? {
-        [0, DWORD_PREFIX, a, b, c, d, ..] => Some(u32::from_le_bytes([*a, *b, *c, *d])),
-        _ => None,
-    }
-}
-
-/// Lets the `acpi` crate see firmware tables. Registers are accessed by [`crate::device::power`];
-/// the accessors here exist because the trait has them, and do what they say.
+/// Lets the `acpi` crate see copies of firmware's tables, so that it finds zeros where a table ends
+/// before the structure it reads. Registers are accessed by [`crate::device::power`]; the accessors
+/// here exist because the trait has them, and do what they say.
 #[derive(Clone, Copy)]
 struct Firmware;
 
@@ -345,13 +175,30 @@ macro_rules! pci_access {
 
 impl acpi::Handler for Firmware {
     unsafe fn map_physical_region<T>(&self, address: usize, size: usize) -> RawPhysicalMapping<T> {
-        let start = kernel_map::firmware(PhysicalAddress(address as u64), size);
-        let start = NonNull::new(start.cast()).expect("the direct map is not at address 0");
-        // SAFETY: the direct map shows the region for good; tables are only read.
-        unsafe { RawPhysicalMapping::new(address, start, size, size) }
+        const { assert!(align_of::<T>() <= align_of::<u64>(), "the copy is aligned like this") };
+        let len = size.min(ACPI_TABLE_LEN_MAX);
+        let mut copy = vec![0_u64; len.max(size_of::<T>()).div_ceil(8)].into_boxed_slice();
+        let copy_len = size_of_val(&*copy);
+        if let Some(original) = bytes(address as u64, len) {
+            for (word, bytes) in copy.iter_mut().zip(original.chunks(8)) {
+                let mut padded = [0; 8];
+                padded[..bytes.len()].copy_from_slice(bytes);
+                *word = u64::from_le_bytes(padded);
+            }
+        }
+        let start = NonNull::from(Box::leak(copy)).cast();
+        // SAFETY: the copy is as long as the structure, and freed in `unmap_physical_region` only.
+        unsafe { RawPhysicalMapping::new(address, start, len, copy_len) }
     }
 
-    unsafe fn unmap_physical_region<T>(&self, _: RawPhysicalMapping<T>) {}
+    unsafe fn unmap_physical_region<T>(&self, region: RawPhysicalMapping<T>) {
+        // SAFETY: the copy came from `map_physical_region`, which leaked so many words, and the
+        // caller gives it up.
+        drop(unsafe {
+            let start = region.virtual_start().cast::<u64>().as_ptr();
+            Box::from_raw(slice_from_raw_parts_mut(start, region.mapped_length() / 8))
+        });
+    }
 
     memory_access! {
         read_u8 write_u8 u8;

@@ -63,7 +63,7 @@ pub fn network_card(functions: &[Function], platform: &Platform) -> Result<Box<d
         }
         match virtio::open_mmio(address, line, platform) {
             Some(Ok(nic)) => {
-                log::info!("network card at {address:#x}: virtio, interrupt line {line}");
+                log::info!("network card at {address:#x}: virtio, interrupt line {}", line.number);
                 found = Some(nic);
             }
             Some(Err(error)) => {

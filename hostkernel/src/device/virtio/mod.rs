@@ -18,11 +18,11 @@ use self::net::VirtioNet;
 use self::pci::ModernTransport;
 use super::pci::{Function, PortAccess, enable, enable_msi_x, route_line};
 use crate::arch::interrupt::NIC;
-use crate::arch::ioapic::Line;
 use crate::boot::acpi::Platform;
 use limits::PAGE_LEN;
 use memory::kernel_map;
 use memory::physical::PhysicalAddress;
+use crate::platform::Line;
 use node::net::nic::Nic;
 
 /// Length of a memory-mapped transport's registers.
@@ -87,11 +87,10 @@ pub fn open_pci(
 /// Opens a memory-mapped transport as a virtio network card; `None` if there is none.
 pub fn open_mmio(
     address: u64,
-    line: u32,
+    line: Line,
     platform: &Platform,
 ) -> Option<Result<Box<dyn Nic>, Error>> {
     let transport = mmio(address, DeviceType::Network)?;
-    let line = Line { number: line, level: true, low: false };
     if !platform.route(line, NIC) {
         return Some(Err(Error::NoInterrupt));
     }
