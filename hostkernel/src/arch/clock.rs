@@ -4,11 +4,10 @@
 //! 0, else, under hypervisors where its rate is known, the APIC's timer. Where the processor or
 //! hypervisor states its frequency no reference is needed.
 
-use core::arch::x86_64::__cpuid;
 use core::sync::atomic::{AtomicU64, Ordering};
 
-use super::cpu::{self, Features};
-use super::{apic, port};
+use super::cpu::Features;
+use super::{apic, cpuid, port};
 pub use memory::cycles;
 
 use node::state::boot_times::BootTimes;
@@ -189,10 +188,7 @@ impl Reference {
 
 /// Whether this is a hypervisor whose APIC timer has a known rate.
 fn apic_counts_nanoseconds() -> bool {
-    if __cpuid(1).ecx & 1 << 31 == 0 {
-        return false;
-    }
-    let leaf = __cpuid(0x4000_0000);
+    let Some(leaf) = cpuid::leaf(0x4000_0000) else { return false };
     let words = [leaf.ebx, leaf.ecx, leaf.edx];
     VIRTUAL_APICS.iter().any(|name| {
         name.chunks_exact(4).zip(words).all(|(bytes, word)| *bytes == word.to_le_bytes())
@@ -273,16 +269,10 @@ fn set_rate(hz: u64) {
 
 /// What the hypervisor (leaf 0x4000_0010) or the processor (leaf 0x15) says.
 fn stated_hz() -> Option<u64> {
-    if cpu::has_hypervisor() && __cpuid(0x4000_0000).eax >= 0x4000_0010 {
-        let khz = __cpuid(0x4000_0010).eax;
-        if khz != 0 {
-            return Some(u64::from(khz) * 1000);
-        }
+    if let Some(leaf) = cpuid::leaf(0x4000_0010).filter(|leaf| leaf.eax != 0) {
+        return Some(u64::from(leaf.eax) * 1000);
     }
-    if __cpuid(0).eax < 0x15 {
-        return None;
-    }
-    let leaf = __cpuid(0x15);
+    let leaf = cpuid::leaf(0x15)?;
     let known = leaf.eax != 0 && leaf.ebx != 0 && leaf.ecx != 0;
     known.then(|| u64::from(leaf.ecx) * u64::from(leaf.ebx) / u64::from(leaf.eax))
 }
@@ -290,7 +280,7 @@ fn stated_hz() -> Option<u64> {
 /// The nominal frequency (leaf 0x16), at which time stamps are counted, more or less. Better than
 /// nothing.
 fn base_hz() -> Option<u64> {
-    let mhz = if __cpuid(0).eax >= 0x16 { __cpuid(0x16).eax & 0xffff } else { 0 };
+    let mhz = cpuid::features(0x16, 0).eax & 0xffff;
     (mhz != 0).then_some(u64::from(mhz) * 1_000_000)
 }
 

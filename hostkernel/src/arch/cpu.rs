@@ -1,12 +1,11 @@
 //! Processor features, control registers, and the state an action must not inherit.
 
 use core::arch::asm;
-use core::arch::x86_64::{__cpuid, __cpuid_count};
 use core::fmt;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use super::descriptor::{KERNEL_CODE, KERNEL_DATA};
-use super::{area, trap};
+use super::{area, cpuid, trap};
 
 /// What this processor offers of what the kernel uses. The same on every core.
 #[derive(Clone, Copy, Debug, Default)]
@@ -107,23 +106,23 @@ impl Features {
     /// Asks the processor.
     #[must_use]
     pub fn detect() -> Self {
-        let highest = __cpuid(0).eax;
-        let basic = __cpuid(1);
-        let extended = if highest >= 7 { __cpuid_count(7, 0) } else { __cpuid(0x8000_0000) };
-        let structured = |bit: u32, register: u32| highest >= 7 && register & 1 << bit != 0;
-        let amd_highest = __cpuid(0x8000_0000).eax;
-        let amd = __cpuid(0x8000_0001);
+        let basic = cpuid::features(1, 0);
+        let structured = cpuid::features(7, 0);
+        let amd = cpuid::features(0x8000_0001, 0);
+        let power = cpuid::features(0x8000_0007, 0);
+        // Firmware that limits the leaves leaves the bit and takes away what belongs to it.
         let xsave = basic.ecx & 1 << 26 != 0;
-        let offered = if xsave { u64::from(__cpuid_count(0xd, 0).eax) } else { 0 };
+        let offered = if xsave { u64::from(cpuid::features(0xd, 0).eax) } else { 0 };
+        let has_minimum = offered & EXTENDED_STATE_MIN == EXTENDED_STATE_MIN;
         Self {
-            smep: structured(7, extended.ebx),
-            smap: structured(20, extended.ebx),
-            umip: structured(2, extended.ecx),
-            fsgsbase: structured(0, extended.ebx),
-            extended_state: offered & EXTENDED_STATE_WANTED,
+            smep: structured.ebx & 1 << 7 != 0,
+            smap: structured.ebx & 1 << 20 != 0,
+            umip: structured.ecx & 1 << 2 != 0,
+            fsgsbase: structured.ebx & 1 << 0 != 0,
+            extended_state: if has_minimum { offered & EXTENDED_STATE_WANTED } else { 0 },
             x2apic: basic.ecx & 1 << 21 != 0,
             tsc_deadline: basic.ecx & 1 << 24 != 0,
-            invariant_tsc: amd_highest >= 0x8000_0007 && __cpuid(0x8000_0007).edx & 1 << 8 != 0,
+            invariant_tsc: power.edx & 1 << 8 != 0,
             pcid: basic.ecx & 1 << 17 != 0,
             huge_pages: amd.edx & 1 << 26 != 0,
             machine_check: basic.edx & 1 << 7 != 0,
@@ -195,7 +194,7 @@ const PAGE_ATTRIBUTES: u64 = 0x0007_0401_0007_0406;
 /// Whether the processor can collect writes to a page.
 #[must_use]
 pub fn has_write_combining() -> bool {
-    __cpuid(1).edx & 1 << 16 != 0
+    cpuid::features(1, 0).edx & 1 << 16 != 0
 }
 
 fn enable_write_combining() {
@@ -261,7 +260,6 @@ pub(super) unsafe fn enable(features: &Features) {
                 options(nomem, nostack),
             );
         }
-        assert!(state & EXTENDED_STATE_MIN == EXTENDED_STATE_MIN, "XSAVE without x87 and SSE");
     }
     if features.rdtscp {
         // SAFETY: the register exists. What firmware left there is nobody's business.
@@ -320,12 +318,6 @@ pub(super) fn reset_user_state() {
         write_msr(MSR_FS_BASE, 0);
         write_msr(MSR_GS_BASE, 0);
     }
-}
-
-/// Whether the machine is a virtual one that says so.
-#[must_use]
-pub fn has_hypervisor() -> bool {
-    __cpuid(1).ecx & 1 << 31 != 0
 }
 
 /// Whether the processor has a random number generator.

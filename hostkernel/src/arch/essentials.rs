@@ -1,7 +1,8 @@
 //! What a processor must have. Everything else is optional, see [`super::cpu::Features`].
 
-use core::arch::x86_64::__cpuid;
 use core::fmt;
+
+use super::cpuid;
 
 #[derive(Clone, Copy)]
 enum Leaf {
@@ -31,7 +32,10 @@ impl Missing {
     /// Asks the processor.
     #[must_use]
     pub fn detect() -> Option<Self> {
-        let missing = Self { basic: __cpuid(1).edx, extended: __cpuid(0x8000_0001).edx };
+        let missing = Self {
+            basic: cpuid::features(1, 0).edx,
+            extended: cpuid::features(0x8000_0001, 0).edx,
+        };
         let lacks_any = missing.names().next().is_some();
         lacks_any.then_some(missing)
     }
@@ -63,11 +67,13 @@ struct Brand;
 impl fmt::Display for Brand {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         const LEAVES: core::ops::RangeInclusive<u32> = 0x8000_0002..=0x8000_0004;
-        if __cpuid(0x8000_0000).eax < *LEAVES.end() {
-            return write!(f, "signature {:#x}", __cpuid(1).eax);
+        if cpuid::leaf(*LEAVES.end()).is_none() {
+            return write!(f, "signature {:#x}", cpuid::features(1, 0).eax);
         }
         let mut name = [0; 48];
-        let words = LEAVES.map(__cpuid).flat_map(|leaf| [leaf.eax, leaf.ebx, leaf.ecx, leaf.edx]);
+        let words = LEAVES
+            .filter_map(cpuid::leaf)
+            .flat_map(|leaf| [leaf.eax, leaf.ebx, leaf.ecx, leaf.edx]);
         for (bytes, word) in name.chunks_exact_mut(4).zip(words) {
             bytes.copy_from_slice(&word.to_le_bytes());
         }

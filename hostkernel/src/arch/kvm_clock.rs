@@ -4,14 +4,11 @@
 //! KVM writes two structures into memory when asked by model-specific registers: when the machine's
 //! own time began, and what it is. One frame holds both, and is KVM's only for a moment.
 
-use core::arch::x86_64::__cpuid;
-
-use super::{clock, cpu};
+use super::{clock, cpu, cpuid};
 use memory::Frame;
 use node::wall::paravirtual_ns;
 
-/// CPUID leaves of a hypervisor (bit 31 of leaf 1, register C).
-const HYPERVISOR: u32 = 1 << 31;
+/// CPUID leaves of a hypervisor.
 const SIGNATURE_LEAF: u32 = 0x4000_0000;
 const FEATURES_LEAF: u32 = 0x4000_0001;
 /// `KVMKVMKVM` and three NULs, in registers B, C and D.
@@ -28,12 +25,9 @@ const TIME_AT: usize = 64;
 /// not tell.
 #[must_use]
 pub fn wall_ns() -> Option<u64> {
-    let is_guest = __cpuid(1).ecx & HYPERVISOR != 0;
-    let leaf = __cpuid(SIGNATURE_LEAF);
-    // KVM of old says 0 for the highest leaf and means the second.
-    let highest = if leaf.eax == 0 { FEATURES_LEAF } else { leaf.eax };
-    let is_kvm = is_guest && [leaf.ebx, leaf.ecx, leaf.edx] == SIGNATURE;
-    if !is_kvm || highest < FEATURES_LEAF || __cpuid(FEATURES_LEAF).eax & CLOCK == 0 {
+    let leaf = cpuid::leaf(SIGNATURE_LEAF)?;
+    let is_kvm = [leaf.ebx, leaf.ecx, leaf.edx] == SIGNATURE;
+    if !is_kvm || cpuid::features(FEATURES_LEAF, 0).eax & CLOCK == 0 {
         return None;
     }
     let frame = Frame::allocate().ok()?;

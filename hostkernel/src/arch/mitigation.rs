@@ -20,11 +20,11 @@
 //! `docs/soundness.md` weighs what else there is.
 
 use core::arch::asm;
-use core::arch::x86_64::{__cpuid, __cpuid_count};
 use core::fmt;
 use core::sync::atomic::{AtomicU64, Ordering};
 
 use super::cpu::{read_msr, write_msr};
+use super::cpuid;
 use super::descriptor::KERNEL_DATA;
 
 const MSR_SPEC_CTRL: u32 = 0x48;
@@ -59,12 +59,11 @@ impl Measures {
     #[must_use]
     pub fn detect() -> Self {
         let leaf_7 = |part| {
-            let exists = __cpuid(0).eax >= 7 && __cpuid_count(7, 0).eax >= part;
-            if exists { __cpuid_count(7, part).edx } else { 0 }
+            let exists = cpuid::features(7, 0).eax >= part;
+            if exists { cpuid::features(7, part).edx } else { 0 }
         };
         let (extended, second) = (leaf_7(0), leaf_7(2));
-        let amd =
-            if __cpuid(0x8000_0000).eax >= 0x8000_0008 { __cpuid(0x8000_0008).ebx } else { 0 };
+        let amd = cpuid::features(0x8000_0008, 0).ebx;
         let has_capabilities = extended & 1 << 29 != 0;
         let capabilities = match has_capabilities {
             // SAFETY: the processor says that it has this register.
@@ -166,12 +165,8 @@ pub fn clear_buffers() {
 #[must_use]
 pub fn thread_bits() -> u32 {
     const LEVEL_THREAD: u32 = 1;
-    let highest = __cpuid(0).eax;
     for leaf in [0x1f, 0xb] {
-        if highest < leaf {
-            continue;
-        }
-        let topology = __cpuid_count(leaf, 0);
+        let topology = cpuid::features(leaf, 0);
         if topology.ebx != 0 && topology.ecx >> 8 & 0xff == LEVEL_THREAD {
             return topology.eax & 0x1f;
         }

@@ -9,6 +9,7 @@ pub mod area;
 pub mod backtrace;
 pub mod clock;
 pub mod cpu;
+pub mod cpuid;
 pub mod descriptor;
 pub mod essentials;
 pub mod inspect;

@@ -39,7 +39,7 @@ mod hardware {
     use alloc::vec::Vec;
 
     use super::{ENTRY_LEN, File, files};
-    use crate::arch::{cpu, port};
+    use crate::arch::{cpuid, port};
     use limits::FW_CFG_FILES_MAX;
     use memory::{OutOfFrames, PageBuffer};
 
@@ -61,7 +61,7 @@ mod hardware {
         /// else at its ports.
         #[must_use]
         pub fn find() -> Option<Self> {
-            if !cpu::has_hypervisor() {
+            if !cpuid::has_hypervisor() {
                 return None;
             }
             let mut signature = [0; 4];

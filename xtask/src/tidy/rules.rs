@@ -30,7 +30,7 @@ const UNSAFE_ZONES: [&str; 9] = [
 ];
 
 /// The roots of crates and modules that decide and compute, and must say that they cannot do more.
-const SAFE_ROOTS: [&str; 9] = [
+const SAFE_ROOTS: [&str; 10] = [
     "hostkernel/limits/src/lib.rs",
     "hostkernel/node/src/lib.rs",
     "hostkernel/src/console.rs",
@@ -38,10 +38,16 @@ const SAFE_ROOTS: [&str; 9] = [
     "hostkernel/src/entropy.rs",
     "hostkernel/src/front.rs",
     "hostkernel/src/init.rs",
+    "hostkernel/src/platform/mod.rs",
     "hostkernel/src/selftest/mod.rs",
     "hostkernel/src/worker/mod.rs",
 ];
 const FORBID_UNSAFE: &str = "#![forbid(unsafe_code)]";
+
+/// The kernel asks the processor through one file, which knows which leaves there are.
+const KERNEL: &str = "hostkernel";
+const CPUID: [&str; 2] = ["__cpuid", "__cpuid_count"];
+const CPUID_FILE: &str = "arch/cpuid.rs";
 
 /// What must not stay in code.
 const LEFT_BEHIND: [&str; 4] = ["todo!", "unimplemented!", "dbg!", "#[ignore"];
@@ -66,6 +72,7 @@ pub fn file(file: &Path, text: &str, findings: &mut Findings) {
         header(file, text, findings);
         size(file, &lines, findings);
         unsafe_zone(file, &lines, findings);
+        raw_cpuid(file, &lines, findings);
         left_behind(file, &lines, findings);
     }
 }
@@ -115,6 +122,18 @@ fn unsafe_zone(file: &Path, lines: &[Line], findings: &mut Findings) {
     for (index, line) in lines.iter().enumerate() {
         if has_word(&line.code, "unsafe") {
             let message = "`unsafe` outside the zones of xtask/src/tidy/rules.rs";
+            findings.violation(file, index + 1, message);
+        }
+    }
+}
+
+fn raw_cpuid(file: &Path, lines: &[Line], findings: &mut Findings) {
+    if !file.starts_with(KERNEL) || file.ends_with(CPUID_FILE) {
+        return;
+    }
+    for (index, line) in lines.iter().enumerate() {
+        if CPUID.iter().any(|word| has_word(&line.code, word)) {
+            let message = "`cpuid` without a look at the highest leaf; use arch::cpuid";
             findings.violation(file, index + 1, message);
         }
     }
@@ -185,6 +204,14 @@ mod tests {
         one("hostkernel/src/memory_of_mine.rs", text, "outside");
         assert!(violations("hostkernel/memory/src/frames.rs", text).is_empty());
         assert!(violations("images/faults/src/main.rs", text).is_empty());
+    }
+
+    #[test]
+    fn the_processor_is_asked_in_one_file() {
+        let text = "//! a\nfn f() { let _ = __cpuid_count(7, 0); }\n";
+        one("hostkernel/src/arch/cpu.rs", text, "cpu.rs:2: `cpuid` without");
+        assert!(violations("hostkernel/src/arch/cpuid.rs", text).is_empty());
+        assert!(violations("images/faults/src/state.rs", text).is_empty());
     }
 
     #[test]
