@@ -48,7 +48,7 @@ pub(crate) fn start(info: &'static BootInfo) -> ! {
     if let Some(missing) = Missing::detect() {
         refuse(missing);
     }
-    let memory_len = info.memory_len();
+    let memory_len = info.memory.bytes();
     if memory_len < MEMORY_LEN_MIN as u64 {
         let (found, least) = (memory_len >> 20, MEMORY_LEN_MIN >> 20);
         refuse(format_args!("too little memory: {found} MiB, and at least {least} are needed"));
@@ -94,6 +94,7 @@ extern "C" fn start_on_own_tables() -> ! {
     };
     let fw_cfg = FwCfg::find();
     let settings = SETTINGS.call_once(|| read_settings(info, bundle.as_ref(), fw_cfg.as_ref()));
+    info.log_memory();
     // The front's core first; the others wait for the dispatcher before they serve it.
     let (cores_max, hyperthreads) = (settings.cores_max, settings.hyperthreads);
     let cores = smp::start_others(info, &platform.processors, cores_max, hyperthreads);

@@ -127,6 +127,16 @@ fn tables_of_acpi_1_at_the_end_of_memory_are_read_to_their_end() {
 }
 
 #[test]
+fn the_memory_map_is_shown_to_who_asks_for_details() {
+    let node = boot(machine().kernel_words("loglevel=debug"));
+    let log = node.serial();
+    let ranges: Vec<_> = log.lines().filter(|line| line.contains("memory map: 0x")).collect();
+    assert!(log.contains(&format!(" of which {} ranges are used", ranges.len())), "{log}");
+    // 256 MiB from 1 MiB on, less what SeaBIOS keeps at the end.
+    assert!(ranges.iter().any(|line| line.contains("memory map: 0x100000 to 0xff")), "{log}");
+}
+
+#[test]
 fn cores_beyond_those_to_be_used_stay_parked() {
     let node = boot(machine().cores(4).kernel_words("hostkernel.cores=2"));
     node.deploy("hello");

@@ -18,7 +18,9 @@ pub const CORES_MAX: usize = 256;
 pub const KERNEL_STACK_LEN: usize = 64 * 1024;
 /// Each of the per-core stacks for NMI, double fault, machine check and debug exceptions.
 pub const EMERGENCY_STACK_LEN: usize = 2 * PAGE_LEN;
-/// Memory map entries taken from the boot loader; firmware with more has its tail ignored.
+/// Entries of the boot loader's memory map that are looked at; real ones have some hundred.
+pub const MEMORY_ENTRIES_MAX: usize = 4096;
+/// Ranges of memory that are used; further ones are not, and the log says so.
 pub const MEMORY_RANGES_MAX: usize = 256;
 /// Bytes of an ACPI table that are looked at. The longest of real boards have some 300 KiB.
 pub const ACPI_TABLE_LEN_MAX: usize = 1 << 20;

@@ -18,6 +18,8 @@ pub mod frames;
 pub mod holes;
 pub mod layout;
 mod likely;
+#[cfg(any(test, target_os = "none"))]
+pub mod map;
 pub mod per_core;
 pub mod physical;
 mod plan;

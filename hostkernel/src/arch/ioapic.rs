@@ -1,9 +1,9 @@
 //! The I/O APIC: routes the interrupt lines of devices that have no message-signalled interrupts
 //! (Intel 82093AA data sheet).
 
+use crate::platform::Line;
 use memory::kernel_map;
 use memory::physical::PhysicalAddress;
-use crate::platform::Line;
 
 const SELECT: usize = 0x00;
 const WINDOW: usize = 0x10;

@@ -10,12 +10,12 @@ use core::ptr::{NonNull, slice_from_raw_parts_mut};
 use acpi::{AcpiTables, PciAddress, RawPhysicalMapping};
 
 use crate::arch::{apic, ioapic, port};
-use limits::{ACPI_TABLE_LEN_MAX, ACPI_TABLES_MAX};
-use memory::kernel_map;
-use memory::physical::PhysicalAddress;
 use crate::platform::table::{HEADER_LEN, Table};
 use crate::platform::{Line, Signal, aml, fadt, madt};
 pub use crate::platform::{Platform, Power, Register};
+use limits::{ACPI_TABLE_LEN_MAX, ACPI_TABLES_MAX};
+use memory::kernel_map;
+use memory::physical::PhysicalAddress;
 
 /// Where the legacy BIOS area that may hold the root pointer begins and ends.
 const BIOS_AREA: Range<u64> = 0xe_0000..0x10_0000;

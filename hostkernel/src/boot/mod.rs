@@ -9,15 +9,16 @@ pub mod sources;
 
 use boot_layout::Platform;
 
-use limits::{COMMAND_LINE_LEN_MAX, MEMORY_RANGES_MAX};
-use memory::layout::{MemoryLayout, MemoryRange};
+use limits::COMMAND_LINE_LEN_MAX;
+use memory::layout::MemoryLayout;
+use memory::map::MemoryMap;
 
 /// What the boot loader told us, copied out of its memory.
 pub struct BootInfo {
-    /// The memory map, in the loader's order.
-    pub memory: [MemoryRange; MEMORY_RANGES_MAX],
-    /// Entries of `memory` that are in use.
-    pub memory_len: usize,
+    /// The memory that is free for us.
+    pub memory: MemoryMap,
+    /// Entries of the loader's map, from which that was made.
+    pub memory_entries: usize,
     /// Physical address of the ACPI root pointer, if the loader gave one.
     pub rsdp: Option<u64>,
     /// Physical addresses of the boot bundle's first byte, and of the one after its last.
@@ -31,8 +32,8 @@ pub struct BootInfo {
 
 impl BootInfo {
     const EMPTY: Self = Self {
-        memory: [MemoryRange { start: 0, end: 0, usable: false }; MEMORY_RANGES_MAX],
-        memory_len: 0,
+        memory: MemoryMap::EMPTY,
+        memory_entries: 0,
         rsdp: None,
         module: None,
         platform: None,
@@ -41,16 +42,10 @@ impl BootInfo {
         is_command_line_whole: true,
     };
 
-    /// The memory map.
-    #[must_use]
-    pub fn memory(&self) -> &[MemoryRange] {
-        &self.memory[..self.memory_len]
-    }
-
     /// The memory map and the module, for those who take them over.
     #[must_use]
     pub fn layout(&self) -> MemoryLayout<'_> {
-        MemoryLayout { ranges: self.memory(), module: self.module }
+        MemoryLayout { ranges: self.memory.ranges(), module: self.module }
     }
 
     /// The time stamp counter when firmware handed over to a loader of ours.
@@ -72,17 +67,15 @@ impl BootInfo {
         text.filter(|_| self.is_command_line_whole)
     }
 
-    /// Length of all ordinary memory.
-    #[must_use]
-    pub fn memory_len(&self) -> u64 {
-        let usable = self.memory().iter().filter(|range| range.usable);
-        usable.fold(0, |sum, range| sum.saturating_add(range.end - range.start))
-    }
-
-    fn push_memory(&mut self, range: MemoryRange) {
-        if self.memory_len < MEMORY_RANGES_MAX && range.start < range.end {
-            self.memory[self.memory_len] = range;
-            self.memory_len += 1;
+    /// Shows the memory map in the log.
+    pub fn log_memory(&self) {
+        let (entries, ranges) = (self.memory_entries, self.memory.ranges());
+        log::debug!("memory map: {entries} entries, of which {} ranges are used", ranges.len());
+        for (start, end) in ranges {
+            log::debug!("memory map: {start:#x} to {end:#x}, {} KiB", (end - start) >> 10);
+        }
+        if self.memory.left_out() > 0 {
+            log::warn!("memory map: {} ranges too many are not used", self.memory.left_out());
         }
     }
 }

@@ -4,8 +4,9 @@ use core::ptr::read_unaligned;
 
 use boot_layout::{Module, PLATFORM_NAME, Platform};
 
-use super::{BootInfo, MemoryRange};
-use limits::{BOOT_MODULES_MAX, COMMAND_LINE_LEN_MAX, MEMORY_RANGES_MAX};
+use super::BootInfo;
+use limits::{BOOT_MODULES_MAX, COMMAND_LINE_LEN_MAX, MEMORY_ENTRIES_MAX};
+use memory::map::{Entry, MemoryMap};
 use memory::physical::{PhysicalAddress, direct_pointer};
 
 const MAGIC: u32 = 0x336e_c578;
@@ -48,15 +49,13 @@ pub(super) unsafe fn read(start_info: u64, info: &mut BootInfo) {
     assert!(start.version >= 1, "the boot loader gave no memory map");
     info.rsdp = (start.rsdp != 0).then_some(start.rsdp);
     let map = direct_pointer(PhysicalAddress(start.memory_map)).cast::<MemoryMapEntry>();
-    for index in 0..(start.memory_map_len as usize).min(MEMORY_RANGES_MAX) {
+    info.memory_entries = start.memory_map_len as usize;
+    let indices = 0..info.memory_entries.min(MEMORY_ENTRIES_MAX);
+    info.memory = MemoryMap::of(indices.map(|index| {
         // SAFETY: the loader says that this many entries are there.
         let entry = unsafe { read_unaligned(map.add(index)) };
-        info.push_memory(MemoryRange {
-            start: entry.address,
-            end: entry.address.saturating_add(entry.len),
-            usable: entry.kind == USABLE,
-        });
-    }
+        Entry { address: entry.address, len: entry.len, is_usable: entry.kind == USABLE }
+    }));
     let modules = direct_pointer(PhysicalAddress(start.modules)).cast::<Module>();
     for index in 0..(start.modules_len as usize).min(BOOT_MODULES_MAX) {
         // SAFETY: the loader says that this many modules are described there.

@@ -106,7 +106,7 @@ pub fn start_others(
 ) -> usize {
     let own = apic::id();
     APIC_IDS[0].store(own, Ordering::Relaxed);
-    let map = info.memory().iter().map(|range| ((range.start, range.end), range.usable));
+    let map = info.memory.ranges().iter().map(|range| (*range, true));
     let module = info.module.map(|module| (module, false));
     let Some(page) = holes::start_page(map.chain(module)) else {
         log::warn!("no free memory below 640 KiB to start other cores from: one core is used");

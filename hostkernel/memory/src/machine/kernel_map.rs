@@ -111,8 +111,7 @@ pub fn build(layout: MemoryLayout<'_>, huge_pages: bool) -> Result<(), OutOfFram
         set(root, slot, table_entry(new_table()?));
     }
     let (image_start, image_end) = image_physical();
-    for range in layout.ranges.iter().filter(|range| range.usable) {
-        let (start, end) = (range.start.next_multiple_of(PAGE), range.end / PAGE * PAGE);
+    for &(start, end) in layout.ranges {
         map_direct(root, start, end.min(image_start), huge_pages)?;
         map_direct(root, start.max(image_end), end, huge_pages)?;
     }
@@ -149,8 +148,8 @@ pub fn add_high_memory(layout: MemoryLayout<'_>) {
 /// Nothing refers to the module any more, and this is called once.
 pub unsafe fn add_module_memory(layout: MemoryLayout<'_>) {
     let (start, end) = module_pages(layout);
-    for range in layout.ranges.iter().filter(|range| range.usable) {
-        let piece = (range.start.max(LOW_MEMORY_END).max(start), range.end.min(end));
+    for range in layout.ranges {
+        let piece = (range.0.max(LOW_MEMORY_END).max(start), range.1.min(end));
         add_range(piece, &[image_physical()]);
     }
 }
@@ -163,8 +162,8 @@ fn module_pages(layout: MemoryLayout<'_>) -> (u64, u64) {
 }
 
 fn add_memory(layout: MemoryLayout<'_>, from: u64, to: u64) {
-    for range in layout.ranges.iter().filter(|range| range.usable) {
-        let piece = (range.start.max(from), range.end.min(to));
+    for range in layout.ranges {
+        let piece = (range.0.max(from), range.1.min(to));
         add_range(piece, &[image_physical(), module_pages(layout)]);
     }
 }

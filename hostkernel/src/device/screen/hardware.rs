@@ -12,7 +12,6 @@ use crate::arch::cpu;
 use crate::boot::BootInfo;
 use limits::{SCREEN_COLUMNS_MAX, SCREEN_ROWS_MAX};
 use memory::kernel_map;
-use memory::layout::MemoryRange;
 use memory::physical::{PhysicalAddress, direct_pointer};
 
 #[derive(Clone, Copy)]
@@ -98,9 +97,8 @@ pub fn find(info: &BootInfo) {
     let framebuffer = info.platform.as_ref().and_then(Geometry::new).filter(|geometry| {
         let end = geometry.address + geometry.len() as u64;
         // What firmware says is not trusted to be right: memory is not a screen.
-        let is_memory =
-            |range: &MemoryRange| range.usable && range.start < end && geometry.address < range.end;
-        end <= kernel_map::DEVICES_END && !info.memory().iter().any(is_memory)
+        let is_memory = |range: &(u64, u64)| range.0 < end && geometry.address < range.1;
+        end <= kernel_map::DEVICES_END && !info.memory.ranges().iter().any(is_memory)
     });
     let surface = framebuffer.map(Surface::Framebuffer);
     if let Some(surface) = surface.or_else(|| text_mode::find().then_some(Surface::TextMode)) {

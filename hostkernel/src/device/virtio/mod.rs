@@ -19,10 +19,10 @@ use self::pci::ModernTransport;
 use super::pci::{Function, PortAccess, enable, enable_msi_x, route_line};
 use crate::arch::interrupt::NIC;
 use crate::boot::acpi::Platform;
+use crate::platform::Line;
 use limits::PAGE_LEN;
 use memory::kernel_map;
 use memory::physical::PhysicalAddress;
-use crate::platform::Line;
 use node::net::nic::Nic;
 
 /// Length of a memory-mapped transport's registers.
