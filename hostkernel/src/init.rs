@@ -27,6 +27,9 @@ use node::dispatch::{Dispatcher, Patience};
 use node::net::Service;
 use node::settings::{Server, Settings};
 
+/// When the first node was built: 2026-01-01. A clock that shows less was never set.
+const OLDEST_TIME_S: u64 = 1_767_225_600;
+
 static BOOT: Once<(&BootInfo, Features, Measures)> = Once::new();
 static SETTINGS: Once<Settings> = Once::new();
 static DISPATCHER: Once<Dispatcher> = Once::new();
@@ -83,7 +86,7 @@ extern "C" fn start_on_own_tables() -> ! {
         Ok((hz, source)) => log::info!("clock: {} MHz, {source}", hz / 1_000_000),
         Err(reason) => refuse(reason),
     }
-    set_wall_clock();
+    set_wall_clock(platform.century);
     let functions = pci::functions();
     entropy::initialise(probe::entropy(&functions, &platform));
     power::initialise(&platform);
@@ -134,13 +137,16 @@ fn refuse(reason: impl fmt::Display) -> ! {
     interrupt::halt_forever()
 }
 
-fn set_wall_clock() {
+fn set_wall_clock(century: Option<u8>) {
     let by_kvm = kvm_clock::wall_ns().map(|ns| (ns, "the hypervisor"));
-    let by_rtc = || Some((rtc::unix_seconds()? * 1_000_000_000, "the battery-backed clock"));
+    let by_rtc = || Some((rtc::unix_seconds(century)? * 1_000_000_000, "the battery-backed clock"));
     match by_kvm.or_else(by_rtc) {
         Some((ns, source)) => {
             clock::set_wall(ns);
             log::info!("wall clock: set by {source}");
+            if ns < OLDEST_TIME_S * 1_000_000_000 {
+                log::warn!("wall clock: before this software was written; is a battery empty?");
+            }
         }
         None => log::warn!("no wall clock: until a time server answers, records carry no times"),
     }

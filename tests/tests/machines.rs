@@ -127,6 +127,24 @@ fn tables_of_acpi_1_at_the_end_of_memory_are_read_to_their_end() {
 }
 
 #[test]
+fn a_clock_of_the_last_century_is_of_the_last_century() {
+    for (year, start_s, is_set) in
+        [(1999, 928_195_200, false), (2001, 991_353_600, false), (2030, 1_906_502_400, true)]
+    {
+        let base = format!("base={year}-06-01T00:00:00");
+        let words = "hostkernel.ntp=off";
+        let node = boot(machine().kernel_words(words).argument("-rtc").argument(base));
+        let text = node.get("/metrics").text();
+        let line = text.lines().find_map(|line| line.strip_prefix("process_start_time_seconds "));
+        let start: f64 = line.and_then(|value| value.parse().ok()).expect("a time");
+        let (first, last) = (f64::from(start_s), f64::from(start_s + 3600));
+        assert!((first..last).contains(&start), "{year}: {start}");
+        let warned = node.serial().contains("before this software was written");
+        assert_eq!(warned, !is_set, "{year}: {}", node.serial());
+    }
+}
+
+#[test]
 fn the_memory_map_is_shown_to_who_asks_for_details() {
     let node = boot(machine().kernel_words("loglevel=debug"));
     let log = node.serial();

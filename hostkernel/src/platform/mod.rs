@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 pub mod aml;
+pub mod date;
 pub mod fadt;
 pub mod madt;
 pub mod table;
