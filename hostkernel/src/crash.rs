@@ -39,6 +39,9 @@ static CRASHED: AtomicUsize = AtomicUsize::new(0);
 /// That core crashed again while reporting.
 static CRASHED_AGAIN: AtomicBool = AtomicBool::new(false);
 static HALT: AtomicBool = AtomicBool::new(false);
+/// Non-maskable interrupts are counted instead of recorded, and so many came.
+static SURVIVES_NMI: AtomicBool = AtomicBool::new(false);
+static NMIS: AtomicU64 = AtomicU64::new(0);
 
 /// Id of the invocation each core runs, 0 for none; high and low half.
 static RUNNING: [[AtomicU64; 2]; CORES_MAX] =
@@ -47,6 +50,25 @@ static RUNNING: [[AtomicU64; 2]; CORES_MAX] =
 /// Keeps the machine for a debugger after a crash instead of restarting it.
 pub fn halt_after_crash(halt: bool) {
     HALT.store(halt, Ordering::Relaxed);
+}
+
+/// Goes on after non-maskable interrupts, which are only counted.
+pub fn survive_nmi(survive: bool) {
+    SURVIVES_NMI.store(survive, Ordering::Relaxed);
+}
+
+/// Non-maskable interrupts that were survived, on all cores.
+pub fn nmis() -> u64 {
+    NMIS.load(Ordering::Relaxed)
+}
+
+/// A non-maskable interrupt. Returns whether the core goes on with what it did: it takes no lock,
+/// since it may have come while this core holds any of them.
+pub fn is_survived(registers: &Registers) -> bool {
+    stop_if_told(registers);
+    let is_survived = registers.vector == NMI && SURVIVES_NMI.load(Ordering::Relaxed);
+    NMIS.fetch_add(u64::from(is_survived), Ordering::Relaxed);
+    is_survived
 }
 
 /// Notes which invocation the calling core runs, for the record; 0 for none.

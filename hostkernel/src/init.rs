@@ -168,6 +168,7 @@ fn read_settings(info: &BootInfo, bundle: Option<&Bundle<'_>>, fw_cfg: Option<&F
     }
     let settings = loaded.settings;
     crash::halt_after_crash(settings.halt_after_crash);
+    crash::survive_nmi(settings.survives_nmi);
     if settings.crash_call {
         log::warn!("hostkernel.debug=crash: every action can crash this node");
         node::call::crash::enable();

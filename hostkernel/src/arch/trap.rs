@@ -178,14 +178,32 @@ extern "C" fn kernel_trap(registers: &mut Registers) {
     match registers.vector {
         vector @ 32..256 => {
             super::interrupt::arrived(vector as u8);
-            // The halt is over, with interrupts off: a line that stays up until its device is asked
-            // would interrupt again before the next instruction, forever.
-            registers.rflags &= !RFLAGS_INTERRUPT;
+            end_halt(registers);
         }
+        2 if crate::crash::is_survived(registers) => end_halt(registers),
         // A debug exception can only be one an action left pending across its entry; its own trap
         // reports it.
         1 => {}
         _ => crate::crash::exception(registers, fault_address()),
+    }
+}
+
+/// The halt is over, with interrupts off: a line that stays up until its device is asked would
+/// interrupt again before the next instruction, forever.
+///
+/// A non-maskable interrupt may come in front of the halt instruction, after interrupts were
+/// switched on for it. With interrupts off it would never end, so it is left out.
+fn end_halt(registers: &mut Registers) {
+    const HALT: u8 = 0xf4;
+    if registers.rflags & RFLAGS_INTERRUPT == 0 {
+        return;
+    }
+    registers.rflags &= !RFLAGS_INTERRUPT;
+    let next: *const u8 = core::ptr::with_exposed_provenance(registers.rip as usize);
+    // SAFETY: interrupts are on in ring 0 only in `interrupt::halt`, where the processor was about
+    // to execute this byte of the kernel's text.
+    if unsafe { next.read() } == HALT {
+        registers.rip += 1;
     }
 }
 

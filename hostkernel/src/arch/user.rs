@@ -175,6 +175,7 @@ impl UserContext {
                     _ => Access::Read,
                 },
             },
+            2 if crate::crash::is_survived(registers) => Stop::Interrupt,
             2 | 8 | 18 => crate::crash::machine(registers),
             vector @ 0..32 => Stop::Exception { vector: vector as u8 },
             vector => {

@@ -26,7 +26,7 @@ pub struct Key {
 }
 
 /// All of them, in the order of documentation.
-pub static KEYS: [Key; 17] = [
+pub static KEYS: [Key; 18] = [
     Key {
         name: "ip",
         syntax: "dhcp or ADDRESS::GATEWAY:NETMASK",
@@ -58,6 +58,15 @@ pub static KEYS: [Key; 17] = [
         meaning: "what the node does after a crash",
         is_guard: false,
         set: |settings, value| put(&mut settings.halt_after_crash, one_of("reboot", "halt", value)),
+    },
+    Key {
+        name: "hostkernel.nmi",
+        syntax: "restart or log",
+        default: "restart",
+        meaning: "what the node does on a non-maskable interrupt: a crash record and a restart, or \
+                  a line in the log",
+        is_guard: false,
+        set: |settings, value| put(&mut settings.survives_nmi, one_of("restart", "log", value)),
     },
     Key {
         name: "hostkernel.auth",

@@ -48,6 +48,8 @@ pub struct Settings {
     pub log_level: log::LevelFilter,
     /// Whether a crashed node halts instead of restarting.
     pub halt_after_crash: bool,
+    /// Whether a non-maskable interrupt is counted and logged instead of ending in a crash record.
+    pub survives_nmi: bool,
     /// Whether actions can crash the node on purpose, see [`crate::call::crash`].
     pub crash_call: bool,
 }
@@ -95,6 +97,7 @@ impl Default for Settings {
             log_format: Format::Text,
             log_level: log::LevelFilter::Info,
             halt_after_crash: false,
+            survives_nmi: false,
             crash_call: false,
         }
     }
