@@ -2,11 +2,14 @@
 //! and otherwise, unless configured, what would have to wait for another core.
 #![forbid(unsafe_code)]
 
+mod sources;
+
 use alloc::boxed::Box;
 use alloc::format;
 
+use self::sources::Sources;
 use crate::arch::clock;
-use crate::arch::interrupt::{self, ACPI, Arrived};
+use crate::arch::interrupt::{self, Arrived};
 use crate::console;
 use crate::device::{power, screen};
 use crate::entropy;
@@ -34,6 +37,7 @@ pub struct Front {
     /// If this core runs actions, too.
     worker: Option<Worker>,
     patience: Patience,
+    sources: Sources,
     announced: bool,
     /// If there is a screen to show it.
     status: Option<Status>,
@@ -75,7 +79,15 @@ impl Front {
         let worker = runs_actions.then(Worker::new);
         let patience = Patience::new(settings.poll_ns());
         let status = screen::is_open().then(|| Status::new(settings.port));
-        Self { service, dispatcher, worker, patience, announced: false, status }
+        Self {
+            service,
+            dispatcher,
+            worker,
+            patience,
+            sources: Sources::default(),
+            announced: false,
+            status,
+        }
     }
 
     /// Serves until the machine is switched off.
@@ -91,7 +103,7 @@ impl Front {
                 }
                 self.worker = Some(worker);
             }
-            let Self { service, dispatcher, patience, .. } = &mut self;
+            let Self { service, dispatcher, patience, sources, .. } = &mut self;
             let mut is_wanted = || service.is_pending() || dispatcher.has_completion();
             if frames::zero_ahead(&mut is_wanted) || patience.look(clock::now_ns, is_wanted) {
                 continue;
@@ -100,8 +112,8 @@ impl Front {
             let slept_ns = clock::now_ns();
             idle.begin(slept_ns);
             dispatcher.sleep_front(|| {
-                if service.arm() {
-                    if let Some(next_ns) = next_ns {
+                if sources.arm(service) {
+                    if let Some(next_ns) = sources.no_later(next_ns) {
                         clock::set_alarm(next_ns);
                     }
                     interrupt::halt();
@@ -187,11 +199,12 @@ impl Front {
         self.notice(arrived);
         let next_ns = self.poll();
         // What arrived since is served at the next interrupt, which comes at once if there is one.
-        if self.service.arm() && self.dispatcher.arm_front() { next_ns } else { Some(0) }
+        let is_quiet = self.sources.arm(&mut self.service) && self.dispatcher.arm_front();
+        if is_quiet { self.sources.no_later(next_ns) } else { Some(0) }
     }
 
     fn notice(&mut self, arrived: Arrived) {
-        if arrived.contains(ACPI) && power::button_pressed() {
+        if self.sources.notice(arrived, &mut self.service) {
             log::info!("power button");
             self.service.drain(clock::now_ns());
         }

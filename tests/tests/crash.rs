@@ -167,6 +167,23 @@ fn a_non_maskable_interrupt_in_ring_3_and_in_a_halt_is_recorded() {
 }
 
 #[test]
+fn a_node_told_to_log_non_maskable_interrupts_goes_on() {
+    let node = boot(machine().kernel_words("hostkernel.nmi=log"));
+    node.deploy("hello");
+    let before = node.metric("hostkernel_nmi_total");
+    // Every core halts but the front's now and then; then one is in ring 3.
+    (0..5).for_each(|_| drop(node.execute("inject-nmi").expect("QEMU listens")));
+    node.greets("halted");
+    let running = keep_busy(&node);
+    (0..5).for_each(|_| drop(node.execute("inject-nmi").expect("QEMU listens")));
+    node.greets("busy");
+    assert!(node.metric("hostkernel_nmi_total") >= before + 10, "each on two cores");
+    let log = node.serial();
+    assert!(log.contains("non-maskable interrupt: ") && !log.contains("=== crash"), "{log}");
+    drop(running);
+}
+
+#[test]
 fn broken_hardware_under_an_action_is_recorded() {
     let node = boot(machine().reboots());
     let _running = keep_busy(&node);

@@ -30,6 +30,16 @@ pub const ACPI_TABLES_MAX: usize = 256;
 pub const IOAPICS_MAX: usize = 64;
 /// Interrupt lines that firmware says are not as usual. The old PC's bus has 16.
 pub const LINE_OVERRIDES_MAX: usize = 64;
+/// Interrupts of a source that are looked at together, to see whether they are for anything ...
+pub const INTERRUPTS_WATCHED: u32 = 1000;
+/// ... and how many of them may be for nothing. With more the source is switched off and polled.
+pub const INTERRUPTS_UNSERVICED_MAX: u32 = 900;
+/// An interrupt for nothing so long after the last is the first of new ones.
+pub const INTERRUPT_GAP_NS: u64 = 100_000_000;
+/// How often a network card is polled whose interrupts are switched off.
+pub const CARD_POLL_NS: u64 = 1_000_000;
+/// How often the power button is polled, likewise.
+pub const BUTTON_POLL_NS: u64 = 250_000_000;
 /// Modules of the boot loader that are looked at for the machine's description.
 pub const BOOT_MODULES_MAX: usize = 16;
 /// Devices that the command line may name by `virtio_mmio.device=`.
@@ -356,3 +366,4 @@ const _: () = assert!(NIC_QUEUE_LEN.is_power_of_two());
 const _: () = assert!(TIMEOUT_MS_MIN <= TIMEOUT_MS_DEFAULT && TIMEOUT_MS_DEFAULT <= TIMEOUT_MS_MAX);
 const _: () = assert!(MEMORY_MB_MIN <= MEMORY_MB_DEFAULT && MEMORY_MB_DEFAULT <= MEMORY_MB_MAX);
 const _: () = assert!(RECEIVE_BUFFER_LEN.is_power_of_two() && SEND_BUFFER_LEN.is_power_of_two());
+const _: () = assert!(INTERRUPTS_UNSERVICED_MAX < INTERRUPTS_WATCHED);

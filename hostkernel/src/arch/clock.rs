@@ -284,6 +284,18 @@ fn base_hz() -> Option<u64> {
     (mhz != 0).then_some(u64::from(mhz) * 1_000_000)
 }
 
+/// Lets the interval timer interrupt by its line, for in-kernel tests.
+#[cfg(feature = "selftest")]
+pub fn start_interval_timer(period_us: u64) {
+    let [low, high] = ((PIT_HZ * period_us / 1_000_000) as u16).to_le_bytes();
+    // SAFETY: as in `Reference::interval_timer`; calibration is over.
+    unsafe {
+        port::write_u8(PIT_COMMAND, PIT_RATE_GENERATOR);
+        port::write_u8(PIT_CHANNEL_0, low);
+        port::write_u8(PIT_CHANNEL_0, high);
+    }
+}
+
 /// Waits without halting; for boot only. Not at all before calibration, when there is no time.
 pub fn spin_us(microseconds: u64) {
     if SCALE.load(Ordering::Relaxed) == 0 {

@@ -17,6 +17,8 @@ pub const WAKE: u8 = 0x41;
 pub const NIC: u8 = 0x42;
 /// Vector of ACPI events: the power button.
 pub const ACPI: u8 = 0x43;
+/// Vectors of devices: [`NIC`] and [`ACPI`].
+pub const SOURCES: usize = 2;
 /// Vector the APIC delivers when an interrupt went away; it wants no end-of-interrupt.
 pub const SPURIOUS: u8 = 0xff;
 
@@ -25,13 +27,31 @@ struct Marks(AtomicU32);
 
 static ARRIVED: [Marks; CORES_MAX] = [const { Marks(AtomicU32::new(0)) }; CORES_MAX];
 
+/// Marks that are left together, since their devices share a line: 0, or those of all of them.
+static SHARED: AtomicU32 = AtomicU32::new(0);
+
+/// Has the devices of both vectors looked after when either arrives.
+pub(super) fn share(one: u8, other: u8) {
+    SHARED.fetch_or(mark(one) | mark(other), Ordering::Relaxed);
+}
+
+/// Whether any devices do.
+#[must_use]
+pub fn are_shared() -> bool {
+    SHARED.load(Ordering::Relaxed) != 0
+}
+
+const fn mark(vector: u8) -> u32 {
+    1 << (vector - TIMER)
+}
+
 /// Notes an interrupt of the calling core.
 pub(super) fn arrived(vector: u8) {
     if vector == SPURIOUS {
         return;
     }
     if (TIMER..=ACPI).contains(&vector) {
-        ARRIVED[core_id()].0.fetch_or(1 << (vector - TIMER), Ordering::Relaxed);
+        ARRIVED[core_id()].0.fetch_or(mark(vector), Ordering::Relaxed);
     }
     apic::end_of_interrupt();
 }
@@ -44,13 +64,15 @@ impl Arrived {
     /// Takes the marks.
     #[must_use]
     pub fn take() -> Self {
-        Self(ARRIVED[core_id()].0.swap(0, Ordering::Relaxed))
+        let arrived = ARRIVED[core_id()].0.swap(0, Ordering::Relaxed);
+        let shared = SHARED.load(Ordering::Relaxed);
+        Self(if arrived & shared == 0 { arrived } else { arrived | shared })
     }
 
     /// Whether this vector is among them.
     #[must_use]
     pub fn contains(self, vector: u8) -> bool {
-        self.0 & 1 << (vector - TIMER) != 0
+        self.0 & mark(vector) != 0
     }
 }
 

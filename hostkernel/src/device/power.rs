@@ -69,7 +69,8 @@ impl Register {
     }
 }
 
-/// Takes ACPI control from the firmware and lets the power button interrupt the calling core.
+/// Takes ACPI control from the firmware and lets the power button, and nothing else, interrupt the
+/// calling core.
 pub fn initialise(platform: &Platform) {
     let power = POWER.call_once(|| platform.power);
     if let (Some((port, value)), Some(control)) = (power.handover, power.controls[0]) {
@@ -79,6 +80,11 @@ pub fn initialise(platform: &Platform) {
         if !handed_over {
             log::warn!("the firmware does not hand over ACPI control: no power button");
         }
+    }
+    // Events of the board itself are for byte code, which nobody runs. One that is left on, and has
+    // happened, would hold the line for good.
+    for (block, len) in power.general_events.into_iter().flatten() {
+        (len / 2..len).for_each(|at| block.offset(at).write_u8(0));
     }
     for block in power.events.into_iter().flatten() {
         block.write_u16(POWER_BUTTON);

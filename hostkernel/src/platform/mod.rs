@@ -10,6 +10,7 @@ pub mod date;
 pub mod fadt;
 pub mod madt;
 pub mod table;
+pub mod watch;
 
 use alloc::vec::Vec;
 

@@ -5,6 +5,7 @@
 //! crash record and status 7.
 #![forbid(unsafe_code)]
 
+mod interrupts;
 mod isolation;
 mod machine;
 mod program;
@@ -28,6 +29,7 @@ const TESTS: &[(&str, Test)] = &[
     ("the kernel's own pages are never writable and executable", machine::write_xor_execute),
     ("no stack has a mapped neighbour", machine::guard_pages),
     ("the clock goes forward at the stated rate", machine::clock),
+    ("interrupts for nothing are switched off", interrupts::switched_off),
     ("an action answers with its input", isolation::answers),
     ("an action sees nothing of the one before it on this core", isolation::nothing_left_behind),
     ("registers are defined when an action starts", isolation::registers),

@@ -224,6 +224,12 @@ impl<'a> Service<'a> {
         self.adapter.is_pending()
     }
 
+    /// Frames that the card has handed over since the boot.
+    #[must_use]
+    pub fn frames_received(&self) -> u64 {
+        self.adapter.traffic.received.frames
+    }
+
     /// Prepares for sleep: a frame from now on interrupts. Returns false if one is there already.
     pub fn arm(&mut self) -> bool {
         self.adapter.arm()

@@ -29,7 +29,7 @@ fn namespace(name: &str, key: &str, quotas: Quotas) -> NamespaceSettings {
 fn every_key_is_read() {
     let text = "ip=10.0.2.15::10.0.2.2:255.255.255.0:node1::off log=json loglevel=debug \
         panic=halt hostkernel.debug=crash hostkernel.ntp=10.0.2.2 hostkernel.port=80 \
-        hostkernel.syslog=10.0.2.3:1514 \
+        hostkernel.syslog=10.0.2.3:1514 hostkernel.nmi=log \
         hostkernel.auth=a:b hostkernel.queue_len=4 \
         hostkernel.cores=2 hostkernel.hyperthreads=on hostkernel.admin_key=c:d \
         hostkernel.public=other hostkernel.front=dedicated hostkernel.poll_us=0 \
@@ -67,6 +67,7 @@ fn every_key_is_read() {
         log_format: Format::Json,
         log_level: log::LevelFilter::Debug,
         halt_after_crash: true,
+        survives_nmi: true,
         crash_call: true,
     };
     assert_eq!(loaded.settings, expected);

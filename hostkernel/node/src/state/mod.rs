@@ -2,6 +2,7 @@
 
 pub mod boot_times;
 pub mod histogram;
+pub mod machine;
 mod node;
 mod policy;
 pub mod records;

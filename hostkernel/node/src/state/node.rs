@@ -4,6 +4,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::boot_times::BootTimes;
+use super::machine::MachineCounts;
 use super::policy::Policy;
 use super::records::Records;
 use super::statistics::{Statistics, Traffic};
@@ -49,6 +50,8 @@ pub struct Load {
     pub clock_is_synchronised: bool,
     /// By how much the wall clock was wrong at the last look at a better one.
     pub clock_offset_ns: i64,
+    /// What the machine itself was heard of.
+    pub machine: MachineCounts,
 }
 
 impl Node {
@@ -85,6 +88,11 @@ impl Node {
     /// Notes by how much the wall clock was wrong when a time server was asked.
     pub fn clock_was_corrected(&mut self, error_ns: i64) {
         (self.load.clock_is_synchronised, self.load.clock_offset_ns) = (true, error_ns);
+    }
+
+    /// What is counted of the machine, for whoever hears it.
+    pub fn machine_mut(&mut self) -> &mut MachineCounts {
+        &mut self.load.machine
     }
 
     /// What was counted.

@@ -15,6 +15,7 @@ use crate::state::Node;
 use crate::state::Now;
 use crate::state::Readiness;
 use crate::state::histogram::Histogram;
+use crate::state::machine::{MachineCounts, Source};
 use crate::state::statistics::{ActionCounts, Outcome, Statistics, Traffic};
 use limits::PAGE_LEN;
 use memory::{frames, heap_free};
@@ -55,7 +56,8 @@ pub fn metrics(parts: &Parts<'_>, node: &Node) -> Result<Response, Reject> {
         write_actions(out, &node.statistics, &viewer)?;
         write_requests(out, &node.statistics)?;
         write_traffic(out, &node.load.traffic)?;
-        write_cores(out, node, parts.now)
+        write_cores(out, node, parts.now)?;
+        write_machine(out, &node.load.machine)
     })?;
     Ok(respond::plain(200, METRICS, Body::Pages(pages), &parts.request_id))
 }
@@ -213,6 +215,37 @@ fn write_cores(out: &mut Document, node: &Node, now: Now) -> fmt::Result {
         for (mode, ns) in [("busy", busy_ns), ("idle", core.idle_ns)] {
             writeln!(out, "{name}{{cpu=\"{}\",mode=\"{mode}\"}} {}", core.core, Seconds(ns))?;
         }
+    }
+    Ok(())
+}
+
+fn write_machine(out: &mut Document, machine: &MachineCounts) -> fmt::Result {
+    let sources = || Source::ALL.into_iter().map(Source::name).zip(machine.sources);
+    let name = "hostkernel_interrupts_total";
+    family(out, "counter", name, "Interrupts of the network's core, by source.")?;
+    for (source, counts) in sources() {
+        writeln!(out, "{name}{{source=\"{source}\"}} {}", counts.interrupts)?;
+    }
+    let name = "hostkernel_interrupts_unserviced_total";
+    family(out, "counter", name, "Those among them for which nothing was to be done.")?;
+    for (source, counts) in sources() {
+        writeln!(out, "{name}{{source=\"{source}\"}} {}", counts.unserviced)?;
+    }
+    let name = "hostkernel_interrupt_polled";
+    family(out, "gauge", name, "Whether a source was switched off for that, and is polled.")?;
+    for (source, counts) in sources() {
+        writeln!(out, "{name}{{source=\"{source}\"}} {}", u8::from(counts.is_polled))?;
+    }
+    for (name, help, count) in [
+        ("hostkernel_nmi_total", "Non-maskable interrupts survived.", machine.nmis),
+        (
+            "hostkernel_machine_errors_corrected_total",
+            "Errors that the hardware found and corrected, as its machine check banks say.",
+            machine.errors_corrected,
+        ),
+    ] {
+        family(out, "counter", name, help)?;
+        writeln!(out, "{name} {count}")?;
     }
     Ok(())
 }
