@@ -25,7 +25,7 @@ use core::panic::PanicInfo;
 use core::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use crate::arch::inspect::{self, ControlRegisters};
-use crate::arch::user::Registers;
+use crate::arch::registers::Registers;
 use crate::arch::{apic, backtrace, clock, interrupt};
 use crate::boot::smp;
 use crate::device::{power, screen, serial};

@@ -10,12 +10,14 @@ use spin::Once;
 use crate::arch::cpu::Features;
 use crate::arch::essentials::Missing;
 use crate::arch::mitigation::Measures;
-use crate::arch::{self, apic, clock, interrupt, kvm_clock};
+use crate::arch::trap::{self, Upward};
+use crate::arch::{self, apic, clock, interrupt, kvm_clock, vector};
 use crate::boot::actions::deploy_all;
-use crate::boot::{BootInfo, acpi, smp, sources};
+use crate::boot::{acpi, smp, sources};
 use crate::device::fw_cfg::FwCfg;
 use crate::device::{mmio, pci, power, probe, rtc, screen, serial};
 use crate::front::Front;
+use crate::handover::BootInfo;
 use crate::platform::Signal;
 use crate::worker::Worker;
 use crate::{console, crash, entropy};
@@ -42,6 +44,8 @@ fn boot() -> (&'static BootInfo, &'static Features, Measures) {
 /// Core 0, on the boot stack and the first page tables.
 pub(crate) fn start(info: &'static BootInfo) -> ! {
     clock::start();
+    let (exception, machine, is_survived) = (crash::exception, crash::machine, crash::is_survived);
+    trap::set_upward(Upward { exception, machine, is_survived });
     serial::initialise();
     console::initialise();
     // What the command line wants is known when its turn comes; so much of it is for all lines.
@@ -100,7 +104,7 @@ extern "C" fn start_on_own_tables() -> ! {
     info.log_memory();
     // The front's core first; the others wait for the dispatcher before they serve it.
     let (cores_max, hyperthreads) = (settings.cores_max, settings.hyperthreads);
-    let cores = smp::start_others(info, &platform.processors, cores_max, hyperthreads);
+    let cores = smp::start_others(info, &platform.processors, cores_max, hyperthreads, start_core);
     log::info!("cores: {cores} of {}", platform.processors.len().max(1));
     frames::hold_back_for(cores);
     let workers: Vec<usize> = if cores == 1 { vec![0] } else { (1..cores).collect() };
@@ -110,10 +114,10 @@ extern "C" fn start_on_own_tables() -> ! {
     log::info!("queues: {queue_len} invocations for each of {} workers", workers.len());
     let dispatcher = DISPATCHER.call_once(|| {
         Dispatcher::new(&workers, 0, queue_len, |core| {
-            apic::send(smp::apic_id(core), interrupt::WAKE);
+            apic::send(smp::apic_id(core), vector::WAKE);
         })
     });
-    (1..cores).for_each(|core| apic::send(smp::apic_id(core), interrupt::WAKE));
+    (1..cores).for_each(|core| apic::send(smp::apic_id(core), vector::WAKE));
     #[cfg(feature = "selftest")]
     crate::selftest::run(dispatcher, cores);
     let nic = probe::network_card(&functions, &platform).unwrap_or_else(|error| refuse(error));
@@ -177,11 +181,11 @@ fn read_settings(info: &BootInfo, bundle: Option<&Bundle<'_>>, fw_cfg: Option<&F
 }
 
 /// A further core, on its own tables and stack.
-pub(crate) fn start_core(report: impl FnOnce()) -> ! {
+fn start_core() -> ! {
     let (_, features, measures) = boot();
     arch::initialise_core(features, measures);
     arch::initialise_interrupts(features);
-    report();
+    smp::report();
     let dispatcher = loop {
         match DISPATCHER.get() {
             Some(dispatcher) => break dispatcher,

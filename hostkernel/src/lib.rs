@@ -34,6 +34,8 @@ mod entropy;
 #[cfg(target_os = "none")]
 mod front;
 #[cfg(target_os = "none")]
+mod handover;
+#[cfg(target_os = "none")]
 mod init;
 #[cfg(any(test, target_os = "none"))]
 pub mod platform;

@@ -182,8 +182,8 @@ mod tests {
         fn a_page_is_memory_if_all_of_it_is_by_everybodys_word(
             entries in proptest::collection::vec((0..STEPS, 0..STEPS / 3, any::<bool>()), 0..12),
         ) {
-            let bytes: Vec<_> =
-                entries.iter().map(|(start, len, kind)| (start * STEP, len * STEP, *kind)).collect();
+            let in_bytes = |(start, len, kind): &(u64, u64, _)| (start * STEP, len * STEP, *kind);
+            let bytes: Vec<_> = entries.iter().map(in_bytes).collect();
             let found = map(&bytes);
             prop_assert!(found.iter().all(|(start, end)| start < end));
             prop_assert!(found.windows(2).all(|pair| pair[0].1 < pair[1].0), "{:?}", found);

@@ -6,8 +6,8 @@
 use core::sync::atomic::{AtomicU64, Ordering};
 
 use super::cpu::{Features, read_msr, write_msr};
-use super::interrupt::{SPURIOUS, TIMER};
 use super::port;
+use super::vector::{SPURIOUS, TIMER};
 use memory::core_id;
 use memory::kernel_map;
 use memory::physical::PhysicalAddress;

@@ -2,8 +2,8 @@
 
 use core::mem::offset_of;
 
-use super::descriptor::{Idt, TaskState};
-use super::user::Registers;
+use super::registers::Registers;
+use super::segments::{Idt, TaskState};
 use limits::PAGE_LEN;
 use memory::OutOfFrames;
 use memory::core_area::ENTRY_AREA;
@@ -28,7 +28,7 @@ pub struct EntryArea {
     /// The kernel's stack pointer while an action runs.
     pub kernel_stack: u64,
     /// Segment descriptors.
-    pub gdt: [u64; super::descriptor::GDT_LEN],
+    pub gdt: [u64; super::segments::GDT_LEN],
     /// Stacks for entries from ring 3 and for emergencies.
     pub task_state: TaskState,
 }

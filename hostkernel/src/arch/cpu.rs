@@ -4,8 +4,8 @@ use core::arch::asm;
 use core::fmt;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use super::descriptor::{KERNEL_CODE, KERNEL_DATA};
-use super::{area, cpuid, trap};
+use super::segments::{KERNEL_CODE, KERNEL_DATA};
+use super::{area, cpuid};
 
 /// What this processor offers of what the kernel uses. The same on every core.
 #[derive(Clone, Copy, Debug, Default)]
@@ -212,7 +212,7 @@ fn enable_write_combining() {
 ///
 /// # Safety
 /// Called once per core, after its descriptor tables are loaded.
-pub(super) unsafe fn enable(features: &Features) {
+pub(super) unsafe fn enable(features: &Features, syscall_entry: u64) {
     enable_write_combining();
     let mut cr4: u64;
     let mut cr0: u64;
@@ -271,8 +271,8 @@ pub(super) unsafe fn enable(features: &Features) {
     // SAFETY: all of these exist in long mode. A null SYSENTER_CS makes `sysenter` fault.
     unsafe {
         write_msr(MSR_STAR, selectors);
-        write_msr(MSR_LSTAR, trap::syscall_entry());
-        write_msr(MSR_CSTAR, trap::syscall_entry());
+        write_msr(MSR_LSTAR, syscall_entry);
+        write_msr(MSR_CSTAR, syscall_entry);
         write_msr(MSR_SFMASK, SYSCALL_FLAG_MASK);
         write_msr(MSR_SYSENTER_CS, 0);
         write_msr(MSR_EFER, read_msr(MSR_EFER) | EFER_SYSCALL);

@@ -1,71 +1,24 @@
-//! Segment and interrupt descriptors (Intel SDM vol. 3A, chapters 3, 6 and 7).
+//! Loading segment and interrupt descriptors (Intel SDM vol. 3A, chapters 3, 6 and 7).
 
 use core::arch::asm;
 
 use super::area::{self, EntryArea};
+use super::segments::{GDT_LEN, Gate, Idt, KERNEL_CODE, KERNEL_DATA, TaskState};
 use super::trap;
 use limits::PAGE_LEN;
 use memory::core_area;
 
-/// Kernel code segment.
-pub const KERNEL_CODE: u16 = 0x08;
-/// Kernel data segment.
-pub const KERNEL_DATA: u16 = 0x10;
-/// Data segment of actions, with requested privilege level 3.
-pub const USER_DATA: u16 = 0x18 | 3;
-/// Code segment of actions. There is no 32-bit one: a far jump to it is a general protection fault.
-pub const USER_CODE: u16 = 0x20 | 3;
 const TASK_STATE: u16 = 0x28;
-
-/// Entries of the GDT: null, four segments, and the task state in two.
-pub const GDT_LEN: usize = 7;
 
 // Present, accessed, 64-bit; privilege levels 0 and 3.
 const GDT_SEGMENTS: [u64; 5] =
     [0, 0x00af_9b00_0000_ffff, 0x00cf_9300_0000_ffff, 0x00cf_f300_0000_ffff, 0x00af_fb00_0000_ffff];
-
-/// 64-bit task state segment: which stacks the processor switches to.
-#[repr(C, packed(4))]
-pub struct TaskState {
-    reserved: u32,
-    privilege_stacks: [u64; 3],
-    reserved_2: u64,
-    interrupt_stacks: [u64; 7],
-    reserved_3: u64,
-    reserved_4: u16,
-    // Past the segment's limit: no I/O permission bitmap, so ring 3 may use no port.
-    io_map_base: u16,
-}
 
 /// Interrupt stack numbers, counted from 1 as the processor does.
 const STACK_NMI: u8 = 1;
 const STACK_DOUBLE_FAULT: u8 = 2;
 const STACK_MACHINE_CHECK: u8 = 3;
 const STACK_DEBUG: u8 = 4;
-
-/// A 64-bit interrupt gate.
-#[repr(C)]
-#[derive(Clone, Copy)]
-pub struct Gate {
-    low: u64,
-    high: u64,
-}
-
-/// The interrupt descriptor table.
-#[repr(C, align(4096))]
-pub struct Idt([Gate; 256]);
-
-impl Gate {
-    fn new(handler: u64, stack: u8, privilege: u64) -> Self {
-        const INTERRUPT_GATE: u64 = 0x8e00;
-        let kind = INTERRUPT_GATE | privilege << 13 | u64::from(stack);
-        let low = (handler & 0xffff)
-            | u64::from(KERNEL_CODE) << 16
-            | kind << 32
-            | (handler >> 16 & 0xffff) << 48;
-        Self { low, high: handler >> 32 }
-    }
-}
 
 /// Loads GDT, TSS and IDT of the calling core.
 ///
@@ -84,16 +37,8 @@ pub(super) unsafe fn load() {
     gdt[..5].copy_from_slice(&GDT_SEGMENTS);
     gdt[5] = low;
     gdt[6] = base >> 32;
-    let registers_end = core_area::ENTRY_AREA + size_of::<super::user::Registers>() as u64;
-    let state = TaskState {
-        reserved: 0,
-        privilege_stacks: [registers_end, 0, 0],
-        reserved_2: 0,
-        interrupt_stacks: [nmi, double_fault, machine_check, debug, 0, 0, 0],
-        reserved_3: 0,
-        reserved_4: 0,
-        io_map_base: size_of::<TaskState>() as u16,
-    };
+    let registers_end = core_area::ENTRY_AREA + size_of::<super::registers::Registers>() as u64;
+    let state = TaskState::new(registers_end, [nmi, double_fault, machine_check, debug]);
     // SAFETY: as above; both fields lie inside the area.
     unsafe {
         (&raw mut (*area).gdt).write(gdt);
@@ -160,7 +105,7 @@ unsafe fn load_idt() {
     let pointer = Pointer { limit: (PAGE_LEN - 1) as u16, base: core_area::IDT };
     // SAFETY: the page belongs to this core; every gate leads to a stub for its vector.
     unsafe {
-        idt.write(Idt(core::array::from_fn(gate)));
+        idt.write(Idt::new(gate));
         asm!("lidt [{}]", in(reg) &raw const pointer);
     }
 }

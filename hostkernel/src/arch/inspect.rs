@@ -5,7 +5,7 @@ use core::fmt;
 use x86_64::registers::control::{Cr0, Cr2, Cr3, Cr4};
 
 use super::area;
-use super::user::Registers;
+use super::registers::Registers;
 use memory::core_area;
 
 unsafe extern "C" {

@@ -6,21 +6,9 @@ use core::arch::asm;
 use core::sync::atomic::{AtomicU32, Ordering};
 
 use super::apic;
+use super::vector::{ACPI, SPURIOUS, TIMER};
 use limits::CORES_MAX;
 use memory::core_id;
-
-/// Vector of the core's own timer.
-pub const TIMER: u8 = 0x40;
-/// Vector by which cores wake each other.
-pub const WAKE: u8 = 0x41;
-/// Vector of the network card.
-pub const NIC: u8 = 0x42;
-/// Vector of ACPI events: the power button.
-pub const ACPI: u8 = 0x43;
-/// Vectors of devices: [`NIC`] and [`ACPI`].
-pub const SOURCES: usize = 2;
-/// Vector the APIC delivers when an interrupt went away; it wants no end-of-interrupt.
-pub const SPURIOUS: u8 = 0xff;
 
 #[repr(align(64))]
 struct Marks(AtomicU32);

@@ -4,6 +4,7 @@
 use spin::Mutex;
 
 use super::interrupt;
+use super::vector;
 use crate::platform::Line;
 use limits::{IOAPICS_MAX, PAGE_LEN};
 use memory::kernel_map;
@@ -23,7 +24,7 @@ const NOTHING: u32 = u32::MAX;
 
 /// The pins that lead to a vector. Taken by core 0 only.
 static ROUTED: Mutex<Routed> = Mutex::new(Routed { pins: [None; ROUTED_MAX], len: 0 });
-const ROUTED_MAX: usize = interrupt::SOURCES * IOAPICS_MAX;
+const ROUTED_MAX: usize = vector::SOURCES * IOAPICS_MAX;
 
 struct Routed {
     pins: [Option<Pin>; ROUTED_MAX],

@@ -25,7 +25,7 @@ use core::sync::atomic::{AtomicU64, Ordering};
 
 use super::cpu::{read_msr, write_msr};
 use super::cpuid;
-use super::descriptor::KERNEL_DATA;
+use super::segments::KERNEL_DATA;
 
 const MSR_SPEC_CTRL: u32 = 0x48;
 const MSR_PRED_CMD: u32 = 0x49;

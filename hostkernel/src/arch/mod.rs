@@ -20,8 +20,11 @@ pub mod mitigation;
 pub mod port;
 #[cfg(feature = "selftest")]
 pub mod programs;
+pub mod registers;
+mod segments;
 pub mod trap;
 pub mod user;
+pub mod vector;
 
 use cpu::Features;
 use mitigation::Measures;
@@ -36,7 +39,7 @@ pub fn initialise_core(features: &Features, measures: Measures) {
     // runs depends on what was there before; features and measures were read from this processor.
     unsafe {
         descriptor::load();
-        cpu::enable(features);
+        cpu::enable(features, trap::syscall_entry());
         mitigation::enable(measures);
     }
 }

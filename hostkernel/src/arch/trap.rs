@@ -8,14 +8,16 @@
 //! From ring 0 only two things are expected: a device interrupt while the core halts, and an NMI.
 //! Everything else is a bug and ends in a crash record.
 //!
-//! [`Registers`]: super::user::Registers
+//! [`Registers`]: super::registers::Registers
 
 use core::arch::{asm, global_asm};
 use core::mem::offset_of;
 
+use spin::Once;
+
 use super::area::EntryArea;
-use super::descriptor::{USER_CODE, USER_DATA};
-use super::user::Registers;
+use super::registers::Registers;
+use super::segments::{USER_CODE, USER_DATA};
 use memory::core_area;
 
 /// Stands in the place of a vector for `syscall`.
@@ -173,6 +175,37 @@ pub(super) fn syscall_entry() -> u64 {
     trap_syscall as *const () as u64
 }
 
+/// Who takes what is no action's fault: the crash record, which lies above.
+pub struct Upward {
+    /// An exception in ring 0, and the address of the last page fault.
+    pub exception: fn(&Registers, u64) -> !,
+    /// An exception that concerns the machine, while an action ran.
+    pub machine: fn(&Registers) -> !,
+    /// A non-maskable interrupt: whether the core goes on.
+    pub is_survived: fn(&Registers) -> bool,
+}
+
+static UPWARD: Once<Upward> = Once::new();
+
+/// Names them, before the first core can take a trap.
+pub fn set_upward(upward: Upward) {
+    UPWARD.call_once(|| upward);
+}
+
+fn upward() -> &'static Upward {
+    UPWARD.get().expect("the boot sets this before it loads descriptor tables")
+}
+
+/// What `user` hands on.
+pub(super) fn is_survived(registers: &Registers) -> bool {
+    (upward().is_survived)(registers)
+}
+
+/// Likewise.
+pub(super) fn machine(registers: &Registers) -> ! {
+    (upward().machine)(registers)
+}
+
 /// A trap in ring 0: an interrupt while the core halts, or a bug.
 extern "C" fn kernel_trap(registers: &mut Registers) {
     match registers.vector {
@@ -180,11 +213,11 @@ extern "C" fn kernel_trap(registers: &mut Registers) {
             super::interrupt::arrived(vector as u8);
             end_halt(registers);
         }
-        2 if crate::crash::is_survived(registers) => end_halt(registers),
+        2 if is_survived(registers) => end_halt(registers),
         // A debug exception can only be one an action left pending across its entry; its own trap
         // reports it.
         1 => {}
-        _ => crate::crash::exception(registers, fault_address()),
+        _ => (upward().exception)(registers, fault_address()),
     }
 }
 

@@ -12,7 +12,7 @@ use acpi::{AcpiTables, PciAddress, RawPhysicalMapping};
 use crate::arch::{apic, ioapic, port};
 use crate::platform::table::{HEADER_LEN, Table};
 use crate::platform::{Line, Signal, aml, fadt, madt};
-pub use crate::platform::{Platform, Power, Register};
+use crate::platform::{Platform, Register};
 use limits::{ACPI_TABLE_LEN_MAX, ACPI_TABLES_MAX};
 use memory::kernel_map;
 use memory::physical::PhysicalAddress;

@@ -16,6 +16,12 @@
 
 use core::arch::global_asm;
 
+use spin::Once;
+
+use super::pvh;
+use crate::handover::BootInfo;
+use crate::init;
+
 /// Bytes of the stack used until a core has its own.
 const BOOT_STACK_LEN: usize = 32 * 1024;
 
@@ -186,9 +192,23 @@ boot_stack_32_top:
     .skip {stack_len}
 boot_stack_top:
     "#,
-    start = sym super::start,
+    start = sym start,
     application_start = sym super::smp::application_start,
     root = const super::smp::ROOT,
     stack = const super::smp::STACK,
     stack_len = const BOOT_STACK_LEN,
 );
+
+static BOOT_INFO: Once<BootInfo> = Once::new();
+
+/// Called once by the code above on core 0, on the boot stack and the first page tables.
+extern "C" fn start(start_info: u64) -> ! {
+    let info = BOOT_INFO.call_once(|| {
+        let mut info = BootInfo::EMPTY;
+        // SAFETY: the boot loader passed this address, by the PVH protocol; the first page tables
+        // map the low 4 GiB, where all of it lies.
+        unsafe { pvh::read(start_info, &mut info) };
+        info
+    });
+    init::start(info)
+}

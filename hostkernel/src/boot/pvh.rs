@@ -4,7 +4,7 @@ use core::ptr::read_unaligned;
 
 use boot_layout::{Module, PLATFORM_NAME, Platform};
 
-use super::BootInfo;
+use crate::handover::BootInfo;
 use limits::{BOOT_MODULES_MAX, COMMAND_LINE_LEN_MAX, MEMORY_ENTRIES_MAX};
 use memory::map::{Entry, MemoryMap};
 use memory::physical::{PhysicalAddress, direct_pointer};

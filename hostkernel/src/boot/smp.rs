@@ -3,8 +3,10 @@
 use core::arch::global_asm;
 use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering, compiler_fence};
 
-use super::BootInfo;
+use spin::Once;
+
 use crate::arch::{apic, area, clock, mitigation};
+use crate::handover::BootInfo;
 use limits::{CORES_MAX, PAGE_LEN};
 use memory::core_area;
 use memory::holes;
@@ -82,6 +84,7 @@ unsafe extern "C" {
 static APIC_IDS: [AtomicU32; CORES_MAX] = [const { AtomicU32::new(0) }; CORES_MAX];
 /// Cores that run, core 0 included.
 static RUNNING: AtomicUsize = AtomicUsize::new(1);
+static NEXT: Once<fn() -> !> = Once::new();
 
 /// The APIC id of a running core.
 #[must_use]
@@ -96,14 +99,16 @@ pub fn running() -> usize {
 }
 
 /// Starts every processor of the list but the calling one, up to `cores_max` cores in all; of the
-/// threads of one physical core only the first, unless `hyperthreads`. Core 0, once. Returns the
-/// number of cores that run.
+/// threads of one physical core only the first, unless `hyperthreads`. On its own tables each goes
+/// on with `next`, which [reports](report). Core 0, once. Returns the number of cores that run.
 pub fn start_others(
     info: &BootInfo,
     processors: &[u32],
     cores_max: usize,
     hyperthreads: bool,
+    next: fn() -> !,
 ) -> usize {
+    NEXT.call_once(|| next);
     let own = apic::id();
     APIC_IDS[0].store(own, Ordering::Relaxed);
     let map = info.memory.ranges().iter().map(|range| (*range, true));
@@ -198,8 +203,14 @@ fn start_one(processor: u32, number: usize, start: &StartPage) -> bool {
     false
 }
 
+/// The calling core, a further one, is up.
+pub fn report() {
+    RUNNING.store(core_area::core_id() + 1, Ordering::Release);
+}
+
 /// A further core's first Rust code, on its own tables and stack.
 pub(super) extern "C" fn application_start(number: u64) -> ! {
     assert!(core_area::core_id() == number as usize, "a core runs on its own tables");
-    crate::init::start_core(|| RUNNING.store(number as usize + 1, Ordering::Release))
+    let next = NEXT.get().expect("core 0 sets this before it starts another core");
+    next()
 }

@@ -1,8 +1,8 @@
 //! Reads the sources of this machine.
 
-use crate::boot::BootInfo;
 use crate::device::fw_cfg::FwCfg;
 use crate::device::smbios;
+use crate::handover::BootInfo;
 use limits::CONFIG_LEN_MAX;
 use node::bundle::Bundle;
 use node::settings::{Loaded, Loader, Source};

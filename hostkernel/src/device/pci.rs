@@ -7,7 +7,7 @@ use virtio_drivers::transport::pci::bus::{
 };
 
 use crate::arch::{apic, port};
-use crate::boot::acpi::Platform;
+use crate::platform::Platform;
 use memory::kernel_map;
 use memory::physical::PhysicalAddress;
 

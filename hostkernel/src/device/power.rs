@@ -2,9 +2,10 @@
 
 use spin::Once;
 
-use crate::arch::interrupt::{self, ACPI};
+use crate::arch::interrupt;
+use crate::arch::vector::ACPI;
 use crate::arch::{clock, port};
-use crate::boot::acpi::{Platform, Power, Register};
+use crate::platform::{Platform, Power, Register};
 use memory::kernel_map;
 use memory::physical::PhysicalAddress;
 

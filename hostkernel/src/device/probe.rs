@@ -10,7 +10,7 @@ use super::intel::{self, Model};
 use super::pci::{self, Function};
 use super::virtio;
 pub use super::virtio::Entropy;
-use crate::boot::acpi::Platform;
+use crate::platform::Platform;
 use node::net::nic::Nic;
 
 /// There is no network card that can be used, but these, and why they cannot where that is not just

@@ -1,7 +1,8 @@
 //! Who interrupts core 0 from outside: the network card, and ACPI for the power button. A source
 //! whose interrupts are for nothing is switched off and polled, see [`Watch`].
 
-use crate::arch::interrupt::{self, ACPI, Arrived, NIC};
+use crate::arch::interrupt::{self, Arrived};
+use crate::arch::vector::{ACPI, NIC};
 use crate::arch::{clock, ioapic};
 use crate::crash;
 use crate::device::power;

@@ -1,7 +1,8 @@
 //! Interrupts from outside, with the interval timer as the device.
 
 use super::Bench;
-use crate::arch::interrupt::{self, ACPI, Arrived};
+use crate::arch::interrupt::{self, Arrived};
+use crate::arch::vector::ACPI;
 use crate::arch::{clock, ioapic};
 use crate::boot::acpi;
 use crate::platform::Signal;

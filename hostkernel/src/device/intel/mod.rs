@@ -23,7 +23,7 @@ use virtio_drivers::transport::pci::bus::{DeviceFunction, PciRoot};
 #[cfg(target_os = "none")]
 use super::pci::PortAccess;
 #[cfg(target_os = "none")]
-use crate::boot::acpi::Platform;
+use crate::platform::Platform;
 #[cfg(target_os = "none")]
 use node::net::nic::Nic;
 

@@ -9,7 +9,7 @@ use super::framebuffer::Geometry;
 use super::grid::{self, Grid, STATUS_ROW};
 use super::text_mode;
 use crate::arch::cpu;
-use crate::boot::BootInfo;
+use crate::handover::BootInfo;
 use limits::{SCREEN_COLUMNS_MAX, SCREEN_ROWS_MAX};
 use memory::kernel_map;
 use memory::physical::{PhysicalAddress, direct_pointer};
