@@ -55,6 +55,7 @@ impl Output {
     }
 
     /// The next contiguous bytes to send; empty when there are none.
+    #[inline]
     #[must_use]
     pub fn bytes(&self) -> &[u8] {
         match &self.front[self.front_sent..] {

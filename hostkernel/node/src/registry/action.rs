@@ -6,7 +6,7 @@ use core::fmt;
 
 use sha2::{Digest as _, Sha256};
 
-use super::{CountedAt, KeyValues, Name, Namespace};
+use super::{Annotations, CountedAt, KeyValues, Name, Namespace};
 use limits::ACTION_HEAP_LEN;
 use memory::{PageBuffer, Template};
 
@@ -26,7 +26,7 @@ pub struct Action {
     /// What an invocation may use.
     pub limits: Limits,
     /// What clients noted about it. Shared by the versions of an action, as long as it stays.
-    pub annotations: Arc<KeyValues>,
+    pub annotations: Arc<Annotations>,
     /// Parameters every invocation gets unless the request names them; shared likewise.
     pub parameters: Arc<KeyValues>,
     /// Whether it is shared, as the client stated it.

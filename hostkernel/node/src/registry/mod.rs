@@ -5,12 +5,14 @@
 //! verifies or runs anything: [`crate::api`] fills the table with what passed its checks.
 
 mod action;
+mod annotations;
 mod counted_at;
 mod key_values;
 mod name;
 mod namespace;
 
 pub use action::{Action, Digest, Limits, Version};
+pub use annotations::{Annotations, Door};
 pub use counted_at::CountedAt;
 pub use key_values::KeyValues;
 pub use name::{Name, NameReject};

@@ -13,7 +13,7 @@ use crate::api::invoke::admission::Reply;
 use crate::api::invoke::admission::{Pending, Shape, prepare};
 use crate::api::invoke::cgi;
 use crate::api::invoke::outcome::reason;
-use crate::api::invoke::web::{check_secret, is_true};
+use crate::api::invoke::web::check_secret;
 use crate::api::lookup::find;
 use crate::api::request::Parts;
 use crate::api::request::RequestId;
@@ -35,8 +35,8 @@ pub fn admit(
 ) -> Result<Reply, Reject> {
     let public = node.policy.public_namespace.as_ref().ok_or(Reject::NotFound)?;
     let action = find(&node.registry, public, name)?;
-    let cgi = is_true(action, "\"cgi\"");
-    if parts.method == Method::Options && !(cgi && is_true(action, "\"web-custom-options\"")) {
+    let cgi = action.annotations.is_cgi;
+    if parts.method == Method::Options && !(cgi && action.annotations.answers_options) {
         let allow = Route::Function { name, path }.allow();
         return Ok(Reply::Respond(respond::preflight(true, allow, &parts.request_id)));
     }

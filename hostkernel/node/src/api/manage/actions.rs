@@ -135,7 +135,7 @@ fn write_action(out: &mut impl fmt::Write, action: &Action, detail: Detail) -> f
         out.write_str("\",")?;
     }
     out.write_str("\"binary\":true},\"annotations\":[")?;
-    write_annotations(out, &action.annotations, &action.kind)?;
+    write_annotations(out, action.annotations.list(), &action.kind)?;
     if detail != Detail::Summary {
         write!(out, "],\"parameters\":[{}", action.parameters.items())?;
     }

@@ -20,8 +20,8 @@ use crate::http::{Headers, Response};
 use crate::image::elf;
 use crate::json::FieldReject;
 use crate::json::{Json, JsonReject, Quoted};
-use crate::registry::CountedAt;
 use crate::registry::{Action, Digest, Full, KeyValues, Name, Namespace, Registry, Version};
+use crate::registry::{Annotations, CountedAt};
 use crate::state::Node;
 use crate::state::Policy;
 use crate::state::tenants::Tenant;
@@ -309,13 +309,14 @@ fn apply(
         (None, None) => return Err(CodeReject::Missing.into()),
     };
     let annotations = match (changes.annotations, existing) {
-        (new, None) => Arc::new(new.unwrap_or_default()),
+        (new, None) => Arc::new(Annotations::new(new.unwrap_or_default())),
         (None, Some(action)) if changes.annotations_removed.is_empty() => {
             Arc::clone(&action.annotations)
         }
         (new, Some(action)) => {
             let new = new.unwrap_or_default();
-            Arc::new(amend(&action.annotations, &changes.annotations_removed, &new)?)
+            let list = action.annotations.list();
+            Arc::new(Annotations::new(amend(list, &changes.annotations_removed, &new)?))
         }
     };
     let parameters = match changes.parameters {

@@ -13,7 +13,6 @@ use alloc::vec;
 use alloc::vec::Vec;
 use core::fmt::{self, Write as _};
 
-use super::is_true;
 use super::kind::Kind;
 use crate::api::answer::error::Reject;
 use crate::api::request::Parts;
@@ -52,7 +51,7 @@ pub fn compose(
     if body.len() > INPUT_LEN_MAX {
         return Err(Reject::InputTooLong);
     }
-    let is_raw = is_true(action, "\"raw-http\"");
+    let is_raw = action.annotations.is_raw;
     let text = contiguous(&body)?;
     let payload = payload(&body, &text, parts.headers, is_raw)?;
     let query = if is_raw { Form::default() } else { Form::read(parts.query.text().into())? };
@@ -61,7 +60,7 @@ pub fn compose(
         bound_named: vec![false; action.parameters.len()],
         query_named: vec![false; query.len()],
         query: &query,
-        is_final: is_true(action, "\"final\""),
+        is_final: action.annotations.is_final,
     };
     names.claim_all(&payload)?;
     let composed = Document::compose(|out| {

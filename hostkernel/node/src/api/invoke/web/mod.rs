@@ -13,20 +13,15 @@ use alloc::sync::Arc;
 
 use crate::api::answer::error::Reject;
 use crate::api::answer::respond;
-use crate::api::invoke::admission::Reply;
-use crate::api::invoke::admission::{Media, Shape, prepare};
+use crate::api::invoke::admission::{Media, Reply, Shape, prepare};
 use crate::api::invoke::environment::environment;
 use crate::api::request::Parts;
 use crate::api::request::query::decode_segment;
 use crate::api::request::route::WebTarget;
 use crate::http::Method;
-use crate::json::Json;
-use crate::registry::{Action, Namespace};
+use crate::registry::{Action, Door, Namespace};
 use crate::state::Node;
-use crate::state::tenants;
-use crate::state::tenants::KeyReject;
-use crate::state::tenants::Tenants;
-use limits::HEAD_LEN_MAX;
+use crate::state::tenants::{KeyReject, Tenants, equal};
 use memory::PageBuffer;
 
 const EXTENSIONS: [(&str, Media); 5] = [
@@ -37,11 +32,6 @@ const EXTENSIONS: [(&str, Media); 5] = [
     (".text", Media::Text),
 ];
 
-/// Whether an annotation, named in JSON spelling, is `true`.
-pub fn is_true(action: &Action, annotation: &str) -> bool {
-    action.annotations.get(annotation) == Some("true")
-}
-
 /// Admits an invocation of an exported action.
 pub fn admit(
     node: &Node,
@@ -50,7 +40,7 @@ pub fn admit(
     target: WebTarget<'_>,
 ) -> Result<Reply, Reject> {
     let (action, media) = find(node, target)?;
-    let cors = !is_true(action, "\"web-custom-options\"");
+    let cors = !action.annotations.answers_options;
     if parts.method == Method::Options && cors {
         let asked = parts.headers.get("access-control-request-headers");
         return Ok(Reply::Respond(respond::preflight_web(asked, &parts.request_id)));
@@ -76,28 +66,21 @@ fn find<'a>(node: &'a Node, target: WebTarget<'_>) -> Result<(&'a Arc<Action>, M
     let name = name.strip_suffix(extension).unwrap_or(&name);
     let found = node.registry.get(&Namespace::new(&namespace), name);
     found
-        .filter(|action| target.package == "default" && is_true(action, "\"web-export\""))
+        .filter(|action| target.package == "default" && action.annotations.is_exported)
         .map(|action| (action, media))
         .ok_or(Reject::NotFound)
 }
 
 /// Checks what `require-whisk-auth` asks for: `true` for anybody's key, else a secret of its own.
 pub fn check_secret(action: &Action, parts: &Parts<'_>, tenants: &Tenants) -> Result<(), Reject> {
-    let Some(required) = action.annotations.get("\"require-whisk-auth\"") else { return Ok(()) };
-    let required = Json::read(required.as_bytes())?;
-    if required.boolean() == Some(true) {
-        tenants.authenticate(parts.headers.get("authorization"))?;
-        return Ok(());
-    }
+    let authorization = parts.headers.get("authorization");
     let sent = parts.headers.get("x-require-whisk-auth");
-    let secret = match required.string(HEAD_LEN_MAX) {
-        Ok(secret) => secret,
-        Err(_) if required.is_number() => required.text().trim_ascii().into(),
-        // Something is not right with the annotation; it must not open the door.
-        Err(_) => return Err(KeyReject::unauthorized(sent.is_some()).into()),
-    };
-    match sent {
-        Some(sent) if tenants::equal(secret.as_bytes(), sent.as_bytes()) => Ok(()),
-        sent => Err(KeyReject::unauthorized(sent.is_some()).into()),
+    match (&action.annotations.door, sent) {
+        (Door::Open, _) => Ok(()),
+        (Door::AnyKey, _) => Ok(tenants.authenticate(authorization).map(|_| ())?),
+        (Door::Secret(secret), Some(sent)) if equal(secret.as_bytes(), sent.as_bytes()) => Ok(()),
+        (Door::Secret(_) | Door::Closed, sent) => {
+            Err(KeyReject::unauthorized(sent.is_some()).into())
+        }
     }
 }
