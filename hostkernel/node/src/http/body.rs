@@ -4,8 +4,8 @@
 //! extensions and trailers (RFC 9112, 7.1) are checked, counted against a bound, and dropped:
 //! nothing here has a use for them, and merging trailers into the head invites smuggling.
 
-use super::Reject;
 use super::parse::{Framing, is_token};
+use super::{Malformed, Reject};
 use limits::{CHUNK_OVERHEAD_LEN_MAX, CHUNK_SIZE_DIGITS_MAX};
 use memory::PageBuffer;
 
@@ -108,7 +108,7 @@ impl BodyReader {
 
     /// The state after one byte that is not data.
     fn step(&mut self, byte: u8) -> Result<State, Reject> {
-        const MALFORMED: Reject = Reject::Malformed("the chunked coding is malformed");
+        const MALFORMED: Reject = Reject::Malformed(Malformed::Chunks);
         let is_text = byte == b'\t' || !byte.is_ascii_control();
         Ok(match (self.state, byte) {
             (State::Size { len, digits }, b'0'..=b'9' | b'a'..=b'f' | b'A'..=b'F') => {
@@ -139,7 +139,7 @@ impl BodyReader {
 
     fn digit(&self, len: usize, digits: usize, byte: u8) -> Result<State, Reject> {
         if digits == CHUNK_SIZE_DIGITS_MAX {
-            return Err(Reject::Malformed("a chunk's size has too many digits"));
+            return Err(Reject::Malformed(Malformed::ChunkSize));
         }
         let digit = (byte as char).to_digit(16).map_or(0, |digit| digit as usize);
         match len.checked_mul(16).map(|len| len + digit) {

@@ -21,6 +21,7 @@ pub use fields::{FieldReject, Fields, Line, Name};
 pub use text::{Headers, RequestText};
 
 use alloc::vec::Vec;
+use core::fmt;
 
 use memory::PageBuffer;
 
@@ -148,7 +149,7 @@ impl Body {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reject {
     /// Not HTTP, or HTTP that two readers could read differently. 400.
-    Malformed(&'static str),
+    Malformed(Malformed),
     /// The method is not one of [`Method`]. 501.
     UnknownMethod,
     /// The target is longer than [`limits::TARGET_LEN_MAX`]. 414.
@@ -168,6 +169,75 @@ pub enum Reject {
     UnknownExpectation,
     /// The request did not arrive in time. 408.
     TooSlow,
+}
+
+/// What is malformed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Malformed {
+    /// The chunked coding is.
+    Chunks,
+    /// The size of a chunk has too many digits.
+    ChunkSize,
+    /// A line ends without CR.
+    LineEnd,
+    /// There are too many empty lines before a request.
+    EmptyLines,
+    /// It is a TLS handshake.
+    Tls,
+    /// It is something else.
+    NotHttp,
+    /// The request line is.
+    RequestLine,
+    /// The head is, in another place.
+    Head,
+    /// The head is not UTF-8.
+    NotUtf8,
+    /// The name of a field is.
+    FieldName,
+    /// The value of a field has a control character.
+    FieldValue,
+    /// The request target is.
+    Target,
+    /// `Host` is.
+    Host,
+    /// There is more than one `Content-Length`.
+    ContentLengths,
+    /// There is more than one `Transfer-Encoding`.
+    TransferEncodings,
+    /// There is no `Host`, or more than one.
+    Hosts,
+    /// There are both `Content-Length` and `Transfer-Encoding`.
+    TwoLengths,
+    /// There is a `Transfer-Encoding` in HTTP/1.0.
+    OldTransferEncoding,
+    /// `Content-Length` is not a number.
+    ContentLength,
+}
+
+impl fmt::Display for Malformed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Chunks => "the chunked coding is malformed",
+            Self::ChunkSize => "a chunk's size has too many digits",
+            Self::LineEnd => "a line ends without CR",
+            Self::EmptyLines => "too many empty lines before a request",
+            Self::Tls => "this port speaks HTTP, not TLS",
+            Self::NotHttp => "not an HTTP request",
+            Self::RequestLine => "the request line is malformed",
+            Self::Head => "the head is malformed",
+            Self::NotUtf8 => "the head is not UTF-8",
+            Self::FieldName => "a header name is malformed",
+            Self::FieldValue => "a header value has a control character",
+            Self::Target => "the request target is malformed",
+            Self::Host => "Host is malformed",
+            Self::ContentLengths => "more than one Content-Length",
+            Self::TransferEncodings => "more than one Transfer-Encoding",
+            Self::Hosts => "exactly one Host is needed",
+            Self::TwoLengths => "both Content-Length and Transfer-Encoding",
+            Self::OldTransferEncoding => "Transfer-Encoding in HTTP/1.0",
+            Self::ContentLength => "Content-Length is not a number",
+        })
+    }
 }
 
 impl Reject {

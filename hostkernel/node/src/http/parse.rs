@@ -16,7 +16,7 @@ use core::mem::MaybeUninit;
 use core::ops::Range;
 
 use super::text::find_newline;
-use super::{Method, Reject, RequestText};
+use super::{Malformed, Method, Reject, RequestText};
 use limits::{BLANK_LINES_MAX, HEAD_LEN_MAX, HEADERS_MAX, METHOD_LEN_MAX, TARGET_LEN_MAX};
 
 /// A request without its body, and how to read the body.
@@ -138,8 +138,7 @@ impl Scanner {
                 let full = bytes.len() == HEAD_LEN_MAX;
                 return if full { Err(Reject::HeadTooLarge) } else { Ok(None) };
             };
-            let line =
-                line.strip_suffix(b"\r").ok_or(Reject::Malformed("a line ends without CR"))?;
+            let line = line.strip_suffix(b"\r").ok_or(Reject::Malformed(Malformed::LineEnd))?;
             self.position = newline + 1;
             self.line_start = newline + 1;
             if !line.is_empty() {
@@ -157,7 +156,7 @@ impl Scanner {
                 self.head_start = newline + 1;
                 self.blank_lines += 1;
                 if self.blank_lines > BLANK_LINES_MAX {
-                    return Err(Reject::Malformed("too many empty lines before a request"));
+                    return Err(Reject::Malformed(Malformed::EmptyLines));
                 }
             }
         }
@@ -175,9 +174,9 @@ impl Scanner {
                 None => return Ok(()),
                 Some(end) if end > 0 && method[end] == b' ' => self.target_start = end + 1,
                 Some(_) if method[0] == TLS_HANDSHAKE => {
-                    return Err(Reject::Malformed("this port speaks HTTP, not TLS"));
+                    return Err(Reject::Malformed(Malformed::Tls));
                 }
-                Some(_) => return Err(Reject::Malformed("not an HTTP request")),
+                Some(_) => return Err(Reject::Malformed(Malformed::NotHttp)),
             }
         }
         if line.len() - self.target_start > TARGET_LEN_MAX + VERSION.len() + 1 {
@@ -203,7 +202,7 @@ fn check_version(line: &[u8]) -> Result<(), Reject> {
         Some(version) if version.starts_with(b"HTTP/") && words.next().is_none() => {
             Err(Reject::UnknownVersion)
         }
-        Some(_) => Err(Reject::Malformed("the request line is malformed")),
+        Some(_) => Err(Reject::Malformed(Malformed::RequestLine)),
     }
 }
 
@@ -213,7 +212,7 @@ fn parse(bytes: &[u8], lines_start: usize, buffer: &mut Vec<u8>) -> Result<Head,
     let mut request = httparse::Request::new(&mut []);
     match request.parse_with_uninit_headers(bytes, &mut fields) {
         Ok(httparse::Status::Complete(len)) if len == bytes.len() => {}
-        Ok(_) => return Err(Reject::Malformed("the head is malformed")),
+        Ok(_) => return Err(Reject::Malformed(Malformed::Head)),
         Err(error) => return Err(reject_of(error)),
     }
     let method = request.method.and_then(Method::from_name).ok_or(Reject::UnknownMethod)?;
@@ -221,7 +220,7 @@ fn parse(bytes: &[u8], lines_start: usize, buffer: &mut Vec<u8>) -> Result<Head,
 
     // Without the CR LF of the empty line.
     let lines = core::str::from_utf8(&bytes[lines_start..bytes.len() - 2])
-        .map_err(|_| Reject::Malformed("the head is not UTF-8"))?;
+        .map_err(|_| Reject::Malformed(Malformed::NotUtf8))?;
     let mut connection = ConnectionFields::default();
     for field in request.headers.iter() {
         connection.note(field.name.as_bytes(), field.value)?;
@@ -241,18 +240,18 @@ fn reject_of(error: httparse::Error) -> Reject {
     use httparse::Error;
     match error {
         Error::TooManyHeaders => Reject::HeadTooLarge,
-        Error::HeaderName => Reject::Malformed("a header name is malformed"),
-        Error::HeaderValue => Reject::Malformed("a header value has a control character"),
+        Error::HeaderName => Reject::Malformed(Malformed::FieldName),
+        Error::HeaderValue => Reject::Malformed(Malformed::FieldValue),
         // The scanner has seen a version at the end of the line; this is one too early.
-        Error::Token | Error::Version => Reject::Malformed("the request line is malformed"),
-        Error::NewLine | Error::Status => Reject::Malformed("the head is malformed"),
+        Error::Token | Error::Version => Reject::Malformed(Malformed::RequestLine),
+        Error::NewLine | Error::Status => Reject::Malformed(Malformed::Head),
     }
 }
 
 /// Splits a target into path and query. RFC 9112, 3.2: origin-form, absolute-form (of which the
 /// host is dropped: a node has one), and asterisk-form for `OPTIONS`.
 fn split_target(method: Method, target: &str) -> Result<(&str, Option<&str>), Reject> {
-    const MALFORMED: Reject = Reject::Malformed("the request target is malformed");
+    const MALFORMED: Reject = Reject::Malformed(Malformed::Target);
     const SCHEME: &str = "http://";
     if target == "*" && method == Method::Options {
         return Ok((target, None));
@@ -316,16 +315,16 @@ impl ConnectionFields {
         if name.eq_ignore_ascii_case(b"host") {
             self.hosts += 1;
             if !is_host(value) {
-                return Err(Reject::Malformed("Host is malformed"));
+                return Err(Reject::Malformed(Malformed::Host));
             }
         } else if name.eq_ignore_ascii_case(b"content-length") {
             let len = parse_content_length(value)?;
             if self.content_length.replace(len).is_some() {
-                return Err(Reject::Malformed("more than one Content-Length"));
+                return Err(Reject::Malformed(Malformed::ContentLengths));
             }
         } else if name.eq_ignore_ascii_case(b"transfer-encoding") {
             if self.chunked {
-                return Err(Reject::Malformed("more than one Transfer-Encoding"));
+                return Err(Reject::Malformed(Malformed::TransferEncodings));
             }
             if !value.eq_ignore_ascii_case(b"chunked") {
                 return Err(Reject::UnknownCoding);
@@ -347,13 +346,13 @@ impl ConnectionFields {
 
     fn check(&self, version_1_1: bool) -> Result<(), Reject> {
         if self.hosts > 1 || (version_1_1 && self.hosts == 0) {
-            return Err(Reject::Malformed("exactly one Host is needed"));
+            return Err(Reject::Malformed(Malformed::Hosts));
         }
         if self.chunked && self.content_length.is_some() {
-            return Err(Reject::Malformed("both Content-Length and Transfer-Encoding"));
+            return Err(Reject::Malformed(Malformed::TwoLengths));
         }
         if self.chunked && !version_1_1 {
-            return Err(Reject::Malformed("Transfer-Encoding in HTTP/1.0"));
+            return Err(Reject::Malformed(Malformed::OldTransferEncoding));
         }
         if version_1_1 && self.expectation == Some(Expectation::Unknown) {
             return Err(Reject::UnknownExpectation);
@@ -373,7 +372,7 @@ impl ConnectionFields {
 /// Digits only: no sign, no list, no space.
 fn parse_content_length(value: &[u8]) -> Result<usize, Reject> {
     if value.is_empty() || !value.iter().all(u8::is_ascii_digit) {
-        return Err(Reject::Malformed("Content-Length is not a number"));
+        return Err(Reject::Malformed(Malformed::ContentLength));
     }
     let append = |len: usize, byte: &u8| len.checked_mul(10)?.checked_add(usize::from(byte - b'0'));
     value.iter().try_fold(0, append).ok_or(Reject::BodyTooLarge)

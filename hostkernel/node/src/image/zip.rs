@@ -28,9 +28,9 @@ const EXECUTABLES: [&str; 3] = ["exec", "bin/exec", "bootstrap"];
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ZipReject {
     /// It is damaged or cut off, in this place.
-    Damaged(&'static str),
+    Damaged(Damage),
     /// It uses something the node does not read.
-    Unsupported(&'static str),
+    Unsupported(Unread),
     /// It has more than [`ZIP_ENTRIES_MAX`] entries.
     TooManyEntries,
     /// It has none of the [`EXECUTABLES`].
@@ -41,6 +41,42 @@ pub enum ZipReject {
     TooLong,
     /// There is no memory for the file now.
     OutOfFrames,
+}
+
+/// Where an archive is damaged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Damage {
+    /// A file is shorter than it should be.
+    TooShort,
+    /// A file has another checksum than it should have.
+    Checksum,
+    /// It ends too early.
+    End,
+    /// A record is not where it should be.
+    Record,
+    /// Its directory is longer than it.
+    Directory,
+    /// It has no directory at its end.
+    NoDirectory,
+    /// A file reaches over its end.
+    OverEnd,
+    /// A file is longer than it should be.
+    FileTooLong,
+    /// Its compressed data makes no sense.
+    Data,
+}
+
+/// What of the format the node does not read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unread {
+    /// A compression other than deflate.
+    Compression,
+    /// The format for archives of over 4 GiB.
+    Zip64,
+    /// Several disks.
+    Disks,
+    /// Encryption.
+    Encryption,
 }
 
 impl From<OutOfFrames> for ZipReject {
@@ -59,13 +95,13 @@ pub fn extract(archive: &PageBuffer) -> Result<PageBuffer, ZipReject> {
     match entry.method {
         0 => copy(archive, entry.data, &mut file)?,
         8 => inflate(archive, entry.data, &mut file)?,
-        _ => return Err(ZipReject::Unsupported("a compression other than deflate")),
+        _ => return Err(ZipReject::Unsupported(Unread::Compression)),
     }
     if file.bytes.len() != entry.len {
-        return Err(ZipReject::Damaged("a file is shorter than it should be"));
+        return Err(ZipReject::Damaged(Damage::TooShort));
     }
     if file.crc.finalize() != entry.crc {
-        return Err(ZipReject::Damaged("a file has another checksum than it should have"));
+        return Err(ZipReject::Damaged(Damage::Checksum));
     }
     Ok(file.bytes)
 }
@@ -82,7 +118,7 @@ impl<const LEN: usize> Record<LEN> {
         while filled < LEN {
             let chunk = archive.chunk_at(at + filled);
             if chunk.is_empty() {
-                return Err(ZipReject::Damaged("it ends too early"));
+                return Err(ZipReject::Damaged(Damage::End));
             }
             let count = chunk.len().min(LEN - filled);
             bytes[filled..filled + count].copy_from_slice(&chunk[..count]);
@@ -97,7 +133,7 @@ impl<const LEN: usize> Record<LEN> {
         if record.0.starts_with(signature) {
             Ok(record)
         } else {
-            Err(ZipReject::Damaged("a record is not where it should be"))
+            Err(ZipReject::Damaged(Damage::Record))
         }
     }
 
@@ -131,13 +167,13 @@ fn find(archive: &PageBuffer) -> Result<Entry, ZipReject> {
     let (end_at, end) = find_end(archive)?;
     let (entries, directory_len, mut at) = (end.half(10), end.word(12), end.word(16));
     if [entries, end.half(8)].contains(&0xffff) || [directory_len, at].contains(&0xffff_ffff) {
-        return Err(ZipReject::Unsupported("zip64"));
+        return Err(ZipReject::Unsupported(Unread::Zip64));
     }
     if end.half(4) != 0 || end.half(6) != 0 || end.half(8) != entries {
-        return Err(ZipReject::Unsupported("several disks"));
+        return Err(ZipReject::Unsupported(Unread::Disks));
     }
     if at + directory_len > end_at {
-        return Err(ZipReject::Damaged("its directory is longer than it"));
+        return Err(ZipReject::Damaged(Damage::Directory));
     }
     if entries > ZIP_ENTRIES_MAX {
         return Err(ZipReject::TooManyEntries);
@@ -165,7 +201,7 @@ fn find(archive: &PageBuffer) -> Result<Entry, ZipReject> {
 /// The last place from which an end record reaches exactly to the archive's end.
 fn find_end(archive: &PageBuffer) -> Result<(usize, Record<END_LEN>), ZipReject> {
     let len = archive.len();
-    let last = len.checked_sub(END_LEN).ok_or(ZipReject::Damaged("it ends too early"))?;
+    let last = len.checked_sub(END_LEN).ok_or(ZipReject::Damaged(Damage::End))?;
     for at in (last.saturating_sub(COMMENT_LEN_MAX)..=last).rev() {
         if archive.chunk_at(at).first() == Some(&b'P') {
             let record = Record::<END_LEN>::read(archive, at)?;
@@ -174,7 +210,7 @@ fn find_end(archive: &PageBuffer) -> Result<(usize, Record<END_LEN>), ZipReject>
             }
         }
     }
-    Err(ZipReject::Damaged("it has no directory at its end"))
+    Err(ZipReject::Damaged(Damage::NoDirectory))
 }
 
 /// Whether the bytes there are this text.
@@ -204,15 +240,15 @@ fn entry(
 ) -> Result<Entry, ZipReject> {
     const ENCRYPTED: usize = 1 | 1 << 6 | 1 << 13;
     if header.half(8) & ENCRYPTED != 0 {
-        return Err(ZipReject::Unsupported("encryption"));
+        return Err(ZipReject::Unsupported(Unread::Encryption));
     }
     let (crc, packed_len, len) = (header.word(16), header.word(20), header.word(24));
     let local_at = header.word(42);
     if [packed_len, len, local_at].contains(&0xffff_ffff) {
-        return Err(ZipReject::Unsupported("zip64"));
+        return Err(ZipReject::Unsupported(Unread::Zip64));
     }
     if header.half(34) != 0 {
-        return Err(ZipReject::Unsupported("several disks"));
+        return Err(ZipReject::Unsupported(Unread::Disks));
     }
     if len > CODE_LEN_MAX {
         return Err(ZipReject::TooLong);
@@ -221,7 +257,7 @@ fn entry(
     let start = local_at + LOCAL_LEN + local.half(26) + local.half(28);
     let data = start..start + packed_len;
     if data.end > end_at {
-        return Err(ZipReject::Damaged("a file reaches over its end"));
+        return Err(ZipReject::Damaged(Damage::OverEnd));
     }
     Ok(Entry { method: header.half(10), crc: crc as u32, len, data })
 }
@@ -236,7 +272,7 @@ struct File {
 impl File {
     fn append(&mut self, bytes: &[u8]) -> Result<(), ZipReject> {
         if bytes.len() > self.len - self.bytes.len() {
-            return Err(ZipReject::Damaged("a file is longer than it should be"));
+            return Err(ZipReject::Damaged(Damage::FileTooLong));
         }
         self.crc.update(bytes);
         Ok(self.bytes.append(bytes)?)
@@ -263,7 +299,7 @@ const WINDOW_LEN: usize = 32 * 1024;
 
 /// Together with the window this takes 43 KiB of the heap, which every request may.
 fn inflate(archive: &PageBuffer, mut data: Range<usize>, file: &mut File) -> Result<(), ZipReject> {
-    const DAMAGED: ZipReject = ZipReject::Damaged("its compressed data makes no sense");
+    const DAMAGED: ZipReject = ZipReject::Damaged(Damage::Data);
     let mut state = Box::new(DecompressorOxide::new());
     let mut window = Vec::new();
     window.try_reserve_exact(WINDOW_LEN).map_err(|_| OutOfFrames)?;
@@ -283,6 +319,33 @@ fn inflate(archive: &PageBuffer, mut data: Range<usize>, file: &mut File) -> Res
             TINFLStatus::NeedsMoreInput if has_more && read > 0 => {}
             _ => return Err(DAMAGED),
         }
+    }
+}
+
+impl fmt::Display for Damage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::TooShort => "a file is shorter than it should be",
+            Self::Checksum => "a file has another checksum than it should have",
+            Self::End => "it ends too early",
+            Self::Record => "a record is not where it should be",
+            Self::Directory => "its directory is longer than it",
+            Self::NoDirectory => "it has no directory at its end",
+            Self::OverEnd => "a file reaches over its end",
+            Self::FileTooLong => "a file is longer than it should be",
+            Self::Data => "its compressed data makes no sense",
+        })
+    }
+}
+
+impl fmt::Display for Unread {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Compression => "a compression other than deflate",
+            Self::Zip64 => "zip64",
+            Self::Disks => "several disks",
+            Self::Encryption => "encryption",
+        })
     }
 }
 

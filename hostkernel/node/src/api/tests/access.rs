@@ -289,7 +289,7 @@ fn a_wrong_key_is_refused_by_the_head_alone() {
 #[test]
 fn what_never_became_a_request_gets_the_same_kind_of_answer() {
     for (reject, status) in [
-        (http::Reject::Malformed("a reason"), 400),
+        (http::Reject::Malformed(http::Malformed::Host), 400),
         (http::Reject::UnknownMethod, 501),
         (http::Reject::TargetTooLong, 414),
         (http::Reject::HeadTooLarge, 431),
@@ -304,7 +304,8 @@ fn what_never_became_a_request_gets_the_same_kind_of_answer() {
         answer.refused(status, "");
         assert_eq!(answer.header("Retry-After").is_some(), status == 503);
     }
-    assert!(Answer::of(malformed(http::Reject::Malformed("why"), 7)).error().contains("why"));
+    let host = http::Reject::Malformed(http::Malformed::Host);
+    assert!(Answer::of(malformed(host, 7)).error().contains("Host is malformed"));
     let text = RequestText::of("/", None, &[("x-request-id", "mine")]);
     let answer = Answer::of(overloaded(text.headers(), 7));
     answer.refused(503, "no memory");
