@@ -15,6 +15,7 @@ extern crate alloc;
 
 pub mod api;
 pub mod bundle;
+pub mod calendar;
 pub mod call;
 mod digits;
 pub mod dispatch;

@@ -1,6 +1,8 @@
 //! The date as the battery-backed clock of a PC (MC146818) holds it: two digits of a year, and on
 //! most machines the century in a register that the firmware's tables name.
 
+use node::calendar::Date;
+
 const BINARY: u8 = 1 << 2;
 const HOURS_24: u8 = 1 << 1;
 const PM: u8 = 1 << 7;
@@ -46,9 +48,8 @@ impl Reading {
             && hour < 24
             && minute < 60
             && second < 61;
-        is_date.then(|| {
-            days_since_1970(year, month, day) * 86_400 + hour * 3600 + minute * 60 + second
-        })
+        is_date
+            .then(|| Date { year, month, day }.days() * 86_400 + hour * 3600 + minute * 60 + second)
     }
 
     /// The century's register may hold nothing that is one: some firmware names a register that
@@ -61,15 +62,6 @@ impl Reading {
             None => 2000 + of_century,
         }
     }
-}
-
-/// Days from 1970-01-01 to a date of the Gregorian calendar.
-fn days_since_1970(year: u64, month: u64, day: u64) -> u64 {
-    // Years start in March, so that the leap day is the last of its year.
-    let year = if month <= 2 { year - 1 } else { year };
-    let month = (month + 9) % 12;
-    let day_of_year = (153 * month + 2) / 5 + day - 1;
-    year * 365 + year / 4 - year / 100 + year / 400 + day_of_year - 719_468
 }
 
 #[cfg(test)]

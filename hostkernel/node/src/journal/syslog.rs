@@ -19,7 +19,7 @@ use log::{Level, LevelFilter, Record};
 use smoltcp::storage::{PacketBuffer, PacketMetadata};
 use spin::Mutex;
 
-use super::line::Utc;
+use crate::calendar::Timestamp;
 use limits::{SYSLOG_HEADER_LEN_MAX, SYSLOG_LEN_MAX, SYSLOG_LINES_MAX, SYSLOG_QUEUE_LEN};
 
 /// Facility `local0`.
@@ -186,7 +186,7 @@ impl Head {
         };
         write!(out, "<{}>1 ", FACILITY * 8 + severity)?;
         match self.wall_ns {
-            Some(wall_ns) => write!(out, "{} ", Utc(wall_ns))?,
+            Some(wall_ns) => write!(out, "{} ", Timestamp { ns: wall_ns, decimals: 6 })?,
             None => out.write_str("- ")?,
         }
         match host {
