@@ -190,8 +190,6 @@ pub enum Malformed {
     RequestLine,
     /// The head is, in another place.
     Head,
-    /// The head is not UTF-8.
-    NotUtf8,
     /// The name of a field is.
     FieldName,
     /// The value of a field has a control character.
@@ -225,7 +223,6 @@ impl fmt::Display for Malformed {
             Self::NotHttp => "not an HTTP request",
             Self::RequestLine => "the request line is malformed",
             Self::Head => "the head is malformed",
-            Self::NotUtf8 => "the head is not UTF-8",
             Self::FieldName => "a header name is malformed",
             Self::FieldValue => "a header value has a control character",
             Self::Target => "the request target is malformed",

@@ -7,10 +7,12 @@
 //! that comes at once is never copied.
 //!
 //! Strict wherever two readers of the same bytes could disagree about where a request ends or whom
-//! it is for: such requests are refused, not repaired. Stricter than RFC 9112 asks in three places:
+//! it is for: such requests are refused, not repaired. Stricter than RFC 9112 asks in two places:
 //! a line must end in CR LF, not in a lone LF; repeated `Content-Length` is refused even if
-//! identical; header values must be UTF-8 (replacing bad bytes would make different values equal).
+//! identical.
 
+use alloc::borrow::Cow;
+use alloc::string::String;
 use alloc::vec::Vec;
 use core::mem::MaybeUninit;
 use core::ops::Range;
@@ -219,8 +221,7 @@ fn parse(bytes: &[u8], lines_start: usize, buffer: &mut Vec<u8>) -> Result<Head,
     let (path, query) = split_target(method, request.path.unwrap_or_default())?;
 
     // Without the CR LF of the empty line.
-    let lines = core::str::from_utf8(&bytes[lines_start..bytes.len() - 2])
-        .map_err(|_| Reject::Malformed(Malformed::NotUtf8))?;
+    let lines = as_text(&bytes[lines_start..bytes.len() - 2]);
     let mut connection = ConnectionFields::default();
     for field in request.headers.iter() {
         connection.note(field.name.as_bytes(), field.value)?;
@@ -229,11 +230,27 @@ fn parse(bytes: &[u8], lines_start: usize, buffer: &mut Vec<u8>) -> Result<Head,
     connection.check(version_1_1)?;
     Ok(Head {
         method,
-        text: RequestText::new(core::mem::take(buffer), path, query, lines),
+        text: RequestText::new(core::mem::take(buffer), path, query, &lines),
         framing: connection.framing(),
         persistent: !connection.close && (version_1_1 || connection.keep_alive),
         expects_continue: version_1_1 && connection.expectation == Some(Expectation::Continue),
     })
+}
+
+/// Header lines as text. Bytes above 0x7f are opaque (RFC 9110, 5.5): a line in which they are no
+/// UTF-8 is what it was meant to be when fields were ISO 8859-1, and keeps each byte apart.
+fn as_text(lines: &[u8]) -> Cow<'_, str> {
+    if let Ok(lines) = core::str::from_utf8(lines) {
+        return Cow::Borrowed(lines);
+    }
+    let mut text = String::with_capacity(2 * lines.len());
+    for line in lines.split_inclusive(|byte| *byte == b'\n') {
+        match core::str::from_utf8(line) {
+            Ok(line) => text.push_str(line),
+            Err(_) => text.extend(line.iter().map(|byte| char::from(*byte))),
+        }
+    }
+    Cow::Owned(text)
 }
 
 fn reject_of(error: httparse::Error) -> Reject {

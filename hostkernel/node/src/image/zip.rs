@@ -23,6 +23,8 @@ pub const MAGICS: [&[u8; 4]; 2] = [b"PK\x03\x04", b"PK\x05\x06"];
 /// Where in an archive the executable may be: the first of these counts. `OpenWhisk`'s native
 /// actions, its Go runtime and AWS Lambda have one each.
 const EXECUTABLES: [&str; 3] = ["exec", "bin/exec", "bootstrap"];
+/// What names may begin with.
+const HERE: &str = "./";
 
 /// Why there is nothing to be had from an archive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -182,7 +184,10 @@ fn find(archive: &PageBuffer) -> Result<Entry, ZipReject> {
     for _ in 0..entries {
         let header = Record::<HEADER_LEN>::expect(archive, at, b"PK\x01\x02")?;
         let name_len = header.half(28);
-        let is_named = |name: &&str| is(archive, at + HEADER_LEN, name_len, name);
+        let name_at = at + HEADER_LEN;
+        // Some tools write every name with the folder it is in.
+        let folder_len = if is_folder(archive, name_at, name_len) { HERE.len() } else { 0 };
+        let is_named = |name: &&str| is(archive, name_at + folder_len, name_len - folder_len, name);
         let rank = EXECUTABLES.iter().position(is_named);
         at += HEADER_LEN + name_len + header.half(30) + header.half(32);
         match (rank, &found) {
@@ -211,6 +216,11 @@ fn find_end(archive: &PageBuffer) -> Result<(usize, Record<END_LEN>), ZipReject>
         }
     }
     Err(ZipReject::Damaged(Damage::NoDirectory))
+}
+
+/// Whether a name begins with the folder it is in.
+fn is_folder(archive: &PageBuffer, at: usize, name_len: usize) -> bool {
+    name_len >= HERE.len() && is(archive, at, HERE.len(), HERE)
 }
 
 /// Whether the bytes there are this text.

@@ -71,8 +71,11 @@ impl Annotations {
 impl Door {
     fn read(value: &str) -> Self {
         let Ok(json) = Json::read(value.as_bytes()) else { return Self::Closed };
-        if json.boolean() == Some(true) {
-            return Self::AnyKey;
+        match json.boolean() {
+            Some(true) => return Self::AnyKey,
+            // As OpenWhisk's controller reads it: no authentication is needed.
+            Some(false) => return Self::Open,
+            None => {}
         }
         match json.string(HEAD_LEN_MAX) {
             Ok(secret) => Self::Secret(secret.into()),
@@ -102,6 +105,7 @@ mod tests {
     #[test]
     fn a_door_opens_only_to_what_is_understood() {
         assert_eq!(door("true"), Door::AnyKey);
+        assert_eq!(door("false"), Door::Open);
         assert_eq!(door("\"s\\u0065cret\""), Door::Secret("secret".into()));
         assert_eq!(door(" 123 "), Door::Secret("123".into()));
         for unclear in ["null", "[]", "{}", "\"\\ud800\""] {

@@ -25,7 +25,7 @@ pub fn admit(
         true => Shape::Result,
         false => Shape::Activation,
     };
-    let input = json_input(body, &action.parameters)?;
+    let input = json_input(body, &action.parameters, action.annotations.is_final)?;
     let environment = environment(action, parts, 0);
     prepare(action, parts, input, environment, shape)
 }

@@ -13,17 +13,24 @@ use memory::PageBuffer;
 
 /// The request's object over the bound parameters. Without bound parameters it is the request's own
 /// bytes, in the frames they arrived in.
-pub fn json_input(body: PageBuffer, parameters: &KeyValues) -> Result<PageBuffer, Reject> {
+///
+/// # Errors
+/// [`Reject::ReservedParameters`] if the bound parameters are final and the request names one.
+pub fn json_input(
+    body: PageBuffer,
+    parameters: &KeyValues,
+    is_final: bool,
+) -> Result<PageBuffer, Reject> {
     if body.len() > INPUT_LEN_MAX {
         return Err(Reject::InputTooLong);
     }
     if body.is_empty() {
-        return merge("{}", parameters);
+        return merge("{}", parameters, is_final);
     }
     let bytes = contiguous(&body)?;
     let json = Json::read(&bytes)?;
     if !parameters.is_empty() {
-        return merge(json.text(), parameters);
+        return merge(json.text(), parameters, is_final);
     }
     json.members(|_, _| {})?;
     drop(bytes);
@@ -31,7 +38,7 @@ pub fn json_input(body: PageBuffer, parameters: &KeyValues) -> Result<PageBuffer
 }
 
 /// Puts the bound parameters that a request does not name in front of its members.
-fn merge(request: &str, parameters: &KeyValues) -> Result<PageBuffer, Reject> {
+fn merge(request: &str, parameters: &KeyValues, is_final: bool) -> Result<PageBuffer, Reject> {
     let mut named = vec![false; parameters.len()];
     Json::read(request.as_bytes())?.members(|name, _| {
         let position = match name.raw_string() {
@@ -45,6 +52,9 @@ fn merge(request: &str, parameters: &KeyValues) -> Result<PageBuffer, Reject> {
             *named = true;
         }
     })?;
+    if is_final && named.contains(&true) {
+        return Err(Reject::ReservedParameters);
+    }
     // What has members is an object: it starts and ends with a brace.
     let own = request.trim_ascii();
     let own = own.get(1..own.len().saturating_sub(1)).unwrap_or_default().trim_ascii();
@@ -73,7 +83,7 @@ mod tests {
         memory::install_for_test();
         let parameters = KeyValues::from_items(parameters).expect("the heap has room");
         let body = PageBuffer::from_bytes(body.as_bytes()).expect("frames are left");
-        let input = json_input(body, &parameters)?;
+        let input = json_input(body, &parameters, false)?;
         Ok(String::from_utf8(input.to_vec().expect("room")).expect("UTF-8"))
     }
 

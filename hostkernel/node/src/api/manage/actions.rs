@@ -8,7 +8,7 @@ use crate::api::answer::error::Reject;
 use crate::api::answer::respond;
 use crate::api::lookup::find;
 use crate::api::request::Parts;
-use crate::api::request::query::Query;
+use crate::api::request::query::{Query, QueryReject};
 use crate::document::Document;
 use crate::http::{Body, Response};
 use crate::json::{Quoted, base64};
@@ -61,10 +61,10 @@ pub fn delete(
 /// `GET …/actions`
 pub fn list(registry: &Registry, tenant: &Tenant, parts: &Parts<'_>) -> Result<Response, Reject> {
     let namespace = &tenant.namespace;
-    if parts.query.flag("count", false)? {
-        return Ok(count("actions", registry.count(namespace), parts));
-    }
     let (limit, skip) = limit_and_skip(parts.query)?;
+    if is_counted(parts.query)? {
+        return Ok(count("actions", registry.count(namespace).saturating_sub(skip), parts));
+    }
     let pages = Document::compose(|out| {
         let mut separator = "[";
         for action in registry.list(namespace).skip(skip).take(limit) {
@@ -75,6 +75,15 @@ pub fn list(registry: &Registry, tenant: &Tenant, parts: &Parts<'_>) -> Result<R
         fmt::Write::write_str(out, if separator == "[" { "[]" } else { "]" })
     })?;
     Ok(respond::api(200, Body::Pages(pages), &parts.request_id))
+}
+
+/// Whether a list is only to be counted, which excludes asking for what is in it.
+pub fn is_counted(query: Query<'_>) -> Result<bool, QueryReject> {
+    let is_counted = query.flag("count", false)?;
+    if is_counted && query.flag("docs", false)? {
+        return Err(QueryReject::Parameter { name: "docs", expected: "absent with 'count'" });
+    }
+    Ok(is_counted)
 }
 
 /// How many entries of a list are asked for, and how many in front of them are not.
@@ -99,7 +108,7 @@ pub fn namespaces(tenant: &Tenant, parts: &Parts<'_>) -> Result<Response, Reject
 
 /// The list of a collection that has nothing in it.
 pub fn empty_list(collection: &'static str, parts: &Parts<'_>) -> Result<Response, Reject> {
-    if parts.query.flag("count", false)? {
+    if is_counted(parts.query)? {
         return Ok(count(collection, 0, parts));
     }
     Ok(respond::api(200, Body::Static(b"[]"), &parts.request_id))

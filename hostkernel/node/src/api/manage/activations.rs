@@ -33,8 +33,9 @@ pub fn list(records: &Records, tenant: &Tenant, parts: &Parts<'_>) -> Result<Res
             && name.as_deref().is_none_or(|name| is_named(*kept, name))
     };
     let meant = records.newest_first().filter(is_meant);
-    if query.flag("count", false)? {
-        return Ok(actions::count("activations", meant.count(), parts));
+    if actions::is_counted(query)? {
+        let count = meant.count().saturating_sub(skip);
+        return Ok(actions::count("activations", count, parts));
     }
     let write: Write = match query.flag("docs", false)? {
         true => |activation, out| activation.write(out),

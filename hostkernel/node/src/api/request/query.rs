@@ -69,16 +69,21 @@ impl<'a> Query<'a> {
         self.raw(name).is_some()
     }
 
-    /// A truth value; `default` if the parameter is absent or empty.
+    /// A truth value in the words that OpenWhisk's controller takes, in any case; `default` if the
+    /// parameter is absent or empty.
     ///
     /// # Errors
-    /// [`QueryReject::Parameter`] for anything but `true` and `false`.
+    /// [`QueryReject::Parameter`] for anything but `true`, `yes`, `on`, `false`, `no` and `off`.
     pub fn flag(self, name: &'static str, default: bool) -> Result<bool, QueryReject> {
-        match self.raw(name) {
-            None | Some(b"") => Ok(default),
-            Some(b"true") => Ok(true),
-            Some(b"false") => Ok(false),
-            Some(_) => Err(QueryReject::Parameter { name, expected: "true or false" }),
+        let Some(value @ [_, ..]) = self.raw(name) else { return Ok(default) };
+        let is_one_of =
+            |words: [&str; 3]| words.iter().any(|word| value.eq_ignore_ascii_case(word.as_bytes()));
+        if is_one_of(["true", "yes", "on"]) {
+            Ok(true)
+        } else if is_one_of(["false", "no", "off"]) {
+            Ok(false)
+        } else {
+            Err(QueryReject::Parameter { name, expected: "true or false" })
         }
     }
 
@@ -243,6 +248,15 @@ mod tests {
         assert_eq!(query.number("e").expect("empty is absent"), None);
         for name in ["f", "g", "h", "a"] {
             assert!(query.number(name).is_err(), "{name}");
+        }
+        for (words, expected) in
+            [(["true", "True", "YES", "on"], true), (["false", "False", "no", "OFF"], false)]
+        {
+            for word in words {
+                let query = alloc::format!("a={word}");
+                let flag = Query::new(Some(&query)).flag("a", !expected);
+                assert_eq!(flag, Ok(expected), "{word}");
+            }
         }
         let names = Query::new(Some("a=x%20y&b=%&c="));
         assert_eq!(names.decoded("a").expect("well encoded").as_deref(), Some("x y"));

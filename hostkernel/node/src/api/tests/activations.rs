@@ -126,6 +126,8 @@ fn lists_are_newest_first_and_filtered() {
     let mut count = |query: &str| client.get(&format!("{LIST}?count=true&{query}")).text();
     assert_eq!(count(""), "{\"activations\":250}");
     assert_eq!(count("name=hello&since=1000&limit=1"), "{\"activations\":75}");
+    assert_eq!(count("skip=50"), "{\"activations\":200}");
+    assert_eq!(count("skip=500&docs=no"), "{\"activations\":0}");
     for (query, part) in [
         ("limit=201", "'limit'"),
         ("limit=x", "'limit'"),
@@ -134,6 +136,7 @@ fn lists_are_newest_first_and_filtered() {
         ("upto=x", "'upto'"),
         ("docs=1", "'docs'"),
         ("count=1", "'count'"),
+        ("count=true&docs=true", "'docs'"),
         ("name=%zz", "'name'"),
     ] {
         client.get(&format!("{LIST}?{query}")).refused(400, part);

@@ -261,3 +261,16 @@ fn the_clients_request_id_goes_all_the_way() {
     let answer = finish(&mut client, admission, End::Exit(0), b"{}", &[]);
     assert_eq!(answer.header("X-Request-ID"), Some("trace-7"));
 }
+
+#[test]
+fn final_parameters_are_not_for_requests_with_a_key_either() {
+    let mut client = Client::new();
+    let more =
+        r#","parameters":[{"key":"p","value":1}],"annotations":[{"key":"final","value":true}]"#;
+    assert_eq!(client.put(&format!("{ACTION}?overwrite=true"), &document(more)).status(), 200);
+    for body in [&b"{\"p\":2}"[..], b"{\"\\u0070\":2}"] {
+        client.ask(Method::Post, RESULT, body).refused(400, "parameters that are not allowed");
+    }
+    let admission = client.admit(Method::Post, RESULT, b"{\"q\":2}");
+    assert_eq!(admission.input.chunk_at(0), b"{\"p\":1,\"q\":2}");
+}

@@ -101,6 +101,18 @@ fn a_request_becomes_json() {
         ("", ("content-type", "image/png"), b"\x89P", json!({"a": 0, "__ow_body": "iVA="})),
         ("", ("accept", "*/*"), b"ab", json!({"a": 0, "__ow_body": "YWI="})),
         ("", ("content-type", "text/csv"), b"a,b", json!({"a": 0, "__ow_body": "a,b"})),
+        (
+            "",
+            ("content-type", "text/plain; charset=\"ISO-8859-1\""),
+            b"caf\xe9\"",
+            json!({"a": 0, "__ow_body": "café\""}),
+        ),
+        (
+            "",
+            ("content-type", "text/plain; charset=koi8-r"),
+            b"\xd6",
+            json!({"a": 0, "__ow_body": "1g=="}),
+        ),
         ("", ("content-type", "application/merge-patch+json"), b"{\"a\":1}", json!({"a": 1})),
     ] {
         let mut got = input(&client.admit_with(&format!("{WEB}{query}"), &[header], body));
@@ -200,7 +212,8 @@ fn a_secret_keeps_others_out() {
     client.get(WEB).refused(401, "requires authentication");
     let wrong = [("Authorization", "Basic x"), ("X-Require-Whisk-Auth", "true")];
     client.answer_with(WEB, &wrong, b"").refused(401, "authentication is invalid");
-    for value in ["false", "{}", "[1]", "null"] {
+    with("false").admit_with(WEB, &[], b"");
+    for value in ["{}", "[1]", "null"] {
         let sent = [("X-Require-Whisk-Auth", value)];
         let answer = with(value).answer_with(WEB, &sent, b"");
         assert_eq!(answer.status(), 401, "{value}");
@@ -245,6 +258,30 @@ fn an_http_result_says_it_all() {
             200,
             Some("application/problem+json"),
             br#"{"a":1}"#,
+        ),
+        (
+            r#"{"headers":{"content-type":"application/json"},"body":"eyJhIjoxfQ=="}"#,
+            200,
+            Some("application/json"),
+            br#"{"a":1}"#,
+        ),
+        (
+            r#"{"headers":{"content-type":"text/html; charset=iso-8859-1"},"body":"\u00e9\u20ac"}"#,
+            200,
+            Some("text/html; charset=iso-8859-1"),
+            b"\xe9?",
+        ),
+        (
+            r#"{"headers":{"content-type":"text/plain; charset=Windows-1252"},"body":"\u20ac"}"#,
+            200,
+            Some("text/plain; charset=Windows-1252"),
+            b"\x80",
+        ),
+        (
+            r#"{"headers":{"content-type":"text/plain; charset=koi8-r"},"body":"\u0436"}"#,
+            200,
+            Some("text/plain; charset=UTF-8"),
+            "ж".as_bytes(),
         ),
         (r#"{"error":{"statusCode":403,"body":"no"}}"#, 403, Some(html), b"no"),
     ] {

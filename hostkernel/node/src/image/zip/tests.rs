@@ -57,7 +57,11 @@ fn the_first_of_the_names_counts_wherever_it_is() {
     assert_eq!(of(&["bootstrap", "exec", "bin/exec"]).as_deref(), Ok("exec"));
     assert_eq!(of(&["bootstrap", "bin/exec", "exec2"]).as_deref(), Ok("bin/exec"));
     assert_eq!(of(&["a", "bootstrap"]).as_deref(), Ok("bootstrap"));
-    for names in [&[][..], &["Exec"], &["exec/x", "src/exec", "exe"], &["exec "]] {
+    assert_eq!(of(&["./README", "./bin/exec"]).as_deref(), Ok("./bin/exec"));
+    assert_eq!(of(&["./", "./bootstrap", "./exec"]).as_deref(), Ok("./exec"));
+    for names in
+        [&[][..], &["Exec"], &["exec/x", "src/exec", "exe", "././exec", "/exec", "."], &["exec "]]
+    {
         assert_eq!(of(names), Err(ZipReject::NoExecutable), "{names:?}");
     }
 }

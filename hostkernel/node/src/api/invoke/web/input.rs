@@ -13,6 +13,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 use core::fmt::{self, Write as _};
 
+use super::charset::Charset;
 use super::kind::Kind;
 use crate::api::answer::error::Reject;
 use crate::api::request::Parts;
@@ -37,6 +38,8 @@ enum Payload<'a> {
     /// Another JSON value.
     Value(Json<'a>),
     Text(&'a [u8]),
+    /// Text in another set than UTF-8.
+    Encoded(Charset, &'a [u8]),
     Bytes,
 }
 
@@ -106,7 +109,13 @@ fn payload<'a>(
     }
     // JSON that is not to be read is bytes, as it always was in `OpenWhisk`.
     let is_text = kind.is_text() && !kind.is("application/json");
-    Ok(if is_text { Payload::Text(text) } else { Payload::Bytes })
+    Ok(match kind.charset().and_then(Charset::named) {
+        _ if !is_text => Payload::Bytes,
+        Some(charset) => Payload::Encoded(charset, text),
+        None if kind.is_utf8() => Payload::Text(text),
+        // What it says is not known here.
+        None => Payload::Bytes,
+    })
 }
 
 /// Which parameters are named by something that wins over them.
@@ -233,6 +242,14 @@ fn write_payload(
         Payload::Text(text) => {
             out.write_str(",\"__ow_body\":\"")?;
             write_escaped_lossy(out, text)?;
+            out.write_str("\"")
+        }
+        Payload::Encoded(charset, text) => {
+            out.write_str(",\"__ow_body\":\"")?;
+            let mut utf8 = [0; 4];
+            for byte in *text {
+                write_escaped(out, charset.decode(*byte).encode_utf8(&mut utf8))?;
+            }
             out.write_str("\"")
         }
         Payload::Bytes => {

@@ -45,9 +45,31 @@ impl<'a> Kind<'a> {
     }
 
     fn has_charset(self) -> bool {
-        let mut names =
+        self.charset().is_some()
+    }
+
+    /// The character set that is stated, without its quotes.
+    #[must_use]
+    pub fn charset(self) -> Option<&'a str> {
+        let mut parameters =
             self.parameters.split(';').filter_map(|parameter| parameter.split_once('='));
-        names.any(|(name, _)| name.trim_ascii().eq_ignore_ascii_case("charset"))
+        let is_charset = |name: &str| name.trim_ascii().eq_ignore_ascii_case("charset");
+        let (_, value) = parameters.find(|(name, _)| is_charset(name))?;
+        Some(value.trim_ascii().trim_matches('"'))
+    }
+
+    /// Whether its characters are in UTF-8, or in a part of it, by its own account.
+    #[must_use]
+    pub fn is_utf8(self) -> bool {
+        self.charset().is_none_or(|name| {
+            ["utf-8", "utf8"].iter().any(|known| name.eq_ignore_ascii_case(known))
+        })
+    }
+
+    /// It without its parameters.
+    #[must_use]
+    pub fn essence(self) -> &'a str {
+        self.essence
     }
 
     /// Whether it is characters rather than bytes.

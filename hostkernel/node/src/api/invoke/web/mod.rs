@@ -3,6 +3,7 @@
 //! A request becomes JSON in `input`, a JSON result becomes a response in `output`. The
 //! annotations of an action decide who may do what: without `web-export` there is nothing here.
 
+mod charset;
 mod input;
 mod kind;
 mod output;

@@ -3,6 +3,9 @@
 //! Of a result that is an error, the value of `error` counts: so an action answers 404 by
 //! `{"error":{"statusCode":404,…}}`. What cannot be sent is 400, in `OpenWhisk`'s words.
 
+use core::fmt;
+
+use super::charset::{Charset, Encoder};
 use super::kind::Kind;
 use crate::api::answer::error::{Reject, error};
 use crate::api::answer::respond;
@@ -138,6 +141,15 @@ fn decoded(string: Json<'_>) -> Result<Content, Failure> {
     Ok(Content::Made(Document::compose(|out| string.write_decoded(out))?))
 }
 
+/// The characters of a string, in another set than UTF-8.
+fn encoded(string: Json<'_>, charset: Charset) -> Result<Content, Failure> {
+    let mut pages = PageBuffer::new();
+    let sink = |bytes: &[u8]| pages.append(bytes).map_err(|OutOfFrames| fmt::Error);
+    let written = string.write_decoded(&mut Encoder { charset, sink });
+    written.map_err(|fmt::Error| Failure::OutOfFrames)?;
+    Ok(Content::Made(pages))
+}
+
 /// `{"statusCode":…,"headers":{…},"body":…}`
 fn http(fields: &mut Fields, result: Json<'_>) -> Result<(u16, Content), Failure> {
     const BAD: Failure = Failure::NotMedia("message/http");
@@ -215,15 +227,23 @@ fn content(
     if !kind.is_well_formed() {
         return Err(Failure::UnknownKind);
     }
-    let charset = if kind.lacks_charset() { "; charset=UTF-8" } else { "" };
-    fields
-        .push_foreign("Content-Type", &alloc::format!("{stated}{charset}"))
-        .map_err(|_| Failure::UnknownKind)?;
-    match raw {
-        None if kind.is_json() => verbatim(body),
-        None => Err(Failure::NotKind),
-        Some(_) if kind.is_text() => decoded(body),
-        Some(raw) => {
+    let charset = kind.charset().and_then(Charset::named);
+    let stated = if kind.lacks_charset() {
+        alloc::format!("{stated}; charset=UTF-8")
+    } else if raw.is_some() && kind.is_text() && charset.is_none() && !kind.is_utf8() {
+        // Bytes and header must agree, and these are the bytes there are.
+        alloc::format!("{}; charset=UTF-8", kind.essence())
+    } else {
+        alloc::format!("{stated}")
+    };
+    fields.push_foreign("Content-Type", &stated).map_err(|_| Failure::UnknownKind)?;
+    match (raw, charset) {
+        (None, _) if kind.is_json() => verbatim(body),
+        (None, _) => Err(Failure::NotKind),
+        (Some(_), Some(charset)) if kind.is_text() && !kind.is_json() => encoded(body, charset),
+        // A string is JSON in base64, as OpenWhisk's controller has it.
+        (Some(_), _) if kind.is_text() && !kind.is_json() => decoded(body),
+        (Some(raw), _) => {
             base64::decode(raw, CODE_LEN_MAX).map(Content::Made).map_err(|reject| match reject {
                 Base64Reject::OutOfFrames => Failure::OutOfFrames,
                 Base64Reject::Malformed | Base64Reject::TooLong => Failure::NotKind,
