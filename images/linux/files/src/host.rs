@@ -107,8 +107,7 @@ pub trait Host {
     /// What `/proc/cpuinfo` says about the processor behind its number, one `key : value` a line.
     fn processor(&self) -> &[u8];
 
-    /// `read` on a socket. `must_wait` if the descriptor may block: then `WouldBlock` instead of
-    /// `EAGAIN`.
+    /// `read` on a socket. `blocks` if the descriptor may: then `WouldBlock` instead of `EAGAIN`.
     ///
     /// # Errors
     /// As for `read`.

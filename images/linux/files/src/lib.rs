@@ -21,8 +21,9 @@
 //! to the archive's bytes; a page that is written is copied first, an entry that is removed is
 //! gone. So there is no overlay to look through: the process' private memory is the overlay.
 //!
-//! Modules, each naming only those before it: [`limits`], [`errno`], [`abi`] (numbers and
-//! layouts), [`host`], then [`Files`].
+//! Modules, each naming only those before it: [`limits`], [`errno`], [`host`], [`abi`] (numbers
+//! and layouts), `settings`, `archive`, `tree`; `pipe`, `timer`, `watch`, `descriptors`; and
+//! `files`, which has the calls.
 
 #![no_std]
 #![forbid(unsafe_code)]
@@ -30,13 +31,20 @@
 extern crate alloc;
 
 pub mod abi;
+mod archive;
+mod descriptors;
 pub mod errno;
 mod files;
 pub mod host;
 pub mod limits;
+mod pipe;
+mod settings;
+mod timer;
+mod tree;
+mod watch;
 
+pub use archive::{EntryReject, LoadReject, entry_name};
 pub use errno::{Errno, Stop};
-pub use files::{
-    Access, Files, LoadReject, Mapping, Owner, Polled, Settings, Timer, TimerChange, Timestamp,
-};
+pub use files::{Files, Side};
 pub use host::{Host, Memory, Region, Sink, SocketReadiness, Time};
+pub use settings::{Access, Mapping, Owner, Polled, Settings, Timer, TimerChange, Timestamp};

@@ -42,8 +42,8 @@ pub const EPOLL_WATCHED_MAX: usize = DESCRIPTORS_MAX as usize;
 /// Events one `epoll_wait` may ask for (`EP_MAX_EVENTS`).
 pub const EPOLL_EVENTS_MAX: usize = i32::MAX as usize / 12;
 
-/// Bytes of one `getrandom`-like read made at a time.
-pub const RANDOM_PIECE_LEN: usize = 256;
+/// Bytes that are copied at a time from one descriptor to another, on the stack.
+pub const COPY_PIECE_LEN: usize = PAGE_LEN;
 
 const _: () = assert!(PIPE_LEN_DEFAULT <= PIPE_LEN_MAX && PIPE_LEN_MAX <= PIPES_LEN_MAX);
 const _: () = assert!(PIPE_LEN_MAX.is_multiple_of(PAGE_LEN));

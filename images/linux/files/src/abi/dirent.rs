@@ -26,6 +26,11 @@ impl<'a> DirentWriter<'a> {
         self.len == 0
     }
 
+    /// Takes back what was written behind this length.
+    pub fn cut(&mut self, len: usize) {
+        self.len = self.len.min(len);
+    }
+
     /// Writes an entry; `mode` tells the kind, and `next` is where reading goes on behind it. False
     /// if there is no room, and then nothing is written.
     #[must_use]

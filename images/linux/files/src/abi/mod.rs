@@ -6,6 +6,7 @@ mod stat;
 
 pub use dirent::DirentWriter;
 pub use event::{EpollEvent, PollFd};
+pub(crate) use stat::device;
 pub use stat::{Stat, Statfs, Statx};
 
 /// Flags of `open` (`asm-generic/fcntl.h`).

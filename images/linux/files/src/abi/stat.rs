@@ -105,6 +105,11 @@ impl Statx {
     }
 }
 
+/// Packs the numbers of a device.
+pub(crate) const fn device(major: u32, minor: u32) -> u64 {
+    (minor & 0xff) as u64 | ((major & 0xfff) as u64) << 8 | ((minor & !0xff) as u64) << 12
+}
+
 const fn major(device: u64) -> u32 {
     (device >> 8) as u32 & 0xfff
 }
