@@ -15,8 +15,18 @@ use xtask::{build, lifeline, workspace};
 use crate::progress::say;
 
 /// All targets. Those that are not `live` are programs of `fuzz/`.
-const TARGETS: [&str; 9] =
-    ["elf", "zip", "http", "api", "calls", "bundle", "live-images", "live-http", "live-calls"];
+const TARGETS: [&str; 10] = [
+    "elf",
+    "zip",
+    "http",
+    "api",
+    "calls",
+    "bundle",
+    "files",
+    "live-images",
+    "live-http",
+    "live-calls",
+];
 /// Longest input, in bytes. What the targets make of an input is longer where that matters.
 const INPUT_LEN_MAX: u32 = 4096;
 /// Longest time one input may take: whatever takes longer is a find.
@@ -35,7 +45,8 @@ const INPUT_TIMEOUT: Duration = Duration::from_secs(10);
 #[derive(Args, Debug)]
 pub struct Arguments {
     /// elf: image files. zip: archives with one. http: bytes of connections. api: requests. calls:
-    /// calls of an action. bundle: boot bundles, settings, SMBIOS tables.
+    /// calls of an action. bundle: boot bundles, settings, SMBIOS tables. files: archives
+    /// as trees for Linux programs, and calls on them.
     #[arg(value_name = "TARGET", value_parser = PossibleValuesParser::new(TARGETS))]
     target: String,
     /// How long, in seconds.
