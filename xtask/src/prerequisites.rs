@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::lifeline;
-use crate::programs::find_program;
+pub use crate::programs::find_program;
 use crate::qemu::QEMU_VARIABLE;
 
 pub use hk::build::TARGET as ACTION_TARGET;
