@@ -21,9 +21,10 @@ use limits::{
 use memory::core_area;
 use memory::{frames, heap};
 use node::dispatch::{Dispatcher, Patience};
+use node::net::Reading;
 use node::net::nic::Nic;
-use node::net::{Reading, Service};
 use node::registry::{Share, frames_to_run};
+use node::serve::Service;
 use node::settings::Settings;
 use node::state::records::Records;
 use node::state::status::{Figures, Status};

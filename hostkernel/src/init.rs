@@ -26,7 +26,7 @@ use memory::module::{BootModule, TooLong};
 use memory::{frames, heap, kernel_map};
 use node::bundle::Bundle;
 use node::dispatch::{Dispatcher, Patience};
-use node::net::Service;
+use node::serve::Service;
 use node::settings::{Server, Settings};
 
 /// When the first node was built: 2026-01-01. A clock that shows less was never set.

@@ -3,7 +3,7 @@
 //! Read along the path of an invocation:
 //!
 //! ```text
-//! net ─▶ http ─▶ api ─▶ registry ─▶ dispatch ─▶ (the machine's worker) ─▶ call
+//! net ─▶ serve ─▶ http ─▶ api ─▶ registry ─▶ dispatch ─▶ (the machine's worker) ─▶ call
 //! ```
 //!
 //! and back the same way. Nothing here can contain `unsafe`, knows a device or an instruction, or
@@ -27,6 +27,7 @@ mod json;
 pub mod net;
 pub mod random;
 pub mod registry;
+pub mod serve;
 pub mod settings;
 pub mod state;
 pub mod trace;

@@ -8,7 +8,7 @@ use crate::crash;
 use crate::device::power;
 use crate::platform::watch::Watch;
 use limits::{BUTTON_POLL_NS, CARD_POLL_NS};
-use node::net::Service;
+use node::serve::Service;
 use node::state::machine::Source;
 
 /// What core 0 knows of its sources.

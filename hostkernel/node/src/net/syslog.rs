@@ -12,7 +12,7 @@ use smoltcp::iface::{SocketHandle, SocketSet};
 use smoltcp::socket::udp::{self, PacketBuffer, PacketMetadata};
 use smoltcp::wire::IpEndpoint;
 
-use super::connections::Egress;
+use super::Egress;
 use super::sntp::SOURCE_PORTS;
 use crate::journal::syslog::Queue;
 use limits::{SYSLOG_LEN_MAX, SYSLOG_LINES_PER_POLL_MAX, SYSLOG_RETRY_MS, SYSLOG_RETRY_MS_MAX};

@@ -10,8 +10,8 @@ use smoltcp::phy::FaultInjector;
 use smoltcp::socket::{tcp, udp};
 use smoltcp::wire::{EthernetAddress, HardwareAddress, IpCidr, IpEndpoint, Ipv4Cidr};
 
-use super::super::instant;
 use super::wire::{Line, Plug};
+use crate::net::instant;
 use limits::SEND_BUFFER_LEN;
 
 pub const NODE_IP: Ipv4Addr = Ipv4Addr::new(10, 0, 2, 15);

@@ -5,9 +5,9 @@ use alloc::vec::Vec;
 use smoltcp::iface::{SocketHandle, SocketSet};
 use smoltcp::socket::tcp::{self, SocketBuffer, State};
 
-use super::arrival::Peer;
 use crate::dispatch::Ticket;
 use crate::http::connection::{Accept, Connection, Phase, Step};
+use crate::net::arrival::Peer;
 use limits::{
     IDLE_TIMEOUT_MS, PROGRESS_TIMEOUT_MS, RECEIVE_BUFFER_LEN, REQUEST_TIMEOUT_MS, SEND_BUFFER_LEN,
 };

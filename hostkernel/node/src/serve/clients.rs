@@ -5,7 +5,7 @@
 
 use hashbrown::HashTable;
 
-use super::arrival::Peer;
+use crate::net::arrival::Peer;
 use crate::random::Random;
 
 /// From clients to slots.

@@ -8,7 +8,6 @@ use alloc::vec::Vec;
 
 use smoltcp::iface::SocketSet;
 
-use super::arrival::Peer;
 use super::clients::Clients;
 use super::drain::{Drain, Stand};
 use super::slot::{Overdue, Slot};
@@ -18,6 +17,8 @@ use crate::api::{self, Admission, Pending, Reject, Reply, Subject};
 use crate::dispatch::{Dispatcher, QueueFull};
 use crate::http::connection::{Phase, Step};
 use crate::http::{self, Request, Response};
+use crate::net::Egress;
+use crate::net::arrival::Peer;
 use crate::random::Random;
 use crate::state::statistics::Reason;
 use crate::state::{Node, Now, Readiness};
@@ -47,12 +48,6 @@ pub struct Connections<'a> {
     random: Random,
     /// If the node was asked to leave.
     drain: Option<Drain>,
-}
-
-/// Sends what the sockets of a set have to send, and says when they have more.
-pub trait Egress {
-    /// Does so.
-    fn egress(&mut self, sockets: &mut SocketSet<'static>) -> Option<u64>;
 }
 
 impl<'a> Connections<'a> {
