@@ -167,12 +167,16 @@ fn serve(node: &mut Node, request: &Request, now: Now, id: u128) {
                 assert!(environment.is_empty() || environment.ends_with(b"\0"));
                 assert!(environment.len() <= limits::ENVIRONMENT_LEN_MAX);
                 let completion = completion(&request.end, invocation);
-                let records = &mut node.records;
-                if pending.is_blocking() {
-                    connection.respond(api::complete(records, &mut pending, completion, now));
-                } else {
+                let Node { records, statistics, .. } = node;
+                let is_awaited = pending.is_blocking();
+                if !is_awaited {
                     connection.respond(api::accepted(&mut pending));
-                    api::record(records, &pending, &completion, now);
+                }
+                let ended = api::Ended::count(statistics, &mut pending, completion, now);
+                if is_awaited {
+                    connection.respond(ended.answer(records));
+                } else {
+                    ended.record(records);
                 }
             }
         },

@@ -1,9 +1,9 @@
 //! The API: what requests mean and what answers look like. Requests in, status codes out.
 //!
 //! [`handle`] takes one complete request and either answers it or hands out an [`Admission`]: an
-//! invocation with everything but a place to run. Whoever runs it gives the end to [`complete`]
-//! together with the [`Pending`] that came with the admission; if nobody waits for an answer, to
-//! [`record`]. Nothing here does I/O, waits, or knows the time other than from [`Now`].
+//! invocation with everything but a place to run. Whoever runs it makes of its end and the
+//! [`Pending`] that came with the admission an [`Ended`], which becomes the answer, or a record
+//! alone if nobody waits for one. Nothing here does I/O, waits, or knows the time other than from [`Now`].
 //!
 //! ```text
 //! Request ─▶ Route ─▶ auth ─▶ actions, deploy ─▶ Response
@@ -16,6 +16,7 @@
 
 mod access;
 pub mod answer;
+mod ended;
 mod invoke;
 mod lookup;
 mod manage;
@@ -23,6 +24,7 @@ mod request;
 
 pub use access::Subject;
 pub use answer::error::Reject;
+pub use ended::Ended;
 pub use invoke::admission::{Admission, Pending, Reply};
 pub use manage::deploy::deploy_at_boot;
 pub use request::RequestId;
@@ -39,10 +41,8 @@ use request::query::Query;
 use request::route::{Collection, Route};
 
 use crate::digits::Hex;
-use crate::dispatch::{ActivationId, Completion, End};
+use crate::dispatch::ActivationId;
 use crate::http::{self, Body, Headers, Method, Request, Response};
-use crate::state::records::Records;
-use crate::state::statistics::{Outcome, Statistics};
 use crate::state::{Node, Now};
 use crate::traceparent::TraceParent;
 use limits::{DEPLOY_LEN_MAX, INPUT_LEN_MAX, OTHER_BODY_LEN_MAX};
@@ -119,35 +119,6 @@ pub fn handle(node: &mut Node, request: &mut Request, now: Now, random_id: u128)
 #[must_use]
 pub fn asks_for_load(request: &Request) -> bool {
     matches!(Route::of(request.text.path()), Route::Metrics)
-}
-
-/// Counts an invocation that has ended, whether or not somebody waits for its answer.
-pub fn ended(
-    statistics: &mut Statistics,
-    pending: &Pending,
-    completion: &Completion,
-    now: Now,
-) -> Outcome {
-    statistics.ended(pending.action(), completion, pending.age_ns(now))
-}
-
-/// The answer to an invocation that has ended. Its record is kept, unless it never started.
-#[must_use]
-pub fn complete(
-    records: &mut Records,
-    pending: &mut Pending,
-    completion: Completion,
-    now: Now,
-) -> Response {
-    if completion.end == End::NotStarted {
-        return refuse(pending, &Reject::NotStarted);
-    }
-    end::complete(records, pending, completion, now)
-}
-
-/// Keeps the record of an invocation that has ended and for whose answer nobody waits.
-pub fn record(records: &mut Records, pending: &Pending, completion: &Completion, now: Now) {
-    end::keep(records, pending, completion, now);
 }
 
 /// The answer to an invocation that goes on without anybody waiting for it.

@@ -23,12 +23,14 @@ use serde_json::Value;
 use crate::api::*;
 use crate::dispatch::CoreLoad;
 use crate::dispatch::log::Stream;
-use crate::dispatch::{Fault, Invocation, Log, Ticket, Timing, Usage};
+use crate::dispatch::{Completion, End, Fault, Invocation, Log, Ticket, Timing, Usage};
 use crate::http::RequestText;
 use crate::registry::Share;
 use crate::registry::{Limits, Namespace};
 use crate::settings::{Loader, Source};
 use crate::state::boot_times::BootTimes;
+use crate::state::records::Records;
+use crate::state::statistics::Statistics;
 use crate::state::tenants::{GUEST_KEY, Tenants};
 use crate::state::{Load, Policy, Readiness};
 
@@ -227,6 +229,21 @@ fn completion(invocation: Invocation, end: End, output: &[u8], lines: &[&str]) -
         },
         permit: invocation.permit,
     }
+}
+
+/// The answer to an invocation that has ended, counted elsewhere.
+fn complete(
+    records: &mut Records,
+    pending: &mut Pending,
+    completion: Completion,
+    now: Now,
+) -> Response {
+    Ended::count(&mut Statistics::default(), pending, completion, now).answer(records)
+}
+
+/// Keeps the record of an invocation that has ended, counted elsewhere.
+fn record(records: &mut Records, pending: &mut Pending, completion: Completion, now: Now) {
+    Ended::count(&mut Statistics::default(), pending, completion, now).record(records);
 }
 
 /// Ends an invocation.

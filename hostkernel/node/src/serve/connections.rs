@@ -13,7 +13,7 @@ use super::drain::{Drain, Stand};
 use super::slot::{Overdue, Slot};
 use super::timers::Timers;
 use super::waiting::Waiting;
-use crate::api::{self, Admission, Pending, Reject, Reply, Subject};
+use crate::api::{self, Admission, Ended, Pending, Reject, Reply, Subject};
 use crate::dispatch::{Dispatcher, QueueFull};
 use crate::http::connection::{Phase, Step};
 use crate::http::{self, Request, Response};
@@ -203,12 +203,13 @@ impl<'a> Connections<'a> {
         while let Some(completion) = self.dispatcher.completed() {
             let Some((mut pending, slot)) = self.waiting.take(completion.ticket) else { continue };
             let Node { records, statistics, .. } = &mut self.node;
-            let outcome = api::ended(statistics, &pending, &completion, now);
+            let ended = Ended::count(statistics, &mut pending, completion, now);
             let Some(index) = slot else {
-                api::record(records, &pending, &completion, now);
+                ended.record(records);
                 continue;
             };
-            let response = api::complete(records, &mut pending, completion, now);
+            let outcome = ended.outcome();
+            let response = ended.answer(records);
             let slot = &mut self.slots[index as usize];
             slot.waits_for = None;
             slot.progress_ns = now.monotonic_ns;

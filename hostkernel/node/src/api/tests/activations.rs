@@ -20,10 +20,10 @@ fn client() -> Client {
 /// Invokes, and ends at a time of the wall clock without anybody waiting. Returns the id.
 fn run_at(client: &mut Client, name: &str, wall_ms: u64, end: End, output: &[u8]) -> String {
     let target = format!("/api/v1/namespaces/_/actions/{name}");
-    let (invocation, pending) = client.admit(Method::Post, &target, b"").split(TICKET);
+    let (invocation, mut pending) = client.admit(Method::Post, &target, b"").split(TICKET);
     let completion = completion(invocation, end, output, &["1a line", "2another"]);
     let now = Now { monotonic_ns: completion.timing.started_ns, wall_ms };
-    record(&mut client.node.records, &pending, &completion, now);
+    record(&mut client.node.records, &mut pending, completion, now);
     pending.id().to_string()
 }
 
@@ -47,7 +47,7 @@ fn a_non_blocking_invocation_is_answered_with_its_id() {
         let target = format!("{LIST}/{id}");
         client.get(&target).refused(404, "does not exist");
         let completion = completion(invocation, End::Exit(0), b"{\"a\":1}", &[]);
-        record(&mut client.node.records, &pending, &completion, LATER);
+        record(&mut client.node.records, &mut pending, completion, LATER);
         assert_eq!(client.get(&target).json()["response"]["result"], json!({ "a": 1 }));
     }
 }

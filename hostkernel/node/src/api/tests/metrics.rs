@@ -41,10 +41,11 @@ fn admitted(client: &mut Client, name: &str) -> Admission {
 
 /// Lets an invocation end 3.5 ms after it was admitted.
 fn end_with(client: &mut Client, admission: Admission, end: End) {
-    let (invocation, pending) = admission.split(TICKET);
+    let (invocation, mut pending) = admission.split(TICKET);
     let completion = completion(invocation, end, b"", &[]);
     let now = Now { monotonic_ns: NOW.monotonic_ns + 3_500_000, ..NOW };
-    ended(&mut client.node.statistics, &pending, &completion, now);
+    let Node { statistics, records, .. } = &mut client.node;
+    Ended::count(statistics, &mut pending, completion, now).record(records);
 }
 
 #[test]
