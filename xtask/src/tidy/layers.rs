@@ -38,7 +38,6 @@ const ORDERED: [Ordered; 2] = [
             "settings",
             "state",
             "net",
-            "serve",
             "api/request",
             "api/answer",
             "api/lookup",
