@@ -3,7 +3,8 @@
 //! [`handle`] takes one complete request and either answers it or hands out an [`Admission`]: an
 //! invocation with everything but a place to run. Whoever runs it makes of its end and the
 //! [`Pending`] that came with the admission an [`Ended`], which becomes the answer, or a record
-//! alone if nobody waits for one. Nothing here does I/O, waits, or knows the time other than from [`Now`].
+//! alone if nobody waits for one. Nothing here does I/O, waits, or knows the time other than from
+//! [`Now`].
 //!
 //! ```text
 //! Request ─▶ Route ─▶ auth ─▶ actions, deploy ─▶ Response
