@@ -11,7 +11,7 @@ use spin::Once;
 
 use crate::arch::clock;
 use crate::device::{screen, serial};
-use node::journal::line::{Format, Line};
+use node::journal::line::{Format, LogLine};
 use node::journal::syslog::Queue;
 
 /// Whose records are for the operator from `info` on.
@@ -52,7 +52,7 @@ impl Log for NodeLog {
         let monotonic_ns = clock::now_ns();
         let wall_ns = clock::wall_ns_at(monotonic_ns);
         let format = if JSON.load(Ordering::Relaxed) { Format::Json } else { Format::Text };
-        let line = |format| Line { record, monotonic_ns, wall_ns, format };
+        let line = |format| LogLine { record, monotonic_ns, wall_ns, format };
         serial::print(format_args!("{}", line(format)));
         // People read it.
         screen::print(format_args!("{}", line(Format::Text)));

@@ -27,7 +27,7 @@ use node::registry::{Share, frames_to_run};
 use node::serve::Service;
 use node::settings::Settings;
 use node::state::records::Records;
-use node::state::status::{Figures, Status};
+use node::state::status::{Figures, StatusLine};
 use node::state::{Node, Now, Policy};
 use node::wall::Correction;
 
@@ -41,7 +41,7 @@ pub struct Front {
     sources: Sources,
     announced: bool,
     /// If there is a screen to show it.
-    status: Option<Status>,
+    status: Option<StatusLine>,
 }
 
 impl Front {
@@ -79,7 +79,7 @@ impl Front {
         log::info!("at most {connections_max} connections");
         let worker = runs_actions.then(Worker::new);
         let patience = Patience::new(settings.poll_ns());
-        let status = screen::is_open().then(|| Status::new(settings.port));
+        let status = screen::is_open().then(|| StatusLine::new(settings.port));
         Self {
             service,
             dispatcher,

@@ -48,7 +48,7 @@ const KINDS: [Event; 11] = [
     Event::Close,
 ];
 
-struct Ring {
+struct CoreEvents {
     next: AtomicUsize,
     // Time, and kind in the top byte above the argument.
     events: [(AtomicU64, AtomicU64); TRACE_EVENTS],
@@ -56,8 +56,8 @@ struct Ring {
 
 const KIND_SHIFT: u32 = 56;
 
-static RINGS: [Ring; CORES_MAX] = [const {
-    Ring {
+static RINGS: [CoreEvents; CORES_MAX] = [const {
+    CoreEvents {
         next: AtomicUsize::new(0),
         events: [const { (AtomicU64::new(0), AtomicU64::new(0)) }; TRACE_EVENTS],
     }

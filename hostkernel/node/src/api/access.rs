@@ -14,7 +14,7 @@ use crate::api::request::RequestId;
 use crate::api::request::route::Route;
 use crate::digits::Hex;
 use crate::http::{Headers, Method, Request};
-use crate::journal::syslog::{Body, Kind};
+use crate::journal::syslog::{About, Body};
 use crate::state::Node;
 use crate::state::statistics::Outcome;
 use crate::traceparent::TraceParent;
@@ -99,7 +99,7 @@ impl Node {
         // A long path is cut.
         let _ = write!(line, " {} ", method.map_or("-", Method::name));
         let _ = subject.write_path(&mut line);
-        queue.push(level, Kind::Access, &line);
+        queue.push(level, About::Access, &line);
     }
 }
 

@@ -26,14 +26,14 @@ pub struct Entry<'a> {
     /// Its path, without a leading `./`.
     pub path: &'a str,
     /// What it is.
-    pub kind: Kind,
+    pub kind: EntryKind,
     /// The file's content.
     pub content: &'a [u8],
 }
 
 /// What an entry is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum EntryKind {
     /// An ordinary file.
     File,
     /// A folder.
@@ -113,9 +113,9 @@ fn read(archive: &[u8], at: usize) -> Result<Option<(Entry<'_>, usize)>, Broken>
         return Err(Broken::Path);
     }
     let kind = match mode & TYPE_MASK {
-        TYPE_FILE => Kind::File,
-        TYPE_FOLDER => Kind::Folder,
-        _ => Kind::Other,
+        TYPE_FILE => EntryKind::File,
+        TYPE_FOLDER => EntryKind::Folder,
+        _ => EntryKind::Other,
     };
     // The padding of a file at the very end may be missing; then so is the trailer.
     if next > archive.len() {

@@ -15,7 +15,7 @@ use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use core::fmt;
 
-use self::cpio::{Broken, Kind};
+use self::cpio::{Broken, EntryKind};
 use crate::api::{Reject, deploy_at_boot};
 use crate::state::Node;
 use limits::{BUNDLE_DOCUMENT_LEN_MAX, CODE_LEN_MAX};
@@ -74,7 +74,7 @@ impl<'a> Bundle<'a> {
         let mut bundle = Self::default();
         for entry in cpio::entries(archive) {
             match entry {
-                Ok(entry) if entry.kind == Kind::Folder => {}
+                Ok(entry) if entry.kind == EntryKind::Folder => {}
                 Ok(entry) => bundle.add(entry),
                 Err(broken) => bundle.refuse("", Reason::Broken(broken)),
             }
@@ -98,7 +98,7 @@ impl<'a> Bundle<'a> {
         let action = path.strip_prefix("actions/").and_then(|rest| rest.split_once('/'));
         let actions = &mut self.actions;
         let is_first = match action {
-            _ if kind != Kind::File => return self.refuse(path, Reason::Path),
+            _ if kind != EntryKind::File => return self.refuse(path, Reason::Path),
             None if path == "config" => keep_first(&mut self.config, content),
             Some((namespace, file)) if !file.contains('/') => {
                 let document = file.strip_suffix(".json");

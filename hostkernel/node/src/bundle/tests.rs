@@ -191,7 +191,7 @@ proptest! {
         let read: Vec<Entry<'_>> = entries(&bytes).map(|entry| entry.expect("good")).collect();
         let expected: Vec<Entry<'_>> = list
             .iter()
-            .map(|(path, content)| Entry { path, kind: Kind::File, content })
+            .map(|(path, content)| Entry { path, kind: EntryKind::File, content })
             .collect();
         prop_assert_eq!(read, expected);
     }

@@ -19,7 +19,7 @@ pub enum Format {
 
 /// One record as a line, with its end.
 #[derive(Debug)]
-pub struct Line<'a> {
+pub struct LogLine<'a> {
     /// The record.
     pub record: &'a Record<'a>,
     /// When it was made, since the boot.
@@ -30,7 +30,7 @@ pub struct Line<'a> {
     pub format: Format,
 }
 
-impl Display for Line<'_> {
+impl Display for LogLine<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let us = self.monotonic_ns / 1000;
         let (level, message) = (self.record.level(), self.record.args());
@@ -74,7 +74,7 @@ mod tests {
     fn line(message: &str, wall_ns: Option<u64>, format: Format) -> String {
         let args = format_args!("{message}");
         let record = &Record::builder().level(log::Level::Warn).args(args).build();
-        Line { record, monotonic_ns: 61_000_007_000, wall_ns, format }.to_string()
+        LogLine { record, monotonic_ns: 61_000_007_000, wall_ns, format }.to_string()
     }
 
     #[test]

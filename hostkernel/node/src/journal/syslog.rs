@@ -36,7 +36,7 @@ pub type Datagram = Text<SYSLOG_LEN_MAX>;
 
 /// What a line is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum About {
     /// The node.
     Log,
     /// A request.
@@ -47,7 +47,7 @@ pub enum Kind {
 #[derive(Clone, Copy, Debug)]
 struct Head {
     level: Level,
-    kind: Kind,
+    kind: About,
     wall_ns: Option<u64>,
 }
 
@@ -110,12 +110,12 @@ impl Queue {
             let mut body = Body::default();
             // A long message is cut.
             let _ = write!(body, "- {}", record.args());
-            self.push(record.level(), Kind::Log, &body);
+            self.push(record.level(), About::Log, &body);
         }
     }
 
     /// Takes a line.
-    pub fn push(&self, level: Level, kind: Kind, body: &Body) {
+    pub fn push(&self, level: Level, kind: About, body: &Body) {
         let head = Head { level, kind, wall_ns: (self.wall_ns)() };
         let body = body.as_bytes();
         let mut lines = self.lines.lock();
@@ -135,7 +135,7 @@ impl Queue {
         if lost == 0 {
             return None;
         }
-        let head = Head { level: Level::Warn, kind: Kind::Log, wall_ns: (self.wall_ns)() };
+        let head = Head { level: Level::Warn, kind: About::Log, wall_ns: (self.wall_ns)() };
         let mut body = Body::default();
         let _ = write!(body, "- {lost} lines before this one were lost");
         Some(head.datagram(host, body.as_bytes()))
@@ -194,8 +194,8 @@ impl Head {
             None => out.write_str("- ")?,
         }
         out.write_str(match self.kind {
-            Kind::Log => "hostkernel - log ",
-            Kind::Access => "hostkernel - access ",
+            About::Log => "hostkernel - log ",
+            About::Access => "hostkernel - access ",
         })
     }
 }

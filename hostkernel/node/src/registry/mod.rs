@@ -81,7 +81,7 @@ impl Share {
 /// chosen by an attacker cannot degrade it, and the logarithm of 100,000 is small.
 #[derive(Debug)]
 pub struct Registry {
-    tenants: BTreeMap<Namespace, Tenant>,
+    holdings: BTreeMap<Namespace, Holdings>,
     len: usize,
     share: Share,
     used: Used,
@@ -89,7 +89,7 @@ pub struct Registry {
 
 /// What one namespace has.
 #[derive(Debug, Default)]
-struct Tenant {
+struct Holdings {
     actions: BTreeMap<Name, Arc<Action>>,
     /// Every image once, with the number of its actions. Not shared between namespaces: whether
     /// somebody else's action just ran shows in the caches of pages one has in common.
@@ -112,19 +112,19 @@ impl Registry {
     #[must_use]
     pub const fn new(share: Share) -> Self {
         let used = Used { frames: 0, heap_len: 0, limits: BTreeMap::new() };
-        Self { tenants: BTreeMap::new(), len: 0, share, used }
+        Self { holdings: BTreeMap::new(), len: 0, share, used }
     }
 
     /// The action of this name.
     #[must_use]
     pub fn get(&self, namespace: &Namespace, name: &str) -> Option<&Arc<Action>> {
-        self.tenants.get(namespace)?.actions.get(name)
+        self.holdings.get(namespace)?.actions.get(name)
     }
 
     /// The image with this digest, if an action of the namespace has it already.
     #[must_use]
     pub fn image(&self, namespace: &Namespace, digest: &Digest) -> Option<&Arc<Template>> {
-        self.tenants.get(namespace)?.images.get(digest).map(|(template, _)| template)
+        self.holdings.get(namespace)?.images.get(digest).map(|(template, _)| template)
     }
 
     /// Puts an action in its place, instead of the one that may be there.
@@ -137,7 +137,7 @@ impl Registry {
         let result = self.check_room(&action);
         let kept = if result.is_ok() { Some(action) } else { replaced };
         if let Some(action) = kept {
-            let tenant = self.tenants.entry(namespace).or_default();
+            let tenant = self.holdings.entry(namespace).or_default();
             let image = || (Arc::clone(&action.template), 0);
             let (template, actions) = tenant.images.entry(action.digest).or_insert_with(image);
             if *actions == 0 {
@@ -159,7 +159,7 @@ impl Registry {
         let template = &action.template;
         let is_new = self.image(&action.namespace, &action.digest).is_none();
         if let (true, Some(allowed_mb)) = (is_new, action.namespace.quotas().code_mb) {
-            let held = self.tenants.get(&action.namespace).map_or(0, |tenant| tenant.code_len);
+            let held = self.holdings.get(&action.namespace).map_or(0, |tenant| tenant.code_len);
             if (held + template.code().len()) as u64 > allowed_mb << 20 {
                 return Err(Full::Code(allowed_mb));
             }
@@ -184,7 +184,7 @@ impl Registry {
 
     /// Takes an action out.
     pub fn remove(&mut self, namespace: &Namespace, name: &str) -> Option<Arc<Action>> {
-        let tenant = self.tenants.get_mut(namespace)?;
+        let tenant = self.holdings.get_mut(namespace)?;
         let removed = tenant.actions.remove(name)?;
         self.len -= 1;
         if let Some((template, actions)) = tenant.images.get_mut(&removed.digest) {
@@ -201,13 +201,13 @@ impl Registry {
 
     /// The actions of a namespace, by name.
     pub fn list(&self, namespace: &Namespace) -> impl Iterator<Item = &Arc<Action>> {
-        self.tenants.get(namespace).into_iter().flat_map(|tenant| tenant.actions.values())
+        self.holdings.get(namespace).into_iter().flat_map(|tenant| tenant.actions.values())
     }
 
     /// How many actions a namespace has.
     #[must_use]
     pub fn count(&self, namespace: &Namespace) -> usize {
-        self.tenants.get(namespace).map_or(0, |tenant| tenant.actions.len())
+        self.holdings.get(namespace).map_or(0, |tenant| tenant.actions.len())
     }
 
     /// How many actions the node has.

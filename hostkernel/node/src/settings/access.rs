@@ -29,7 +29,7 @@ pub struct NamespaceSettings {
 
 /// Who may do what.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Access {
+pub struct AccessSettings {
     /// Namespaces with a key, each once.
     pub namespaces: Vec<NamespaceSettings>,
     /// What opens the administration.
@@ -40,7 +40,7 @@ pub struct Access {
     pub is_closed: bool,
 }
 
-impl Default for Access {
+impl Default for AccessSettings {
     fn default() -> Self {
         Self {
             namespaces: Vec::new(),
@@ -51,7 +51,7 @@ impl Default for Access {
     }
 }
 
-impl Access {
+impl AccessSettings {
     /// Whether nobody decided who gets in. Then the public development key opens the node.
     #[must_use]
     pub fn is_development(&self) -> bool {

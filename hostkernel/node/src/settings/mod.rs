@@ -10,7 +10,7 @@ mod keys;
 mod loader;
 mod number;
 
-pub use access::{Access, GUEST, NamespaceSettings, Secret};
+pub use access::{AccessSettings, GUEST, NamespaceSettings, Secret};
 pub use keys::{KEYS, Key};
 pub use loader::{Loaded, Loader, Problem, Source};
 
@@ -31,7 +31,7 @@ pub struct Settings {
     /// TCP port of the API.
     pub port: u16,
     /// Who may do what.
-    pub access: Access,
+    pub access: AccessSettings,
     /// Invocations that may wait for one core.
     pub queue_len: usize,
     /// Whether the core of the network runs actions, too, when the others have more than they can.
@@ -88,7 +88,7 @@ impl Default for Settings {
             time_server: Server::Dhcp,
             log_server: Server::Nobody,
             port: PORT_DEFAULT,
-            access: Access::default(),
+            access: AccessSettings::default(),
             queue_len: QUEUE_LEN_DEFAULT,
             shared_front: true,
             poll_us: POLL_US_DEFAULT,

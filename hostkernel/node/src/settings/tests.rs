@@ -50,7 +50,7 @@ fn every_key_is_read() {
         time_server: Server::At(SocketAddrV4::new(Ipv4Addr::new(10, 0, 2, 2), 123)),
         log_server: Server::At(SocketAddrV4::new(Ipv4Addr::new(10, 0, 2, 3), 1514)),
         port: 80,
-        access: Access {
+        access: AccessSettings {
             namespaces: vec![
                 namespace("guest", "a:b", Quotas::default()),
                 namespace("other", "e:f", quotas),

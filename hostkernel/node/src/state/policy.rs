@@ -4,7 +4,7 @@ use alloc::borrow::Cow;
 
 use super::tenants::Tenants;
 use crate::registry::{Limits, Namespace};
-use crate::settings::Access;
+use crate::settings::AccessSettings;
 use limits::{LOGS_MB_MAX, MEMORY_MB_DEFAULT, TIMEOUT_MS_DEFAULT};
 
 /// What the operator decided: who may use the node, and what.
@@ -26,12 +26,12 @@ impl Policy {
     /// The development default for a node that can give an invocation `memory_mb_max`.
     #[must_use]
     pub fn development(memory_mb_max: u64) -> Self {
-        Self::new(&Access::default(), memory_mb_max)
+        Self::new(&AccessSettings::default(), memory_mb_max)
     }
 
     /// What the operator decided, for such a node.
     #[must_use]
-    pub fn new(access: &Access, memory_mb_max: u64) -> Self {
+    pub fn new(access: &AccessSettings, memory_mb_max: u64) -> Self {
         let tenants = Tenants::new(access);
         Self {
             public_namespace: access.public.as_deref().and_then(|name| tenants.namespace(name)),

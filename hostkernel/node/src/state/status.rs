@@ -30,14 +30,14 @@ pub struct Figures {
 
 /// The line, as it is now.
 #[derive(Clone, Copy, Debug)]
-pub struct Status {
+pub struct StatusLine {
     port: u16,
     shown: Option<Figures>,
     shown_ns: u64,
     requests_per_s: u64,
 }
 
-impl Status {
+impl StatusLine {
     /// The status of a node that serves at `port`; nothing is shown yet.
     #[must_use]
     pub const fn new(port: u16) -> Self {
@@ -117,7 +117,7 @@ mod tests {
 
     #[test]
     fn an_idle_node_is_woken_once_a_minute() {
-        let mut status = Status::new(3233);
+        let mut status = StatusLine::new(3233);
         assert_eq!(status.update(at(5), FIGURES), (true, at(60)));
         assert_eq!(status.update(at(6), FIGURES), (false, at(60)));
         assert_eq!(status.update(at(60), FIGURES), (true, at(120)));
@@ -125,7 +125,7 @@ mod tests {
 
     #[test]
     fn a_busy_node_shows_its_rate_once_a_second_and_then_its_end() {
-        let mut status = Status::new(3233);
+        let mut status = StatusLine::new(3233);
         assert!(status.update(at(5), FIGURES).0);
         let busy = Figures { requests: 1, ..FIGURES };
         assert_eq!(status.update(at(5) + 1, busy), (false, at(6)));
@@ -140,7 +140,7 @@ mod tests {
 
     #[test]
     fn the_line_fits_a_screen_of_80_columns() {
-        let mut status = Status::new(3233);
+        let mut status = StatusLine::new(3233);
         assert!(status.update(at(90_000), FIGURES).0);
         let line = status.line(400, 512).to_string();
         let expected = "ready 10.0.2.15:3233  up 1d 1:00  3 actions  0 running  0/s  \
@@ -151,7 +151,7 @@ mod tests {
 
     #[test]
     fn no_moment_and_no_figure_is_too_large() {
-        let mut status = Status::new(u16::MAX);
+        let mut status = StatusLine::new(u16::MAX);
         assert!(status.update(0, FIGURES).0);
         let most = Figures { requests: u64::MAX, in_flight: usize::MAX, ..FIGURES };
         let (shown, next_ns) = status.update(u64::MAX / 2, most);

@@ -10,7 +10,7 @@ use base64::engine::general_purpose::STANDARD;
 use subtle::ConstantTimeEq as _;
 
 use crate::registry::Namespace;
-use crate::settings::{Access, GUEST, NamespaceSettings};
+use crate::settings::{AccessSettings, GUEST, NamespaceSettings};
 
 /// The key of every OpenWhisk tutorial: the development default, no secret.
 pub const GUEST_KEY: &str = "23bc46b1-71f6-4ed5-8c54-816aa4f8c502:\
@@ -61,7 +61,7 @@ pub struct Tenants {
 impl Tenants {
     /// What the operator decided.
     #[must_use]
-    pub fn new(access: &Access) -> Self {
+    pub fn new(access: &AccessSettings) -> Self {
         if access.is_development() {
             let (guest, key) = (Namespace::new(GUEST), || Credentials::new(GUEST_KEY));
             let tenant = Tenant { namespace: guest.clone(), credentials: key() };

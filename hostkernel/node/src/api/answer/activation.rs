@@ -13,7 +13,7 @@ use crate::dispatch::{Log, Timing, Usage};
 use crate::document::gather;
 use crate::json::{Json, Quoted, write_escaped_lossy};
 use crate::registry::Limits;
-use crate::state::records::{Facts, Form, Kept, Part, Status};
+use crate::state::records::{Blame, Facts, Form, Kept, Part};
 use limits::{LOG_LEN_MAX, PAGE_LEN, RECORD_RESULT_LEN_MAX};
 use memory::OutOfFrames;
 
@@ -161,7 +161,7 @@ impl Activation<'_> {
     /// The members of a response.
     pub fn write_response(&self, out: &mut impl Write) -> fmt::Result {
         let status = self.facts.status;
-        let (name, success) = (status.name(), status == Status::Success);
+        let (name, success) = (status.name(), status == Blame::Success);
         let (result, size) = (self.result, self.result.len());
         write!(
             out,

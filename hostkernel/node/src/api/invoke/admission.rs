@@ -12,7 +12,7 @@ use crate::http::{Fields, Response};
 use crate::registry::Limits;
 use crate::registry::{Action, Permit};
 use crate::state::Now;
-use crate::state::records::{Facts, Status};
+use crate::state::records::{Blame, Facts};
 use crate::traceparent::TraceParent;
 use memory::{PageBuffer, Template};
 
@@ -84,7 +84,7 @@ pub enum Shape {
 /// What a result is read as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Media {
-    /// Status, header fields and body.
+    /// Blame, header fields and body.
     Http,
     /// A document of its own.
     Json,
@@ -171,7 +171,7 @@ impl Pending {
     }
 
     /// What a record says about an end.
-    pub(super) fn facts(&self, completion: &Completion, status: Status, now: Now) -> Facts {
+    pub(super) fn facts(&self, completion: &Completion, status: Blame, now: Now) -> Facts {
         let Action { namespace, version, digest, limits, .. } = &*self.action;
         let (start_ms, duration_ms) = span(completion.timing, now);
         Facts {

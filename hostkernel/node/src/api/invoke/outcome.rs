@@ -12,7 +12,7 @@ use crate::dispatch::{Completion, End};
 use crate::document::{Document, contiguous};
 use crate::http::{Body, Response};
 use crate::json::{Json, Quoted};
-use crate::state::records::{Facts, Output, Status};
+use crate::state::records::{Blame, Facts, Output};
 use limits::EXCERPT_LEN_MAX;
 use memory::{OutOfFrames, PageBuffer};
 
@@ -52,11 +52,11 @@ impl<'a> Verdict<'a> {
 
     /// Who is to blame.
     #[must_use]
-    pub const fn status(&self) -> Status {
+    pub const fn status(&self) -> Blame {
         match self {
-            Self::Success(_) => Status::Success,
-            Self::ApplicationError(_) => Status::ApplicationError,
-            Self::DeveloperError(_) => Status::DeveloperError,
+            Self::Success(_) => Blame::Success,
+            Self::ApplicationError(_) => Blame::ApplicationError,
+            Self::DeveloperError(_) => Blame::DeveloperError,
         }
     }
 }
@@ -97,7 +97,7 @@ fn excerpt(output: &[u8]) -> String {
 #[derive(Debug)]
 pub struct Judged {
     /// Who is to blame.
-    pub status: Status,
+    pub status: Blame,
     /// The result, if it is another than the output.
     composed: Option<PageBuffer>,
     /// There is none, for this reason.
@@ -121,7 +121,7 @@ impl Judged {
                 Self { status, composed, missing: None, raw }
             }
             Err(why) => {
-                Self { status: Status::InternalError, composed: None, missing: Some(why), raw }
+                Self { status: Blame::InternalError, composed: None, missing: Some(why), raw }
             }
         }
     }
@@ -130,11 +130,11 @@ impl Judged {
         end: End,
         output: &PageBuffer,
         raw: bool,
-    ) -> Result<(Status, Option<PageBuffer>), OutOfFrames> {
+    ) -> Result<(Blame, Option<PageBuffer>), OutOfFrames> {
         let text;
         let verdict = match reason(end) {
             Some(reason) => Verdict::DeveloperError(reason),
-            None if raw => return Ok((Status::Success, None)),
+            None if raw => return Ok((Blame::Success, None)),
             None => {
                 text = contiguous(output)?;
                 Verdict::of_output(&text)
@@ -186,7 +186,7 @@ fn body(
     if let Some(why) = missing {
         return Err(why);
     }
-    let http_status = if status == Status::Success { 200 } else { 502 };
+    let http_status = if status == Blame::Success { 200 } else { 502 };
     let result = composed.unwrap_or(completion.output);
     if pending.shape() == Shape::Result {
         return Ok((http_status, Body::Pages(result)));
@@ -220,7 +220,7 @@ mod tests {
         let of = |output: &'static str| Verdict::of_output(output.as_bytes());
         assert_eq!(of("{}"), Verdict::Success("{}"));
         assert_eq!(of(" {\"a\":1}\n").to_string(), "{\"a\":1}");
-        assert_eq!(of("{\"a\":{\"error\":1}}").status(), Status::Success);
+        assert_eq!(of("{\"a\":{\"error\":1}}").status(), Blame::Success);
         for (output, error) in [
             (r#"{"error":"x","code":5}"#, r#""x""#),
             (r#"{"a":1,"error":{"b":[]}}"#, r#"{"b":[]}"#),
@@ -237,7 +237,7 @@ mod tests {
     fn everything_else_is_the_developers_error() {
         for output in [&b""[..], b"hello", b"[1]", b"\"a\"", b"{} x", b"{\"a\":\xff}", b"{\"a\":"] {
             let verdict = Verdict::of_output(output);
-            assert_eq!(verdict.status(), Status::DeveloperError);
+            assert_eq!(verdict.status(), Blame::DeveloperError);
             let text = "{\"error\":\"The action did not produce a valid JSON response: ";
             assert!(verdict.to_string().starts_with(text), "{verdict}");
         }

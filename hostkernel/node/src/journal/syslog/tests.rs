@@ -116,7 +116,7 @@ fn what_finds_no_room_is_counted_and_told() {
 
 #[test]
 fn the_longest_header_leaves_the_body_whole() {
-    let head = Head { level: Level::Error, kind: Kind::Access, wall_ns: Some(u64::MAX) };
+    let head = Head { level: Level::Error, kind: About::Access, wall_ns: Some(u64::MAX) };
     let host = Some(Ipv4Addr::new(255, 255, 255, 255));
     let body = [b'x'; SYSLOG_LEN_MAX - SYSLOG_HEADER_LEN_MAX];
     let datagram = head.datagram(host, &body);
@@ -135,7 +135,7 @@ proptest! {
         values.iter().for_each(|value| body.parameter("name", value));
         body.end_data();
         let whole = write!(body, " {message}").is_ok();
-        queue.push(Level::Info, Kind::Access, &body);
+        queue.push(Level::Info, About::Access, &body);
         let line = take(&queue).expect("a line");
         let is_control = |char: char| char.is_ascii_control();
         prop_assert!(line.len() <= SYSLOG_LEN_MAX && !line.contains(is_control));

@@ -33,7 +33,7 @@ const RECORD_LEN_MAX: usize = NAME_LEN_MAX + KIND_LEN_MAX + RECORD_RESULT_LEN_MA
 
 /// Who is to blame for the end of an invocation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Status {
+pub enum Blame {
     /// Nobody.
     Success,
     /// The action reported an error.
@@ -44,7 +44,7 @@ pub enum Status {
     InternalError,
 }
 
-impl Status {
+impl Blame {
     /// The words for it.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -71,7 +71,7 @@ pub struct Facts {
     /// What the invocation could use.
     pub limits: Limits,
     /// How it ended.
-    pub status: Status,
+    pub status: Blame,
     /// When its address space was begun, by the wall clock; 0 if there is none.
     pub start_ms: u64,
     /// From then to its end.

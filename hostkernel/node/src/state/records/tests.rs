@@ -67,7 +67,7 @@ fn facts(id: u128) -> Facts {
         version: Version::FIRST,
         digest: Digest([0; 32]),
         limits: Limits { timeout_ms: 1, memory_mb: 1, logs_mb: 1 },
-        status: Status::Success,
+        status: Blame::Success,
         start_ms: 0,
         duration_ms: 0,
         timing: Timing::default(),

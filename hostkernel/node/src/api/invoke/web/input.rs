@@ -14,7 +14,7 @@ use alloc::vec::Vec;
 use core::fmt::{self, Write as _};
 
 use super::charset::Charset;
-use super::kind::Kind;
+use super::content_type::ContentType;
 use crate::api::answer::error::Reject;
 use crate::api::request::Parts;
 use crate::api::request::query::Form;
@@ -98,7 +98,7 @@ fn payload<'a>(
     if text.is_empty() {
         return Ok(Payload::None);
     }
-    let kind = Kind::of(headers.get("content-type").unwrap_or_default());
+    let kind = ContentType::of(headers.get("content-type").unwrap_or_default());
     if kind.is_json() && !is_raw {
         let json = Json::read(text)?;
         json.check()?;

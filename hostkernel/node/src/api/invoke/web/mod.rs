@@ -4,8 +4,8 @@
 //! annotations of an action decide who may do what: without `web-export` there is nothing here.
 
 mod charset;
+mod content_type;
 mod input;
-mod kind;
 mod output;
 
 pub use output::complete;

@@ -6,7 +6,7 @@
 use core::fmt;
 
 use super::charset::{Charset, Encoder};
-use super::kind::Kind;
+use super::content_type::ContentType;
 use crate::api::answer::error::{Reject, error};
 use crate::api::answer::respond;
 use crate::api::invoke::admission::Media;
@@ -223,7 +223,7 @@ fn content(
         return if raw.is_some() { decoded(body) } else { verbatim(body) };
     };
     let stated = stated.string(ACTION_FIELDS_LEN_MAX).map_err(|_| Failure::UnknownKind)?;
-    let kind = Kind::of(&stated);
+    let kind = ContentType::of(&stated);
     if !kind.is_well_formed() {
         return Err(Failure::UnknownKind);
     }

@@ -2,12 +2,12 @@
 
 /// A content type.
 #[derive(Clone, Copy, Debug)]
-pub struct Kind<'a> {
+pub struct ContentType<'a> {
     essence: &'a str,
     parameters: &'a str,
 }
 
-impl<'a> Kind<'a> {
+impl<'a> ContentType<'a> {
     /// The content type that a header field states.
     #[must_use]
     pub fn of(value: &'a str) -> Self {
@@ -113,25 +113,25 @@ mod tests {
             "application/x-www-form-urlencoded",
             "application/x; Charset=utf-8",
         ] {
-            assert!(Kind::of(text).is_text(), "{text}");
+            assert!(ContentType::of(text).is_text(), "{text}");
         }
         for bytes in ["", "image/png", "application/octet-stream", "texts/x", "a/b;charset", "+xm"]
         {
-            assert!(!Kind::of(bytes).is_text(), "{bytes}");
+            assert!(!ContentType::of(bytes).is_text(), "{bytes}");
         }
-        assert!(Kind::of("text/css; a=b").lacks_charset());
+        assert!(ContentType::of("text/css; a=b").lacks_charset());
         for other in ["text/css; a=b; charset=x", "application/json", ""] {
-            assert!(!Kind::of(other).lacks_charset(), "{other}");
+            assert!(!ContentType::of(other).lacks_charset(), "{other}");
         }
     }
 
     #[test]
     fn types_have_two_parts() {
         for good in ["text/html", "application/vnd.a.b+json;x=y", "*/b"] {
-            assert_eq!(Kind::of(good).is_well_formed(), good != "*/b", "{good}");
+            assert_eq!(ContentType::of(good).is_well_formed(), good != "*/b", "{good}");
         }
         for bad in ["", "/", "text", "text/", "/html", "a b/c", "a/b/c", "a/b, c/d", "\u{e4}/b"] {
-            assert!(!Kind::of(bad).is_well_formed(), "{bad}");
+            assert!(!ContentType::of(bad).is_well_formed(), "{bad}");
         }
     }
 }
