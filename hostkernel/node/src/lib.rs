@@ -24,6 +24,7 @@ pub mod http;
 pub mod image;
 pub mod journal;
 mod json;
+pub mod mitigation;
 pub mod net;
 pub mod random;
 pub mod registry;

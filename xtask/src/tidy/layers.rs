@@ -29,6 +29,7 @@ const ORDERED: [Ordered; 2] = [
             "digits",
             "document",
             "json",
+            "mitigation",
             "http",
             "image",
             "registry",
