@@ -9,7 +9,6 @@ use spin::Once;
 
 use crate::arch::cpu::Features;
 use crate::arch::essentials::Missing;
-use crate::arch::mitigation::Measures;
 use crate::arch::trap::{self, Upward};
 use crate::arch::{self, apic, clock, interrupt, kvm_clock, vector};
 use crate::boot::actions::deploy_all;
@@ -26,19 +25,21 @@ use memory::module::{BootModule, TooLong};
 use memory::{frames, heap, kernel_map};
 use node::bundle::Bundle;
 use node::dispatch::{Dispatcher, Patience};
+use node::mitigation::{self, Mode, Report};
 use node::serve::Service;
 use node::settings::{Server, Settings};
 
 /// When the first node was built: 2026-01-01. A clock that shows less was never set.
 const OLDEST_TIME_S: u64 = 1_767_225_600;
 
-static BOOT: Once<(&BootInfo, Features, Measures)> = Once::new();
+static BOOT: Once<(&BootInfo, Features)> = Once::new();
 static SETTINGS: Once<Settings> = Once::new();
+static MITIGATIONS: Once<Report> = Once::new();
 static DISPATCHER: Once<Dispatcher> = Once::new();
 
-fn boot() -> (&'static BootInfo, &'static Features, Measures) {
-    let (info, features, measures) = BOOT.get().expect("core 0 sets this before anything else");
-    (info, features, *measures)
+fn boot() -> (&'static BootInfo, &'static Features) {
+    let (info, features) = BOOT.get().expect("core 0 sets this before anything else");
+    (info, features)
 }
 
 /// Core 0, on the boot stack and the first page tables.
@@ -61,7 +62,7 @@ pub(crate) fn start(info: &'static BootInfo) -> ! {
         refuse(format_args!("too little memory: {found} MiB, and at least {least} are needed"));
     }
     let features = Features::detect();
-    BOOT.call_once(|| (info, features, Measures::detect()));
+    BOOT.call_once(|| (info, features));
     kernel_map::build(info.layout(), features.huge_pages)
         .expect("a machine has memory for page tables");
     screen::map();
@@ -71,14 +72,13 @@ pub(crate) fn start(info: &'static BootInfo) -> ! {
 
 /// Core 0, on its own tables and stack.
 extern "C" fn start_on_own_tables() -> ! {
-    let (info, features, measures) = boot();
-    arch::initialise_core(features, measures);
+    let (info, features) = boot();
+    arch::initialise_core(features);
     screen::open();
     kernel_map::add_high_memory(info.layout());
     heap::initialise().expect("a machine has memory for the heap");
     log::info!("memory: {} MiB, heap {} MiB", frames::installed() >> 8, heap::len() >> 20);
     log::info!("processor: {features}");
-    log::info!("mitigations: {measures}");
     let mut platform = acpi::read(info.rsdp);
     if platform.virtio.is_empty() {
         let named = mmio::named(info.command_line().unwrap_or_default());
@@ -102,6 +102,8 @@ extern "C" fn start_on_own_tables() -> ! {
     let fw_cfg = FwCfg::find();
     let settings = SETTINGS.call_once(|| read_settings(info, bundle.as_ref(), fw_cfg.as_ref()));
     info.log_memory();
+    let mitigations = MITIGATIONS.call_once(|| decide_mitigations(settings));
+    arch::mitigation::enable(&mitigations.plan);
     // The front's core first; the others wait for the dispatcher before they serve it.
     let (cores_max, hyperthreads) = (settings.cores_max, settings.hyperthreads);
     let cores = smp::start_others(info, &platform.processors, cores_max, hyperthreads, start_core);
@@ -180,11 +182,22 @@ fn read_settings(info: &BootInfo, bundle: Option<&Bundle<'_>>, fw_cfg: Option<&F
     settings
 }
 
+/// What is done about this processor's leaks.
+fn decide_mitigations(settings: &Settings) -> Report {
+    let words = arch::mitigation::words();
+    let threads = arch::mitigation::threads(settings.hyperthreads);
+    let report = mitigation::decide(&words, Mode::Auto, threads);
+    log::info!("mitigations: {report}");
+    report
+}
+
 /// A further core, on its own tables and stack.
 fn start_core() -> ! {
-    let (_, features, measures) = boot();
-    arch::initialise_core(features, measures);
+    let (_, features) = boot();
+    arch::initialise_core(features);
     arch::initialise_interrupts(features);
+    let mitigations = MITIGATIONS.get().expect("core 0 sets this before it starts another core");
+    arch::mitigation::enable(&mitigations.plan);
     smp::report();
     let dispatcher = loop {
         match DISPATCHER.get() {

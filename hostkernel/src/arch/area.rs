@@ -31,6 +31,26 @@ pub struct EntryArea {
     pub gdt: [u64; super::segments::GDT_LEN],
     /// Stacks for entries from ring 3 and for emergencies.
     pub task_state: TaskState,
+    /// What is cleared on the way in and out.
+    pub guard: Guard,
+}
+
+/// What the entry and exit code clears, all zero for nothing. `mitigation.rs` sets it.
+#[repr(C)]
+pub struct Guard {
+    /// On the way in: [`Guard::FILL_HISTORY`] or [`Guard::BARRIER`].
+    pub on_entry: u8,
+    /// Whether `verw` is to be executed on the way out.
+    pub clears_buffers: u8,
+    /// What `verw` looks at: a segment that may be written.
+    pub selector: u16,
+}
+
+impl Guard {
+    /// The history of branches is filled with the kernel's.
+    pub const FILL_HISTORY: u8 = 1 << 0;
+    /// All predictions are forgotten.
+    pub const BARRIER: u8 = 1 << 1;
 }
 
 /// Builds the calling or a further core's tables, areas and stacks.

@@ -1,162 +1,221 @@
-//! What the kernel does about processors that leak through their caches and predictors.
+//! Does what [`node::mitigation`] decided: reads the processor's words, switches on what is
+//! switched on once, and stands guard on the way in and on the way out.
 //!
-//! The first line of defence needs no instruction: while an action runs, no memory of anybody else
-//! is mapped, not even for the kernel, so what Meltdown and its kin read is not there. What remains
-//! is state inside the processor: branch predictors trained by the tenant before, and internal
-//! buffers with the bytes it moved last. Both are cleared when a core goes from one tenant to
-//! another, where the processor says that it can be done.
+//! The decisions, and the page about what is cleared when, are there; this has the instructions.
 //!
-//! | leak | measure | paid for by |
-//! |---|---|---|
-//! | Spectre v2 between tenants | IBPB, a write to `IA32_PRED_CMD` | every change of tenant |
-//! | Spectre v2 against the kernel | enhanced IBRS, switched on once | every indirect branch |
-//! | branch history injection | BHI_DIS_S, switched on once | indirect branches of the kernel |
-//! | MDS, TAA, MMIO stale data, RFDS | `verw` | every change of tenant, every interrupt |
-//! | Spectre v1 in calls | `lfence` between check and use, in `memory::space` | every claim |
-//! | split locks, which stop all cores | #AC instead, switched on once | who makes them |
-//! | leaks between hyperthreads | one thread of each core is used | the other threads |
+//! ```text
+//! ring 3 ──▶ trap.rs ── guard_entry ──▶ cr3 of the kernel ──▶ Rust … run() ── way_out()
+//!    ▲                  history, IBPB,                                        IBPB, return stack,
+//!    │                  return stack                                          divider
+//!    └── iretq ◀── verw ◀── registers ◀── cr3 of the action ◀── user.rs ──────────┘
+//! ```
 //!
-//! Left: indirect branches on processors without enhanced IBRS, for the compiler has no retpolines.
-//! `docs/soundness.md` weighs what else there is.
+//! The guard on the way in is on the action's own tables, and in front of the write to CR3. That
+//! waits for everything before it, so a processor that guesses wrongly whether there is a guard
+//! does not get beyond. `iretq` does the same for `verw`.
 
-use core::arch::asm;
-use core::fmt;
-use core::sync::atomic::{AtomicU64, Ordering};
+use core::arch::{asm, global_asm};
+use core::mem::offset_of;
+use core::sync::atomic::{AtomicU8, Ordering};
 
+use super::area::{self, EntryArea, Guard};
 use super::cpu::{read_msr, write_msr};
 use super::cpuid;
 use super::segments::KERNEL_DATA;
+use memory::core_area::ENTRY_AREA;
+use node::mitigation::{Entry, Plan, Since, Threads, Vendor, WayOut, Words};
 
+const MSR_TEST_CONTROL: u32 = 0x33;
 const MSR_SPEC_CTRL: u32 = 0x48;
 const MSR_PRED_CMD: u32 = 0x49;
-const MSR_ARCH_CAPABILITIES: u32 = 0x10a;
+const MSR_PATCH_LEVEL: u32 = 0x8b;
 const MSR_CORE_CAPABILITIES: u32 = 0xcf;
-const MSR_TEST_CONTROL: u32 = 0x33;
-const TEST_CONTROL_SPLIT_LOCK: u64 = 1 << 29;
-const CORE_CAPABILITY_SPLIT_LOCK: u64 = 1 << 5;
-const SPEC_CTRL_IBRS: u64 = 1 << 0;
-const SPEC_CTRL_BHI_DIS_S: u64 = 1 << 10;
+const MSR_ARCH_CAPABILITIES: u32 = 0x10a;
+const MSR_TSX_CTRL: u32 = 0x122;
+const MSR_MCU_OPT_CTRL: u32 = 0x123;
+const MSR_EFER: u32 = 0xc000_0080;
+const MSR_DE_CFG: u32 = 0xc001_1029;
 const PRED_CMD_IBPB: u64 = 1 << 0;
-const CAPABILITY_IBRS_ALL: u64 = 1 << 1;
-/// `verw` clears fill buffers and register files also where CPUID's older bit does not say so.
-const CAPABILITY_VERW_CLEARS: u64 = 1 << 17 | 1 << 28;
+/// Transactions abort at once, and CPUID does not offer them.
+const TSX_OFF: u64 = 1 << 0 | 1 << 1;
+const EFER_AUTOMATIC_IBRS: u64 = 1 << 21;
+const CORE_CAPABILITY_SPLIT_LOCK: u64 = 1 << 5;
+const TEST_CONTROL_SPLIT_LOCK: u64 = 1 << 29;
 
-/// What this processor offers, as bits of [`MEASURES`].
-const IBPB: u64 = 1 << 0;
-const BUFFER_CLEARING: u64 = 1 << 1;
-const ENHANCED_IBRS: u64 = 1 << 2;
-const BHI_CONTROL: u64 = 1 << 3;
-const SPLIT_LOCK: u64 = 1 << 4;
+/// Address of [`Guard::on_entry`].
+pub(super) const ON_ENTRY: i64 =
+    ENTRY_AREA.cast_signed() + (offset_of!(EntryArea, guard) + offset_of!(Guard, on_entry)) as i64;
 
-static MEASURES: AtomicU64 = AtomicU64::new(0);
+/// Puts harmless addresses in place of all that the return stack holds. No processor has more than
+/// 32; what follows each call is where a return to it would go, and is not executed.
+macro_rules! refill_return_stack {
+    () => {
+        ".rept 32\ncall 77f\nint3\n77:\n.endr\nadd rsp, 32 * 8"
+    };
+}
 
-/// The measures this processor allows, for the boot log.
-#[derive(Clone, Copy, Debug)]
-pub struct Measures(u64);
+// Filling the history: `outer` times `inner` taken jumps, and a call and its return, are 96 taken
+// branches and more than any processor remembers that has no control for it (Skylake 93, Ice Lake
+// fewer). Intel's "Branch History Injection", software sequences, for processors before Alder Lake.
+global_asm!(
+    r#"
+    .section .entry, "ax"
+    .globl guard_entry
+guard_entry:
+    test byte ptr [{on_entry}], {barrier}
+    jz 2f
+    mov ecx, {pred_cmd}
+    mov eax, {ibpb}
+    xor edx, edx
+    wrmsr
+    "#,
+    refill_return_stack!(),
+    r#"
+    jmp guarded
+2:  mov ecx, {outer}
+3:  mov eax, {inner}
+4:  jmp 5f
+    int3
+5:  sub eax, 1
+    jnz 4b
+    call 6f
+    sub ecx, 1
+    jnz 3b
+    jmp guarded
+6:  ret
+    int3
+    "#,
+    on_entry = const ON_ENTRY,
+    barrier = const Guard::BARRIER,
+    pred_cmd = const MSR_PRED_CMD,
+    ibpb = const PRED_CMD_IBPB,
+    outer = const 8,
+    inner = const 5,
+);
 
-impl Measures {
-    /// Asks the processor (Intel SDM vol. 2A, CPUID leaf 7; AMD APM vol. 3, leaf 8000_0008).
-    #[must_use]
-    pub fn detect() -> Self {
-        let leaf_7 = |part| {
-            let exists = cpuid::features(7, 0).eax >= part;
-            if exists { cpuid::features(7, part).edx } else { 0 }
-        };
-        let (extended, second) = (leaf_7(0), leaf_7(2));
-        let amd = cpuid::features(0x8000_0008, 0).ebx;
-        let has_capabilities = extended & 1 << 29 != 0;
-        let capabilities = match has_capabilities {
-            // SAFETY: the processor says that it has this register.
-            true => unsafe { read_msr(MSR_ARCH_CAPABILITIES) },
-            false => 0,
-        };
-        let core_capabilities = match extended & 1 << 30 != 0 {
-            // SAFETY: the processor says that it has this register.
-            true => unsafe { read_msr(MSR_CORE_CAPABILITIES) },
-            false => 0,
-        };
-        let ibrs_all = capabilities & CAPABILITY_IBRS_ALL != 0;
-        let mut measures = 0;
-        for (offered, measure) in [
-            (extended & 1 << 26 != 0 || amd & 1 << 12 != 0, IBPB),
-            (
-                extended & 1 << 10 != 0 || capabilities & CAPABILITY_VERW_CLEARS != 0,
-                BUFFER_CLEARING,
-            ),
-            (ibrs_all || amd & 1 << 14 != 0 && amd & 1 << 16 != 0, ENHANCED_IBRS),
-            (ibrs_all && second & 1 << 4 != 0, BHI_CONTROL),
-            (core_capabilities & CORE_CAPABILITY_SPLIT_LOCK != 0, SPLIT_LOCK),
-        ] {
-            if offered {
-                measures |= measure;
-            }
-        }
-        Self(measures)
+/// What [`way_out`] has to clear, as bits of [`WayOut`]. The same on every core.
+static WAY_OUT: AtomicU8 = AtomicU8::new(0);
+
+/// What the processor says of itself.
+#[must_use]
+pub fn words() -> Words {
+    let (vendor, basic) = (cpuid::features(0, 0), cpuid::features(1, 0));
+    let leaf_7 = cpuid::features(7, 0);
+    let part_2 = if leaf_7.eax >= 2 { cpuid::features(7, 2).edx } else { 0 };
+    let amd_21 = cpuid::features(0x8000_0021, 0);
+    let mut words = Words {
+        vendor: [vendor.ebx, vendor.edx, vendor.ecx],
+        signature: basic.eax,
+        basic_ecx: basic.ecx,
+        structured_ebx: leaf_7.ebx,
+        structured_edx: leaf_7.edx,
+        structured_2_edx: part_2,
+        amd_8_ebx: cpuid::features(0x8000_0008, 0).ebx,
+        amd_21_eax: amd_21.eax,
+        amd_21_ecx: amd_21.ecx,
+        capabilities: 0,
+        microcode: 0,
+    };
+    if leaf_7.edx & 1 << 29 != 0 {
+        // SAFETY: the processor says that it has this register.
+        words.capabilities = unsafe { read_msr(MSR_ARCH_CAPABILITIES) };
+    }
+    if words.vendor() == Vendor::Amd && !words.is_virtual() {
+        // SAFETY: every AMD processor with a 64-bit mode has this register.
+        words.microcode = unsafe { read_msr(MSR_PATCH_LEVEL) } as u32;
+    }
+    words
+}
+
+/// Who shares a physical core, if the operator lets threads be used.
+#[must_use]
+pub fn threads(are_used: bool) -> Threads {
+    match (thread_bits(), are_used) {
+        (0, _) => Threads::One,
+        (_, false) => Threads::Parked,
+        (_, true) => Threads::Shared,
     }
 }
 
-impl fmt::Display for Measures {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let named = [
-            (IBPB, "ibpb"),
-            (BUFFER_CLEARING, "verw"),
-            (ENHANCED_IBRS, "enhanced-ibrs"),
-            (BHI_CONTROL, "bhi-dis-s"),
-            (SPLIT_LOCK, "split-lock-detection"),
-        ];
-        for (bit, name) in named {
-            if self.0 & bit == 0 {
-                f.write_str("no-")?;
-            }
-            write!(f, "{name} ")?;
+/// Switches on what is switched on once, on the calling core. `plan` was made from this processor's
+/// words: it names no register that they do not.
+pub fn enable(plan: &Plan) {
+    // SAFETY: the plan has a register's bits only if CPUID, the capabilities or, on a bare
+    // processor, its family say that the register and the bits exist. They affect predictions,
+    // transactions, and how far `lfence` waits, none of which the kernel's code depends on. The
+    // guard is this core's own, read by the entry code only, which no action is under way to reach;
+    // the selector is one that may be written.
+    unsafe {
+        if plan.spec_ctrl != 0 {
+            write_msr(MSR_SPEC_CTRL, plan.spec_ctrl);
         }
-        f.write_str("unmapped-kernel no-swapgs lfence")
+        if plan.has_automatic_ibrs {
+            write_msr(MSR_EFER, read_msr(MSR_EFER) | EFER_AUTOMATIC_IBRS);
+        }
+        if plan.has_tsx_off {
+            write_msr(MSR_TSX_CTRL, read_msr(MSR_TSX_CTRL) | TSX_OFF);
+        }
+        if plan.mcu_opt_clear != 0 {
+            write_msr(MSR_MCU_OPT_CTRL, read_msr(MSR_MCU_OPT_CTRL) & !plan.mcu_opt_clear);
+        }
+        if plan.de_cfg_set != 0 {
+            write_msr(MSR_DE_CFG, read_msr(MSR_DE_CFG) | plan.de_cfg_set);
+        }
+        (*area::entry_area()).guard = Guard {
+            on_entry: match plan.entry {
+                Entry::Nothing => 0,
+                Entry::FillHistory => Guard::FILL_HISTORY,
+                Entry::Barrier => Guard::BARRIER,
+            },
+            clears_buffers: 0,
+            selector: KERNEL_DATA,
+        };
+    }
+    WAY_OUT.store(plan.way_out.bits(), Ordering::Relaxed);
+}
+
+/// Lets a locked access across two cache lines, which stops all cores, end the action that makes
+/// it. No leak, and not up to the operator.
+pub(super) fn enable_split_lock_detection() {
+    if cpuid::features(7, 0).edx & 1 << 30 == 0 {
+        return;
+    }
+    // SAFETY: the processor has the registers, and the bit where the first says so. The kernel's
+    // atomics are aligned.
+    unsafe {
+        if read_msr(MSR_CORE_CAPABILITIES) & CORE_CAPABILITY_SPLIT_LOCK != 0 {
+            write_msr(MSR_TEST_CONTROL, read_msr(MSR_TEST_CONTROL) | TEST_CONTROL_SPLIT_LOCK);
+        }
     }
 }
 
-/// Switches on what is switched on once.
-///
-/// # Safety
-/// Called once per core; `measures` describes this processor.
-pub(super) unsafe fn enable(measures: Measures) {
-    MEASURES.store(measures.0, Ordering::Relaxed);
-    let mut control = 0;
-    if measures.0 & ENHANCED_IBRS != 0 {
-        control |= SPEC_CTRL_IBRS;
+/// Clears what must be cleared before ring 3 is entered, or has the entry code do it.
+pub(super) fn way_out(since: Since) {
+    let here = WayOut::from_bits(WAY_OUT.load(Ordering::Relaxed));
+    if !here.is_nothing() {
+        clear(here.after(since));
     }
-    if measures.0 & BHI_CONTROL != 0 {
-        control |= SPEC_CTRL_BHI_DIS_S;
-    }
-    if control != 0 {
-        // SAFETY: the processor has the register and these bits.
-        unsafe { write_msr(MSR_SPEC_CTRL, control) };
-    }
-    if measures.0 & SPLIT_LOCK != 0 {
-        // SAFETY: the processor has the register and the bit. The kernel's atomics are aligned.
+    #[cfg(feature = "selftest")]
+    taken::note(since, here.after(since));
+}
+
+#[cold]
+fn clear(what: WayOut) {
+    if what.has(WayOut::PREDICTIONS) {
+        // SAFETY: the processor has the register; the write and the calls affect predictions only.
+        // The calls use 256 bytes of this stack, which has them, and give them back.
         unsafe {
-            write_msr(MSR_TEST_CONTROL, read_msr(MSR_TEST_CONTROL) | TEST_CONTROL_SPLIT_LOCK)
-        };
+            write_msr(MSR_PRED_CMD, PRED_CMD_IBPB);
+            asm!(refill_return_stack!());
+        }
     }
-}
-
-/// Clears what a tenant left inside the processor. To be called between two tenants on one core.
-pub fn change_tenant() {
-    let measures = MEASURES.load(Ordering::Relaxed);
-    if measures & IBPB != 0 {
-        // SAFETY: the processor has the register; the write affects predictions only.
-        unsafe { write_msr(MSR_PRED_CMD, PRED_CMD_IBPB) };
+    if what.has(WayOut::DIVIDER) {
+        // SAFETY: 0 divided by 1.
+        unsafe { asm!("div {0:e}", in(reg) 1, inout("eax") 0 => _, inout("edx") 0 => _) };
     }
-    clear_buffers();
-}
-
-/// Clears the processor's internal buffers of what the kernel moved last. To be called before an
-/// action goes on after the kernel worked for others.
-pub fn clear_buffers() {
-    if MEASURES.load(Ordering::Relaxed) & BUFFER_CLEARING != 0 {
-        let selector = KERNEL_DATA;
-        // SAFETY: `verw` with a writable segment sets a flag, and on these processors clears
-        // buffers.
-        unsafe { asm!("verw word ptr [{}]", in(reg) &raw const selector, options(nostack)) };
+    // SAFETY: the guard is this core's own; the entry code reads it, after this.
+    unsafe {
+        (*area::entry_area()).guard.clears_buffers = u8::from(what.has(WayOut::BUFFERS));
     }
 }
 
@@ -172,4 +231,33 @@ pub fn thread_bits() -> u32 {
         }
     }
     0
+}
+
+/// Which ways out were taken, for the in-kernel tests.
+#[cfg(feature = "selftest")]
+pub mod taken {
+    use core::sync::atomic::{AtomicUsize, Ordering};
+
+    use node::mitigation::{Since, WayOut};
+
+    static WAYS: [AtomicUsize; 3] = [const { AtomicUsize::new(0) }; 3];
+    static CLEARED: [AtomicUsize; 3] = [const { AtomicUsize::new(0) }; 3];
+
+    pub(super) fn note(since: Since, cleared: WayOut) {
+        WAYS[since as usize].fetch_add(1, Ordering::Relaxed);
+        for (count, what) in
+            CLEARED.iter().zip([WayOut::BUFFERS, WayOut::PREDICTIONS, WayOut::DIVIDER])
+        {
+            count.fetch_add(usize::from(cleared.has(what)), Ordering::Relaxed);
+        }
+    }
+
+    /// Since the last call: ways out by [`Since`]; and on how many buffers, predictions and the
+    /// divider were cleared.
+    pub fn take() -> ([usize; 3], [usize; 3]) {
+        let take = |counts: &[AtomicUsize; 3]| {
+            counts.each_ref().map(|count| count.swap(0, Ordering::Relaxed))
+        };
+        (take(&WAYS), take(&CLEARED))
+    }
 }

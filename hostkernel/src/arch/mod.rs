@@ -27,21 +27,20 @@ pub mod user;
 pub mod vector;
 
 use cpu::Features;
-use mitigation::Measures;
 
 use memory::core_area;
 use memory::kernel_map::CoreTables;
 
 /// Loads the calling core's descriptor tables and sets its registers. Interrupts are off, as always
 /// in the kernel. A second call would write the same values again.
-pub fn initialise_core(features: &Features, measures: Measures) {
+pub fn initialise_core(features: &Features) {
     // SAFETY: the core runs on its own tables, which map the areas these write, and nothing that
-    // runs depends on what was there before; features and measures were read from this processor.
+    // runs depends on what was there before; features were read from this processor.
     unsafe {
         descriptor::load();
         cpu::enable(features, trap::syscall_entry());
-        mitigation::enable(measures);
     }
+    mitigation::enable_split_lock_detection();
 }
 
 /// Switches the calling core's interrupt controller on; core 0 first.

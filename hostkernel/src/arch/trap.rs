@@ -16,6 +16,7 @@ use core::mem::offset_of;
 use spin::Once;
 
 use super::area::EntryArea;
+use super::mitigation;
 use super::registers::Registers;
 use super::segments::{USER_CODE, USER_DATA};
 use memory::core_area;
@@ -78,8 +79,12 @@ from_action:
     "#,
     push_registers!(),
     r#"
+    cmp byte ptr [{on_entry}], 0
+    jne guard_entry                     # in mitigation.rs, and back
+    .globl guarded
+guarded:
     mov rax, [{kernel_root}]
-    mov cr3, rax
+    mov cr3, rax                        # no guess of the jump outlives this
     mov rsp, [{kernel_stack}]
     push 2                              # no TF, DF, NT, AC, IOPL from the action; IF off
     popfq
@@ -151,6 +156,7 @@ from_kernel:
     stub_len = const STUB_LEN,
     kernel_root = const REGISTERS + offset_of!(EntryArea, kernel_root) as i64,
     kernel_stack = const REGISTERS + offset_of!(EntryArea, kernel_stack) as i64,
+    on_entry = const mitigation::ON_ENTRY,
     registers = const REGISTERS,
     vector = const VECTOR,
     rsp_offset = const offset_of!(Registers, rsp),

@@ -3,8 +3,9 @@
 use core::arch::naked_asm;
 use core::mem::offset_of;
 
-use super::area::{self, EntryArea};
+use super::area::{self, EntryArea, Guard};
 use super::cpu;
+use super::mitigation;
 use super::registers::Registers;
 use super::segments::{USER_CODE, USER_DATA};
 use super::trap::{self, VECTOR_SYSCALL, pop_registers};
@@ -12,6 +13,7 @@ use memory::Access;
 use memory::AddressSpace;
 use memory::core_area;
 use memory::space::USER_END;
+use node::mitigation::Since;
 
 /// Why an action stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,7 +93,8 @@ impl UserContext {
     }
 
     /// Runs the action in `space` until it stops. Interrupts are on while it runs, and only then.
-    pub fn run(&mut self, space: &mut AddressSpace) -> Stop {
+    /// What ran on this core since ring 3 did decides what is cleared first.
+    pub fn run(&mut self, space: &mut AddressSpace, since: Since) -> Stop {
         // The last user page is never mapped, so no instruction leaves rip past it; but `iretq` to
         // a non-canonical address would fault in ring 0, so this is not left to an argument.
         if self.registers().rip >= USER_END {
@@ -101,6 +104,7 @@ impl UserContext {
         // SAFETY: the field belongs to this core and is read by `enter` only.
         let last = unsafe { &mut (*area::entry_area()).action_root };
         *last = cpu::action_root(root, !is_stale && cpu::is_same_root(*last, root));
+        mitigation::way_out(since);
         // SAFETY: the tables behind `space` map this core's entry code and area (the worker sets
         // that), and the registers describe ring 3: their selectors and flags were set in `new` and
         // since then written by the processor alone.
@@ -159,13 +163,20 @@ unsafe extern "C" fn enter() {
         "mov cr3, rax",
         pop_registers!(),
         "add rsp, 16",
+        "cmp byte ptr [{clears_buffers}], 0",
+        "je 2f",
+        "verw word ptr [{selector}]",
+        "2:",
         "iretq",
         kernel_stack = const REGISTERS + offset_of!(EntryArea, kernel_stack) as i64,
         action_root = const REGISTERS + offset_of!(EntryArea, action_root) as i64,
         registers = const REGISTERS,
+        clears_buffers = const GUARD + offset_of!(Guard, clears_buffers) as i64,
+        selector = const GUARD + offset_of!(Guard, selector) as i64,
     )
 }
 
 const REGISTERS: i64 = core_area::ENTRY_AREA.cast_signed();
+const GUARD: i64 = REGISTERS + offset_of!(EntryArea, guard) as i64;
 
 const _: () = assert!(offset_of!(EntryArea, registers) == 0);

@@ -8,6 +8,7 @@
 mod interrupts;
 mod isolation;
 mod machine;
+mod mitigations;
 mod program;
 mod throughput;
 
@@ -39,6 +40,8 @@ const TESTS: &[(&str, Test)] = &[
     ("a deadline that passed before the action started still ends it", isolation::late_deadline),
     ("a limit that cannot be reserved starts nothing", isolation::not_started),
     ("an invocation survives every frame that it is refused", isolation::frames_refused),
+    ("what is cleared on the way to ring 3 follows what ran", mitigations::way_out),
+    ("guards on the way into the kernel change nothing for actions", mitigations::guards),
     ("all frames come back", throughput::frames),
     ("every worker runs what it is given", throughput::all_workers),
     ("an idle worker takes work that waits behind a long one", throughput::stealing),

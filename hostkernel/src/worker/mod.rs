@@ -7,9 +7,9 @@
 
 use alloc::vec::Vec;
 
+use crate::arch::clock;
 use crate::arch::interrupt::{self, Arrived};
 use crate::arch::user::{Stop, UserContext};
-use crate::arch::{clock, mitigation};
 use crate::crash;
 use crate::entropy;
 use memory::core_area;
@@ -18,6 +18,7 @@ use node::call::{self, After, Instance};
 use node::dispatch::{
     Completion, Dispatcher, End, Exception, Fault, Invocation, Log, Patience, Timing, Usage,
 };
+use node::mitigation::Since;
 use node::random::Random;
 use node::registry::Limits;
 use node::registry::{Namespace, frames_to_run};
@@ -99,9 +100,11 @@ impl Worker {
             return completion;
         };
         let tenant = completion.permit.namespace();
-        let tenant_changed = self.tenant.as_ref() != Some(tenant);
-        if tenant_changed {
+        // With the same tenant as before the front and other kernel code ran meanwhile.
+        let mut since = Since::Others;
+        if self.tenant.as_ref() != Some(tenant) {
             self.tenant = Some(tenant.clone());
+            since = Since::Tenant;
         }
         crash::set_running(invocation.id.0);
         let Invocation { template, limits, input, environment, .. } = invocation;
@@ -121,16 +124,13 @@ impl Worker {
                 let stack = instance.space.stack_range();
                 let mut user = UserContext::new(entry, stack.address + stack.len, argument);
                 trace::record(Event::Enter, entry);
-                if tenant_changed {
-                    mitigation::change_tenant();
-                }
                 let started_ns = clock::to_ns(start_cycles);
                 let deadline_ns = started_ns + limits.timeout_ms * NS_PER_MS;
                 completion.timing.started_ns = started_ns;
                 completion.timing.load_ns = started_ns - taken_ns;
                 let usage = &mut completion.usage;
                 completion.end =
-                    execute(&mut instance, &mut user, usage, deadline_ns, on_interrupt);
+                    execute(&mut instance, &mut user, since, usage, deadline_ns, on_interrupt);
                 let end_cycles = clock::cycles();
                 completion.timing.run_ns = clock::to_ns(end_cycles) - started_ns;
                 usage.cycles = end_cycles - start_cycles;
@@ -206,6 +206,7 @@ impl Default for Worker {
 fn execute(
     instance: &mut Instance,
     user: &mut UserContext,
+    mut since: Since,
     usage: &mut Usage,
     deadline_ns: u64,
     on_interrupt: OnInterrupt,
@@ -215,7 +216,9 @@ fn execute(
     clock::set_alarm(again_ns.map_or(deadline_ns, |again_ns| again_ns.min(deadline_ns)));
     let mut last_page = None;
     let end = loop {
-        match user.run(&mut instance.space) {
+        let stop = user.run(&mut instance.space, since);
+        since = Since::Instance;
+        match stop {
             Stop::Call { number, arguments } => {
                 trace::record(Event::Call, number);
                 // An endless loop may count beyond, within minutes.
@@ -254,8 +257,7 @@ fn execute(
             }
             Stop::Interrupt => {
                 let again_ns = on_interrupt(Arrived::take());
-                // What the kernel did meanwhile, on the only core even for other tenants.
-                mitigation::clear_buffers();
+                since = Since::Others;
                 if clock::now_ns() >= deadline_ns {
                     let timeout_ms = instance.limits.timeout_ms;
                     break End::Fault(Fault::Deadline { timeout_ms });

@@ -3,11 +3,24 @@
 //! There is one way out, `enter` in `arch::user`, for first entries and for returns from calls,
 //! faults and interrupts alike. Whoever takes it must say what ran on this core since ring 3 did:
 //!
-//! | [`Since`] | what ran | what of it stays in the processor | cleared |
-//! |---|---|---|---|
-//! | `Instance` | the kernel, for the same instance: a call, a page fault | buffers: lines of the kernel, and of previous owners of frames and heap that were zeroed, copied to or allocated | buffers |
-//! | `Others` | the front: network, keys, bodies of anybody; or an earlier invocation of the same namespace | buffers: lines of anybody | buffers |
-//! | `Tenant` | an action of another namespace | buffers; predictions that it trained; its return addresses | predictions, return stack, then buffers |
+//! ```text
+//! since ring 3    what ran                     what of it stays             what is cleared
+//! ────────────────────────────────────────────────────────────────────────────────────────────
+//! Instance        the kernel, for the same     buffers: previous owners'    buffers
+//!                 instance: a call, a page     lines of frames that were
+//!                 fault                        zeroed or copied to, of the
+//!                                              kernel's stack and heap
+//!
+//! Others          the front: network, keys,    buffers: anybody's lines     buffers
+//!                 bodies; or an earlier
+//!                 instance of the namespace
+//!
+//! Tenant          another tenant's action      the same; predictions that   predictions,
+//!                                              it trained; its return       return stack,
+//!                                              addresses                    then buffers
+//! ```
+//!
+//! Where the divider keeps a quotient it is cleared each time, too.
 //!
 //! There is no state in which buffers need not be cleared: all of the kernel's code writes on its
 //! stack and its heap, which held other tenants' words before, and a store to a line brings the old
