@@ -127,6 +127,7 @@ extern "C" fn start_on_own_tables() -> ! {
     let frames_later = module.iter().flatten().map(BootModule::frames).sum();
     let front =
         Front::new(nic, settings, dispatcher, runs_actions, frames_later, |node, wall_ms| {
+            node.set_mitigations(*mitigations);
             node.set_boot_times(clock::before_start(info.loader_start()));
             deploy_all(node, bundle.as_ref(), fw_cfg.as_ref(), wall_ms);
         });
@@ -182,12 +183,22 @@ fn read_settings(info: &BootInfo, bundle: Option<&Bundle<'_>>, fw_cfg: Option<&F
     settings
 }
 
-/// What is done about this processor's leaks.
+/// What is done about this processor's leaks. Does not return if the operator would rather have no
+/// node.
 fn decide_mitigations(settings: &Settings) -> Report {
     let words = arch::mitigation::words();
     let threads = arch::mitigation::threads(settings.hyperthreads);
-    let report = mitigation::decide(&words, Mode::Auto, threads);
-    log::info!("mitigations: {report}");
+    let report = mitigation::decide(&words, settings.mitigations, threads);
+    let is_warning = report.needs_microcode() || report.mode == Mode::Off;
+    let level = if is_warning { log::Level::Warn } else { log::Level::Info };
+    log::log!(level, "mitigations: {report}");
+    log::debug!("mitigations: {words:x?}");
+    for (leak, state) in report.leaks() {
+        log::debug!("mitigations: {}: {state}", leak.name());
+    }
+    if report.is_refused() {
+        refuse("hostkernel.mitigations=strict, and this processor leaks");
+    }
     report
 }
 

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use MachineKind::{Microvm, Pc, Q35};
-use system_tests::{MachineKind, PowerOff, boot, machine};
+use system_tests::{BOOT_TIMEOUT, MachineKind, PowerOff, boot, machine};
 
 /// A machine: type, cores, memory in MiB, network card, processor, further options of its type.
 type Combination = (MachineKind, u32, u32, &'static str, &'static str, &'static str);
@@ -152,6 +152,43 @@ fn the_memory_map_is_shown_to_who_asks_for_details() {
     assert!(log.contains(&format!(" of which {} ranges are used", ranges.len())), "{log}");
     // 256 MiB from 1 MiB on, less what SeaBIOS keeps at the end.
     assert!(ranges.iter().any(|line| line.contains("memory map: 0x100000 to 0xff")), "{log}");
+}
+
+#[test]
+fn a_processor_that_leaks_is_named() {
+    // The emulator has models by name, family and number, and none of the microcode.
+    for (cpu, leak, open) in [
+        ("qemu64", "spectre-v2", "needs microcode: spectre-v2"),
+        ("Haswell", "mds", "needs microcode: mds srbds spectre-v2 bhi"),
+        ("EPYC-Rome", "zenbleed", "needs microcode: zenbleed spectre-v2 retbleed srso"),
+    ] {
+        let node = boot(machine().cpu(cpu));
+        node.deploy("hello");
+        node.greets(cpu);
+        let log = node.serial();
+        let line = log.lines().find(|line| line.contains("WARN  mitigations: auto: "));
+        assert!(line.is_some_and(|line| line.contains(open)), "{cpu}: {log}");
+        let metrics = node.request("GET", "/metrics", &[], b"").text();
+        for (leak, state) in [(leak, "needs microcode"), ("gds", "not affected")] {
+            let sample =
+                format!("hostkernel_processor_leak{{leak=\"{leak}\",state=\"{state}\"}} 1\n");
+            assert!(metrics.contains(&sample), "{cpu}: {sample}{metrics}");
+        }
+    }
+}
+
+#[test]
+fn who_wants_no_leak_gets_no_node_that_has_one() {
+    let off = boot(machine().cpu("Haswell").kernel_words("hostkernel.mitigations=off"));
+    off.deploy("hello");
+    off.greets("off");
+    let log = off.serial();
+    assert!(log.contains("WARN  mitigations: off: ") && log.contains("left: mds srbds"), "{log}");
+    let strict = machine().cpu("Haswell").kernel_words("hostkernel.mitigations=strict");
+    let node = strict.boot().expect("QEMU runs");
+    let said =
+        node.serial_log().wait_for("this processor leaks. This machine cannot", BOOT_TIMEOUT);
+    assert!(said && !node.serial().contains("ready after"), "{}", node.report());
 }
 
 #[test]

@@ -6,6 +6,7 @@ use super::access::{NamespaceSettings, Secret, namespace_name};
 use super::number::number;
 use super::{Address, Server, Settings};
 use crate::journal::line::Format;
+use crate::mitigation::Mode;
 use limits::{CORES_MAX, POLL_US_MAX, QUEUE_LEN_MAX, SNTP_PORT, SYSLOG_PORT};
 
 /// One key.
@@ -26,7 +27,7 @@ pub struct Key {
 }
 
 /// All of them, in the order of documentation.
-pub static KEYS: [Key; 18] = [
+pub static KEYS: [Key; 19] = [
     Key {
         name: "ip",
         syntax: "dhcp or ADDRESS::GATEWAY:NETMASK",
@@ -177,6 +178,15 @@ pub static KEYS: [Key; 18] = [
         set: |settings, value| put(&mut settings.hyperthreads, one_of("off", "on", value)),
     },
     Key {
+        name: "hostkernel.mitigations",
+        syntax: "auto, off or strict",
+        default: "auto",
+        meaning: "what is done about processors that leak: what separates tenants; nothing; or \
+                  also what separates an action from itself, and no service while a leak is open",
+        is_guard: false,
+        set: |settings, value| put(&mut settings.mitigations, parse_mode(value)),
+    },
+    Key {
         name: "hostkernel.debug",
         syntax: "crash",
         default: "nothing",
@@ -235,6 +245,15 @@ pub(super) fn parse_format(value: &str) -> Option<Format> {
     match value {
         "text" => Some(Format::Text),
         "json" => Some(Format::Json),
+        _ => None,
+    }
+}
+
+fn parse_mode(value: &str) -> Option<Mode> {
+    match value {
+        "auto" => Some(Mode::Auto),
+        "off" => Some(Mode::Off),
+        "strict" => Some(Mode::Strict),
         _ => None,
     }
 }

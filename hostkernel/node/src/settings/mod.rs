@@ -17,6 +17,7 @@ pub use loader::{Loaded, Loader, Problem, Source};
 use core::net::{Ipv4Addr, SocketAddrV4};
 
 use crate::journal::line::Format;
+use crate::mitigation::Mode;
 use limits::{CORES_MAX, POLL_US_DEFAULT, PORT_DEFAULT, QUEUE_LEN_DEFAULT};
 
 /// The node's settings.
@@ -42,6 +43,8 @@ pub struct Settings {
     pub cores_max: usize,
     /// Whether to use all threads of a physical core, which then serve different tenants at once.
     pub hyperthreads: bool,
+    /// What is done about processors that leak.
+    pub mitigations: Mode,
     /// How lines of the log look.
     pub log_format: Format,
     /// What the log shows.
@@ -94,6 +97,7 @@ impl Default for Settings {
             poll_us: POLL_US_DEFAULT,
             cores_max: CORES_MAX,
             hyperthreads: false,
+            mitigations: Mode::Auto,
             log_format: Format::Text,
             log_level: log::LevelFilter::Info,
             halt_after_crash: false,

@@ -31,7 +31,8 @@ fn every_key_is_read() {
         panic=halt hostkernel.debug=crash hostkernel.ntp=10.0.2.2 hostkernel.port=80 \
         hostkernel.syslog=10.0.2.3:1514 hostkernel.nmi=log \
         hostkernel.auth=a:b hostkernel.queue_len=4 \
-        hostkernel.cores=2 hostkernel.hyperthreads=on hostkernel.admin_key=c:d \
+        hostkernel.cores=2 hostkernel.hyperthreads=on hostkernel.mitigations=strict \
+        hostkernel.admin_key=c:d \
         hostkernel.public=other hostkernel.front=dedicated hostkernel.poll_us=0 \
         hostkernel.namespace=other,rate=5,key=e:f,memory=6,code=7,concurrency=8 \
         console=ttyS0 -- ip=dhcp";
@@ -64,6 +65,7 @@ fn every_key_is_read() {
         poll_us: 0,
         cores_max: 2,
         hyperthreads: true,
+        mitigations: crate::mitigation::Mode::Strict,
         log_format: Format::Json,
         log_level: log::LevelFilter::Debug,
         halt_after_crash: true,

@@ -10,6 +10,7 @@ use super::records::Records;
 use super::statistics::{Statistics, Traffic};
 use crate::dispatch::CoreLoad;
 use crate::journal::syslog::Queue;
+use crate::mitigation::Report;
 use crate::registry::{Registry, Share};
 
 /// What requests read and change.
@@ -46,6 +47,8 @@ pub struct Load {
     pub traffic: Traffic,
     /// How long the boot took.
     pub boot_times: BootTimes,
+    /// What is done about the processor's leaks.
+    pub mitigations: Option<Report>,
     /// Whether a time server has set the wall clock.
     pub clock_is_synchronised: bool,
     /// By how much the wall clock was wrong at the last look at a better one.
@@ -77,6 +80,11 @@ impl Node {
     /// Notes how long everything before the kernel's start took.
     pub fn set_boot_times(&mut self, times: BootTimes) {
         self.load.boot_times = times;
+    }
+
+    /// Notes what is done about the processor's leaks.
+    pub fn set_mitigations(&mut self, report: Report) {
+        self.load.mitigations = Some(report);
     }
 
     /// Notes when the node was ready, since the kernel's start. Returns how long the boot took.

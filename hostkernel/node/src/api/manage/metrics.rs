@@ -90,6 +90,7 @@ fn write_node(out: &mut Document, node: &Node, now: Now) -> fmt::Result {
         writeln!(out, "{name}{{phase=\"{phase}\"}} {}", Seconds(ns))?;
     }
     write_clock(out, node, now)?;
+    write_mitigations(out, node)?;
     let name = "hostkernel_memory_bytes";
     let help = "Memory by kind: installed, available to images and invocations, kernel heap.";
     family(out, "gauge", name, help)?;
@@ -125,6 +126,17 @@ fn write_clock(out: &mut Document, node: &Node, now: Now) -> fmt::Result {
     let sign = if offset_ns < 0 { "-" } else { "" };
     let offset = Seconds(offset_ns.unsigned_abs());
     gauge(out, "hostkernel_clock_offset_seconds", help, format_args!("{sign}{offset}"))
+}
+
+fn write_mitigations(out: &mut Document, node: &Node) -> fmt::Result {
+    let Some(report) = &node.load.mitigations else { return Ok(()) };
+    let name = "hostkernel_processor_leak";
+    family(out, "gauge", name, "What becomes of each leak of processors on this one; always 1.")?;
+    for (leak, state) in report.leaks() {
+        let (leak, state) = (leak.name(), state.label());
+        writeln!(out, "{name}{{leak=\"{leak}\",state=\"{state}\"}} 1")?;
+    }
+    Ok(())
 }
 
 fn write_actions(out: &mut Document, statistics: &Statistics, viewer: &Viewer) -> fmt::Result {

@@ -1,6 +1,7 @@
 //! What is counted, and who sees whose.
 
 use super::*;
+use crate::mitigation::{Leak, Mode, Threads, Words, decide};
 use limits::ACTIONS_COUNTED_MAX;
 
 #[test]
@@ -28,6 +29,28 @@ fn metrics_are_what_prometheus_reads() {
     for sample in text.lines().filter(|line| !line.starts_with('#')) {
         let value = sample.rsplit(' ').next().and_then(|value| value.parse::<f64>().ok());
         assert!(value.is_some(), "{sample}");
+    }
+}
+
+#[test]
+fn what_becomes_of_leaks_is_a_sample_for_each() {
+    let mut client = Client::with_hello();
+    let name = "hostkernel_processor_leak{";
+    assert!(!client.get("/metrics").text().contains(name), "not on a processor");
+    let report = decide(&Words::default(), Mode::Auto, Threads::One);
+    client.node.set_mitigations(report);
+    let text = client.get("/metrics").text();
+    let samples = text.lines().filter(|line| line.starts_with(name));
+    assert!(samples.clone().all(|line| line.ends_with(" 1")));
+    assert_eq!(samples.count(), Leak::COUNT);
+    for (leak, state) in [
+        ("meltdown", "mitigated"),
+        ("mds", "needs microcode"),
+        ("ssb", "left"),
+        ("tsa", "not affected"),
+    ] {
+        let line = format!("{name}leak=\"{leak}\",state=\"{state}\"}} 1\n");
+        assert!(text.contains(&line), "{line}{text}");
     }
 }
 
