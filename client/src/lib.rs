@@ -27,6 +27,7 @@ mod metrics;
 mod receipt;
 mod timing;
 mod transport;
+pub mod wire;
 
 pub use action::{Action, Limits};
 pub use activation::{Activation, ExecutionResult, Invocation, Selection, Status, Summary};

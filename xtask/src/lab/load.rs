@@ -4,8 +4,8 @@
 //! It shares the computer with the machine it drives, so it does little for an answer: two system
 //! calls, a look at the head, and the comparison of the body.
 
-use std::io::{self, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::io;
+use std::net::SocketAddr;
 use std::sync::Barrier;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -14,11 +14,8 @@ use hdrhistogram::Histogram;
 
 use super::LabError;
 use super::call::Call;
+use crate::connection::Connection;
 
-/// Longest wait for an answer: a container that is one of many takes a while.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(120);
-/// Room for what is read at once: more than the answers that are measured have.
-const BUFFER_LEN: usize = 16 << 10;
 /// Latencies are kept in nanoseconds, to this many digits and up to an hour.
 const DIGITS: u8 = 3;
 const LATENCY_MAX: u64 = 3600 * 1_000_000_000;
@@ -181,45 +178,33 @@ fn histogram() -> Histogram<u64> {
 
 struct Client {
     address: SocketAddr,
-    stream: TcpStream,
-    buffer: Vec<u8>,
-    received_len: usize,
+    connection: Connection,
 }
 
 impl Client {
     fn open(address: SocketAddr) -> io::Result<Self> {
-        let stream = TcpStream::connect(address)?;
-        stream.set_nodelay(true)?;
-        stream.set_read_timeout(Some(ANSWER_TIMEOUT))?;
-        stream.set_write_timeout(Some(ANSWER_TIMEOUT))?;
-        Ok(Self { address, stream, buffer: vec![0; BUFFER_LEN], received_len: 0 })
+        Ok(Self { address, connection: Connection::open(address)? })
     }
 
     fn send(&mut self, request: &[u8]) -> io::Result<()> {
-        self.stream.write_all(request)
+        self.connection.send(request)
     }
 
     /// Waits for one answer, after which nothing else may have come: nothing was asked for.
     fn receive(&mut self, call: &Call) -> Result<(), LabError> {
-        self.received_len = 0;
-        loop {
-            let room = &mut self.buffer[self.received_len..];
-            match self.stream.read(room).map_err(|error| call.wrong(error))? {
-                0 => return Err(call.wrong("the connection ended, or the answer is too long")),
-                len => self.received_len += len,
-            }
-            let received = &self.buffer[..self.received_len];
-            match call.answered(received)? {
-                None => {}
-                Some(len) if len == received.len() => return Ok(()),
-                Some(_) => return Err(call.wrong("more than one answer")),
-            }
+        let answer = self.connection.receive_in_place();
+        let (head, body) = answer.map_err(|error| call.wrong(error))?;
+        call.check(head.status, body)?;
+        match self.connection.has_more() {
+            true => Err(call.wrong("more than one answer")),
+            false => Ok(()),
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::io::{Read, Write};
     use std::net::TcpListener;
 
     use super::*;
@@ -269,7 +254,10 @@ mod tests {
         let wrong = server(b"HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n");
         let error = drive(wrong, &Call::hello(), load(Pace::Closed)).expect_err("it is wrong");
         assert!(error.to_string().contains("500"), "{error}");
-        let twice = server(b"HTTP/1.1 200 OK\r\n\r\nHTTP/1.1 200 OK\r\n\r\n");
+        let twice = server(
+            b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n\
+              HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
+        );
         assert!(burst(twice, &Call::function("x", b""), 1).is_err());
     }
 }

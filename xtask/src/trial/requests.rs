@@ -8,6 +8,8 @@
 use std::fs;
 use std::net::SocketAddr;
 
+use hk::wire::{Framing, Head};
+
 use super::books::Books;
 use super::random::Random;
 use super::session::{Limits, Session};
@@ -26,8 +28,6 @@ const REQUESTS_PER_GREETING: u64 = 32;
 /// With more connections than this, those that mutants left half closed are waited for: the node
 /// shall not need buffers for more of them than [`super::prepare`] made it allocate.
 const CONNECTIONS_LEFT_MAX: u64 = 64;
-/// Header fields an answer may have.
-const HEADERS_MAX: usize = 64;
 /// Most changes to one request.
 const CHANGES_MAX: usize = 6;
 /// Most pieces it arrives in.
@@ -183,31 +183,19 @@ fn statuses(mut bytes: &[u8], may_be_head: bool) -> Result<Vec<u16>, Find> {
             let text = String::from_utf8_lossy(&bytes[..bytes.len().min(1000)]);
             Find::new(format!("{what}: {text:?}"))
         };
-        let mut fields = [httparse::EMPTY_HEADER; HEADERS_MAX];
-        let mut head = httparse::Response::new(&mut fields);
-        let parsed = head.parse(bytes).map_err(|error| wrong(&format!("no HTTP ({error})")))?;
-        let httparse::Status::Complete(head_len) = parsed else {
-            return Err(wrong("half an answer"));
+        let head = Head::parse(bytes, "GET").map_err(|flaw| wrong(&flaw.to_string()))?;
+        let head = head.ok_or_else(|| wrong("half an answer"))?;
+        let Framing::Length(body_len) = head.framing else {
+            return Err(wrong("no Content-Length"));
         };
-        let status = head.code.unwrap_or_default();
-        let mut lengths = head
-            .headers
-            .iter()
-            .filter(|field| field.name.eq_ignore_ascii_case("content-length"))
-            .map(|field| std::str::from_utf8(field.value).ok()?.parse::<usize>().ok());
-        let body_len = match (lengths.next(), lengths.next()) {
-            _ if matches!(status, 100..=199 | 204 | 304) => 0,
-            (Some(Some(len)), None) => len,
-            _ => return Err(wrong("not one Content-Length")),
-        };
-        let behind = &bytes[head_len..];
+        let behind = &bytes[head.len..];
         bytes = match behind.get(body_len..) {
             // To HEAD the length is stated and the body left out.
             _ if may_be_head && (behind.is_empty() || behind.starts_with(b"HTTP/1.")) => behind,
             Some(next) => next,
             None => return Err(wrong("half a body")),
         };
-        statuses.push(status);
+        statuses.push(head.status);
     }
     Ok(statuses)
 }

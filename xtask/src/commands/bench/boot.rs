@@ -1,11 +1,11 @@
 //! Boot: from the kernel's first instruction until it is ready, and from the start of QEMU until
 //! the first answer.
 
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
+use xtask::connection::{Connection, request};
 use xtask::lab::Unit;
 
 use super::SUBJECT;
@@ -50,7 +50,7 @@ fn first_answer(address: SocketAddr) -> Result<()> {
     let end = Instant::now() + BOOT_TIMEOUT;
     while Instant::now() < end {
         let begin = Instant::now();
-        if attempt(address).is_ok_and(|answer| answer.starts_with(b"HTTP/1.1 200")) {
+        if attempt(address).is_ok_and(|status| status == 200) {
             return Ok(());
         }
         // One that failed at once is not repeated at once: the machine needs the processor too.
@@ -59,14 +59,11 @@ fn first_answer(address: SocketAddr) -> Result<()> {
     anyhow::bail!("there was no answer within {BOOT_TIMEOUT:?}")
 }
 
-fn attempt(address: SocketAddr) -> std::io::Result<Vec<u8>> {
-    let mut stream = TcpStream::connect_timeout(&address, ATTEMPT)?;
+fn attempt(address: SocketAddr) -> std::io::Result<u16> {
     // Once connected, an answer may take longer: the machine is there, and busy.
-    stream.set_read_timeout(Some(5 * ATTEMPT))?;
-    stream.write_all(b"GET /readyz HTTP/1.1\r\nHost: node\r\nConnection: close\r\n\r\n")?;
-    let mut answer = Vec::new();
-    stream.read_to_end(&mut answer)?;
-    Ok(answer)
+    let mut connection = Connection::open_within(address, ATTEMPT, 5 * ATTEMPT)?;
+    connection.send(&request("GET", "/readyz", &["Connection: close"], b""))?;
+    Ok(connection.receive()?.status)
 }
 
 /// What the node says about itself: `ready after 27400 us`.

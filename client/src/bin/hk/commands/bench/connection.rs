@@ -1,9 +1,9 @@
 //! HTTP for the load generator: a request of ready bytes, one system call to send it, and of the
-//! answer only the head is looked at. A general client costs more than the node it measures.
+//! answer only the head is looked at.
 
 use std::fmt;
-use std::io::{self, Read, Write};
-use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
+use std::io;
+use std::net::{SocketAddr, ToSocketAddrs};
 use std::time::Duration;
 
 use crate::failure::Failure;
@@ -12,10 +12,6 @@ use crate::failure::Failure;
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(330);
 /// Longest wait for a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// Most header fields of an answer; a node sends fewer.
-const HEADERS_MAX: usize = 64;
-/// Longest head of an answer.
-const HEAD_LEN_MAX: usize = 64 << 10;
 
 /// Where the node is.
 pub struct Address {
@@ -78,104 +74,45 @@ impl Address {
     }
 }
 
+impl Kind {
+    fn of(error: &io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => Self::Timeout,
+            io::ErrorKind::InvalidData => Self::Malformed,
+            _ => Self::Closed,
+        }
+    }
+}
+
 /// One connection, kept open from answer to answer.
 pub struct Connection {
-    stream: TcpStream,
-    received: Vec<u8>,
+    wire: hk::wire::Connection,
 }
 
 impl Connection {
     pub fn open(address: &Address) -> Result<Self, Kind> {
-        let connect = |socket| {
-            let stream = TcpStream::connect_timeout(socket, CONNECT_TIMEOUT)?;
-            stream.set_nodelay(true)?;
-            stream.set_read_timeout(Some(ANSWER_TIMEOUT))?;
-            stream.set_write_timeout(Some(ANSWER_TIMEOUT))?;
-            io::Result::Ok(stream)
+        let open = |socket: &SocketAddr| {
+            hk::wire::Connection::open_within(*socket, CONNECT_TIMEOUT, ANSWER_TIMEOUT).ok()
         };
-        let mut streams = address.sockets.iter().filter_map(|socket| connect(socket).ok());
-        let stream = streams.next().ok_or(Kind::Connect)?;
-        Ok(Self { stream, received: Vec::new() })
+        let wire = address.sockets.iter().find_map(open).ok_or(Kind::Connect)?;
+        Ok(Self { wire })
     }
 
     /// Sends a request and reads its answer: the status, and whether the connection stays open.
     pub fn exchange(&mut self, request: &[u8]) -> Result<(u16, bool), Kind> {
         // Who answers early and closes makes writing fail; the answer tells more.
-        let written = self.stream.write_all(request);
-        let head = loop {
-            if let Some(head) = Head::parse(&self.received)? {
-                break head;
-            }
-            if self.received.len() > HEAD_LEN_MAX {
-                return Err(Kind::Malformed);
-            }
-            if let Err(kind) = self.read_more() {
-                return Err(written.err().map_or(kind, |error| kind_of(&error)));
-            }
-        };
-        self.received.drain(..head.len);
-        while self.received.len() < head.body_len {
-            self.read_more()?;
+        let written = self.wire.send(request);
+        match self.wire.receive_in_place() {
+            Ok((head, _)) => Ok((head.status, head.stays_open)),
+            Err(error) => Err(Kind::of(written.as_ref().err().unwrap_or(&error))),
         }
-        self.received.drain(..head.body_len);
-        Ok((head.status, head.stays_open))
-    }
-
-    fn read_more(&mut self) -> Result<(), Kind> {
-        let mut buffer = [0; 16 << 10];
-        match self.stream.read(&mut buffer) {
-            Ok(0) => Err(Kind::Closed),
-            Ok(len) => {
-                self.received.extend_from_slice(&buffer[..len]);
-                Ok(())
-            }
-            Err(error) => Err(kind_of(&error)),
-        }
-    }
-}
-
-fn kind_of(error: &io::Error) -> Kind {
-    match error.kind() {
-        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => Kind::Timeout,
-        _ => Kind::Closed,
-    }
-}
-
-struct Head {
-    status: u16,
-    len: usize,
-    body_len: usize,
-    stays_open: bool,
-}
-
-impl Head {
-    /// The head, if it is complete. Nodes say how long their bodies are.
-    fn parse(bytes: &[u8]) -> Result<Option<Self>, Kind> {
-        let mut fields = [httparse::EMPTY_HEADER; HEADERS_MAX];
-        let mut answer = httparse::Response::new(&mut fields);
-        let len = match answer.parse(bytes).map_err(|_| Kind::Malformed)? {
-            httparse::Status::Complete(len) => len,
-            httparse::Status::Partial => return Ok(None),
-        };
-        let field = |name: &str| {
-            let field =
-                answer.headers.iter().find(|field| field.name.eq_ignore_ascii_case(name))?;
-            std::str::from_utf8(field.value).ok()
-        };
-        let body_len = field("content-length").and_then(|len| len.trim().parse().ok());
-        let closes = field("connection").is_some_and(|value| value.eq_ignore_ascii_case("close"));
-        Ok(Some(Self {
-            status: answer.code.ok_or(Kind::Malformed)?,
-            len,
-            body_len: body_len.ok_or(Kind::Malformed)?,
-            stays_open: !closes && answer.version == Some(1),
-        }))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::io::{Read, Write};
     use std::net::TcpListener;
     use std::thread;
 
