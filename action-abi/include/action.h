@@ -307,12 +307,52 @@ __asm__(".pushsection .note.hostkernel, \"a\", @note\n"
         "ud2\n"
         ".popsection\n");
 
+/* Constructors of static objects, in the order in which the linker put them (System V ABI,
+ * "Initialization and Termination Functions"). Their destructors never run: the node takes the
+ * memory back whole. */
+typedef void (*action_constructor)(int, char **, char **);
+extern const action_constructor __preinit_array_start[] __attribute__((weak, visibility("hidden")));
+extern const action_constructor __preinit_array_end[] __attribute__((weak, visibility("hidden")));
+extern const action_constructor __init_array_start[] __attribute__((weak, visibility("hidden")));
+extern const action_constructor __init_array_end[] __attribute__((weak, visibility("hidden")));
+
+static void action_construct(const action_constructor *at, const action_constructor *end) {
+    char *none[] = {NULL};
+    for (; at < end; at++) {
+        (*at)(0, none, none);
+    }
+}
+
 __attribute__((noreturn, used)) void action_start(const struct action_context *context) {
     int status;
     action_context = context;
+    action_construct(__preinit_array_start, __preinit_array_end);
+    action_construct(__init_array_start, __init_array_end);
     status = action_main();
     action_exit(status, action_output_len);
 }
+
+#ifdef __cplusplus
+/* What compilers call for static objects (Itanium C++ ABI, sections 2.6, 3.2.6 and 3.3). There is
+ * one thread, and no end at which something could be destroyed. */
+__attribute__((weak)) void *__dso_handle;
+
+__attribute__((weak)) int __cxa_atexit(void (*)(void *), void *, void *) {
+    return 0;
+}
+
+__attribute__((weak)) int __cxa_guard_acquire(uint64_t *guard) {
+    return *(const char *)guard == 0;
+}
+
+__attribute__((weak)) void __cxa_guard_release(uint64_t *guard) {
+    *(char *)guard = 1;
+}
+
+__attribute__((weak, noreturn)) void __cxa_pure_virtual(void) {
+    __builtin_trap();
+}
+#endif
 
 /* Compilers call these by name even in a freestanding program. Weak, so that better ones win. The
  * string instructions keep a compiler from turning a loop into a call to the function itself. */

@@ -114,16 +114,19 @@ fn output_is_read_as_cgi_only_if_the_action_says_so() {
 
 /// Builds an action in C as docs/actions.md says.
 fn build_c(name: &str) -> Vec<u8> {
+    compile(Command::new("cc"), name, "c")
+}
+
+fn compile(mut command: Command, name: &str, extension: &str) -> Vec<u8> {
     let folder = workspace::root().join("tests/tests/function");
     let result = workspace::target().join(format!("{name}.elf"));
-    let mut command = Command::new("cc");
     command
         .args(["-Os", "-Wall", "-Wextra", "-Werror", "-ffreestanding", "-fno-stack-protector"])
         .args(["-fno-asynchronous-unwind-tables", "-fno-pie", "-nostdlib", "-static", "-no-pie"])
         .arg("-Wl,--build-id=none,-z,noexecstack,-z,norelro,-z,separate-code")
         .arg("-I")
         .arg(workspace::root().join("action-abi/include"))
-        .arg(folder.join(format!("{name}.c")))
+        .arg(folder.join(format!("{name}.{extension}")))
         .arg("-o")
         .arg(&result);
     assert!(command.status().expect("a C compiler").success(), "{command:?}");
@@ -145,4 +148,15 @@ fn an_action_in_c_speaks_http_too() {
     assert_eq!(answer.header("x-agent"), Some("me too"));
     let answer = node.get("/function/agent");
     assert_eq!((answer.status, answer.text().as_str()), (203, "GET by nobody\n"));
+}
+
+#[test]
+fn static_objects_of_cpp_are_constructed() {
+    let node = NODE.get();
+    let mut compiler = Command::new("c++");
+    compiler.args(["-fno-exceptions", "-fno-rtti"]);
+    let deployed = deploy_raw(&node, "statics", &compile(compiler, "statics", "cpp"));
+    assert_eq!(deployed.status, 200, "{}", deployed.text());
+    let answer = node.get("/function/statics");
+    assert_eq!((answer.status, answer.text().as_str()), (200, "made before main: square"));
 }
