@@ -86,8 +86,8 @@ pub fn configure(cargo: &mut Command, subcommand: &str) {
         .args([subcommand, "--profile", PROFILE, "--target", TARGET]);
 }
 
-/// Builds the action crate in `folder`, which may lie anywhere, into the target folder `target`,
-/// or where its own configuration says.
+/// Builds the action crate in `folder`, which may lie anywhere, into the target folder `target`, an
+/// absolute path, or where its own configuration says.
 ///
 /// # Errors
 /// [`BuildError`]
@@ -97,7 +97,8 @@ pub fn action_crate(folder: &Path, target: Option<&Path>) -> Result<Program, Bui
     for setting in PROFILE_SETTINGS {
         command.args(["--config", setting]);
     }
-    command.arg("--manifest-path").arg(folder.join("Cargo.toml"));
+    // Cargo's configuration follows the working directory, and other settings rebuild everything.
+    command.current_dir(folder);
     if let Some(target) = target {
         command.arg("--target-dir").arg(target);
     }

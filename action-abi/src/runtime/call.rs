@@ -2,9 +2,15 @@
 //!
 //! The numbers, arguments and errors are those of [`Call`] and [`CallError`]; this file only adds
 //! types. Nothing here buffers: [`log`](mod@super::log) and [`output`](super::output) do.
+//!
+//! In a program for the computer it is written on the module `host` answers instead.
 
+#[cfg(panic = "abort")]
 use core::arch::asm;
 use core::ptr::NonNull;
+
+#[cfg(not(panic = "abort"))]
+use super::host;
 
 use crate::{Call, CallError, PAGE_LEN, Stream};
 
@@ -23,6 +29,7 @@ pub const STATUS_BAD_CONTEXT: u32 = 102;
 /// # Safety
 /// The call must not take away or change the protection of memory that is still in use. Any other
 /// number and argument is refused by the kernel with an error value.
+#[cfg(panic = "abort")]
 #[inline]
 pub unsafe fn raw(number: u64, arguments: [u64; 3]) -> u64 {
     let result;
@@ -43,6 +50,16 @@ pub unsafe fn raw(number: u64, arguments: [u64; 3]) -> u64 {
     result
 }
 
+/// Makes the call `number`, of a program that no kernel of ours runs.
+///
+/// # Safety
+/// Arguments that are an address and a length must describe memory that can be read.
+#[cfg(not(panic = "abort"))]
+pub unsafe fn raw(number: u64, arguments: [u64; 3]) -> u64 {
+    // SAFETY: the caller's promise.
+    unsafe { host::call(number, arguments) }
+}
+
 /// Ends the invocation with this status and without a result from the output window.
 ///
 /// What [`write()`] appended before stays the result. A status other than [`STATUS_OK`] reports the
@@ -54,6 +71,9 @@ pub fn exit(status: u32) -> ! {
 /// Ends the invocation; its result is the first `output_len` bytes of the output window unless
 /// [`write()`] appended one.
 pub fn exit_with_output(status: u32, output_len: usize) -> ! {
+    #[cfg(not(panic = "abort"))]
+    host::exit(status, output_len);
+    #[cfg(panic = "abort")]
     // SAFETY: exit does not return, so no memory is in use afterwards.
     unsafe {
         asm!(

@@ -81,6 +81,12 @@ mod tests {
     }
 
     #[test]
+    fn a_test_has_a_clock_too() {
+        assert!(now() < deadline());
+        assert!(wall_time().is_some());
+    }
+
+    #[test]
     fn no_wall_clock_is_none() {
         assert_eq!(wall_ns(&Clock { start_wall_ns: 0, ..CLOCK }, 2_000), None);
     }

@@ -3,7 +3,7 @@
 //! Order: the kernel jumps to `_start` (emitted by [`start!`](crate::start)), which calls a
 //! function so that the stack is aligned as the C calling convention wants it; that function calls
 //! [`start`], which remembers the context, runs the body and exits with what the body left in the
-//! output.
+//! output. In a program for the computer it is written on `main` does the same by way of `run`.
 
 use super::call::{STATUS_BAD_CONTEXT, STATUS_OK, exit, exit_with_output};
 use super::context;
@@ -60,6 +60,15 @@ pub unsafe fn start(context: *const Context, body: fn(&'static [u8], &mut Output
     let mut output = unsafe { Output::over_window(known.output) };
     body(input, &mut output);
     exit_with_output(STATUS_OK, output.len())
+}
+
+/// Runs `body` as a node would, in a program for the computer it is written on.
+///
+/// Called by the code [`start!`](crate::start) emits; nothing else has a reason to.
+#[cfg(not(panic = "abort"))]
+pub fn run(body: fn(&'static [u8], &mut Output)) -> ! {
+    // SAFETY: the context is complete, lives to the end, and this is the only call.
+    super::host::run(|context| unsafe { start(context, body) }, super::call::STATUS_PANIC)
 }
 
 /// Makes a typed function an action: JSON in, JSON out.
@@ -142,11 +151,11 @@ macro_rules! http_action {
 /// Emits what every action needs besides an entry point: note, allocator, panic handler.
 ///
 /// Part of [`action!`](crate::action) and [`raw_action!`](crate::raw_action); by itself only for a
-/// program with an `_start` of its own. Emits nothing in unit tests.
+/// program with an `_start` of its own.
+#[cfg(panic = "abort")]
 #[macro_export]
 macro_rules! support {
     () => {
-        #[cfg(not(test))]
         const _: () = {
             // lld keeps note sections under --gc-sections; `used` keeps this one up to the linker.
             #[used]
@@ -164,15 +173,21 @@ macro_rules! support {
     };
 }
 
+/// Emits nothing: a program for the computer it is written on has all of it from there.
+#[cfg(not(panic = "abort"))]
+#[macro_export]
+macro_rules! support {
+    () => {};
+}
+
 /// Emits `_start`, which runs the given closure or `fn(&'static [u8], &mut Output)`.
 ///
-/// Part of [`action!`](crate::action) and [`raw_action!`](crate::raw_action). Emits no entry point
-/// in unit tests.
+/// Part of [`action!`](crate::action) and [`raw_action!`](crate::raw_action).
+#[cfg(panic = "abort")]
 #[macro_export]
 macro_rules! start {
     ($body:expr) => {
         const _: () = {
-            #[allow(dead_code, reason = "in unit tests it only shows that the handler is used")]
             unsafe extern "C" fn run(context: *const $crate::Context) -> ! {
                 // SAFETY: `_start` passes on what the kernel left in rdi, and runs once.
                 unsafe { $crate::runtime::entry::start(context, $body) }
@@ -180,11 +195,33 @@ macro_rules! start {
 
             // rsp arrives 16-byte aligned, and the convention wants it so *before* a call: calling
             // is all the alignment there is to do. rbp is 0, which ends stack walks.
-            #[cfg(not(test))]
             #[unsafe(naked)]
             #[unsafe(no_mangle)]
             unsafe extern "C" fn _start() -> ! {
                 ::core::arch::naked_asm! { "call {run}", "ud2", run = sym run }
+            }
+        };
+    };
+}
+
+/// Emits the `main` of the C library, which runs the given closure or
+/// `fn(&'static [u8], &mut Output)`. Not in unit tests, which have another one.
+///
+/// Part of [`action!`](crate::action) and [`raw_action!`](crate::raw_action).
+#[cfg(not(panic = "abort"))]
+#[macro_export]
+macro_rules! start {
+    ($body:expr) => {
+        const _: () = {
+            #[allow(dead_code, reason = "in unit tests it only shows that the handler is used")]
+            fn run() -> ! {
+                $crate::runtime::entry::run($body)
+            }
+
+            #[cfg(not(test))]
+            #[unsafe(no_mangle)]
+            extern "C" fn main() -> ::core::ffi::c_int {
+                run()
             }
         };
     };

@@ -17,6 +17,9 @@
 //!   [`raw_action!`](crate::raw_action), [`http_action!`](crate::http_action)): entry point, note,
 //!   panic handler, allocator. This library by itself defines no such item, so it builds and tests
 //!   like any other crate on the host.
+//! - **An action is built with `panic = "abort"`.** Every other build makes a program for the
+//!   computer it is written on, in which `host` stands in for the kernel: so `cargo check`, `run`
+//!   and `test` need no flags.
 //!
 //! `unsafe` is confined to this folder; an action itself can carry `#![forbid(unsafe_code)]`.
 
@@ -30,6 +33,8 @@ pub mod entry;
 #[cfg(test)]
 mod header;
 pub mod heap;
+#[cfg(not(panic = "abort"))]
+mod host;
 pub mod http;
 pub mod json;
 pub mod log;

@@ -31,6 +31,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let shown = folder.display();
     println!("Made the action `{name}` in {shown}. Next:");
     println!("  edit {shown}/src/main.rs");
+    println!("  cd {shown} && cargo run '{{\"name\":\"you\"}}'    (tries it here; cargo test)");
     println!("  cargo xtask run                  (in another terminal, unless a node runs)");
     println!("  cargo xtask deploy {shown}");
     println!("  cargo xtask invoke {name} '{{\"name\":\"you\"}}'");
