@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::Timing;
+use crate::{Receipt, Timing};
 
 /// The record of one invocation.
 #[derive(Clone, Debug, Deserialize, Serialize, PartialEq)]
@@ -31,6 +31,22 @@ pub struct Activation {
     /// What else the node says, by its names.
     #[serde(flatten)]
     pub other: Map<String, Value>,
+}
+
+impl Activation {
+    /// Why it did not go well: the node's name for the fault, or what the action says of its error.
+    #[must_use]
+    pub fn reason(&self) -> Option<String> {
+        if self.response.status == Status::Success {
+            return None;
+        }
+        let error = &self.response.result["error"];
+        match error.as_str() {
+            Some(text) => Some(text.to_owned()),
+            None if error.is_null() => Some(self.response.status.text().to_owned()),
+            None => Some(error.to_string()),
+        }
+    }
 }
 
 /// An entry of a list of activations: the record without result and log.
@@ -139,6 +155,13 @@ pub struct Invocation {
 }
 
 impl Invocation {
+    /// What the answer would have been to who waited on.
+    pub(crate) fn recorded(activation: Activation) -> Self {
+        let http_status = if activation.response.status == Status::Success { 200 } else { 502 };
+        let timing = Receipt::read(&activation.annotations).timing;
+        Self { http_status, activation, timing }
+    }
+
     /// Whether the action did what it should.
     #[must_use]
     pub fn succeeded(&self) -> bool {
@@ -169,6 +192,22 @@ mod tests {
         assert_eq!(activation.response.result, json!({"x": 1}));
         assert_eq!(activation.duration_ms, 2);
         assert_eq!(serde_json::to_value(activation).expect("JSON"), record);
+    }
+
+    #[test]
+    fn a_failure_has_a_reason_and_a_success_none() {
+        let reason = |status: &str, result: Value| {
+            let record = json!({"activationId": "a",
+                "response": {"status": status, "result": result}});
+            serde_json::from_value::<Activation>(record).expect("a record").reason()
+        };
+        let fault = "page fault reading 0x0 at 0x4";
+        let developer = "action developer error";
+        assert_eq!(reason(developer, json!({"error": fault})).as_deref(), Some(fault));
+        assert_eq!(reason(developer, json!({"x": 1})).as_deref(), Some("developer error"));
+        let own = reason("application error", json!({"error": {"code": 7}}));
+        assert_eq!(own.as_deref(), Some("{\"code\":7}"));
+        assert_eq!(reason("success", json!({"error": "not one"})), None);
     }
 
     #[test]

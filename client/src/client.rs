@@ -1,21 +1,25 @@
 //! The requests.
 
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use ureq::http::Method;
 
-use crate::transport::{Answer, Transport, Upload, basic, encode};
+use crate::transport::{Answer, Patience, Transport, Upload, basic, encode};
 use crate::{Action, Activation, Error, Invocation, Metrics, Selection, Summary, Timing};
 
 /// The public key of every development node. Not a secret: the node warns while it is in use.
 pub const GUEST_KEY: &str = "23bc46b1-71f6-4ed5-8c54-816aa4f8c502:\
     123zO3xZCLrMN6v2BKK1dXYFpXlPkccOFqm12CdAsMgRU4VrNZ9lyGVCGuMDGIwP";
 
-/// Longest time a request takes: the longest an action may run, and some air.
-const DEFAULT_TIMEOUT: Duration = Duration::from_secs(330);
+/// How long the end of an invocation is waited for, unless set otherwise: the longest an action may
+/// run, and some air.
+const INVOCATION_TIMEOUT: Duration = Duration::from_secs(330);
+/// Pauses between two looks for the record of an invocation that takes long: the first, the last.
+const LOOK_PAUSE: [Duration; 2] = [Duration::from_millis(50), Duration::from_secs(2)];
 /// The namespace of whoever has the key.
 const OWN_NAMESPACE: &str = "_";
 
@@ -81,10 +85,7 @@ impl Client {
     /// or `10.0.0.5:3233`.
     #[must_use]
     pub fn new(base_url: &str) -> Self {
-        Self {
-            transport: Transport::new(base_url, GUEST_KEY, DEFAULT_TIMEOUT),
-            namespace: OWN_NAMESPACE.to_owned(),
-        }
+        Self { transport: Transport::new(base_url, GUEST_KEY), namespace: OWN_NAMESPACE.to_owned() }
     }
 
     /// Uses another key, in the form `user:password`.
@@ -101,10 +102,18 @@ impl Client {
         self
     }
 
-    /// Bounds the time of each request.
+    /// Bounds the time of each request, and that until an invocation has ended. Without it silence
+    /// ends a request: of 30 s, or of what the longest action takes where one runs.
     #[must_use]
     pub fn with_timeout(mut self, timeout: Duration) -> Self {
-        self.transport.timeout = timeout;
+        self.transport.timeout = Some(timeout);
+        self
+    }
+
+    /// Bounds the time until a connection is open; otherwise 10 s.
+    #[must_use]
+    pub fn with_connect_timeout(mut self, timeout: Duration) -> Self {
+        self.transport.connect_timeout = timeout;
         self
     }
 
@@ -164,19 +173,26 @@ impl Client {
         let total = bytes.len() as u64;
         let progress = &mut |sent| progress(sent, total);
         let upload = Upload { content_type, bytes, progress };
-        self.transport.send(Method::PUT, &path, Some(upload))?.accept()
+        self.transport.send(Method::PUT, &path, Some(upload), Patience::Action)?.accept()
     }
 
-    /// Invokes an action with a JSON object and waits for its end.
+    /// Invokes an action with a JSON object and waits for its end, also where the node itself
+    /// stops waiting.
     ///
     /// An action that fails is not an error of this function; ask
     /// [`Invocation::succeeded`](crate::Invocation::succeeded).
     ///
     /// # Errors
-    /// [`Error::Refused`] if nothing ran: unknown action, wrong key, node full.
+    /// [`Error::Refused`] if nothing ran: unknown action, wrong key, node full;
+    /// [`Error::Unfinished`] if it still runs when the time is up.
     pub fn invoke(&self, name: &str, input: &Value) -> Result<Invocation, Error> {
+        let begin = Instant::now();
         let path = format!("{}?blocking=true", self.action_path(name));
         let answer = self.post(&path, "application/json", input.to_string().as_bytes())?;
+        if answer.status == 202 {
+            let Started { id } = answer.accept()?;
+            return self.wait_from(begin, &id).map(Invocation::recorded);
+        }
         // A 502 with a record is the action's failure; one without is a refusal of somebody else.
         let activation: Activation = match answer.json() {
             Ok(activation) if answer.status == 200 || answer.status == 502 => activation,
@@ -185,16 +201,43 @@ impl Client {
         Ok(Invocation { http_status: answer.status, activation, timing: answer.timing() })
     }
 
+    /// Waits for an invocation that was [started](Self::start) to end, and returns its record.
+    ///
+    /// # Errors
+    /// [`Error::Unfinished`]
+    pub fn wait(&self, id: &str) -> Result<Activation, Error> {
+        self.wait_from(Instant::now(), id)
+    }
+
+    fn wait_from(&self, begin: Instant, id: &str) -> Result<Activation, Error> {
+        let [mut pause, pause_max] = LOOK_PAUSE;
+        let patience = self.transport.timeout.unwrap_or(INVOCATION_TIMEOUT);
+        let unfinished = |cause: Option<Error>| Error::Unfinished {
+            id: id.to_owned(),
+            waited: begin.elapsed(),
+            cause: cause.map(Box::new),
+        };
+        loop {
+            match self.activation(id) {
+                // There is a record of what has ended only.
+                Err(Error::Refused { status: 404, .. }) => {}
+                Err(error) => return Err(unfinished(Some(error))),
+                Ok(activation) => return Ok(activation),
+            }
+            let left = patience.saturating_sub(begin.elapsed());
+            if left.is_zero() {
+                return Err(unfinished(None));
+            }
+            thread::sleep(pause.min(left));
+            pause = (pause * 2).min(pause_max);
+        }
+    }
+
     /// Invokes an action with a JSON object and does not wait. Returns the activation's id.
     ///
     /// # Errors
     /// See [`invoke`](Self::invoke).
     pub fn start(&self, name: &str, input: &Value) -> Result<String, Error> {
-        #[derive(Deserialize)]
-        struct Started {
-            #[serde(rename = "activationId")]
-            id: String,
-        }
         let path = self.action_path(name);
         let answer = self.post(&path, "application/json", input.to_string().as_bytes())?;
         Ok(answer.accept::<Started>()?.id)
@@ -243,7 +286,8 @@ impl Client {
     /// # Errors
     /// [`Error::Refused`] with status 404 if there is none of this name.
     pub fn delete(&self, name: &str) -> Result<Action, Error> {
-        self.transport.send(Method::DELETE, &self.action_path(name), None)?.accept()
+        let path = self.action_path(name);
+        self.transport.send(Method::DELETE, &path, None, Patience::Node)?.accept()
     }
 
     /// The record of an activation.
@@ -295,7 +339,8 @@ impl Client {
     /// # Errors
     /// [`Error::Refused`] if the key is not the administrator's.
     pub fn drain(&self) -> Result<(), Error> {
-        self.transport.send(Method::POST, "/admin/drain", None)?.text().map(drop)
+        let path = "/admin/drain";
+        self.transport.send(Method::POST, path, None, Patience::Node)?.text().map(drop)
     }
 
     /// Whether the node answers at all.
@@ -324,7 +369,7 @@ impl Client {
 
     fn post(&self, path: &str, content_type: &str, bytes: &[u8]) -> Result<Answer, Error> {
         let upload = Upload { content_type, bytes, progress: &mut |_| {} };
-        self.transport.send(Method::POST, path, Some(upload))
+        self.transport.send(Method::POST, path, Some(upload), Patience::Action)
     }
 
     fn path(&self, rest: &str) -> String {
@@ -348,6 +393,13 @@ impl Client {
         }
         path
     }
+}
+
+/// The answer to an invocation that is not waited for, or not any longer.
+#[derive(Deserialize)]
+struct Started {
+    #[serde(rename = "activationId")]
+    id: String,
 }
 
 /// The form in which `OpenWhisk` has parameters and annotations.

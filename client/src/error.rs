@@ -1,5 +1,9 @@
 //! Why a request did not get the answer it asked for.
 
+use std::time::Duration;
+
+use crate::Known;
+
 /// Why a request failed. The message says what to do next.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -36,6 +40,19 @@ pub enum Error {
         /// What is wrong with the answer.
         reason: String,
     },
+    /// An invocation was begun, and its end not seen.
+    #[error("the activation {id} has begun, and {}", .cause.as_ref().map_or_else(
+        || format!("has not ended within {} s", .waited.as_secs()),
+        |cause| format!("then: {cause}"),
+    ))]
+    Unfinished {
+        /// Under which the node will keep the record.
+        id: String,
+        /// How long its end was waited for.
+        waited: Duration,
+        /// Why no longer, if not because that was long enough.
+        cause: Option<Box<Error>>,
+    },
 }
 
 impl Error {
@@ -43,7 +60,7 @@ impl Error {
     #[must_use]
     pub const fn status(&self) -> Option<u16> {
         match self {
-            Self::Unreachable { .. } => None,
+            Self::Unreachable { .. } | Self::Unfinished { .. } => None,
             Self::Refused { status, .. } | Self::Unexpected { status, .. } => Some(*status),
         }
     }
@@ -56,13 +73,10 @@ impl Error {
     }
 }
 
-/// What the caller can do about a status.
-fn advice(status: u16) -> &'static str {
-    match status {
-        401 => "; check the key",
-        409 => "; allow overwriting to replace it",
-        413 => "; send less",
-        429 | 503 => "; try again in a moment",
-        _ => "",
+/// What the caller can do about a status, as the end of a sentence.
+fn advice(status: u16) -> String {
+    match Known::of(status) {
+        Some(known) if !known.advice.is_empty() => format!("; {}", known.advice),
+        _ => String::new(),
     }
 }

@@ -19,21 +19,25 @@
 
 mod action;
 mod activation;
+mod address;
 pub mod build;
 mod client;
 mod code;
 mod error;
 mod metrics;
 mod receipt;
+mod status;
 mod timing;
 mod transport;
 pub mod wire;
 
 pub use action::{Action, Limits};
 pub use activation::{Activation, ExecutionResult, Invocation, Selection, Status, Summary};
+pub use address::{Address, AddressError};
 pub use client::{Client, DeployOptions, GUEST_KEY, Reply};
 pub use code::{Code, CodeError};
 pub use error::Error;
 pub use metrics::{Histogram, Metrics};
 pub use receipt::Receipt;
+pub use status::{Known, Meaning, STATUSES};
 pub use timing::Timing;

@@ -18,13 +18,41 @@ const IDLE_CONNECTIONS_MAX: usize = 64;
 /// connection, and would not be heard while we still write.
 const ASK_FIRST_LEN: usize = 1 << 20;
 
+/// How long a connection may take to open, unless set otherwise.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long nothing may be heard, or taken, of a request that a node answers by itself.
+const SILENCE_MAX: Duration = Duration::from_secs(30);
+/// The same for a request that runs an action: the longest an action may run, and some air.
+const RUN_SILENCE_MAX: Duration = Duration::from_secs(330);
+
+/// Who is waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Patience {
+    /// The node, which answers at once.
+    Node,
+    /// An action, or the checks of what is deployed.
+    Action,
+}
+
+impl Patience {
+    const fn silence_max(self) -> Duration {
+        match self {
+            Self::Node => SILENCE_MAX,
+            Self::Action => RUN_SILENCE_MAX,
+        }
+    }
+}
+
 /// Where requests go.
 #[derive(Clone, Debug)]
 pub struct Transport {
     agent: Agent,
     pub base_url: String,
     pub authorization: String,
-    pub timeout: Duration,
+    /// For a connection to open.
+    pub connect_timeout: Duration,
+    /// For all of a request; without it only silence ends one.
+    pub timeout: Option<Duration>,
 }
 
 /// The body of a request, and who wants to know how much of it is sent.
@@ -35,7 +63,7 @@ pub struct Upload<'a> {
 }
 
 impl Transport {
-    pub fn new(base_url: &str, key: &str, timeout: Duration) -> Self {
+    pub fn new(base_url: &str, key: &str) -> Self {
         let agent = Agent::config_builder()
             .http_status_as_error(false)
             // A node of ours is reached directly; a proxy for the rest of the world is in the way.
@@ -50,12 +78,13 @@ impl Transport {
             agent,
             base_url: with_scheme(base_url.trim_end_matches('/')),
             authorization: basic(key),
-            timeout,
+            connect_timeout: CONNECT_TIMEOUT,
+            timeout: None,
         }
     }
 
     pub fn get(&self, path: &str) -> Result<Answer, Error> {
-        self.send(Method::GET, path, None)
+        self.send(Method::GET, path, None, Patience::Node)
     }
 
     pub fn send(
@@ -63,6 +92,7 @@ impl Transport {
         method: Method,
         path: &str,
         upload: Option<Upload<'_>>,
+        patience: Patience,
     ) -> Result<Answer, Error> {
         let url = format!("{}{path}", self.base_url);
         let mut request = Request::builder()
@@ -78,9 +108,9 @@ impl Transport {
                     request = request.header(header::EXPECT, "100-continue");
                 }
                 let mut watched = Watched { rest: bytes, sent: 0, progress };
-                self.run(request.body(SendBody::from_reader(&mut watched)))
+                self.run(request.body(SendBody::from_reader(&mut watched)), patience)
             }
-            None => self.run(request.body(())),
+            None => self.run(request.body(()), patience),
         };
         let unreachable =
             |cause: ureq::Error| Error::Unreachable { url: url.clone(), cause: cause.into() };
@@ -92,9 +122,18 @@ impl Transport {
     fn run(
         &self,
         request: Result<Request<impl AsSendBody>, ureq::http::Error>,
+        patience: Patience,
     ) -> Result<Response<Body>, ureq::Error> {
-        let timeout = Some(self.timeout);
-        let request = self.agent.configure_request(request?).timeout_global(timeout).build();
+        let silence_max = Some(patience.silence_max());
+        let request = self
+            .agent
+            .configure_request(request?)
+            .timeout_connect(Some(self.connect_timeout))
+            .timeout_recv_response(silence_max)
+            .timeout_per_read(silence_max)
+            .timeout_per_write(silence_max)
+            .timeout_global(self.timeout)
+            .build();
         self.agent.run(request)
     }
 }

@@ -148,7 +148,7 @@ pub fn exit_of(status: u16) -> Exit {
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         let exit = match &error {
-            Error::Unreachable { .. } => Exit::Unreachable,
+            Error::Unreachable { .. } | Error::Unfinished { .. } => Exit::Unreachable,
             Error::Refused { status, .. } => exit_of(*status),
             Error::Unexpected { .. } => Exit::Unexpected,
         };
