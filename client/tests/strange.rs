@@ -27,6 +27,82 @@ fn serve(answer: Option<&'static str>) -> String {
     url
 }
 
+/// The URL of a server that gives these answers one after the other, and the last one for ever.
+fn serve_each(answers: &'static [&'static str]) -> String {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
+    let url = format!("http://{}", listener.local_addr().expect("an address"));
+    thread::spawn(move || {
+        let mut answers = answers.iter().peekable();
+        for mut stream in listener.incoming().map_while(Result::ok) {
+            let _ = stream.read(&mut [0; 64 << 10]);
+            let answer = match answers.len() {
+                1 => answers.peek().copied(),
+                _ => answers.next(),
+            };
+            drop(stream.write_all(answer.map_or(&b""[..], |answer| answer.as_bytes())));
+        }
+    });
+    url
+}
+
+/// An answer with a JSON body, after which the connection ends.
+macro_rules! answer {
+    ($status:literal, $len:literal, $body:literal) => {
+        concat!(
+            "HTTP/1.1 ",
+            $status,
+            "\r\nConnection: close\r\nContent-Length: ",
+            $len,
+            "\r\n\r\n",
+            $body
+        )
+    };
+}
+
+const BEGUN: &str =
+    answer!("202 Accepted", "51", "{\"activationId\":\"8bce8daea933e96fc4c92591b65c4f0c\"}");
+const NO_RECORD: &str = answer!("404 Not Found", "26", "{\"error\":\"No.\",\"code\":\"a\"}");
+const RECORD: &str = answer!(
+    "200 OK",
+    "130",
+    "{\"activationId\":\"8bce8daea933e96fc4c92591b65c4f0c\",\"name\":\"slow\",\"start\":1,\
+     \"response\":{\"status\":\"success\",\"result\":{\"done\":true}}}"
+);
+
+/// A node answers 202 when it has waited for long enough; who asked has not.
+#[test]
+fn an_invocation_that_outlasts_the_node_is_waited_for() {
+    let node = hk::Client::new(&serve_each(&[BEGUN, NO_RECORD, NO_RECORD, RECORD]));
+    let invocation = node.invoke("slow", &serde_json::json!({})).expect("it ends");
+    assert!(invocation.succeeded() && invocation.http_status == 200);
+    assert_eq!(invocation.result()["done"], true);
+}
+
+#[test]
+fn an_invocation_that_goes_on_is_not_lost() {
+    let hk = |answers, words: &[&str]| {
+        let url = serve_each(answers);
+        let hk = Command::new(env!("CARGO_BIN_EXE_hk"))
+            .args(words)
+            .args(["--url", &url, "--key", "a:b"])
+            .output()
+            .expect("hk starts");
+        (hk.status.code(), String::from_utf8_lossy(&hk.stderr).into_owned())
+    };
+    let (code, said) = hk(&[BEGUN, NO_RECORD], &["invoke", "slow", "--wait", "1"]);
+    assert_eq!(code, Some(5), "{said}");
+    for part in ["8bce8daea933e96fc4c92591b65c4f0c", "not ended within", "hk activation get"] {
+        assert!(said.contains(part), "{part} is not in {said}");
+    }
+    // Neither is one whose node stops making sense.
+    let (code, said) = hk(&[BEGUN, "nonsense\r\n\r\n"], &["invoke", "slow"]);
+    assert_eq!(code, Some(5), "{said}");
+    assert!(said.contains("8bce8daea933e96fc4c92591b65c4f0c has begun, and then"), "{said}");
+    let (code, said) = hk(&[NO_RECORD], &["activation", "get", "0"]);
+    assert_eq!(code, Some(3), "{said}");
+    assert!(said.contains("may still run"), "{said}");
+}
+
 /// Runs `hk` against such a server. Returns the exit code and what was said.
 fn hk(words: &[&str], answer: Option<&'static str>) -> (i32, String) {
     let url = serve(answer);
@@ -67,6 +143,24 @@ fn nonsense_is_told_from_a_refusal() {
 }
 
 #[test]
+fn what_makes_no_sense_is_not_sent() {
+    let fails = |words: &[&str], expected| fails(words, None, 2, expected);
+    fails(&["invoke", "a", "[1]"], "no object");
+    fails(&["deploy", "a.elf", "--param", "=1"], "KEY=VALUE");
+    fails(&["deploy", "a.elf", "--annotation", "cgi=yes"], "true or false");
+    fails(&["deploy", "a.elf", "--memory", "0"], "--memory");
+    let hk = |url: &str| {
+        let words = ["list", "--key", "a:b", "--url", url];
+        let output = Command::new(env!("CARGO_BIN_EXE_hk")).args(words).output().expect("hk");
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    for url in ["https://node", "node:port", "", "a b"] {
+        let (code, said) = hk(url);
+        assert_eq!(code, Some(2), "{url}: {said}");
+    }
+}
+
+#[test]
 fn a_quota_is_an_overload() {
     let answer = "HTTP/1.1 429 Slow down\r\nRetry-After: 1\r\nContent-Length: 33\r\n\r\n\
         {\"error\":\"Too many.\",\"code\":\"ab\"}";
@@ -80,7 +174,9 @@ fn a_bench_ends_when_nobody_is_there() {
     assert_eq!(code, 5, "{said}");
     let answer = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok";
     let words = ["bench", "a", "-c", "2", "-n", "20", "-d", "600"];
-    assert_eq!(hk(&words, Some(answer)), (0, String::new()));
+    let (code, said) = hk(&words, Some(answer));
+    assert_eq!(code, 0, "{said}");
+    assert!(said.contains("what is between"), "{said}");
     // Never hang, whatever stands in a head.
     let (code, _) = hk(&words, Some("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nokHTTP/1.1 "));
     assert_eq!(code, 1);

@@ -120,6 +120,14 @@ fn hk_deploys_lists_describes_and_deletes() {
     hk(&node, &["deploy", &echo, "--name", "mine"]).ok();
     assert_eq!(hk(&node, &["delete", "mine", "--json"]).json()[0]["name"], "mine");
     hk(&node, &["get", "mine"]).failed(3, "hk list");
+
+    // What can be done is done, and the rest said, item by item.
+    for name in ["one", "two"] {
+        hk(&node, &["deploy", &echo, "--name", name]).ok();
+    }
+    let some = hk(&node, &["delete", "one", "absent", "two"]);
+    some.failed(3, "absent: the node refused");
+    assert_eq!(some.out, "Deleted one 0.0.1\nDeleted two 0.0.1\n");
 }
 
 #[test]
@@ -215,7 +223,7 @@ fn hk_invokes_in_all_forms() {
 fn hk_fails_with_the_promised_codes_and_says_what_to_do() {
     let node = NODE.get();
     let fault = hk(&node, &["invoke", "faults", r#"{"kind":"read-null"}"#]);
-    fault.failed(1, "developer error");
+    fault.failed(1, "developer error, page fault");
     assert!(fault.out.contains("page fault"), "{fault:?}");
     hk(&node, &["invoke", "faults", r#"{"kind":"read-null"}"#, "--raw"]).failed(1, "502");
     hk(&node, &["invoke", "hello", "{"]).failed(2, "not JSON");
@@ -303,6 +311,9 @@ fn hk_saves_nodes_for_their_owner_only() {
     let hk = |words: &[&str]| done(command(&folder, words).output().expect("hk starts"));
     hk(&["node", "use", "lab"]).failed(2, "hk node add");
     hk(&["node", "add", "lab", &node.base_url(), "--key", "no-colon"]).failed(2, "USER:PASSWORD");
+    hk(&["node", "add", "-", &node.base_url()]).failed(2, "no name for a node");
+    hk(&["node", "add", "lab", "https://edge"]).failed(2, "plain http://");
+    hk(&["node", "add", "lab", "edge:port"]).failed(2, "1 to 65535");
     hk(&["node", "add", "lab", &node.base_url(), "--key", hk::GUEST_KEY]).ok();
     hk(&["node", "add", "gone", "127.0.0.1:1", "--key", "some:secret"]).ok();
     let file = folder.join("hk/config.toml");
@@ -331,12 +342,28 @@ fn hk_saves_nodes_for_their_owner_only() {
 }
 
 #[test]
-fn hk_completes_for_shells() {
+fn hk_completes_commands_actions_and_nodes() {
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         let words = ["completions", shell];
         let output = command(Path::new("/nonexistent"), &words).output().expect("hk starts");
-        assert!(done(output).ok().contains("activations"), "{shell}");
+        assert!(done(output).ok().contains("COMPLETE"), "{shell}");
     }
+    let node = NODE.get();
+    let folder = config_folder("completion");
+    let hk = |words: &[&str]| done(command(&folder, words).output().expect("hk starts"));
+    hk(&["node", "add", "lab", &node.base_url()]).ok();
+    // As the script for bash asks: the last word is to be completed.
+    let offered = |line: &[&str]| {
+        let words = [&["--", "hk"], line].concat();
+        let mut command = command(&folder, &words);
+        command.env("COMPLETE", "bash").env("_CLAP_COMPLETE_INDEX", line.len().to_string());
+        let output = done(command.output().expect("hk starts"));
+        output.ok().split_whitespace().map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(offered(&["activ"]), ["activations", "activation"]);
+    assert_eq!(offered(&["invoke", "hel"]), ["hello"]);
+    assert_eq!(offered(&["list", "--node", "l"]), ["lab"]);
+    assert!(offered(&["invoke", "--url", "127.0.0.1:1", "hel"]).is_empty());
 }
 
 #[test]
@@ -366,7 +393,25 @@ fn hk_starts_and_reads_records() {
     let logs = hk(&node, &["logs", "logger"]).ok();
     assert!(logs.starts_with("logger ") && logs.contains("stderr: panicked"), "{logs}");
     assert_eq!(hk(&node, &["logs", id]).ok(), logs);
+    assert!(logs.lines().last().is_some_and(|line| line.contains("ended with: ")), "{logs}");
     assert_eq!(hk(&node, &["logs", id, "--json"]).json()["activationId"], id);
+    hk(&node, &["logs", "nope"]).failed(3, "hk list");
+    hk(&node, &["activations", "nope"]).failed(3, "hk list");
+
+    let shown = hk(&node, &["activation", "get", id]).ok();
+    for part in [id, "developer error", "reason  exit status 101", "stderr: panicked", "result  {"]
+    {
+        assert!(shown.contains(part), "{part} is not in {shown}");
+    }
+    let record = hk(&node, &["activation", "get", id, "--json"]).json();
+    assert_eq!(record["response"]["status"], "action developer error");
+    hk(&node, &["activation", "get", &"0".repeat(32)]).failed(3, "may still run");
+    let id = hk(&node, &["invoke", "logger", r#"{"kind":"read-null"}"#, "--async"]).ok();
+    let shown = hk(&node, &["activation", "get", id.trim(), "--wait-end"]).ok();
+    assert!(shown.contains("reason  page fault reading 0x0"), "{shown}");
+    let list = hk(&node, &["activations", "logger", "--limit", "1"]).ok();
+    assert!(list.contains("developer error: page fault reading 0x0"), "{list}");
+    let id = record["activationId"].as_str().expect("an id");
 
     let list = hk(&node, &["activations", "logger", "--json"]).json();
     assert_eq!((&list[0]["activationId"], &list[0]["statusCode"]), (&json!(id), &json!(2)));
@@ -413,7 +458,7 @@ fn hk_is_told_that_a_quota_is_used_up_and_drains_a_node() {
     first.failed(4, "Too many requests");
     assert!(refused.iter().all(|answer| answer.code == Some(4)), "{answers:?}");
 
-    hk(&node, &["drain"]).failed(3, "not authorized");
+    hk(&node, &["drain"]).failed(3, "hostkernel.admin_key");
     let drained = hk(&node, &["drain", "--key", "admin:secret", "--json"]).json();
     assert_eq!(drained, json!({ "draining": true }));
     let status = hk(&node, &["status", "--json"]);

@@ -3,9 +3,10 @@
 
 use std::process::ExitCode;
 
-use hk::{Client, CodeError, Error};
+use hk::{Client, CodeError, Error, Known, Meaning};
 use serde_json::json;
 
+use crate::output;
 use crate::target::Target;
 
 /// The exit codes, as `--help` shows them.
@@ -13,9 +14,9 @@ pub const EXIT_CODES: &str = "Exit codes:
   0  it worked
   1  the action failed, or requests of a bench did
   2  usage: arguments, files, a build, the configuration
-  3  the node refused the request (4xx, 501)
+  3  the node refused the request (4xx, 501, 505)
   4  the node is overloaded, booting or draining (429, 503)
-  5  the node cannot be reached, or did not answer in time
+  5  the node cannot be reached, or did not answer or end the invocation in time
   6  the answer is none a node should give";
 
 /// Names at least as alike as this are offered instead of one that does not exist.
@@ -65,6 +66,12 @@ impl Failure {
         self
     }
 
+    /// Puts a name in front: which of several it is about.
+    pub fn of(mut self, name: &str) -> Self {
+        self.message = self.message.map(|message| format!("{name}: {message}"));
+        self
+    }
+
     /// A refusal because of a name; offers those that are like it.
     pub fn of_action(error: Error, client: &Client, name: &str) -> Self {
         let failure = Self::from(error);
@@ -92,7 +99,10 @@ impl Failure {
     pub fn of_record(error: Error) -> Self {
         let failure = Self::from(error);
         match failure.status {
-            Some(404) => failure.hint("nodes forget old records; `hk activations` lists the rest"),
+            Some(404) => failure.hint(
+                "it may still run, or have ended long ago: a record is made at the end, and kept \
+                 until newer ones need its place; `hk activations` lists what there is",
+            ),
             _ => failure,
         }
     }
@@ -100,13 +110,13 @@ impl Failure {
     /// Says where address and key came from, if that is what is wrong.
     pub fn about(self, target: &Target) -> Self {
         match (self.exit, self.status) {
-            (Exit::Unreachable, _) => {
+            (Exit::Unreachable, _) if self.hint.is_none() => {
                 let origin = target.url_origin;
                 self.hint(format!(
                     "the address comes from {origin}; --url, --node or HK_URL name another"
                 ))
             }
-            (_, Some(401 | 403)) => {
+            (_, Some(401 | 403)) if self.hint.is_none() => {
                 let origin = target.key_origin;
                 self.hint(format!(
                     "the key comes from {origin}; set it with `hk node add`, --key or HK_KEY"
@@ -118,6 +128,12 @@ impl Failure {
 
     /// Prints it and gives the exit code.
     pub fn report(&self, as_json: bool) -> ExitCode {
+        self.show(as_json);
+        ExitCode::from(self.exit as u8)
+    }
+
+    /// Prints it, for who goes on after it.
+    pub fn show(&self, as_json: bool) {
         if let Some(message) = &self.message {
             if as_json {
                 let (hint, status, code) = (&self.hint, self.status, self.exit as u8);
@@ -125,23 +141,22 @@ impl Failure {
                     "exit": code });
                 eprintln!("{error}");
             } else {
-                eprintln!("error: {message}");
+                output::note(format_args!("error: {message}"));
                 if let Some(hint) = &self.hint {
-                    eprintln!("hint: {hint}");
+                    output::note(format_args!("hint: {hint}"));
                 }
             }
         }
-        ExitCode::from(self.exit as u8)
     }
 }
 
-/// The exit code of an answer that is not a success.
+/// The exit code of an answer that is not what was asked for.
 pub fn exit_of(status: u16) -> Exit {
-    match status {
-        429 | 503 => Exit::Overloaded,
-        400..=499 | 501 => Exit::Refused,
-        502 => Exit::ActionFailed,
-        _ => Exit::Unexpected,
+    match Known::of(status).map(|known| known.meaning) {
+        Some(Meaning::Refused) => Exit::Refused,
+        Some(Meaning::Overloaded) => Exit::Overloaded,
+        Some(Meaning::ActionFailed) => Exit::ActionFailed,
+        Some(Meaning::Done) | None => Exit::Unexpected,
     }
 }
 
@@ -158,7 +173,13 @@ impl From<Error> for Failure {
             }
             _ => error.to_string(),
         };
-        Self { status: error.status(), ..Self::new(exit, message) }
+        let failure = Self { status: error.status(), ..Self::new(exit, message) };
+        match error {
+            Error::Unfinished { id, .. } => failure.hint(format!(
+                "`hk activation get {id} --wait-end` waits on; --wait gives it more time at once"
+            )),
+            _ => failure,
+        }
     }
 }
 
@@ -197,6 +218,9 @@ mod tests {
         for (status, exit) in [
             (400, Exit::Refused),
             (404, Exit::Refused),
+            (405, Exit::Refused),
+            (505, Exit::Refused),
+            (200, Exit::Unexpected),
             (429, Exit::Overloaded),
             (500, Exit::Unexpected),
             (501, Exit::Refused),

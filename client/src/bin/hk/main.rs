@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 mod commands;
+mod complete;
 mod config;
 mod failure;
 mod input;
@@ -14,7 +15,10 @@ mod target;
 
 use std::process::ExitCode;
 
+use clap::builder::PossibleValuesParser;
 use clap::{CommandFactory, Parser, Subcommand};
+use clap_complete::CompleteEnv;
+use clap_complete::env::Shells;
 
 use failure::Failure;
 use target::{Target, TargetArguments};
@@ -42,6 +46,7 @@ enum Command {
     #[command(visible_alias = "rm")]
     Delete(commands::actions::DeleteArguments),
     Activations(commands::activations::Arguments),
+    Activation(commands::activation::Arguments),
     Logs(commands::logs::Arguments),
     Trace(commands::trace::Arguments),
     Top(commands::top::Arguments),
@@ -49,10 +54,11 @@ enum Command {
     Status(commands::status::Arguments),
     Drain(commands::drain::Arguments),
     Node(commands::node::Arguments),
-    /// Print completions for a shell.
+    /// Print a script that makes a shell complete commands, actions and nodes.
     Completions {
-        /// bash, elvish, fish, powershell or zsh.
-        shell: clap_complete::Shell,
+        /// Which shell.
+        #[arg(value_parser = PossibleValuesParser::new(Shells::builtins().names()))]
+        shell: String,
     },
 }
 
@@ -64,6 +70,8 @@ struct Context {
 }
 
 fn main() -> ExitCode {
+    // Does nothing unless a shell asks.
+    CompleteEnv::with_factory(Arguments::command).complete();
     let arguments = Arguments::parse();
     match run(&arguments) {
         Ok(()) => ExitCode::SUCCESS,
@@ -76,7 +84,7 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
         Command::Node(command) => {
             return commands::node::run(command, &arguments.target, arguments.json);
         }
-        Command::Completions { shell } => return completions(*shell),
+        Command::Completions { shell } => return completions(shell),
         _ => {}
     }
     let target = arguments.target.resolve()?;
@@ -88,6 +96,7 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
         Command::Get(command) => commands::actions::get(command, &context),
         Command::Delete(command) => commands::actions::delete(command, &context),
         Command::Activations(command) => commands::activations::run(command, &context),
+        Command::Activation(command) => commands::activation::run(command, &context),
         Command::Logs(command) => commands::logs::run(command, &context),
         Command::Trace(command) => commands::trace::run(command, &context),
         Command::Top(command) => commands::top::run(command, &context),
@@ -99,9 +108,14 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
     done.map_err(|failure| failure.about(&context.target))
 }
 
-fn completions(shell: clap_complete::Shell) -> Result<(), Failure> {
+/// The script asks this program for every word: only it knows what is deployed.
+fn completions(shell: &str) -> Result<(), Failure> {
     let mut script = Vec::new();
-    clap_complete::generate(shell, &mut Arguments::command(), "hk", &mut script);
+    if let Some(shell) = Shells::builtins().completer(shell) {
+        shell
+            .write_registration("COMPLETE", "hk", "hk", "hk", &mut script)
+            .map_err(|error| Failure::usage(error.to_string()))?;
+    }
     output::bytes(&script)
 }
 

@@ -1,7 +1,7 @@
 //! What is printed: results on stdout, in columns or as JSON.
 
 use std::fmt::Display;
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::time::{Duration, SystemTime};
 
 use indicatif::{ProgressBar, ProgressStyle};
@@ -22,15 +22,49 @@ pub fn bytes(bytes: &[u8]) -> Result<(), Failure> {
     })
 }
 
-/// Prints a line.
-pub fn line(text: impl Display) -> Result<(), Failure> {
-    bytes(format!("{text}\n").as_bytes())
+/// Prints text. On a terminal what could control it is shown instead: most of the text comes from
+/// a node, and some of it from actions and from whoever called them.
+pub fn text(text: &str) -> Result<(), Failure> {
+    match io::stdout().is_terminal() {
+        true => bytes(visible(text).as_bytes()),
+        false => bytes(text.as_bytes()),
+    }
+}
+
+/// Prints a line, as [`text`] does.
+pub fn line(line: impl Display) -> Result<(), Failure> {
+    text(&format!("{line}\n"))
+}
+
+/// Prints a line to the standard error, as [`text`] does; there is nobody to tell if that fails.
+pub fn note(line: impl Display) {
+    let line = line.to_string();
+    let line = if io::stderr().is_terminal() { visible(&line) } else { line };
+    let _ = writeln!(io::stderr(), "{line}");
+}
+
+/// Control characters as escapes; line ends and tabs stay, and what turns the direction of writing
+/// does not.
+pub fn visible(text: &str) -> String {
+    let turns = |letter| {
+        let marks = matches!(letter, '\u{200e}' | '\u{200f}');
+        marks || matches!(letter, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    let mut visible = String::with_capacity(text.len());
+    for letter in text.chars() {
+        match letter {
+            '\n' | '\t' => visible.push(letter),
+            _ if letter.is_control() || turns(letter) => visible.extend(letter.escape_unicode()),
+            _ => visible.push(letter),
+        }
+    }
+    visible
 }
 
 /// Prints a value as one line of JSON.
 pub fn json(value: &impl Serialize) -> Result<(), Failure> {
     let text = serde_json::to_string(value).map_err(|error| Failure::usage(error.to_string()))?;
-    line(text)
+    bytes(format!("{text}\n").as_bytes())
 }
 
 /// Columns as wide as they must be, two spaces apart; the first row is the head.
@@ -97,6 +131,14 @@ mod tests {
         let rows = [["a", "bb"], ["ääa", "c"]].map(|row| row.map(str::to_owned).to_vec());
         assert_eq!(table(&rows), "a    bb\nääa  c\n");
         assert_eq!(table(&[]), "");
+    }
+
+    #[test]
+    fn nothing_printed_controls_a_terminal() {
+        let hostile = "a\x1b]0;title\x07b\r\u{9b}2J\u{7f}\u{202e}\tc\nd";
+        let shown = "a\\u{1b}]0;title\\u{7}b\\u{d}\\u{9b}2J\\u{7f}\\u{202e}\tc\nd";
+        assert_eq!(visible(hostile), shown);
+        assert_eq!(visible("Grüße, 世界 ✓"), "Grüße, 世界 ✓");
     }
 
     #[test]

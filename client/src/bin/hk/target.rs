@@ -7,8 +7,10 @@ use std::env;
 use std::time::Duration;
 
 use clap::Args;
-use hk::Client;
+use clap_complete::ArgValueCompleter;
+use hk::{Address, Client};
 
+use crate::complete;
 use crate::config::{Config, Profile};
 use crate::failure::Failure;
 
@@ -18,7 +20,8 @@ const URL_DEFAULT: &str = "http://127.0.0.1:3233";
 #[command(next_help_heading = "Node")]
 pub struct TargetArguments {
     /// A node of the configuration, see `hk node`.
-    #[arg(long, value_name = "NAME", global = true, conflicts_with = "url")]
+    #[arg(long, value_name = "NAME", global = true, conflicts_with = "url",
+        add = ArgValueCompleter::new(complete::nodes))]
     node: Option<String>,
     /// Address of the node; also HK_URL.
     #[arg(long, global = true)]
@@ -29,10 +32,15 @@ pub struct TargetArguments {
     /// Namespace; that of the key if absent.
     #[arg(long, global = true)]
     pub namespace: Option<String>,
-    /// How long to wait for an answer, in seconds.
+    /// How long to wait for all of an answer, and for an invocation to end, in seconds. Otherwise
+    /// 30 seconds of silence are too long, and 330 where an action runs.
     #[arg(long, value_name = "SECONDS", global = true,
         value_parser = clap::value_parser!(u64).range(1..=86_400))]
     wait: Option<u64>,
+    /// How long to wait for a connection, in seconds [default: 10].
+    #[arg(long, value_name = "SECONDS", global = true,
+        value_parser = clap::value_parser!(u64).range(1..=3_600))]
+    connect_wait: Option<u64>,
 }
 
 /// The node, and who said so.
@@ -44,9 +52,15 @@ pub struct Target {
     pub key_origin: &'static str,
     namespace: Option<String>,
     wait: Option<Duration>,
+    connect_wait: Option<Duration>,
 }
 
 impl TargetArguments {
+    /// What completion knows of the words on the command line.
+    pub fn of(node: Option<String>, url: Option<String>, key: Option<String>) -> Self {
+        Self { node, url, key, ..Self::default() }
+    }
+
     pub fn resolve(&self) -> Result<Target, Failure> {
         let variable = |name: &str| env::var(name).ok().filter(|value| !value.is_empty());
         // Who says everything on the command line is not bothered with a broken file.
@@ -85,6 +99,9 @@ impl TargetArguments {
             choose(&self.url, url_variable, |profile| Some(profile.url.clone())).unwrap_or_else(
                 || (URL_DEFAULT.to_owned(), "no setting at all: it is the default"),
             );
+        Address::parse(&url).map_err(|error| {
+            Failure::usage(format!("the address `{url}` comes from {url_origin}: {error}"))
+        })?;
         let (key, key_origin) =
             choose(&self.key, variable("HK_KEY"), |profile| profile.key.clone()).map_or(
                 (None, "no setting at all: it is the public development key"),
@@ -98,6 +115,7 @@ impl TargetArguments {
             key_origin,
             namespace: namespace.map(|(namespace, _)| namespace),
             wait: self.wait.map(Duration::from_secs),
+            connect_wait: self.connect_wait.map(Duration::from_secs),
         })
     }
 }
@@ -120,6 +138,9 @@ impl Target {
         if let Some(wait) = self.wait {
             client = client.with_timeout(wait);
         }
+        if let Some(wait) = self.connect_wait {
+            client = client.with_connect_timeout(wait);
+        }
         client
     }
 }
@@ -127,6 +148,7 @@ impl Target {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::failure::Exit;
 
     fn config() -> Config {
         let text = "default = 'lab'\n[node.lab]\nurl = 'http://lab'\nkey = 'lab:key'\n\
@@ -166,5 +188,8 @@ mod tests {
     fn an_unknown_node_is_an_error() {
         let node = TargetArguments { node: Some("nowhere".to_owned()), ..Default::default() };
         assert!(node.resolve_in(&config(), |_| None).is_err());
+        let url = TargetArguments { url: Some("https://node".to_owned()), ..Default::default() };
+        let failure = url.resolve_in(&config(), |_| None).expect_err("no TLS here");
+        assert_eq!(failure.exit, Exit::Usage);
     }
 }

@@ -1,10 +1,11 @@
 //! `hk list`, `hk get`, `hk delete`: what is deployed.
 
 use clap::Args;
+use clap_complete::ArgValueCompleter;
 use hk::Action;
 
-use crate::failure::Failure;
-use crate::{Context, output};
+use crate::failure::{Exit, Failure};
+use crate::{Context, complete, output};
 
 /// List what is deployed.
 #[derive(Args, Debug)]
@@ -14,6 +15,7 @@ pub struct ListArguments {}
 #[derive(Args, Debug)]
 pub struct GetArguments {
     /// Name of the action.
+    #[arg(add = ArgValueCompleter::new(complete::actions))]
     name: String,
 }
 
@@ -21,7 +23,7 @@ pub struct GetArguments {
 #[derive(Args, Debug)]
 pub struct DeleteArguments {
     /// Names of the actions.
-    #[arg(required = true, value_name = "NAME")]
+    #[arg(required = true, value_name = "NAME", add = ArgValueCompleter::new(complete::actions))]
     names: Vec<String>,
 }
 
@@ -35,9 +37,7 @@ pub fn list(_: &ListArguments, context: &Context) -> Result<(), Failure> {
     }
     let head = ["NAME", "VERSION", "KIND", "MEMORY", "TIMEOUT", "UPDATED"].map(str::to_owned);
     let rows = actions.iter().map(row);
-    output::bytes(
-        output::table(&std::iter::once(head.to_vec()).chain(rows).collect::<Vec<_>>()).as_bytes(),
-    )
+    output::text(&output::table(&std::iter::once(head.to_vec()).chain(rows).collect::<Vec<_>>()))
 }
 
 fn row(action: &Action) -> Vec<String> {
@@ -66,15 +66,32 @@ pub fn get(arguments: &GetArguments, context: &Context) -> Result<(), Failure> {
     output::line(text.map_err(|error| Failure::usage(error.to_string()))?)
 }
 
+/// Deletes what it can, and says of each of the others why not. The first failure is the exit code.
 pub fn delete(arguments: &DeleteArguments, context: &Context) -> Result<(), Failure> {
-    let mut deleted = Vec::new();
+    let (mut deleted, mut failed) = (Vec::new(), None);
     for name in &arguments.names {
-        let of_action = |error| Failure::of_action(error, &context.client, name);
-        let action = context.client.delete(name).map_err(of_action)?;
-        if !context.json {
-            output::line(format!("Deleted {} {}", action.name, action.version))?;
+        match context.client.delete(name) {
+            Ok(action) => {
+                if !context.json {
+                    output::line(format!("Deleted {} {}", action.name, action.version))?;
+                }
+                deleted.push(action);
+            }
+            Err(error) => {
+                let failure = Failure::of_action(error, &context.client, name).of(name);
+                let failure = failure.about(&context.target);
+                failure.show(context.json);
+                // Who is not there is not there for the others.
+                let exit = failure.exit;
+                failed.get_or_insert(exit);
+                if exit == Exit::Unreachable {
+                    break;
+                }
+            }
         }
-        deleted.push(action);
     }
-    if context.json { output::json(&deleted) } else { Ok(()) }
+    if context.json {
+        output::json(&deleted)?;
+    }
+    failed.map_or(Ok(()), |exit| Err(Failure::silent(exit)))
 }

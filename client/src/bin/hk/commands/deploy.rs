@@ -20,10 +20,10 @@ pub struct Arguments {
     #[arg(long)]
     name: Option<String>,
     /// Memory limit of an invocation in MB.
-    #[arg(long, value_name = "MB")]
+    #[arg(long, value_name = "MB", value_parser = clap::value_parser!(u64).range(1..))]
     memory: Option<u64>,
     /// Time limit of an invocation in milliseconds.
-    #[arg(long, value_name = "MS")]
+    #[arg(long, value_name = "MS", value_parser = clap::value_parser!(u64).range(1..))]
     timeout: Option<u64>,
     /// A bound parameter; the value is JSON, or else a string. Can be repeated.
     #[arg(long = "param", value_name = "KEY=VALUE", value_parser = input::pair)]
@@ -39,7 +39,28 @@ pub struct Arguments {
     no_overwrite: bool,
 }
 
+/// Annotations that a node heeds, if they are exactly `true`.
+const SWITCHES: [&str; 5] = ["cgi", "web-export", "raw-http", "final", "web-custom-options"];
+
+impl Arguments {
+    /// What a node would accept and then not heed.
+    fn check(&self) -> Result<(), Failure> {
+        let is_wrong =
+            |(name, value): &&(String, Value)| SWITCHES.contains(&&**name) && !value.is_boolean();
+        if let Some((name, _)) = self.annotations.iter().find(is_wrong) {
+            let message = format!("the annotation {name} is true or false");
+            return Err(Failure::usage(message).hint(format!("--annotation {name}=true")));
+        }
+        let is_cgi = self.annotations.iter().any(|(name, value)| name == "cgi" && *value == true);
+        if is_cgi && !self.parameters.is_empty() {
+            output::note("note: /function/NAME hands no parameters to an action; others do");
+        }
+        Ok(())
+    }
+}
+
 pub fn run(arguments: &Arguments, context: &Context) -> Result<(), Failure> {
+    arguments.check()?;
     let code = Code::open(&arguments.source)?;
     let name = arguments.name.as_ref().unwrap_or(&code.name);
     let web = arguments.web.then(|| ("web-export".to_owned(), Value::Bool(true)));

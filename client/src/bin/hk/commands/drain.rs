@@ -13,6 +13,10 @@ pub struct Arguments {}
 pub fn run(_: &Arguments, context: &Context) -> Result<(), Failure> {
     context.client.drain().map_err(|error| match error.status() {
         Some(404) => Failure::from(error).hint("this node drains by its power button only"),
+        Some(403) => Failure::from(error).hint(
+            "it takes the administrator's key, the setting hostkernel.admin_key of the node; one \
+             that has keys but not this one drains by its power button only",
+        ),
         _ => error.into(),
     })?;
     match context.json {

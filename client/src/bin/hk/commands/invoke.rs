@@ -1,17 +1,21 @@
 //! `hk invoke`: one invocation, waited for or not.
 
+use std::io::{self, IsTerminal};
+
 use clap::Args;
-use hk::{Receipt, Timing};
+use clap_complete::ArgValueCompleter;
+use hk::{Receipt, Reply, Timing};
 use serde_json::json;
 
 use super::trace;
 use crate::failure::{Exit, Failure, exit_of};
-use crate::{Context, input, output};
+use crate::{Context, complete, input, output};
 
 /// Invoke an action. Its result goes to stdout, its log and its times to stderr.
 #[derive(Args, Debug)]
 pub struct Arguments {
     /// Name of the action.
+    #[arg(add = ArgValueCompleter::new(complete::actions))]
     name: String,
     /// Its input: JSON, @FILE, or - for the standard input. Bytes of any kind with --raw.
     #[arg(default_value = "", hide_default_value = true, allow_hyphen_values = true)]
@@ -52,12 +56,13 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<(), Failure> {
         true => output::json(activation)?,
         false => {
             if !arguments.result {
-                activation.logs.iter().for_each(|line| eprintln!("{line}"));
+                activation.logs.iter().for_each(output::note);
             }
             if arguments.trace {
                 eprint!("{}", trace::text(activation));
             } else if !arguments.result {
-                eprintln!("{}", times(&invocation.timing, &Receipt::read(&activation.annotations)));
+                let receipt = Receipt::read(&activation.annotations);
+                output::note(times(&invocation.timing, &receipt));
             }
             output::line(invocation.result())?;
         }
@@ -66,10 +71,12 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<(), Failure> {
         return Ok(());
     }
     let status = activation.response.status.text();
+    let reason = activation.reason().filter(|reason| reason != status);
+    let reason = reason.map_or_else(String::new, |reason| format!(", {reason}"));
     Err(match context.json || arguments.result {
         // The result says it.
         true => Failure::silent(Exit::ActionFailed),
-        false => Failure::new(Exit::ActionFailed, format!("{name} ended with: {status}")),
+        false => Failure::new(Exit::ActionFailed, format!("{name} ended with: {status}{reason}")),
     })
 }
 
@@ -89,14 +96,50 @@ fn raw(arguments: &Arguments, context: &Context) -> Result<(), Failure> {
             "timing": Receipt { timing: reply.timing, ..Receipt::default() },
             "body": reply.text(),
         }))?;
+    } else if io::stdout().is_terminal() {
+        // Nobody reads bytes there, and some would be obeyed.
+        output::text(&reply.text())?;
     } else {
         output::bytes(&reply.body)?;
     }
-    match reply.status {
-        200..300 => Ok(()),
-        status => {
-            let failure = Failure::new(exit_of(status), format!("status {status}"));
-            Err(failure.of_status(status, &context.client, name))
+    raw_end(&reply).map_err(|failure| match reply.activation_id {
+        // The action was found.
+        Some(_) => failure,
+        None => failure.of_status(reply.status, &context.client, name),
+    })
+}
+
+/// What a status means, which an action for HTTP chooses by itself.
+fn raw_end(reply: &Reply) -> Result<(), Failure> {
+    let Reply { status, activation_id, .. } = reply;
+    match (status, activation_id) {
+        (200..400, Some(_)) | (200..300, None) => Ok(()),
+        (_, Some(id)) => Err(Failure::new(Exit::ActionFailed, format!("status {status}"))
+            .hint(format!("`hk activation get {id}` shows log and reason"))),
+        (_, None) => Err(Failure::new(exit_of(*status), format!("status {status}"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_status_is_the_nodes_or_the_actions() {
+        let exit = |status, ran: bool| {
+            let activation_id = ran.then(|| "9afd".to_owned());
+            let (timing, content_type) = (Timing::default(), None);
+            let reply = Reply { status, activation_id, timing, content_type, body: vec![] };
+            raw_end(&reply).err().map_or(Exit::Ok, |failure| failure.exit)
+        };
+        for status in [200, 204, 302, 304] {
+            assert_eq!(exit(status, true), Exit::Ok, "{status}");
         }
+        for status in [404, 418, 429, 500, 503] {
+            assert_eq!(exit(status, true), Exit::ActionFailed, "{status}");
+        }
+        assert_eq!(exit(404, false), Exit::Refused);
+        assert_eq!(exit(503, false), Exit::Overloaded);
+        assert_eq!(exit(500, false), Exit::Unexpected);
     }
 }

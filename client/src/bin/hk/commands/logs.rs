@@ -5,11 +5,13 @@ use std::thread;
 use std::time::Duration;
 
 use clap::Args;
+use clap_complete::ArgValueCompleter;
 use hk::{Activation, Selection};
 use serde_json::json;
 
+use super::activations::nothing_of;
 use crate::failure::Failure;
-use crate::{Context, output};
+use crate::{Context, complete, output};
 
 /// How often to look for news.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
@@ -26,7 +28,7 @@ const SHOWN_DEFAULT: u32 = 10;
 #[derive(Args, Debug)]
 pub struct Arguments {
     /// An activation's id, or an action's name; everything if absent.
-    #[arg(value_name = "ID|NAME")]
+    #[arg(value_name = "ID|NAME", add = ArgValueCompleter::new(complete::actions))]
     of: Option<String>,
     /// Go on with what comes, until Ctrl-C.
     #[arg(long, short)]
@@ -45,6 +47,9 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<(), Failure> {
     let name = arguments.of.clone();
     let limit = Some(arguments.last.max(1));
     let first = context.client.records(&Selection { name, limit, ..Selection::default() })?;
+    if let (true, Some(name)) = (first.is_empty(), &arguments.of) {
+        nothing_of(name, context)?;
+    }
     for record in first.iter().take(arguments.last as usize).rev() {
         print(record, context.json)?;
     }
@@ -88,7 +93,7 @@ fn news(
             return Ok(news);
         }
     }
-    eprintln!("… more ran since the last look than is shown");
+    output::note("… more ran since the last look than is shown");
     Ok(news)
 }
 
@@ -104,10 +109,12 @@ fn print(record: &Activation, as_json: bool) -> Result<(), Failure> {
             "name": record.name,
             "start": record.start_ms,
             "logs": record.logs,
+            "reason": record.reason(),
         }));
     }
-    let lines = record.logs.iter().map(|line| format!("{} {line}\n", record.name));
-    output::bytes(lines.collect::<String>().as_bytes())
+    let reason = record.reason().map(|reason| format!("ended with: {reason}"));
+    let lines = record.logs.iter().chain(&reason).map(|line| format!("{} {line}\n", record.name));
+    output::text(&lines.collect::<String>())
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! One file a command, or a family of them.
 
 pub mod actions;
+pub mod activation;
 pub mod activations;
 pub mod bench;
 pub mod deploy;

@@ -1,12 +1,13 @@
 //! `hk node`: the nodes of the configuration.
 
 use clap::{Args, Subcommand};
+use clap_complete::ArgValueCompleter;
 use serde_json::json;
 
 use crate::config::{Config, Profile};
 use crate::failure::Failure;
 use crate::target::TargetArguments;
-use crate::{input, output};
+use crate::{complete, input, output};
 
 /// Names for nodes, with address and key, in ~/.config/hk/config.toml.
 #[derive(Args, Debug)]
@@ -33,11 +34,13 @@ enum Command {
     /// Use this one where none is named.
     Use {
         /// Its name.
+        #[arg(add = ArgValueCompleter::new(complete::nodes))]
         name: String,
     },
     /// Forget one.
     Remove {
         /// Its name.
+        #[arg(add = ArgValueCompleter::new(complete::nodes))]
         name: String,
     },
 }
@@ -48,6 +51,10 @@ pub fn run(arguments: &Arguments, target: &TargetArguments, as_json: bool) -> Re
     match &arguments.command {
         Command::List => return list(&config, as_json),
         Command::Add { name, address, key_from } => {
+            checked_name(name)?;
+            hk::Address::parse(address).map_err(|error| {
+                Failure::usage(format!("`{address}` is no address of a node: {error}"))
+            })?;
             let key = match key_from {
                 Some(file) => Some(String::from_utf8_lossy(&input::bytes(file)?).into_owned()),
                 None => target.key.clone(),
@@ -75,8 +82,21 @@ pub fn run(arguments: &Arguments, target: &TargetArguments, as_json: bool) -> Re
     Ok(())
 }
 
+/// A name that can be typed after --node and written as a table of the file.
+fn checked_name(name: &str) -> Result<(), Failure> {
+    let usual = |letter: char| letter.is_alphanumeric() || "-_.".contains(letter);
+    match name.chars().all(usual) && name.starts_with(char::is_alphanumeric) {
+        true => Ok(()),
+        false => Err(Failure::usage(format!("`{name}` is no name for a node"))
+            .hint("letters, digits, `-`, `_` and `.`, a letter or digit first")),
+    }
+}
+
 fn checked_key(key: &str) -> Result<String, Failure> {
     let key = key.trim();
+    if key.chars().any(|letter| letter.is_control() || letter.is_whitespace()) {
+        return Err(Failure::usage("the key has a space or line end inside"));
+    }
     match key.split_once(':') {
         Some((user, password)) if !user.is_empty() && !password.is_empty() => Ok(key.to_owned()),
         _ => Err(Failure::usage("the key has not the form USER:PASSWORD")),
@@ -96,5 +116,5 @@ fn list(config: &Config, as_json: bool) -> Result<(), Failure> {
         let mark = if is_default(name) { "*" } else { "" };
         vec![mark.to_owned(), name.clone(), profile.url.clone()]
     });
-    output::bytes(output::table(&rows.collect::<Vec<_>>()).as_bytes())
+    output::text(&output::table(&rows.collect::<Vec<_>>()))
 }

@@ -47,7 +47,7 @@ pub fn run(_: &Arguments, context: &Context) -> Result<(), Failure> {
             vec![format!("memory {}", kind.replace('_', " ")), output::size(*bytes as u64)]
         });
         rows.extend(memory);
-        output::bytes(output::table(&rows).as_bytes())?;
+        output::text(&output::table(&rows))?;
     }
     match is_ready {
         true => Ok(()),

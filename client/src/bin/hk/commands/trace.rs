@@ -4,12 +4,13 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use clap::Args;
+use clap_complete::ArgValueCompleter;
 use hk::{Activation, Receipt, Selection};
 use serde_json::{Value, json};
 
 use super::logs::is_id;
 use crate::failure::{Exit, Failure};
-use crate::{Context, output};
+use crate::{Context, complete, output};
 
 /// Characters of the longest bar.
 const BAR_LEN: f64 = 48.0;
@@ -18,7 +19,7 @@ const BAR_LEN: f64 = 48.0;
 #[derive(Args, Debug)]
 pub struct Arguments {
     /// An activation's id, or an action's name for its last one.
-    #[arg(value_name = "ID|NAME")]
+    #[arg(value_name = "ID|NAME", add = ArgValueCompleter::new(complete::actions))]
     of: String,
 }
 
@@ -36,7 +37,7 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<(), Failure> {
     };
     match context.json {
         true => output::json(&shape(&activation)),
-        false => output::bytes(text(&activation).as_bytes()),
+        false => output::text(&text(&activation)),
     }
 }
 
@@ -57,6 +58,9 @@ pub fn text(activation: &Activation) -> String {
     let receipt = Receipt::read(&activation.annotations);
     let mut text =
         format!("{name}  {id}  {}  {}\n", output::clock(*start_ms), response.status.text());
+    if let Some(reason) = activation.reason() {
+        let _ = writeln!(text, "{reason}");
+    }
     timeline(&mut text, &receipt);
     let used = [
         ("core", receipt.core.map(|core| core.to_string())),

@@ -13,7 +13,7 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(330);
 /// Longest wait for a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Where the node is.
+/// Where the node is, as often as one likes.
 pub struct Address {
     pub host: String,
     /// All the name stands for: the first that listens is taken.
@@ -53,13 +53,22 @@ impl fmt::Display for Kind {
 
 impl Address {
     pub fn parse(url: &str) -> Result<Self, Failure> {
-        let wrong = |reason: &str| Failure::usage(format!("{url}: {reason}"));
-        let rest = url.strip_prefix("http://").ok_or_else(|| wrong("not an http:// address"))?;
-        let (host, prefix) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
-        let has_port = host.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok());
-        let full = if has_port { host.to_owned() } else { format!("{host}:80") };
-        let sockets = full.to_socket_addrs().map_err(|error| wrong(&error.to_string()))?.collect();
-        Ok(Self { host: host.to_owned(), sockets, prefix: prefix.to_owned() })
+        let wrong = |reason: String| Failure::usage(format!("{url}: {reason}"));
+        let address = hk::Address::parse(url).map_err(|error| wrong(error.to_string()))?;
+        let sockets = address.authority().to_socket_addrs();
+        let sockets = sockets.map_err(|error| wrong(error.to_string()))?.collect();
+        Ok(Self { host: address.authority(), sockets, prefix: address.prefix })
+    }
+
+    /// Whether it is this computer. A node is a machine of its own, so something is between.
+    pub fn is_loopback(&self) -> bool {
+        self.sockets.iter().all(|socket| socket.ip().is_loopback())
+    }
+
+    /// A request that costs a node next to nothing.
+    pub fn probe(&self) -> Vec<u8> {
+        let Self { host, prefix, .. } = self;
+        format!("GET {prefix}/healthz HTTP/1.1\r\nHost: {host}\r\n\r\n").into_bytes()
     }
 
     /// The bytes of a request.
@@ -144,9 +153,13 @@ mod tests {
     }
 
     #[test]
-    fn addresses_may_lack_a_port_but_not_the_scheme() {
+    fn an_address_is_where_to_connect_and_what_to_ask() {
         let address = Address::parse("http://127.0.0.1/base").expect("an address");
         assert_eq!((address.sockets[0].port(), address.prefix.as_str()), (80, "/base"));
+        assert!(address.is_loopback());
+        assert!(
+            address.probe().starts_with(b"GET /base/healthz HTTP/1.1\r\nHost: 127.0.0.1:80\r\n")
+        );
         assert!(Address::parse("https://127.0.0.1").is_err());
     }
 }

@@ -36,12 +36,15 @@ pub struct Tally {
     /// From when it was sent.
     pub service: Histogram<u64>,
     pub errors: BTreeMap<String, u64>,
+    /// From the first request to the last answer, but no longer than requests were sent.
     pub elapsed: Duration,
+    /// Successes in that time. What was under way at its end has a latency, and no part in a rate.
+    in_time: u64,
 }
 
 impl Tally {
     pub fn per_second(&self) -> f64 {
-        self.latency.len() as f64 / self.elapsed.as_secs_f64().max(f64::MIN_POSITIVE)
+        self.in_time as f64 / self.elapsed.as_secs_f64().max(f64::MIN_POSITIVE)
     }
 
     fn new() -> Self {
@@ -54,6 +57,7 @@ impl Tally {
             service: histogram(),
             errors: BTreeMap::new(),
             elapsed: Duration::ZERO,
+            in_time: 0,
         }
     }
 
@@ -69,14 +73,21 @@ impl Tally {
             *self.errors.entry(kind.clone()).or_default() += count;
         }
         self.elapsed = self.elapsed.max(other.elapsed);
+        self.in_time += other.in_time;
     }
 }
 
 impl Load {
     pub fn drive(&self) -> Result<Tally, Failure> {
-        // Connecting is not what is measured, and happens before the clock starts.
-        let open = |_| Connection::open(&self.address);
-        let connections: Vec<_> = (0..self.connections).map(open).collect();
+        // Connecting is not what is measured, and happens before the clock starts: one after the
+        // other, since some accept one at a time and let the others wait for a second or more.
+        let probe = self.address.probe();
+        let open = |_| {
+            let mut connection = Connection::open(&self.address)?;
+            let (_, stays_open) = connection.exchange(&probe)?;
+            Ok(stays_open.then_some(connection))
+        };
+        let connections: Vec<Result<_, Kind>> = (0..self.connections).map(open).collect();
         if connections.iter().all(Result::is_err) {
             let message = format!("no connection to {} can be opened", self.address.host);
             return Err(Failure::new(Exit::Unreachable, message));
@@ -88,9 +99,9 @@ impl Load {
         };
         let mut sum = Tally::new();
         thread::scope(|scope| {
-            let start = |connection: Result<Connection, Kind>| {
+            let start = |connection: Result<Option<Connection>, Kind>| {
                 let shared = &shared;
-                scope.spawn(move || self.run(connection.ok(), shared))
+                scope.spawn(move || self.run(connection.ok().flatten(), shared))
             };
             let threads: Vec<_> = connections.into_iter().map(start).collect();
             for thread in threads {
@@ -132,9 +143,11 @@ impl Load {
             let sent = Instant::now();
             match exchange(&mut connection, &self.address, &self.request) {
                 Ok(()) => {
-                    let nanoseconds = |from: Instant| from.elapsed().as_nanos() as u64;
+                    let now = Instant::now();
+                    let nanoseconds = |from: Instant| now.duration_since(from).as_nanos() as u64;
                     tally.latency.saturating_record(nanoseconds(due));
                     tally.service.saturating_record(nanoseconds(sent));
+                    tally.in_time += u64::from(now <= end);
                 }
                 Err(kind) => {
                     // An answer leaves the connection usable; everything else does not.
@@ -148,7 +161,7 @@ impl Load {
                 }
             }
         }
-        tally.elapsed = begin.elapsed();
+        tally.elapsed = begin.elapsed().min(self.duration);
         tally
     }
 }

@@ -11,13 +11,14 @@ mod load;
 use std::time::Duration;
 
 use clap::Args;
+use clap_complete::ArgValueCompleter;
 use hdrhistogram::Histogram;
 use hk::Client;
 use indicatif::ProgressBar;
 use serde_json::{Map, Value, json};
 
 use crate::failure::{Exit, Failure};
-use crate::{Context, input, output};
+use crate::{Context, complete, input, output};
 use connection::Address;
 use load::{Load, Tally};
 
@@ -28,6 +29,7 @@ const PERCENTILES: [f64; 5] = [50.0, 90.0, 99.0, 99.9, 99.99];
 #[derive(Args, Debug)]
 pub struct Arguments {
     /// Name of the action.
+    #[arg(add = ArgValueCompleter::new(complete::actions))]
     name: String,
     /// Its input: text, @FILE, or - for the standard input.
     #[arg(default_value = "{}", allow_hyphen_values = true)]
@@ -52,11 +54,17 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<(), Failure> {
     // One call first: a name that does not exist is said at once, with those that are like it.
     let input = input::bytes(&arguments.input)?;
     let first = context.client.call(name, &input)?;
-    if first.status == 404 {
+    if first.status == 404 && first.activation_id.is_none() {
         let failure = Failure::new(Exit::Refused, format!("there is no action `{name}`"));
         return Err(failure.of_status(404, &context.client, name));
     }
     let address = Address::parse(context.client.base_url())?;
+    if address.is_loopback() && !context.json {
+        output::note(
+            "note: the node is reached by way of this computer, so what is between (QEMU's user \
+             network, a proxy) is measured, too",
+        );
+    }
     let load = Load {
         request: address.post(&Client::function_path(name), &input),
         address,
@@ -71,7 +79,7 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<(), Failure> {
     spinner.finish_and_clear();
     match context.json {
         true => output::json(&shape(arguments, &tally))?,
-        false => output::bytes(text(arguments, &tally).as_bytes())?,
+        false => output::text(&text(arguments, &tally))?,
     }
     match tally.errors.is_empty() {
         true => Ok(()),

@@ -1,5 +1,6 @@
 //! `hk top`: what a node does, live, from two readings of its metrics each.
 
+mod keys;
 mod view;
 
 use std::thread;
@@ -10,11 +11,13 @@ use console::Term;
 
 use crate::failure::Failure;
 use crate::{Context, output};
+use keys::Keys;
 use view::View;
 
 /// Show rates, percentiles, cores and queues of a node, live.
 ///
-/// On a terminal the picture is redrawn in place; into a pipe or file one follows the other.
+/// On a terminal the picture is redrawn in place, until `q`; into a pipe or file one follows the
+/// other.
 #[derive(Args, Debug)]
 pub struct Arguments {
     /// Seconds between two readings.
@@ -29,18 +32,23 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<(), Failure> {
     let interval = Duration::from_secs_f64(arguments.interval);
     let terminal = Term::stdout();
     let in_place = terminal.is_term() && !context.json && !arguments.once;
+    let keys = if in_place { Keys::listen() } else { None };
     let mut earlier = (context.client.metrics()?, Instant::now());
     loop {
-        thread::sleep(interval);
+        match &keys {
+            Some(keys) if keys.leaves_within(interval) => return Ok(()),
+            Some(_) => {}
+            None => thread::sleep(interval),
+        }
         let metrics = context.client.metrics()?;
         let now = Instant::now();
         let view = View::new(&earlier.0, &metrics, now.duration_since(earlier.1));
         if context.json {
             output::json(&view)?;
         } else if in_place {
-            redraw(&terminal, &view.text(context.client.base_url()))?;
+            redraw(&terminal, &output::visible(&view.text(context.client.base_url())))?;
         } else {
-            output::bytes(view.text(context.client.base_url()).as_bytes())?;
+            output::text(&view.text(context.client.base_url()))?;
         }
         if arguments.once {
             return Ok(());
