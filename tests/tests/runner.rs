@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
-use system_tests::{Machine, Network, PowerOff};
+use system_tests::{Machine, Network, PowerOff, boot, machine};
 use xtask::qemu::{QemuError, SELFTEST_PASSED};
 
 /// Longer than QEMU takes on any computer; nothing depends on the exact time.
@@ -28,9 +28,13 @@ enum Ending {
     DebugExit,
 }
 
-/// Writes a PVH kernel of about 250 bytes: 32-bit code that prints to the first serial port.
 fn kernel(name: &str, ending: Ending) -> PathBuf {
-    const MESSAGE: &[u8] = b"I am here\n\0";
+    kernel_saying(name, "I am here\n", ending)
+}
+
+/// Writes a PVH kernel of about 250 bytes: 32-bit code that prints to the first serial port.
+fn kernel_saying(name: &str, message: &str, ending: Ending) -> PathBuf {
+    let text = [message.as_bytes(), b"\0"].concat();
     let print_len = 17;
     let ending: &[u8] = match ending {
         Ending::Hang => &[],
@@ -47,7 +51,7 @@ fn kernel(name: &str, ending: Ending) -> PathBuf {
     code.extend([0xac, 0x84, 0xc0, 0x74, 3, 0xee, 0xeb, 0xf8]); // lodsb … out dx, al; jmp
     code.extend(ending);
     code.extend(halt);
-    code.extend(MESSAGE);
+    code.extend(text);
 
     let file_len = u64::from(HEAD_LEN) + code.len() as u64;
     let mut elf = b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0".to_vec();
@@ -117,6 +121,32 @@ fn a_machine_that_resets_is_reported_at_once() {
     assert!(matches!(error, QemuError::Ended { .. }), "{error}");
     assert!(error.to_string().contains("I am here"), "{error}");
     assert_eq!(node.power_off(), PowerOff::AlreadyOff);
+}
+
+#[test]
+fn a_node_that_will_not_serve_is_believed_at_once() {
+    let words = "[0.1] ERROR hostkernel.auth is UUID:KEY\n\
+        [0.1] ERROR who may use this node is not clear: it does not serve, and halts\n";
+    let kernel = kernel_saying("halts.elf", words, Ending::Hang);
+    let node = Machine::new(kernel).boot().expect("QEMU runs");
+    let error = node.wait_ready(PLENTY).expect_err("it halts");
+    assert!(matches!(error, QemuError::Halted { .. }), "{error}");
+    assert!(error.to_string().contains("will not become ready: [0.1] ERROR hostkernel.auth"));
+}
+
+#[test]
+fn a_node_that_is_ready_elsewhere_is_not_waited_for() {
+    let kernel = kernel_saying("ready.elf", "INFO  ready after 5 us\n", Ending::Hang);
+    let node = Machine::new(kernel).boot().expect("QEMU runs");
+    let error = node.wait_ready(Duration::from_secs(2)).expect_err("it is not there");
+    assert!(matches!(error, QemuError::Elsewhere { .. }), "{error}");
+    assert!(error.to_string().contains("ready after 5 us"), "{error}");
+}
+
+#[test]
+fn a_node_serves_at_the_port_of_its_settings() {
+    let machine = machine().kernel_words("hostkernel.port=8080").node_port(8080);
+    assert!(boot(machine).client().is_ready());
 }
 
 #[test]

@@ -8,7 +8,7 @@ use std::io;
 use limits::MEMORY_MB_MAX;
 use node::bundle::{Bundle, Reason};
 use node::registry::Share;
-use node::settings::{Loader, Source};
+use node::settings::{Loader, Settings, Source};
 use node::state::records::Records;
 use node::state::{Node, Policy};
 
@@ -66,6 +66,17 @@ pub fn check_words(words: &str) -> Vec<String> {
     loader.finish().problems.iter().map(ToString::to_string).collect()
 }
 
+/// What a node will make of its sources, later ones before earlier ones.
+#[must_use]
+pub fn settings(bundle: Option<&[u8]>, config: Option<&[u8]>, words: &str) -> Settings {
+    let mut loader = Loader::default();
+    let bundled = bundle.and_then(|archive| Bundle::read(archive).config);
+    loader.lines(Source::BootBundle, bundled.unwrap_or_default());
+    loader.lines(Source::FirmwareConfig, config.unwrap_or_default());
+    loader.words(Source::CommandLine, words);
+    loader.finish().settings
+}
+
 /// What is wrong with a bundle.
 #[must_use]
 pub fn check(archive: &[u8]) -> Findings {
@@ -93,6 +104,17 @@ pub fn check(archive: &[u8]) -> Findings {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_last_source_that_says_something_counts() {
+        let contents = Contents { config: Some(b"hostkernel.port=1".to_vec()), actions: vec![] };
+        let bundle = contents.archive().expect("it is short");
+        let port = |config, words| settings(Some(&bundle), config, words).port;
+        assert_eq!(port(None, ""), 1);
+        assert_eq!(port(Some(&b"hostkernel.port=2"[..]), ""), 2);
+        assert_eq!(port(Some(&b"hostkernel.port=2"[..]), "hostkernel.port=3"), 3);
+        assert_eq!(settings(None, None, "").port, crate::qemu::NODE_PORT);
+    }
 
     #[test]
     fn a_good_bundle_has_no_findings_and_a_bad_one_has_each() {

@@ -2,6 +2,13 @@
 
 #![forbid(unsafe_code)]
 
+/// That of the standard library panics when nobody reads any more.
+macro_rules! println {
+    ($($argument:tt)*) => {
+        $crate::progress::print_line(format_args!($($argument)*))
+    };
+}
+
 mod commands;
 mod interrupt;
 mod progress;

@@ -3,6 +3,9 @@
 //! All of it goes to stderr, so that stdout carries results only. Where stderr is not a terminal
 //! the spinner disappears and the lines remain.
 
+use std::fmt;
+use std::io::{self, Write};
+use std::process;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
@@ -12,6 +15,20 @@ const TICK: Duration = Duration::from_millis(100);
 /// Announces a step.
 pub fn say(message: &str) {
     eprintln!("» {message}");
+}
+
+/// Prints a line of results: what `println!` is in this program. A reader that has seen enough
+/// (`| head -1`) ends it, and is no failure.
+pub fn print_line(line: fmt::Arguments<'_>) {
+    let mut out = io::stdout().lock();
+    match writeln!(out, "{line}") {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => process::exit(0),
+        Err(error) => {
+            eprintln!("error: the standard output cannot be written: {error}");
+            process::exit(1);
+        }
+        Ok(()) => {}
+    }
 }
 
 /// A spinner with the time a step takes. It disappears when dropped.

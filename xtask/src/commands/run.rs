@@ -93,12 +93,12 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         bail!("{} has no place for the network card {nic}", arguments.machine.name());
     }
     machine(arguments).check()?;
-    check_files(arguments)?;
+    let port = check_settings(arguments)?;
     ensure_qemu(say)?;
     let actions = build::everything()?;
 
     let interrupt = Interrupt::listen().context("signals cannot be received")?;
-    let node = machine(arguments).boot()?;
+    let node = machine(arguments).node_port(port).boot()?;
     if let Some(port) = arguments.gdb {
         say(&format!(
             "The machine waits for a debugger: gdb {} -ex 'target remote 127.0.0.1:{port}'",
@@ -127,19 +127,21 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     Ok(())
 }
 
-/// Says what is wrong with the files the node boots with.
-fn check_files(arguments: &Arguments) -> Result<()> {
-    let read = |file: &PathBuf| {
-        fs::read(file).with_context(|| format!("reading {}", workspace::display(file)))
+/// Says what is wrong with what the node is told, and at which port it will serve.
+fn check_settings(arguments: &Arguments) -> Result<u16> {
+    let read = |file: &Option<PathBuf>| {
+        let read = |file: &PathBuf| {
+            fs::read(file).with_context(|| format!("reading {}", workspace::display(file)))
+        };
+        file.as_ref().map(read).transpose()
     };
-    let mut errors = Vec::new();
-    if let Some(file) = &arguments.config {
-        errors.extend(bundle::check_config(&read(file)?));
-    }
-    if let Some(file) = &arguments.bundle {
-        errors.extend(bundle::check(&read(file)?).errors);
-    }
-    refuse(&errors)
+    let (config, bundled) = (read(&arguments.config)?, read(&arguments.bundle)?);
+    let words = arguments.cmdline.as_deref().unwrap_or_default();
+    let mut errors = bundle::check_words(words);
+    errors.extend(config.iter().flat_map(|config| bundle::check_config(config)));
+    errors.extend(bundled.iter().flat_map(|bundled| bundle::check(bundled).errors));
+    refuse(&errors)?;
+    Ok(bundle::settings(bundled.as_deref(), config.as_deref(), words).port)
 }
 
 fn machine(arguments: &Arguments) -> Machine {
@@ -260,5 +262,35 @@ fn power_off(node: &Node) {
         PowerOff::Quit | PowerOff::Killed => {
             say("The node did not react to its power button; its power was cut.");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        run: Arguments,
+    }
+
+    fn checked(words: &str) -> Result<u16> {
+        check_settings(&Line::parse_from(["run", "--cmdline", words]).run)
+    }
+
+    #[test]
+    fn a_mistake_is_refused_before_anything_is_built() {
+        for words in ["hostkernel.auth=nonsense", "hostkernel.autg=a:b", "hostkernel.port=0x50"] {
+            let error = checked(words).expect_err(words).to_string();
+            assert!(error.contains(words.split('=').next().unwrap_or_default()), "{error}");
+        }
+    }
+
+    #[test]
+    fn the_node_is_looked_for_where_its_settings_put_it() {
+        assert_eq!(checked("hostkernel.port=8080").expect("a port"), 8080);
+        assert_eq!(checked("loglevel=debug").expect("the usual one"), xtask::qemu::NODE_PORT);
     }
 }

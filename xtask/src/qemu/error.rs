@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitStatus;
 use std::time::Duration;
@@ -73,6 +74,27 @@ pub enum QemuError {
         waited: Duration,
         /// Command, messages and serial tail.
         report: Report,
+    },
+    /// The node said that it will not serve.
+    #[error("the node will not become ready: {words}\n{report}")]
+    Halted {
+        /// What it said.
+        words: String,
+        /// Command, messages and serial tail.
+        report: Report,
+    },
+    /// The node says that it is ready, and is not where it is looked for.
+    #[error(
+        "the node says `{words}`, and does not answer at {address}; does it have another port or \
+         address?\n{report}"
+    )]
+    Elsewhere {
+        /// What it said.
+        words: String,
+        /// Where it was looked for.
+        address: SocketAddr,
+        /// Command, messages and serial tail.
+        report: Box<Report>,
     },
     /// The wait was called off, for instance by Ctrl-C.
     #[error("interrupted before the node was ready")]

@@ -104,6 +104,7 @@ pub struct Machine {
     network: Network,
     nic: Option<String>,
     port: u16,
+    node_port: u16,
     forwards: Vec<(u16, u16)>,
     gdb_port: Option<u16>,
     capture: Option<PathBuf>,
@@ -137,6 +138,7 @@ impl Machine {
             network: Network::default(),
             nic: None,
             port: 0,
+            node_port: NODE_PORT,
             forwards: Vec::new(),
             gdb_port: None,
             capture: None,
@@ -209,6 +211,13 @@ impl Machine {
     #[must_use]
     pub fn port(mut self, port: u16) -> Self {
         self.port = port;
+        self
+    }
+
+    /// Says at which port the node serves, for settings that name another than the usual one.
+    #[must_use]
+    pub fn node_port(mut self, port: u16) -> Self {
+        self.node_port = port;
         self
     }
 
@@ -325,7 +334,7 @@ impl Machine {
                 Some(Place { address: ([127, 0, 0, 1], port).into(), namespace: None })
             }
             Network::Tap(tap) => Some(Place {
-                address: SocketAddr::from((Tap::NODE, NODE_PORT)),
+                address: SocketAddr::from((Tap::NODE, self.node_port)),
                 namespace: Some(tap.namespace().clone()),
             }),
         }
@@ -402,7 +411,7 @@ impl Machine {
     /// QEMU's user-mode network with its forwarded ports.
     fn user_netdev(&self, port: u16) -> String {
         let mut user = "user,id=net0".to_owned();
-        for (host_port, node_port) in [(port, NODE_PORT)].iter().chain(&self.forwards) {
+        for (host_port, node_port) in [(port, self.node_port)].iter().chain(&self.forwards) {
             user.push_str(&format!(",hostfwd=tcp:127.0.0.1:{host_port}-:{node_port}"));
         }
         user

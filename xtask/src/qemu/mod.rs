@@ -25,6 +25,7 @@ mod node;
 mod plan;
 mod tap;
 mod transcript;
+mod verdict;
 
 pub use accelerator::{Accelerator, Engine};
 pub use error::{QemuError, Report};
@@ -35,7 +36,7 @@ pub use node::{Node, PowerOff};
 pub use tap::{Tap, TapError};
 pub use transcript::{Chunk, Transcript};
 
-/// The port on which a node serves HTTP.
+/// The port on which a node serves HTTP, unless its settings say otherwise.
 pub const NODE_PORT: u16 = 3233;
 /// What QEMU's exit status is when the in-kernel tests all passed: they write 16 to
 /// `isa-debug-exit`, which makes it `16 << 1 | 1`.

@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use super::monitor::Monitor;
 use super::plan::Plan;
+use super::verdict::Verdict;
 use super::{Namespace, QEMU_VARIABLE, QemuError, Report, Transcript};
 use crate::lifeline::{self, TiedChild};
 use crate::prerequisites::QEMU;
@@ -29,6 +30,9 @@ const POLL_PAUSE: Duration = Duration::from_millis(30);
 /// slow hosts.
 const READY_PROBE_MIN: Duration = Duration::from_millis(300);
 const READY_PROBE_MAX: Duration = Duration::from_secs(5);
+/// How long a node that says it is ready may not answer: for the probe that is under way, and a
+/// busy computer.
+const READY_GRACE: Duration = Duration::from_secs(60);
 /// Lines of the serial log in a report.
 const REPORT_LINES: usize = 40;
 /// What QEMU says when it cannot listen on a forwarded port.
@@ -161,7 +165,9 @@ impl Node {
     /// Waits until `GET /readyz` answers 200.
     ///
     /// # Errors
-    /// [`QemuError::NotReady`] after `timeout`, [`QemuError::Ended`] as soon as QEMU ends.
+    /// [`QemuError::NotReady`] after `timeout`, [`QemuError::Ended`] as soon as QEMU ends,
+    /// [`QemuError::Halted`] as soon as the node says so, [`QemuError::Elsewhere`] if it is ready
+    /// for somebody else.
     pub fn wait_ready(&self, timeout: Duration) -> Result<(), QemuError> {
         self.wait_ready_unless(timeout, || false)
     }
@@ -182,6 +188,7 @@ impl Node {
         let namespace = self.place.as_ref().and_then(|place| place.namespace.as_ref());
         let _inside = namespace.map(|it| it.enter().expect("who created it may enter"));
         let mut probe = READY_PROBE_MIN;
+        let mut says_ready = None;
         loop {
             if self.client().with_timeout(probe).is_ready() {
                 return Ok(());
@@ -189,6 +196,19 @@ impl Node {
             if let Some(status) = self.exit_status() {
                 self.settle();
                 return Err(QemuError::Ended { status, report: self.report() });
+            }
+            match Verdict::of(&self.serial()) {
+                Some(Verdict::Halted(words)) => {
+                    return Err(QemuError::Halted { words, report: self.report() });
+                }
+                Some(Verdict::Ready(words)) => {
+                    let since = *says_ready.get_or_insert_with(Instant::now);
+                    if since.elapsed() >= READY_GRACE.min(timeout / 2) {
+                        let (address, report) = (self.address(), Box::new(self.report()));
+                        return Err(QemuError::Elsewhere { words, address, report });
+                    }
+                }
+                None => {}
             }
             if cancelled() {
                 return Err(QemuError::Interrupted);
