@@ -27,6 +27,8 @@ pub enum KeyReject {
     ForeignNamespace,
     /// The key is not the administrator's.
     NotAdministrator,
+    /// There is no administrator: the node has keys, and none for that.
+    NoAdministrator,
 }
 
 impl KeyReject {
@@ -108,6 +110,21 @@ impl Tenants {
         let Some(admin) = &self.admin else { return false };
         sent_credentials(header).is_ok_and(|sent| admin.are(sent))
     }
+
+    /// Asks for the administrator's key.
+    ///
+    /// # Errors
+    /// What is wrong with the header. Only who has the key of a namespace is told more than that.
+    pub fn authorize_admin(&self, header: Option<&str>) -> Result<(), KeyReject> {
+        if self.is_admin(header) {
+            return Ok(());
+        }
+        self.authenticate(header)?;
+        Err(match self.admin {
+            Some(_) => KeyReject::NotAdministrator,
+            None => KeyReject::NoAdministrator,
+        })
+    }
 }
 
 /// What stands behind `Basic`.
@@ -145,6 +162,9 @@ impl fmt::Display for KeyReject {
             Self::Wrong => "The supplied authentication is invalid.",
             Self::ForeignNamespace | Self::NotAdministrator => {
                 "The supplied authentication is not authorized to access this resource."
+            }
+            Self::NoAdministrator => {
+                "This node has no administrator: its settings have no hostkernel.admin_key."
             }
         })
     }
@@ -220,12 +240,17 @@ mod tests {
 
     #[test]
     fn the_administrator_is_named_or_whoever_develops() {
-        let is_admin = |words: &str, key: &str| tenants(words).is_admin(Some(&header(key)));
-        assert!(is_admin("", GUEST_KEY) && !is_admin("", "u:k") && !tenants("").is_admin(None));
-        assert!(is_admin("hostkernel.admin_key=u:k", "u:k"));
-        assert!(!is_admin("hostkernel.admin_key=u:k", GUEST_KEY));
+        let admin = |words: &str, key: &str| tenants(words).authorize_admin(Some(&header(key)));
+        assert_eq!(admin("", GUEST_KEY), Ok(()));
+        assert_eq!(admin("", "u:k"), Err(KeyReject::Wrong));
+        assert_eq!(tenants("").authorize_admin(None), Err(KeyReject::Missing));
+        assert_eq!(admin("hostkernel.admin_key=u:k", "u:k"), Ok(()));
+        assert_eq!(admin("hostkernel.admin_key=u:k", GUEST_KEY), Err(KeyReject::Wrong));
+        let words = "hostkernel.auth=u:k hostkernel.admin_key=a:k";
+        assert_eq!(admin(words, "u:k"), Err(KeyReject::NotAdministrator));
         for words in ["hostkernel.auth=u:k", "hostkernel.namespace=a,key=u:k"] {
-            assert!(!is_admin(words, GUEST_KEY) && !is_admin(words, "u:k"), "{words}");
+            assert_eq!(admin(words, GUEST_KEY), Err(KeyReject::Wrong), "{words}");
+            assert_eq!(admin(words, "u:k"), Err(KeyReject::NoAdministrator), "{words}");
         }
     }
 

@@ -14,8 +14,8 @@ pub fn run(_: &Arguments, context: &Context) -> Result<(), Failure> {
     context.client.drain().map_err(|error| match error.status() {
         Some(404) => Failure::from(error).hint("this node drains by its power button only"),
         Some(403) => Failure::from(error).hint(
-            "it takes the administrator's key, the setting hostkernel.admin_key of the node; one \
-             that has keys but not this one drains by its power button only",
+            "it takes the administrator's key, the setting hostkernel.admin_key of the node; its \
+             power button does the same",
         ),
         _ => error.into(),
     })?;

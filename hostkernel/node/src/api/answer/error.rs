@@ -20,7 +20,8 @@ use crate::registry::{Exceeded, Full, NameReject};
 use crate::state::statistics::Reason;
 use crate::state::tenants::KeyReject;
 use limits::{
-    ENVIRONMENT_LEN_MAX, INPUT_LEN_MAX, LIST_LIMIT_MAX, PARAMETERS_LEN_MAX, PARAMETERS_MAX,
+    CODE_LEN_MAX, ENVIRONMENT_LEN_MAX, INPUT_LEN_MAX, LIST_LIMIT_MAX, PARAMETERS_LEN_MAX,
+    PARAMETERS_MAX,
 };
 use memory::OutOfFrames;
 
@@ -254,6 +255,14 @@ pub fn http(reject: http::Reject, request_id: &RequestId) -> Response {
     let mut response = match reject {
         http::Reject::Malformed(reason) => {
             error(reject.status(), &format!("Malformed request: {reason}"), request_id)
+        }
+        http::Reject::BodyTooLarge => {
+            let mib = |len: usize| len >> 20;
+            let (input, code) = (mib(INPUT_LEN_MAX), mib(CODE_LEN_MAX));
+            let text = format!(
+                "The body is too large: an input has at most {input} MiB, code {code} MiB."
+            );
+            error(reject.status(), &text, request_id)
         }
         _ => error(reject.status(), http_text(reject), request_id),
     };

@@ -6,15 +6,10 @@ use crate::api::request::Parts;
 use crate::http::{Body, Method, Response};
 use crate::state::Node;
 use crate::state::Readiness;
-use crate::state::tenants::KeyReject;
 
 /// `POST /admin/drain`: leaves the service, and switches the node off when all was answered.
 pub fn drain(node: &mut Node, parts: &Parts<'_>, allow: &'static str) -> Result<Response, Reject> {
-    let authorization = parts.headers.get("authorization");
-    if !node.policy.tenants.is_admin(authorization) {
-        node.policy.tenants.authenticate(authorization)?;
-        return Err(Reject::Key(KeyReject::NotAdministrator));
-    }
+    node.policy.tenants.authorize_admin(parts.headers.get("authorization"))?;
     if parts.method != Method::Post {
         return Err(Reject::Method { allow });
     }

@@ -66,6 +66,14 @@ fn only_the_administrator_drains_a_node() {
     let answer = client.ask(Method::Post, "/admin/drain", b"");
     assert_eq!((answer.status(), answer.json()["draining"].as_bool()), (202, Some(true)));
     assert_eq!(client.node.readiness, Readiness::Draining);
+
+    client.node.policy.tenants = tenants("hostkernel.namespace=other,key=u:k");
+    client.authorization = Some(format!("Basic {}", STANDARD.encode("u:k")));
+    client.ask(Method::Post, "/admin/drain", b"").refused(403, "no hostkernel.admin_key");
+    client.node.policy.tenants = tenants("hostkernel.auth=u:k hostkernel.admin_key=a:k");
+    client.ask(Method::Post, "/admin/drain", b"").refused(403, "not authorized");
+    client.authorization = Some("Basic eDp5".to_string());
+    client.ask(Method::Post, "/admin/drain", b"").refused(401, "invalid");
 }
 
 #[test]
@@ -306,6 +314,8 @@ fn what_never_became_a_request_gets_the_same_kind_of_answer() {
     }
     let host = http::Reject::Malformed(http::Malformed::Host);
     assert!(Answer::of(malformed(host, 7)).error().contains("Host is malformed"));
+    let too_large = Answer::of(malformed(http::Reject::BodyTooLarge, 7)).error();
+    assert!(too_large.contains("at most 1 MiB, code 48 MiB"), "{too_large}");
     let text = RequestText::of("/", None, &[("x-request-id", "mine")]);
     let answer = Answer::of(overloaded(text.headers(), 7));
     answer.refused(503, "no memory");
