@@ -5,6 +5,11 @@ use serde_json::{Map, Value};
 
 use crate::{Receipt, Timing};
 
+/// In the reason of an action that ended as programs in Rust do when they panic.
+const PANIC_STATUS: &str = "exit status 101";
+/// In the line of their log that says where.
+const PANICKED: &str = "panicked at ";
+
 /// The record of one invocation.
 #[derive(Clone, Debug, Deserialize, Serialize, PartialEq)]
 pub struct Activation {
@@ -42,10 +47,23 @@ impl Activation {
         }
         let error = &self.response.result["error"];
         match error.as_str() {
+            Some(text) if text.contains(PANIC_STATUS) => {
+                let panic = self.panic().map(|panic| format!(", {panic}")).unwrap_or_default();
+                Some(format!("{text}{panic}"))
+            }
             Some(text) => Some(text.to_owned()),
             None if error.is_null() => Some(self.response.status.text().to_owned()),
             None => Some(error.to_string()),
         }
+    }
+
+    /// Where and why a program in Rust gave up, which is in its log only.
+    fn panic(&self) -> Option<String> {
+        let text = |line: &String| Some(line.split_once("stderr: ")?.1.to_owned());
+        let mut lines = self.logs.iter().filter_map(text);
+        let place = lines.find(|line| line.contains(PANICKED))?;
+        // The message follows in lines of its own; the first one says most.
+        Some([Some(place), lines.next()].into_iter().flatten().collect::<Vec<_>>().join(" "))
     }
 }
 
@@ -208,6 +226,27 @@ mod tests {
         let own = reason("application error", json!({"error": {"code": 7}}));
         assert_eq!(own.as_deref(), Some("{\"code\":7}"));
         assert_eq!(reason("success", json!({"error": "not one"})), None);
+    }
+
+    #[test]
+    fn a_panic_is_named_with_its_place() {
+        let reason = |error: &str, logs: &[&str]| {
+            let record = json!({"activationId": "a", "logs": logs,
+                "response": {"status": "action developer error", "result": {"error": error}}});
+            serde_json::from_value::<Activation>(record).expect("a record").reason()
+        };
+        let logs = [
+            "2026 stdout: panicked at x",
+            "2026 stderr: panicked at src/main.rs:7:5:",
+            "2026 stderr: no more room",
+            "2026 stderr: note",
+        ];
+        assert_eq!(
+            reason("exit status 101", &logs).as_deref(),
+            Some("exit status 101, panicked at src/main.rs:7:5: no more room")
+        );
+        assert_eq!(reason("exit status 101", &[]).as_deref(), Some("exit status 101"));
+        assert_eq!(reason("exit status 1", &logs).as_deref(), Some("exit status 1"));
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::fs;
 use std::process::Command;
 
 use system_tests::openwhisk::{deploy_raw, error};
-use system_tests::{SharedNode, TestNode, boot, machine, sample};
+use system_tests::{SharedNode, TestNode, boot, clients, machine, sample};
 use xtask::workspace;
 
 static NODE: SharedNode = SharedNode::new(|| {
@@ -153,6 +153,7 @@ fn an_action_in_c_speaks_http_too() {
 #[test]
 fn static_objects_of_cpp_are_constructed() {
     let node = NODE.get();
+    clients::ensure(&[("c++", "g++")]);
     let mut compiler = Command::new("c++");
     compiler.args(["-fno-exceptions", "-fno-rtti"]);
     let deployed = deploy_raw(&node, "statics", &compile(compiler, "statics", "cpp"));

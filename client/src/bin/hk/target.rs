@@ -51,8 +51,8 @@ pub struct Target {
     key: Option<String>,
     pub key_origin: &'static str,
     namespace: Option<String>,
-    wait: Option<Duration>,
-    connect_wait: Option<Duration>,
+    pub wait: Option<Duration>,
+    pub connect_wait: Option<Duration>,
 }
 
 impl TargetArguments {

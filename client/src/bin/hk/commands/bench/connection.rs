@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use crate::failure::Failure;
 
-/// Longest wait for an answer, longer than an action may run.
+/// Longest wait for an answer unless one is set: longer than an action may run.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(330);
-/// Longest wait for a connection.
+/// Longest wait for a connection unless one is set.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Where the node is, as often as one likes.
@@ -19,6 +19,8 @@ pub struct Address {
     /// All the name stands for: the first that listens is taken.
     sockets: Vec<SocketAddr>,
     prefix: String,
+    connect_timeout: Duration,
+    answer_timeout: Duration,
 }
 
 /// Why there was no success.
@@ -57,7 +59,20 @@ impl Address {
         let address = hk::Address::parse(url).map_err(|error| wrong(error.to_string()))?;
         let sockets = address.authority().to_socket_addrs();
         let sockets = sockets.map_err(|error| wrong(error.to_string()))?.collect();
-        Ok(Self { host: address.authority(), sockets, prefix: address.prefix })
+        Ok(Self {
+            host: address.authority(),
+            sockets,
+            prefix: address.prefix,
+            connect_timeout: CONNECT_TIMEOUT,
+            answer_timeout: ANSWER_TIMEOUT,
+        })
+    }
+
+    /// Waits no longer than that for a connection and for an answer, where it is said.
+    pub fn within(mut self, connect: Option<Duration>, answer: Option<Duration>) -> Self {
+        self.connect_timeout = connect.unwrap_or(self.connect_timeout);
+        self.answer_timeout = answer.unwrap_or(self.answer_timeout);
+        self
     }
 
     /// Whether it is this computer. A node is a machine of its own, so something is between.
@@ -100,8 +115,9 @@ pub struct Connection {
 
 impl Connection {
     pub fn open(address: &Address) -> Result<Self, Kind> {
+        let Address { connect_timeout, answer_timeout, .. } = *address;
         let open = |socket: &SocketAddr| {
-            hk::wire::Connection::open_within(*socket, CONNECT_TIMEOUT, ANSWER_TIMEOUT).ok()
+            hk::wire::Connection::open_within(*socket, connect_timeout, answer_timeout).ok()
         };
         let wire = address.sockets.iter().find_map(open).ok_or(Kind::Connect)?;
         Ok(Self { wire })

@@ -58,7 +58,9 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<(), Failure> {
         let failure = Failure::new(Exit::Refused, format!("there is no action `{name}`"));
         return Err(failure.of_status(404, &context.client, name));
     }
+    let target = &context.target;
     let address = Address::parse(context.client.base_url())?;
+    let address = address.within(target.connect_wait, target.wait);
     if address.is_loopback() && !context.json {
         output::note(
             "note: the node is reached by way of this computer, so what is between (QEMU's user \
