@@ -154,7 +154,9 @@ impl File {
 fn module_of(inside: &Path) -> Option<Module> {
     let mut module: Module =
         inside.with_extension("").iter().map(|part| part.to_string_lossy().into_owned()).collect();
-    if module.iter().any(|part| part == "tests") {
+    // Programs beside a library are crates of their own.
+    if module.iter().any(|part| part == "tests") || module.first().is_some_and(|part| part == "bin")
+    {
         return None;
     }
     if matches!(module.last()?.as_str(), "lib" | "main" | "mod") {

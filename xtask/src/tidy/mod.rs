@@ -83,7 +83,10 @@ pub fn check(root: &Path) -> io::Result<Findings> {
 
 /// The `src` folders of all crates.
 fn sources<'a>(files: impl Iterator<Item = &'a PathBuf>) -> Vec<PathBuf> {
-    let is_root = |file: &&PathBuf| file.ends_with("src/lib.rs") || file.ends_with("src/main.rs");
+    let is_root = |file: &&PathBuf| {
+        let is_program = file.ends_with("main.rs") && file.iter().any(|part| part == "bin");
+        file.ends_with("src/lib.rs") || file.ends_with("src/main.rs") || is_program
+    };
     let mut roots: Vec<PathBuf> =
         files.filter(is_root).filter_map(|file| file.parent().map(Path::to_path_buf)).collect();
     roots.dedup();

@@ -1,5 +1,5 @@
-//! What a shell offers for a word: names of nodes from the configuration, names of actions from the
-//! node that the rest of the line means.
+//! What a shell offers for the name of an action: those of the node that the rest of the line
+//! means.
 
 use std::env;
 use std::ffi::OsStr;
@@ -7,18 +7,11 @@ use std::time::Duration;
 
 use clap_complete::CompletionCandidate;
 
-use crate::config::Config;
+use crate::config::matching;
 use crate::target::TargetArguments;
 
 /// Who presses a key does not wait longer for a node.
 const PATIENCE: Duration = Duration::from_secs(1);
-
-/// Names of nodes.
-pub fn nodes(begin: &OsStr) -> Vec<CompletionCandidate> {
-    let config = Config::load().unwrap_or_default();
-    let names = config.nodes.into_iter();
-    matching(begin, names.map(|(name, profile)| (name, profile.url)))
-}
 
 /// Names of actions.
 pub fn actions(begin: &OsStr) -> Vec<CompletionCandidate> {
@@ -39,15 +32,6 @@ fn target(words: &[String]) -> TargetArguments {
         }
     };
     TargetArguments::of(value("--node"), value("--url"), value("--key"))
-}
-
-fn matching(
-    begin: &OsStr,
-    names: impl Iterator<Item = (String, String)>,
-) -> Vec<CompletionCandidate> {
-    let begin = begin.to_string_lossy();
-    let names = names.filter(|(name, _)| name.starts_with(&*begin));
-    names.map(|(name, help)| CompletionCandidate::new(name).help(Some(help.into()))).collect()
 }
 
 #[cfg(test)]

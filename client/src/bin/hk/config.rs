@@ -4,11 +4,13 @@
 
 use std::collections::BTreeMap;
 use std::env;
+use std::ffi::OsStr;
 use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use clap_complete::CompletionCandidate;
 use serde::{Deserialize, Serialize};
 
 use crate::failure::Failure;
@@ -102,4 +104,21 @@ fn path() -> Result<PathBuf, Failure> {
         .or_else(|| Some(folder("HOME")?.join(".config")))
         .map(|folder| folder.join("hk/config.toml"))
         .ok_or_else(|| Failure::usage("neither XDG_CONFIG_HOME nor HOME names a folder"))
+}
+
+/// Names of nodes, for a shell that completes one.
+pub fn nodes(begin: &OsStr) -> Vec<CompletionCandidate> {
+    let config = Config::load().unwrap_or_default();
+    let names = config.nodes.into_iter();
+    matching(begin, names.map(|(name, profile)| (name, profile.url)))
+}
+
+/// What a shell is offered of names and what they are.
+pub fn matching(
+    begin: &OsStr,
+    names: impl Iterator<Item = (String, String)>,
+) -> Vec<CompletionCandidate> {
+    let begin = begin.to_string_lossy();
+    let names = names.filter(|(name, _)| name.starts_with(&*begin));
+    names.map(|(name, help)| CompletionCandidate::new(name).help(Some(help.into()))).collect()
 }

@@ -6,8 +6,7 @@ use std::process::ExitCode;
 use hk::{Client, CodeError, Error, Known, Meaning};
 use serde_json::json;
 
-use crate::output;
-use crate::target::Target;
+use crate::terminal::note;
 
 /// The exit codes, as `--help` shows them.
 pub const EXIT_CODES: &str = "Exit codes:
@@ -43,8 +42,8 @@ pub struct Failure {
     pub exit: Exit,
     /// Nothing if all has been said.
     message: Option<String>,
-    hint: Option<String>,
-    status: Option<u16>,
+    pub hint: Option<String>,
+    pub status: Option<u16>,
 }
 
 impl Failure {
@@ -107,25 +106,6 @@ impl Failure {
         }
     }
 
-    /// Says where address and key came from, if that is what is wrong.
-    pub fn about(self, target: &Target) -> Self {
-        match (self.exit, self.status) {
-            (Exit::Unreachable, _) if self.hint.is_none() => {
-                let origin = target.url_origin;
-                self.hint(format!(
-                    "the address comes from {origin}; --url, --node or HK_URL name another"
-                ))
-            }
-            (_, Some(401 | 403)) if self.hint.is_none() => {
-                let origin = target.key_origin;
-                self.hint(format!(
-                    "the key comes from {origin}; set it with `hk node add`, --key or HK_KEY"
-                ))
-            }
-            _ => self,
-        }
-    }
-
     /// Prints it and gives the exit code.
     pub fn report(&self, as_json: bool) -> ExitCode {
         self.show(as_json);
@@ -141,9 +121,9 @@ impl Failure {
                     "exit": code });
                 eprintln!("{error}");
             } else {
-                output::note(format_args!("error: {message}"));
+                note(format_args!("error: {message}"));
                 if let Some(hint) = &self.hint {
-                    output::note(format_args!("hint: {hint}"));
+                    note(format_args!("hint: {hint}"));
                 }
             }
         }

@@ -12,6 +12,7 @@ mod failure;
 mod input;
 mod output;
 mod target;
+mod terminal;
 
 use std::process::ExitCode;
 
@@ -105,7 +106,7 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
         Command::Drain(command) => commands::drain::run(command, &context),
         Command::Node(_) | Command::Completions { .. } => Ok(()),
     };
-    done.map_err(|failure| failure.about(&context.target))
+    done.map_err(|failure| context.target.explain(failure))
 }
 
 /// The script asks this program for every word: only it knows what is deployed.

@@ -10,9 +10,8 @@ use clap::Args;
 use clap_complete::ArgValueCompleter;
 use hk::{Address, Client};
 
-use crate::complete;
-use crate::config::{Config, Profile};
-use crate::failure::Failure;
+use crate::config::{self, Config, Profile};
+use crate::failure::{Exit, Failure};
 
 const URL_DEFAULT: &str = "http://127.0.0.1:3233";
 
@@ -21,7 +20,7 @@ const URL_DEFAULT: &str = "http://127.0.0.1:3233";
 pub struct TargetArguments {
     /// A node of the configuration, see `hk node`.
     #[arg(long, value_name = "NAME", global = true, conflicts_with = "url",
-        add = ArgValueCompleter::new(complete::nodes))]
+        add = ArgValueCompleter::new(config::nodes))]
     node: Option<String>,
     /// Address of the node; also HK_URL.
     #[arg(long, global = true)]
@@ -127,6 +126,25 @@ fn first<const N: usize>(
 }
 
 impl Target {
+    /// Says where address and key came from, if that is what is wrong.
+    pub fn explain(&self, failure: Failure) -> Failure {
+        match (failure.exit, failure.status) {
+            (Exit::Unreachable, _) if failure.hint.is_none() => {
+                let origin = self.url_origin;
+                failure.hint(format!(
+                    "the address comes from {origin}; --url, --node or HK_URL name another"
+                ))
+            }
+            (_, Some(401 | 403)) if failure.hint.is_none() => {
+                let origin = self.key_origin;
+                failure.hint(format!(
+                    "the key comes from {origin}; set it with `hk node add`, --key or HK_KEY"
+                ))
+            }
+            _ => failure,
+        }
+    }
+
     pub fn client(&self) -> Client {
         let mut client = Client::new(&self.url);
         if let Some(key) = &self.key {
@@ -148,7 +166,6 @@ impl Target {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::failure::Exit;
 
     fn config() -> Config {
         let text = "default = 'lab'\n[node.lab]\nurl = 'http://lab'\nkey = 'lab:key'\n\

@@ -79,7 +79,7 @@ pub fn delete(arguments: &DeleteArguments, context: &Context) -> Result<(), Fail
             }
             Err(error) => {
                 let failure = Failure::of_action(error, &context.client, name).of(name);
-                let failure = failure.about(&context.target);
+                let failure = context.target.explain(failure);
                 failure.show(context.json);
                 // Who is not there is not there for the others.
                 let exit = failure.exit;

@@ -5,6 +5,7 @@ use clap_complete::ArgValueCompleter;
 use hk::{Receipt, Selection, Status, Summary};
 
 use crate::failure::Failure;
+use crate::terminal;
 use crate::{Context, complete, output};
 
 /// List what ran, newest first, and why it failed.
@@ -48,7 +49,9 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<(), Failure> {
 pub fn nothing_of(name: &str, context: &Context) -> Result<(), Failure> {
     let of_action = |error| Failure::of_action(error, &context.client, name);
     context.client.get(name).map_err(of_action)?;
-    output::note(format_args!("The node has no record of `{name}`: it did not run, or long ago."));
+    terminal::note(format_args!(
+        "The node has no record of `{name}`: it did not run, or long ago."
+    ));
     Ok(())
 }
 

@@ -7,6 +7,7 @@ use hk::{Code, DeployOptions};
 use serde_json::Value;
 
 use crate::failure::Failure;
+use crate::terminal;
 use crate::{Context, input, output};
 
 /// Upload an action: an ELF file, a zip archive with one, or the folder of an action crate, which
@@ -53,7 +54,7 @@ impl Arguments {
         }
         let is_cgi = self.annotations.iter().any(|(name, value)| name == "cgi" && *value == true);
         if is_cgi && !self.parameters.is_empty() {
-            output::note("note: /function/NAME hands no parameters to an action; others do");
+            terminal::note("note: /function/NAME hands no parameters to an action; others do");
         }
         Ok(())
     }

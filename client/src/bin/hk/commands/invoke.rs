@@ -9,6 +9,7 @@ use serde_json::json;
 
 use super::trace;
 use crate::failure::{Exit, Failure, exit_of};
+use crate::terminal;
 use crate::{Context, complete, input, output};
 
 /// Invoke an action. Its result goes to stdout, its log and its times to stderr.
@@ -56,13 +57,13 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<(), Failure> {
         true => output::json(activation)?,
         false => {
             if !arguments.result {
-                activation.logs.iter().for_each(output::note);
+                activation.logs.iter().for_each(crate::terminal::note);
             }
             if arguments.trace {
                 eprint!("{}", trace::text(activation));
             } else if !arguments.result {
                 let receipt = Receipt::read(&activation.annotations);
-                output::note(times(&invocation.timing, &receipt));
+                terminal::note(times(&invocation.timing, &receipt));
             }
             output::line(invocation.result())?;
         }

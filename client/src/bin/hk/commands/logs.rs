@@ -11,6 +11,7 @@ use serde_json::json;
 
 use super::activations::nothing_of;
 use crate::failure::Failure;
+use crate::terminal;
 use crate::{Context, complete, output};
 
 /// How often to look for news.
@@ -93,7 +94,7 @@ fn news(
             return Ok(news);
         }
     }
-    output::note("… more ran since the last look than is shown");
+    terminal::note("… more ran since the last look than is shown");
     Ok(news)
 }
 

@@ -4,10 +4,10 @@ use clap::{Args, Subcommand};
 use clap_complete::ArgValueCompleter;
 use serde_json::json;
 
-use crate::config::{Config, Profile};
+use crate::config::{self, Config, Profile};
 use crate::failure::Failure;
 use crate::target::TargetArguments;
-use crate::{complete, input, output};
+use crate::{input, output};
 
 /// Names for nodes, with address and key, in ~/.config/hk/config.toml.
 #[derive(Args, Debug)]
@@ -34,13 +34,13 @@ enum Command {
     /// Use this one where none is named.
     Use {
         /// Its name.
-        #[arg(add = ArgValueCompleter::new(complete::nodes))]
+        #[arg(add = ArgValueCompleter::new(config::nodes))]
         name: String,
     },
     /// Forget one.
     Remove {
         /// Its name.
-        #[arg(add = ArgValueCompleter::new(complete::nodes))]
+        #[arg(add = ArgValueCompleter::new(config::nodes))]
         name: String,
     },
 }

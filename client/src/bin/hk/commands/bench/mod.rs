@@ -18,6 +18,7 @@ use indicatif::ProgressBar;
 use serde_json::{Map, Value, json};
 
 use crate::failure::{Exit, Failure};
+use crate::terminal;
 use crate::{Context, complete, input, output};
 use connection::Address;
 use load::{Load, Tally};
@@ -62,7 +63,7 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<(), Failure> {
     let address = Address::parse(context.client.base_url())?;
     let address = address.within(target.connect_wait, target.wait);
     if address.is_loopback() && !context.json {
-        output::note(
+        terminal::note(
             "note: the node is reached by way of this computer, so what is between (QEMU's user \
              network, a proxy) is measured, too",
         );

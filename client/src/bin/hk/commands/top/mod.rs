@@ -10,6 +10,7 @@ use clap::Args;
 use console::Term;
 
 use crate::failure::Failure;
+use crate::terminal;
 use crate::{Context, output};
 use keys::Keys;
 use view::View;
@@ -46,7 +47,7 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<(), Failure> {
         if context.json {
             output::json(&view)?;
         } else if in_place {
-            redraw(&terminal, &output::visible(&view.text(context.client.base_url())))?;
+            redraw(&terminal, &terminal::visible(&view.text(context.client.base_url())))?;
         } else {
             output::text(&view.text(context.client.base_url()))?;
         }
