@@ -10,6 +10,7 @@
 //! rax ... rbx ...
 //! control registers:
 //! cr0 ... cr2 ... cr3 ... cr4 ...
+//! machine check on core 1: bank 9, status ...  if that was the reason, of each core that has one
 //! running on core 1: invocation 62c1...       this core first, then the others
 //! backtrace: 0xffffffff80012345 ...           `cargo xtask symbolise` names functions and lines
 //! last events of core 1:
@@ -26,7 +27,7 @@ use core::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use crate::arch::inspect::{self, ControlRegisters};
 use crate::arch::registers::Registers;
-use crate::arch::{apic, backtrace, clock, interrupt};
+use crate::arch::{apic, backtrace, clock, interrupt, machine_check};
 use crate::boot::smp;
 use crate::device::{power, screen, serial};
 use limits::CORES_MAX;
@@ -91,6 +92,7 @@ pub fn panic(info: &PanicInfo) -> ! {
 /// An exception in ring 0.
 pub fn exception(registers: &Registers, fault_address: u64) -> ! {
     stop_if_told(registers);
+    note(registers);
     let cause =
         if core_area::is_stack_guard(fault_address) { ": the kernel stack is full" } else { "" };
     record(
@@ -107,18 +109,30 @@ pub fn exception(registers: &Registers, fault_address: u64) -> ! {
 /// An exception that concerns the machine, not the action that happened to run.
 pub fn machine(registers: &Registers) -> ! {
     stop_if_told(registers);
+    note(registers);
     let what = name(registers.vector);
     record(format_args!("{what} while an action ran"), Some(registers), backtrace::here())
 }
 
+/// A machine check arrives on many cores at once. Each keeps what it found for the one that
+/// reports, which waits a moment for the others.
+fn note(registers: &Registers) {
+    if registers.vector == MACHINE_CHECK {
+        machine_check::note_fatal();
+        clock::spin_us(OTHERS_NOTE_US);
+    }
+}
+
 const NMI: u64 = 2;
+const MACHINE_CHECK: u64 = 18;
+const OTHERS_NOTE_US: u64 = 1_000;
 
 fn name(vector: u64) -> &'static str {
     match vector {
         NMI => "non-maskable interrupt",
         8 => "double fault (#DF)",
         14 => "page fault (#PF)",
-        18 => "machine check (#MC)",
+        MACHINE_CHECK => "machine check (#MC)",
         _ => match Exception::from_vector(vector as u8) {
             Some(exception) => exception.name(),
             None => "unknown exception",
@@ -161,6 +175,9 @@ fn record(
         clock::now_ns() / 1_000_000,
     ));
     print_registers(registers, running(own).is_some());
+    for (core, error) in machine_check::fatal() {
+        print(format_args!("machine check on core {core}: {error}\n"));
+    }
     print_running(own);
     print(format_args!("backtrace:"));
     for address in frames {

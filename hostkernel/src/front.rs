@@ -124,6 +124,7 @@ impl Front {
             });
             let woken_ns = clock::now_ns();
             idle.end(woken_ns);
+            sources::look_for_errors(woken_ns);
             patience.waited(woken_ns.saturating_sub(slept_ns));
             self.notice(Arrived::take());
         }

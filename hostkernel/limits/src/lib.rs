@@ -12,12 +12,18 @@ pub const PAGE_LEN: usize = action_abi::PAGE_LEN;
 
 // --- machine ---------------------------------------------------------------------------------
 
-/// Cores the node can use; further ones stay parked.
+/// Processors the node takes over; further ones stay as firmware left them.
 pub const CORES_MAX: usize = 256;
 /// Kernel stack of a core. The deepest path is a deploy: HTTP, API, JSON, ELF, template.
 pub const KERNEL_STACK_LEN: usize = 64 * 1024;
 /// Each of the per-core stacks for NMI, double fault, machine check and debug exceptions.
 pub const EMERGENCY_STACK_LEN: usize = 2 * PAGE_LEN;
+/// Machine check banks of a processor that are looked at: as many as have registers in a row.
+pub const MACHINE_CHECK_BANKS_MAX: u64 = 32;
+/// How often a core that wakes looks for errors that its hardware corrected.
+pub const MACHINE_CHECK_POLL_NS: u64 = 5_000_000_000;
+/// How long a core may take to report that it started; then it is stopped for good.
+pub const START_TIMEOUT_NS: u64 = 1_000_000_000;
 /// Entries of the boot loader's memory map that are looked at; real ones have some hundred.
 pub const MEMORY_ENTRIES_MAX: usize = 4096;
 /// Ranges of memory that are used; further ones are not, and the log says so.

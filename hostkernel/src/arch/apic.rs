@@ -183,6 +183,12 @@ pub fn id() -> u32 {
     if REGISTERS.load(Ordering::Relaxed) == X2APIC { id } else { id >> 24 }
 }
 
+/// The highest id that [`send`] and its like can reach; the one behind it means everybody.
+#[must_use]
+pub fn id_max() -> u32 {
+    if REGISTERS.load(Ordering::Relaxed) == X2APIC { u32::MAX - 1 } else { 0xfe }
+}
+
 fn command(target: u32, value: u32) {
     if REGISTERS.load(Ordering::Relaxed) == X2APIC {
         let value = u64::from(target) << 32 | u64::from(value);

@@ -32,6 +32,8 @@ pub struct Features {
     pub huge_pages: bool,
     /// Broken hardware raises an exception instead of stopping the processor.
     pub machine_check: bool,
+    /// The hardware keeps what it reports in banks.
+    pub machine_check_banks: bool,
     /// RDTSCP, which also reads a register of the kernel's choice.
     pub rdtscp: bool,
     /// RDRAND.
@@ -126,6 +128,7 @@ impl Features {
             pcid: basic.ecx & 1 << 17 != 0,
             huge_pages: amd.edx & 1 << 26 != 0,
             machine_check: basic.edx & 1 << 7 != 0,
+            machine_check_banks: basic.edx & 1 << 7 != 0 && basic.edx & 1 << 14 != 0,
             rdtscp: amd.edx & 1 << 27 != 0,
             rdrand: basic.ecx & 1 << 30 != 0,
         }

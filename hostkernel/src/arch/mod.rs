@@ -16,6 +16,7 @@ pub mod inspect;
 pub mod interrupt;
 pub mod ioapic;
 pub mod kvm_clock;
+pub mod machine_check;
 pub mod mitigation;
 pub mod port;
 #[cfg(feature = "selftest")]
@@ -38,6 +39,7 @@ pub fn initialise_core(features: &Features) {
     // runs depends on what was there before; features were read from this processor.
     unsafe {
         descriptor::load();
+        machine_check::enable(features);
         cpu::enable(features, trap::syscall_entry());
     }
     mitigation::enable_split_lock_detection();

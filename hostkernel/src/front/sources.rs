@@ -2,8 +2,9 @@
 //! whose interrupts are for nothing is switched off and polled, see [`Watch`].
 
 use crate::arch::interrupt::{self, Arrived};
-use crate::arch::vector::{ACPI, NIC};
-use crate::arch::{clock, ioapic};
+use crate::arch::vector::{ACPI, NIC, WAKE};
+use crate::arch::{apic, clock, ioapic, machine_check};
+use crate::boot::smp;
 use crate::crash;
 use crate::device::power;
 use crate::platform::watch::Watch;
@@ -22,6 +23,8 @@ pub struct Sources {
     button_ns: u64,
     /// Non-maskable interrupts that were spoken of.
     nmis: u64,
+    /// Errors that hardware corrected, likewise.
+    errors: u64,
 }
 
 impl Sources {
@@ -51,6 +54,14 @@ impl Sources {
         if nmis != self.nmis {
             log::warn!("non-maskable interrupt: {} on all cores", nmis - self.nmis);
             (self.nmis, machine.nmis) = (nmis, nmis);
+        }
+        let errors = machine_check::corrected();
+        if errors != self.errors {
+            if let Some(last) = machine_check::last_corrected() {
+                let found = errors - self.errors;
+                log::warn!("hardware errors corrected or left behind: {found}; the last: {last}");
+            }
+            (self.errors, machine.errors_corrected) = (errors, errors);
         }
         is_pressed
     }
@@ -85,6 +96,14 @@ impl Sources {
         let card = self.card.is_polled().then(|| clock::now_ns() + CARD_POLL_NS);
         let button = self.acpi.is_polled().then_some(self.button_ns);
         [next_ns, card, button].into_iter().flatten().min()
+    }
+}
+
+/// Looks whether hardware corrected errors, and has every core do so, if it is time. Nobody is woken
+/// for that while this core sleeps: a node with nothing to do stays asleep.
+pub fn look_for_errors(now_ns: u64) {
+    if machine_check::poll(now_ns) {
+        (1..smp::running()).for_each(|core| apic::send(smp::apic_id(core), WAKE));
     }
 }
 

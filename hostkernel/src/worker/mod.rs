@@ -7,9 +7,9 @@
 
 use alloc::vec::Vec;
 
-use crate::arch::clock;
 use crate::arch::interrupt::{self, Arrived};
 use crate::arch::user::{Stop, UserContext};
+use crate::arch::{clock, machine_check};
 use crate::crash;
 use crate::entropy;
 use memory::core_area;
@@ -66,6 +66,7 @@ impl Worker {
             let _woken = Arrived::take();
             let woken_ns = clock::now_ns();
             dispatcher.idle(self.core).end(woken_ns);
+            machine_check::poll(woken_ns);
             patience.waited(woken_ns.saturating_sub(slept_ns));
         }
     }
