@@ -9,8 +9,9 @@ use spin::Once;
 
 use crate::arch::cpu::Features;
 use crate::arch::essentials::Missing;
+use crate::arch::interrupt::{self, Arrived};
 use crate::arch::trap::{self, Upward};
-use crate::arch::{self, apic, clock, interrupt, kvm_clock, vector};
+use crate::arch::{self, apic, clock, kvm_clock, machine_check, vector};
 use crate::boot::actions::deploy_all;
 use crate::boot::{acpi, smp, sources};
 use crate::device::fw_cfg::FwCfg;
@@ -18,6 +19,7 @@ use crate::device::{mmio, pci, power, probe, rtc, screen, serial};
 use crate::front::Front;
 use crate::handover::BootInfo;
 use crate::platform::Signal;
+use crate::platform::starting::Role;
 use crate::worker::Worker;
 use crate::{console, crash, entropy};
 use limits::{MEMORY_LEN_MIN, QUEUES_HEAP_DIVISOR};
@@ -104,6 +106,8 @@ extern "C" fn start_on_own_tables() -> ! {
     info.log_memory();
     let mitigations = MITIGATIONS.call_once(|| decide_mitigations(settings));
     arch::mitigation::enable(&mitigations.plan);
+    #[cfg(feature = "selftest")]
+    platform.processors.insert(0, crate::selftest::ABSENT_PROCESSOR);
     // The front's core first; the others wait for the dispatcher before they serve it.
     let (cores_max, hyperthreads) = (settings.cores_max, settings.hyperthreads);
     let cores = smp::start_others(info, &platform.processors, cores_max, hyperthreads, start_core);
@@ -209,7 +213,9 @@ fn start_core() -> ! {
     arch::initialise_interrupts(features);
     let mitigations = MITIGATIONS.get().expect("core 0 sets this before it starts another core");
     arch::mitigation::enable(&mitigations.plan);
-    smp::report();
+    if smp::report() == Role::Parked {
+        park();
+    }
     let dispatcher = loop {
         match DISPATCHER.get() {
             Some(dispatcher) => break dispatcher,
@@ -218,4 +224,14 @@ fn start_core() -> ! {
     };
     let settings = SETTINGS.get().expect("core 0 sets this before it starts another core");
     Worker::new().serve(dispatcher, Patience::new(settings.poll_ns()))
+}
+
+/// Waits, on tables and stacks of its own, for what concerns the machine as a whole: a machine
+/// check, another core's crash, and the question whether hardware corrected errors.
+fn park() -> ! {
+    loop {
+        interrupt::halt();
+        let _woken = Arrived::take();
+        machine_check::poll(clock::now_ns());
+    }
 }

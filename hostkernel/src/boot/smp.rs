@@ -1,13 +1,14 @@
 //! Starting the other cores: INIT, then start-up at a page of real-mode code, one core at a time.
 
 use core::arch::global_asm;
-use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering, compiler_fence};
+use core::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering, compiler_fence};
 
 use spin::Once;
 
-use crate::arch::{apic, area, clock, mitigation};
+use crate::arch::{apic, area, clock, interrupt, mitigation};
 use crate::handover::BootInfo;
-use limits::{CORES_MAX, PAGE_LEN};
+use crate::platform::starting::{Choice, Role, plan};
+use limits::{CORES_MAX, PAGE_LEN, START_TIMEOUT_NS};
 use memory::core_area;
 use memory::holes;
 use memory::physical::{PhysicalAddress, direct_pointer};
@@ -20,8 +21,11 @@ const NUMBER: usize = 24;
 pub(super) const ROOT: usize = NUMBER + 8;
 pub(super) const STACK: usize = NUMBER + 16;
 const GDT: usize = NUMBER + 24;
-/// How long a core may take to report; then it is given up.
-const START_TIMEOUT_NS: u64 = 1_000_000_000;
+/// Start-up messages a core gets.
+const STARTUPS: u64 = 2;
+/// How long it takes to start after INIT, and how long it may take to be stopped by it.
+const INIT_US: u64 = 200;
+const INIT_US_STOPPED: u64 = 10_000;
 
 global_asm!(
     r#"
@@ -82,25 +86,33 @@ unsafe extern "C" {
 
 /// APIC id of each core, by core number.
 static APIC_IDS: [AtomicU32; CORES_MAX] = [const { AtomicU32::new(0) }; CORES_MAX];
-/// Cores that run, core 0 included.
+/// Cores that were taken over, core 0 and parked ones included.
 static RUNNING: AtomicUsize = AtomicUsize::new(1);
 static NEXT: Once<fn() -> !> = Once::new();
+/// The core that may report that it started, by number. Whoever changes this first, that core or
+/// the one that gives it up, decides.
+static AWAITED: AtomicUsize = AtomicUsize::new(NOBODY);
+const NOBODY: usize = usize::MAX;
+const REPORTED: usize = usize::MAX - 1;
+/// The core that starts next is to wait.
+static PARKS: AtomicBool = AtomicBool::new(false);
 
-/// The APIC id of a running core.
+/// The APIC id of a core that was taken over.
 #[must_use]
 pub fn apic_id(core: usize) -> u32 {
     APIC_IDS[core].load(Ordering::Relaxed)
 }
 
-/// Cores that run.
+/// Cores that were taken over, parked ones included.
 #[must_use]
 pub fn running() -> usize {
     RUNNING.load(Ordering::Acquire)
 }
 
-/// Starts every processor of the list but the calling one, up to `cores_max` cores in all; of the
-/// threads of one physical core only the first, unless `hyperthreads`. On its own tables each goes
-/// on with `next`, which [reports](report). Core 0, once. Returns the number of cores that run.
+/// Takes over every processor of the list but the calling one: up to `cores_max` cores work in all;
+/// of the threads of one physical core only the first, unless `hyperthreads`; the others are
+/// parked. On its own tables each goes on with `next`, which [reports](report). Core 0, once.
+/// Returns the number of cores that work.
 pub fn start_others(
     info: &BootInfo,
     processors: &[u32],
@@ -121,27 +133,27 @@ pub fn start_others(
     // loader left there besides the module was copied.
     let start = unsafe { StartPage::prepare(page) };
     let thread_bits = mitigation::thread_bits();
-    let (mut count, mut siblings) = (1, 0);
-    for &processor in processors.iter().filter(|id| **id != own) {
-        if count == cores_max.min(CORES_MAX) {
-            break;
-        }
-        let same_core = |core: usize| apic_id(core) >> thread_bits == processor >> thread_bits;
-        if !hyperthreads && thread_bits > 0 && (0..count).any(same_core) {
-            siblings += 1;
+    let id_max = apic::id_max();
+    let choice = Choice { own, id_max, thread_bits, cores_max, hyperthreads };
+    let (mut working, mut parked) = (1, 0);
+    for (processor, role) in plan(processors, choice) {
+        let number = working + parked;
+        APIC_IDS[number].store(processor, Ordering::Relaxed);
+        PARKS.store(role == Role::Parked, Ordering::Relaxed);
+        if !start_one(processor, number, &start) {
+            log::warn!("processor with APIC id {processor} did not start, and was stopped");
             continue;
         }
-        APIC_IDS[count].store(processor, Ordering::Relaxed);
-        if start_one(processor, count, &start) {
-            count += 1;
-        } else {
-            log::warn!("processor with APIC id {processor} did not start");
+        RUNNING.store(number + 1, Ordering::Release);
+        match role {
+            Role::Works => working += 1,
+            Role::Parked => parked += 1,
         }
     }
-    if siblings > 0 {
-        log::info!("hyperthreads: {siblings} left unused, so that tenants share no core");
+    if parked > 0 {
+        log::info!("parked: {parked} threads or cores, so that tenants share none");
     }
-    count
+    working
 }
 
 /// The page with the code at which other cores begin.
@@ -188,24 +200,39 @@ fn start_one(processor: u32, number: usize, start: &StartPage) -> bool {
     compiler_fence(Ordering::SeqCst);
     // Intel SDM vol. 3A, 9.4.4: INIT, 10 ms, start-up, 200 us, start-up. Processors of this century
     // need neither the long wait nor the second try, but are not harmed by a short one.
+    AWAITED.store(number, Ordering::Release);
     apic::send_init(processor);
-    clock::spin_us(200);
-    for _ in 0..2 {
+    clock::spin_us(INIT_US);
+    for _ in 0..STARTUPS {
         apic::send_startup(processor, start.page);
-        let give_up = clock::now_ns() + START_TIMEOUT_NS / 2;
+        let give_up = clock::now_ns() + START_TIMEOUT_NS / STARTUPS;
         while clock::now_ns() < give_up {
-            if RUNNING.load(Ordering::Acquire) > number {
+            if AWAITED.load(Ordering::Acquire) == REPORTED {
                 return true;
             }
             core::hint::spin_loop();
         }
     }
-    false
+    let given_up =
+        AWAITED.compare_exchange(number, NOBODY, Ordering::AcqRel, Ordering::Acquire).is_ok();
+    if given_up {
+        // Wherever it is, it gets no further: not to the number, root and stack of the next one. Its
+        // own are never used again.
+        apic::send_init(processor);
+        clock::spin_us(INIT_US_STOPPED);
+    }
+    !given_up
 }
 
-/// The calling core, a further one, is up.
-pub fn report() {
-    RUNNING.store(core_area::core_id() + 1, Ordering::Release);
+/// The calling core, a further one, is up. Does not return if it was given up before. Returns what
+/// it is for.
+pub fn report() -> Role {
+    let number = core_area::core_id();
+    let role = if PARKS.load(Ordering::Relaxed) { Role::Parked } else { Role::Works };
+    if AWAITED.compare_exchange(number, REPORTED, Ordering::AcqRel, Ordering::Acquire).is_err() {
+        interrupt::halt_forever();
+    }
+    role
 }
 
 /// A further core's first Rust code, on its own tables and stack.

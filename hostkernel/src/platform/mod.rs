@@ -9,6 +9,7 @@ pub mod aml;
 pub mod date;
 pub mod fadt;
 pub mod madt;
+pub mod starting;
 pub mod table;
 pub mod watch;
 
