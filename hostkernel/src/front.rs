@@ -13,13 +13,14 @@ use crate::arch::interrupt::{self, Arrived};
 use crate::console;
 use crate::device::{power, screen};
 use crate::entropy;
-use crate::worker::Worker;
+use crate::worker::{NEVER, Resume, Worker};
 use limits::{
     CONNECTION_LEN, CONNECTIONS_HEAP_DIVISOR, CONNECTIONS_MAX, PAGE_LEN, REGISTRY_HEAP_DIVISOR,
     REQUESTS_MEMORY_DIVISOR,
 };
 use memory::core_area;
 use memory::{frames, heap};
+use node::dispatch::turns::{Turn, Turns};
 use node::dispatch::{Dispatcher, Patience};
 use node::net::Reading;
 use node::net::nic::Nic;
@@ -39,6 +40,7 @@ pub struct Front {
     worker: Option<Worker>,
     patience: Patience,
     sources: Sources,
+    turns: Turns,
     announced: bool,
     /// If there is a screen to show it.
     status: Option<StatusLine>,
@@ -86,6 +88,7 @@ impl Front {
             worker,
             patience,
             sources: Sources::default(),
+            turns: Turns::default(),
             announced: false,
             status,
         }
@@ -97,7 +100,9 @@ impl Front {
             let mut next_ns = self.poll();
             if let Some(mut worker) = self.worker.take() {
                 while self.may_run()
-                    && worker.step(self.dispatcher, &mut |arrived| self.interrupted(arrived))
+                    && worker.step(self.dispatcher, &mut |arrived, at_ns| {
+                        self.interrupted(arrived, at_ns)
+                    })
                 {
                     self.dispatcher.disarm_front();
                     next_ns = self.poll();
@@ -195,14 +200,24 @@ impl Front {
     }
 
     /// An interrupt while this core runs an action.
-    fn interrupted(&mut self, arrived: Arrived) -> Option<u64> {
+    fn interrupted(&mut self, arrived: Arrived, interrupted_ns: u64) -> Resume {
         self.service.disarm();
         self.dispatcher.disarm_front();
         self.notice(arrived);
         let next_ns = self.poll();
-        // What arrived since is served at the next interrupt, which comes at once if there is one.
+        // What arrived since is served at the next interrupt, which comes at once, unless it is the
+        // action's turn.
         let is_quiet = self.sources.arm(&mut self.service) && self.dispatcher.arm_front();
-        if is_quiet { self.sources.no_later(next_ns) } else { Some(0) }
+        let at_ns = clock::now_ns();
+        let again_ns = match self.turns.next(interrupted_ns, at_ns, !is_quiet) {
+            Turn::UntilInterrupt => self.sources.no_later(next_ns).unwrap_or(NEVER),
+            Turn::For(slice_ns) => {
+                self.service.disarm();
+                self.dispatcher.disarm_front();
+                at_ns + slice_ns
+            }
+        };
+        Resume { at_ns, again_ns }
     }
 
     fn notice(&mut self, arrived: Arrived) {

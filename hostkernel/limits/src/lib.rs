@@ -42,6 +42,12 @@ pub const INTERRUPTS_WATCHED: u32 = 1000;
 pub const INTERRUPTS_UNSERVICED_MAX: u32 = 900;
 /// An interrupt for nothing so long after the last is the first of new ones.
 pub const INTERRUPT_GAP_NS: u64 = 100_000_000;
+/// How long an action that was interrupted goes on at least while the network has more to do.
+pub const FRONT_SLICE_MIN_NS: u64 = 50_000;
+/// From so much on that the network owes an action which it interrupted, the card is kept quiet.
+pub const FRONT_OWED_MIN_NS: u64 = 200_000;
+/// The most time that the network owes an action which it interrupted: how long a frame can wait.
+pub const FRONT_OWED_MAX_NS: u64 = 20_000_000;
 /// How often a network card is polled whose interrupts are switched off.
 pub const CARD_POLL_NS: u64 = 1_000_000;
 /// How often the power button is polled, likewise.
@@ -373,3 +379,5 @@ const _: () = assert!(TIMEOUT_MS_MIN <= TIMEOUT_MS_DEFAULT && TIMEOUT_MS_DEFAULT
 const _: () = assert!(MEMORY_MB_MIN <= MEMORY_MB_DEFAULT && MEMORY_MB_DEFAULT <= MEMORY_MB_MAX);
 const _: () = assert!(RECEIVE_BUFFER_LEN.is_power_of_two() && SEND_BUFFER_LEN.is_power_of_two());
 const _: () = assert!(INTERRUPTS_UNSERVICED_MAX < INTERRUPTS_WATCHED);
+const _: () = assert!(FRONT_SLICE_MIN_NS <= FRONT_OWED_MIN_NS);
+const _: () = assert!(FRONT_OWED_MIN_NS <= FRONT_OWED_MAX_NS);

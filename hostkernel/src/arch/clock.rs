@@ -46,6 +46,12 @@ pub fn to_ns(cycles: u64) -> u64 {
     scaled(elapsed, SCALE.load(Ordering::Relaxed))
 }
 
+/// As many cycles as pass in this time.
+#[must_use]
+pub fn to_cycles(ns: u64) -> u64 {
+    scaled(ns, INVERSE.load(Ordering::Relaxed))
+}
+
 /// A number times one with 32 binary places.
 fn scaled(number: u64, scale: u64) -> u64 {
     (u128::from(number) * u128::from(scale) >> 32) as u64

@@ -49,7 +49,9 @@ impl Sources {
             count(&mut self.acpi, Source::Acpi, ACPI, is_served);
         }
         let machine = service.node_mut().machine_mut();
-        machine.sources = [self.card.counts(), self.acpi.counts()];
+        if by_card || by_acpi {
+            machine.sources = [self.card.counts(), self.acpi.counts()];
+        }
         let nmis = crash::nmis();
         if nmis != self.nmis {
             log::warn!("non-maskable interrupt: {} on all cores", nmis - self.nmis);

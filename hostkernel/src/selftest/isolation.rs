@@ -4,7 +4,9 @@ use alloc::sync::Arc;
 
 use super::Bench;
 use super::program::{TEXT, TIMEOUT_MS, invocation, template};
+use crate::arch::clock;
 use crate::arch::programs::{self, DATA};
+use crate::worker::{Resume, go_on};
 use limits::PAGE_LEN;
 use memory::Access;
 use memory::core_area::{self, ENTRY_SPACE};
@@ -133,7 +135,7 @@ pub fn odd_entries(bench: &mut Bench) {
 pub fn deadline(bench: &mut Bench) {
     let endless = template(programs::endless());
     for timeout_ms in [1, 5, 20] {
-        let completion = bench.worker.run(invocation(&endless, b"", timeout_ms), &mut |_| None);
+        let completion = bench.worker.run(invocation(&endless, b"", timeout_ms), &mut go_on);
         assert_eq!(completion.end, End::Fault(Fault::Deadline { timeout_ms }));
         assert!(completion.timing.run_ns >= timeout_ms * 1_000_000);
         bench.exits(programs::exit(), 0);
@@ -142,8 +144,31 @@ pub fn deadline(bench: &mut Bench) {
 
 pub fn late_deadline(bench: &mut Bench) {
     let completion =
-        bench.worker.run(invocation(&template(programs::endless()), b"", 0), &mut |_| None);
+        bench.worker.run(invocation(&template(programs::endless()), b"", 0), &mut go_on);
     assert_eq!(completion.end, End::Fault(Fault::Deadline { timeout_ms: 0 }));
+    bench.exits(programs::exit(), 0);
+}
+
+/// A network that has something to do all the time: what it takes is not the action's, which still
+/// gets all of its own.
+pub fn lost_time(bench: &mut Bench) {
+    const TIMEOUT_MS: u64 = 20;
+    const SERVED_NS: u64 = 3_000_000;
+    const SLICE_NS: u64 = 1_000_000;
+    let begin_ns = clock::now_ns();
+    let mut served = 0;
+    let endless = invocation(&template(programs::endless()), b"", TIMEOUT_MS);
+    let completion = bench.worker.run(endless, &mut |_, _| {
+        served += 1;
+        clock::spin_us(SERVED_NS / 1000);
+        let at_ns = clock::now_ns();
+        Resume { at_ns, again_ns: at_ns + SLICE_NS }
+    });
+    let passed_ns = clock::now_ns() - begin_ns;
+    assert_eq!(completion.end, End::Fault(Fault::Deadline { timeout_ms: TIMEOUT_MS }));
+    let run_ns = completion.timing.run_ns;
+    assert!(run_ns >= TIMEOUT_MS * 1_000_000, "{run_ns}");
+    assert!(passed_ns - run_ns >= served * SERVED_NS, "{passed_ns} - {run_ns}, {served} times");
     bench.exits(programs::exit(), 0);
 }
 
@@ -151,7 +176,7 @@ pub fn not_started(bench: &mut Bench) {
     let exit = template(programs::exit());
     let mut invocation = invocation(&exit, b"", TIMEOUT_MS);
     invocation.limits.memory_mb = 1 << 20;
-    let completion = bench.worker.run(invocation, &mut |_| None);
+    let completion = bench.worker.run(invocation, &mut go_on);
     assert_eq!(completion.end, End::NotStarted);
     bench.exits(programs::exit(), 0);
     assert_eq!(Arc::strong_count(&exit), 1, "what did not start holds nothing");
@@ -165,7 +190,7 @@ pub fn frames_refused(bench: &mut Bench) {
         let invocation = invocation(&echo, &[7; 3 * PAGE_LEN], TIMEOUT_MS);
         let before = frames::available();
         let (completion, refused) =
-            failure::refuse_nth(starved, || bench.worker.run(invocation, &mut |_| None));
+            failure::refuse_nth(starved, || bench.worker.run(invocation, &mut go_on));
         let (end, output_len) = (completion.end, completion.output.len());
         drop(completion);
         // The input is the invocation's, and was made before.

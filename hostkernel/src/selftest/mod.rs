@@ -41,6 +41,7 @@ const TESTS: &[(&str, Test)] = &[
     ("odd ways into the kernel end the action or nothing", isolation::odd_entries),
     ("a deadline ends an endless action", isolation::deadline),
     ("a deadline that passed before the action started still ends it", isolation::late_deadline),
+    ("time that the network takes is not the action's", isolation::lost_time),
     ("a limit that cannot be reserved starts nothing", isolation::not_started),
     ("an invocation survives every frame that it is refused", isolation::frames_refused),
     ("what is cleared on the way to ring 3 follows what ran", mitigations::way_out),

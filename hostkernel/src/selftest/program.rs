@@ -6,6 +6,7 @@ use core::sync::atomic::{AtomicU64, Ordering};
 
 use crate::arch::clock;
 use crate::arch::programs::DATA;
+use crate::worker::go_on;
 use limits::PAGE_LEN;
 use memory::{LoadPlan, Protection, Segment};
 use memory::{PageBuffer, Template};
@@ -68,7 +69,7 @@ impl super::Bench {
     /// Runs a program on this core.
     pub fn run(&mut self, text: &[u8], input: &[u8]) -> Completion {
         let invocation = invocation(&template(text), input, TIMEOUT_MS);
-        self.worker.run(invocation, &mut |_| None)
+        self.worker.run(invocation, &mut go_on)
     }
 
     /// Runs a program that must exit with this status.

@@ -3,6 +3,7 @@
 use super::Bench;
 use super::program::{TIMEOUT_MS, invocation, template};
 use crate::arch::programs;
+use crate::worker::go_on;
 use memory::frames;
 use node::dispatch::{End, Fault};
 
@@ -18,7 +19,7 @@ pub fn frames(bench: &mut Bench) {
             1..10 => (&bad, TIMEOUT_MS),
             _ => (&good, TIMEOUT_MS),
         };
-        bench.worker.run(invocation(program, b"some input", timeout_ms), &mut |_| None).end
+        bench.worker.run(invocation(program, b"some input", timeout_ms), &mut go_on).end
     };
     run(2);
     let before = frames::available();
@@ -40,7 +41,7 @@ impl Bench {
         let mut ended = 0;
         while ended < count {
             if self.cores == 1 {
-                self.worker.step(self.dispatcher, &mut |_| None);
+                self.worker.step(self.dispatcher, &mut go_on);
             }
             while let Some(completion) = self.dispatcher.completed() {
                 each(completion.usage.core, completion.end);

@@ -26,9 +26,46 @@ use node::trace::{self, Event};
 
 const NS_PER_MS: u64 = 1_000_000;
 
-/// What a worker does when its action was interrupted: on a core that also serves the network,
-/// that. Returns when it wants to be called again at the latest, on the scale of [`clock::now_ns`].
-pub type OnInterrupt<'a> = &'a mut dyn FnMut(Arrived) -> Option<u64>;
+/// What a worker does when its action was interrupted, at a time of [`clock::now_ns`]'s scale: on a
+/// core that also serves the network, that.
+pub type OnInterrupt<'a> = &'a mut dyn FnMut(Arrived, u64) -> Resume;
+
+/// How an action goes on that was interrupted, in times of the same scale. Two words, so that they
+/// come back in registers.
+#[derive(Clone, Copy, Debug)]
+pub struct Resume {
+    /// When it does. What lies between is not the action's time.
+    pub at_ns: u64,
+    /// When to interrupt it again at the latest, or [`NEVER`].
+    pub again_ns: u64,
+}
+
+/// Later than any deadline.
+pub const NEVER: u64 = u64::MAX;
+
+/// What a core does that has nothing else to do.
+pub fn go_on(_: Arrived, interrupted_ns: u64) -> Resume {
+    Resume { at_ns: interrupted_ns, again_ns: NEVER }
+}
+
+/// The time of an action that runs.
+struct Budget {
+    /// When it ends.
+    deadline_ns: u64,
+    /// What others took of the core meanwhile; the deadline is as much later.
+    lost_ns: u64,
+}
+
+impl Budget {
+    /// Does what an interrupt is for, and sets the core's alarm.
+    fn interrupt(&mut self, interrupted_ns: u64, on_interrupt: &mut OnInterrupt) {
+        let resume = on_interrupt(Arrived::take(), interrupted_ns);
+        let lost_ns = resume.at_ns.saturating_sub(interrupted_ns);
+        self.lost_ns += lost_ns;
+        self.deadline_ns += lost_ns;
+        clock::set_alarm(resume.again_ns.min(self.deadline_ns));
+    }
+}
 
 /// The worker of one core.
 pub struct Worker {
@@ -55,7 +92,7 @@ impl Worker {
     /// Takes and runs invocations forever.
     pub fn serve(&mut self, dispatcher: &Dispatcher, mut patience: Patience) -> ! {
         loop {
-            while self.step(dispatcher, &mut |_| None) {}
+            while self.step(dispatcher, &mut go_on) {}
             let is_wanted = || dispatcher.has_work();
             if frames::zero_ahead(is_wanted) || patience.look(clock::now_ns, is_wanted) {
                 continue;
@@ -127,14 +164,28 @@ impl Worker {
                 trace::record(Event::Enter, entry);
                 let started_ns = clock::to_ns(start_cycles);
                 let deadline_ns = started_ns + limits.timeout_ms * NS_PER_MS;
+                let mut budget = Budget { deadline_ns, lost_ns: 0 };
                 completion.timing.started_ns = started_ns;
                 completion.timing.load_ns = started_ns - taken_ns;
                 let usage = &mut completion.usage;
-                completion.end =
-                    execute(&mut instance, &mut user, since, usage, deadline_ns, on_interrupt);
+                completion.end = execute(
+                    &mut instance,
+                    &mut user,
+                    since,
+                    usage,
+                    started_ns,
+                    &mut budget,
+                    on_interrupt,
+                );
                 let end_cycles = clock::cycles();
-                completion.timing.run_ns = clock::to_ns(end_cycles) - started_ns;
+                let passed_ns = clock::to_ns(end_cycles) - started_ns;
+                completion.timing.run_ns = passed_ns;
                 usage.cycles = end_cycles - start_cycles;
+                if budget.lost_ns > 0 {
+                    let lost_cycles = clock::to_cycles(budget.lost_ns);
+                    completion.timing.run_ns = passed_ns.saturating_sub(budget.lost_ns);
+                    usage.cycles = usage.cycles.saturating_sub(lost_cycles);
+                }
                 usage.frames = (pages - instance.space.frames_left()) as u32;
                 usage.frames_peak = (pages - instance.space.frames_left_min()) as u32;
                 usage.pages_touched = instance.space.pages() as u32;
@@ -209,12 +260,12 @@ fn execute(
     user: &mut UserContext,
     mut since: Since,
     usage: &mut Usage,
-    deadline_ns: u64,
-    on_interrupt: OnInterrupt,
+    started_ns: u64,
+    budget: &mut Budget,
+    mut on_interrupt: OnInterrupt,
 ) -> End {
     // Before the first instruction, too: on a core that serves the network this arms the card.
-    let again_ns = on_interrupt(Arrived::take());
-    clock::set_alarm(again_ns.map_or(deadline_ns, |again_ns| again_ns.min(deadline_ns)));
+    budget.interrupt(started_ns, &mut on_interrupt);
     let mut last_page = None;
     let end = loop {
         let stop = user.run(&mut instance.space, since);
@@ -257,15 +308,14 @@ fn execute(
                 break End::Fault(Fault::Exception { exception, instruction: user.instruction() });
             }
             Stop::Interrupt => {
-                let again_ns = on_interrupt(Arrived::take());
                 since = Since::Others;
-                if clock::now_ns() >= deadline_ns {
+                let interrupted_ns = clock::now_ns();
+                if interrupted_ns >= budget.deadline_ns {
                     let timeout_ms = instance.limits.timeout_ms;
                     break End::Fault(Fault::Deadline { timeout_ms });
                 }
-                clock::set_alarm(
-                    again_ns.map_or(deadline_ns, |again_ns| again_ns.min(deadline_ns)),
-                );
+                machine_check::poll(interrupted_ns);
+                budget.interrupt(interrupted_ns, &mut on_interrupt);
             }
         }
     };

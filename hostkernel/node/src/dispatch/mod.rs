@@ -13,6 +13,7 @@ pub mod log;
 mod model;
 mod patience;
 mod sleeper;
+pub mod turns;
 
 use alloc::vec::Vec;
 use core::sync::atomic::{self, AtomicUsize, Ordering};
