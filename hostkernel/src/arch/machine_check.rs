@@ -54,8 +54,9 @@ struct Note {
 }
 
 impl Note {
-    const NONE: Self =
-        Self { bank: AtomicU64::new(0), status: AtomicU64::new(0), address: AtomicU64::new(0) };
+    const fn none() -> Self {
+        Self { bank: AtomicU64::new(0), status: AtomicU64::new(0), address: AtomicU64::new(0) }
+    }
 
     fn write(&self, error: Error) {
         self.bank.store(error.bank, Ordering::Relaxed);
@@ -73,9 +74,9 @@ impl Note {
 }
 
 /// What each core found when the exception came.
-static FATAL: [Note; CORES_MAX] = [const { Note::NONE }; CORES_MAX];
+static FATAL: [Note; CORES_MAX] = [const { Note::none() }; CORES_MAX];
 /// The last error that was found without an exception, on any core.
-static LAST: Note = Note::NONE;
+static LAST: Note = Note::none();
 /// Errors found without one, on all cores.
 static CORRECTED: AtomicU64 = AtomicU64::new(0);
 /// When each core looks again.

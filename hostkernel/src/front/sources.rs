@@ -101,8 +101,8 @@ impl Sources {
     }
 }
 
-/// Looks whether hardware corrected errors, and has every core do so, if it is time. Nobody is woken
-/// for that while this core sleeps: a node with nothing to do stays asleep.
+/// Looks whether hardware corrected errors, and has every core do so, if it is time. Nobody is
+/// woken for that while this core sleeps: a node with nothing to do stays asleep.
 pub fn look_for_errors(now_ns: u64) {
     if machine_check::poll(now_ns) {
         (1..smp::running()).for_each(|core| apic::send(smp::apic_id(core), WAKE));

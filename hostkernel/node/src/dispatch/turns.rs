@@ -49,7 +49,8 @@ mod tests {
     const SECOND_NS: u64 = 1_000_000_000;
 
     /// A core whose network interrupts the action `gap_ns` after it was let in, or has something
-    /// waiting already, and takes `serve_ns` each time. Returns how long the action ran in a second.
+    /// waiting already, and takes `serve_ns` each time. Returns how long the action ran
+    /// in a second.
     fn ran_ns(gap_ns: u64, serve_ns: u64, is_waiting: bool) -> u64 {
         let mut turns = Turns::default();
         let (mut now_ns, mut ran_ns) = (SECOND_NS, 0);
