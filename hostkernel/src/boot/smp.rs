@@ -216,7 +216,7 @@ fn start_one(processor: u32, number: usize, start: &StartPage) -> bool {
     let given_up =
         AWAITED.compare_exchange(number, NOBODY, Ordering::AcqRel, Ordering::Acquire).is_ok();
     if given_up {
-        // Wherever it is, it gets no further: not to number, root and stack of the next one. Its own
+        // Wherever it is, it gets no further: not to the next one's number, root and stack. Its own
         // are never used again.
         apic::send_init(processor);
         clock::spin_us(INIT_US_STOPPED);
