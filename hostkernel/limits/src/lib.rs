@@ -136,6 +136,11 @@ pub const REQUEST_TIMEOUT_MS: u64 = 120_000;
 pub const NIC_QUEUE_LEN: usize = 256;
 /// Buffer for one frame: virtio's header, Ethernet's, 1,500 bytes, rounded up.
 pub const NIC_BUFFER_LEN: usize = 2048;
+/// Smallest packet that every link of IPv4 must carry whole (RFC 791, 3.2); a card that says less
+/// is not believed.
+pub const MTU_MIN: usize = 68;
+/// Largest packet sent or asked for: Ethernet's. A card that says more gets no more.
+pub const MTU_MAX: usize = 1500;
 /// Frames taken from the NIC before completions and timers get their turn.
 pub const FRAMES_PER_POLL_MAX: usize = 256;
 /// Where time servers listen.
@@ -375,6 +380,7 @@ const _: () = assert!(
     "a machine with 64 MiB, of which firmware and image take some, has that many connections"
 );
 const _: () = assert!(NIC_QUEUE_LEN.is_power_of_two());
+const _: () = assert!(MTU_MIN <= MTU_MAX && MTU_MAX + 14 + 12 <= NIC_BUFFER_LEN);
 const _: () = assert!(TIMEOUT_MS_MIN <= TIMEOUT_MS_DEFAULT && TIMEOUT_MS_DEFAULT <= TIMEOUT_MS_MAX);
 const _: () = assert!(MEMORY_MB_MIN <= MEMORY_MB_DEFAULT && MEMORY_MB_DEFAULT <= MEMORY_MB_MAX);
 const _: () = assert!(RECEIVE_BUFFER_LEN.is_power_of_two() && SEND_BUFFER_LEN.is_power_of_two());

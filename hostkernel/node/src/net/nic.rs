@@ -38,8 +38,15 @@ pub trait Nic {
     /// Its hardware address.
     fn address(&self) -> [u8; 6];
 
-    /// Largest frame, Ethernet header included, without checksum.
+    /// Largest frame to send, Ethernet header included, without checksum.
     fn frame_len_max(&self) -> usize;
+
+    /// Longest IP packet that its link carries, as far as the card knows; [`MTU_MIN`] at least.
+    ///
+    /// [`MTU_MIN`]: limits::MTU_MIN
+    fn mtu(&self) -> usize {
+        self.frame_len_max().saturating_sub(ETHERNET_HEADER_LEN)
+    }
 
     /// What it does about checksums.
     fn checksums(&self) -> Checksums {
@@ -60,8 +67,10 @@ pub trait Nic {
     fn disarm(&mut self);
 }
 
+/// Length of the header of an Ethernet frame.
+pub const ETHERNET_HEADER_LEN: usize = 14;
 /// Where the header of TCP begins in a frame without IP options, which is how we send.
-pub const TCP_START: usize = 14 + 20;
+pub const TCP_START: usize = ETHERNET_HEADER_LEN + 20;
 /// Where its checksum is.
 pub const TCP_CHECKSUM_OFFSET: usize = 16;
 

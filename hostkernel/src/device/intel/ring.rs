@@ -14,11 +14,11 @@
 use core::ptr::NonNull;
 use core::sync::atomic::{Ordering, fence};
 
-use limits::{NIC_BUFFER_LEN, NIC_QUEUE_LEN};
-use node::net::nic::{self, Receiver, Sender, TCP_CHECKSUM_OFFSET, TCP_START};
+use limits::{MTU_MAX, NIC_BUFFER_LEN, NIC_QUEUE_LEN};
+use node::net::nic::{self, ETHERNET_HEADER_LEN, Receiver, Sender, TCP_CHECKSUM_OFFSET, TCP_START};
 
-/// Ethernet header and 1,500 bytes.
-pub const FRAME_LEN_MAX: usize = 1514;
+/// Longest frame to send.
+pub const FRAME_LEN_MAX: usize = ETHERNET_HEADER_LEN + MTU_MAX;
 const DESCRIPTORS_LEN: usize = NIC_QUEUE_LEN * size_of::<Descriptor>();
 /// Memory of a ring.
 pub const RING_LEN: usize = DESCRIPTORS_LEN + NIC_QUEUE_LEN * NIC_BUFFER_LEN;

@@ -26,7 +26,7 @@ pub fn read<T: Transport>(mut transport: T) -> Option<Entropy> {
 }
 
 fn fill<T: Transport>(transport: &mut T, entropy: &mut Entropy) -> Option<()> {
-    start(transport, 0).ok()?;
+    start(transport, |_, _| 0).ok()?;
     let mut queue = VirtQueue::<KernelHal, QUEUE_LEN>::new(transport, 0, false, false).ok()?;
     queue.set_dev_notify(false);
     transport.finish_init();

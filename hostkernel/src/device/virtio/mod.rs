@@ -122,13 +122,18 @@ fn mmio(address: u64, kind: DeviceType) -> Option<MmioTransport<'static>> {
     (transport.device_type() == kind).then_some(transport)
 }
 
-/// Begins to set a device up (virtio 1.2, 3.1.1). Returns which of the features wanted it has,
-/// besides `FEATURE_VERSION_1`, without which a device is an old one.
-fn start<T: Transport>(transport: &mut T, wanted: u64) -> Result<u64, Error> {
+/// Begins to set a device up (virtio 1.2, 3.1.1). `choose` is told what it offers, may read its
+/// structure, and says what is wanted. Returns which of that it has, besides `FEATURE_VERSION_1`,
+/// without which a device is an old one.
+fn start<T: Transport>(
+    transport: &mut T,
+    choose: impl FnOnce(&T, u64) -> u64,
+) -> Result<u64, Error> {
     let starting = DeviceStatus::ACKNOWLEDGE | DeviceStatus::DRIVER;
     transport.set_status(DeviceStatus::empty());
     transport.set_status(starting);
-    let features = transport.read_device_features() & (wanted | FEATURE_VERSION_1);
+    let offered = transport.read_device_features();
+    let features = offered & (choose(transport, offered) | FEATURE_VERSION_1);
     transport.write_driver_features(features);
     if features & FEATURE_VERSION_1 != 0 {
         transport.set_status(starting | DeviceStatus::FEATURES_OK);

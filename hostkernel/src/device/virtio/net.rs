@@ -14,18 +14,25 @@ use virtio_drivers::transport::Transport;
 
 use super::hal::KernelHal;
 use super::{Error, FEATURE_VERSION_1, start};
-use limits::{NIC_BUFFER_LEN, NIC_QUEUE_LEN, PAGE_LEN};
+use limits::{MTU_MAX, MTU_MIN, NIC_BUFFER_LEN, NIC_QUEUE_LEN, PAGE_LEN};
 use memory::kernel_map;
-use node::net::nic::{self, Checksums, Nic, Receiver, Sender, TCP_CHECKSUM_OFFSET, TCP_START};
+use node::net::nic::{
+    self, Checksums, ETHERNET_HEADER_LEN, Nic, Receiver, Sender, TCP_CHECKSUM_OFFSET, TCP_START,
+};
 
 const RECEIVE: u16 = 0;
 const SEND: u16 = 1;
 
 const FEATURE_CHECKSUM: u64 = 1 << 0;
 const FEATURE_GUEST_CHECKSUM: u64 = 1 << 1;
+const FEATURE_MTU: u64 = 1 << 3;
 const FEATURE_MAC: u64 = 1 << 5;
 const FEATURE_ANY_LAYOUT: u64 = 1 << 27;
 const WANTED: u64 = FEATURE_CHECKSUM | FEATURE_GUEST_CHECKSUM | FEATURE_MAC | FEATURE_ANY_LAYOUT;
+
+/// Where the card's own structure has its address, and the MTU of its link (virtio 1.2, 5.1.4).
+const CONFIG_MAC: usize = 0;
+const CONFIG_MTU: usize = 10;
 
 /// Header in front of each frame, without and with virtio 1's buffer count.
 const HEADER_LEN_LEGACY: usize = 10;
@@ -36,10 +43,8 @@ const HEADER_NEEDS_CHECKSUM: u8 = 1 << 0;
 const HEADER_CHECKSUM_VALID: u8 = 1 << 1;
 /// Start and offset of a checksum to be completed, in a header.
 const HEADER_CHECKSUM: core::ops::Range<usize> = 6..10;
-/// Ethernet header and 1,500 bytes.
-const FRAME_LEN_MAX: usize = 1514;
 
-const _: () = assert!(HEADER_LEN + FRAME_LEN_MAX <= NIC_BUFFER_LEN);
+const _: () = assert!(HEADER_LEN + ETHERNET_HEADER_LEN + MTU_MAX <= NIC_BUFFER_LEN);
 
 /// Where a card finds the checksum that it has to complete.
 const CHECKSUM_PLACE: [u8; 4] = {
@@ -160,6 +165,8 @@ struct SendRing {
     free: Vec<u16>,
     /// The card completes checksums.
     completes_checksums: bool,
+    /// Longer ones than the link carries must not be sent (virtio 1.2, 5.1.6.2.1).
+    frame_len_max: usize,
 }
 
 impl SendRing {
@@ -188,7 +195,7 @@ impl Sender for SendRing {
 
     fn send(&mut self, len: usize, fill: &mut dyn FnMut(&mut [u8])) {
         // Never part of a frame: the rest of the buffer still holds the bytes of an earlier one.
-        if len > FRAME_LEN_MAX || !self.is_ready() {
+        if len > self.frame_len_max || !self.is_ready() {
             return;
         }
         let Some(number) = self.free.pop() else { return };
@@ -214,6 +221,19 @@ impl Sender for SendRing {
     }
 }
 
+/// The MTU that a card states, if it is one to go by. Beyond [`MTU_MAX`] it is not: whoever accepts
+/// an MTU must have buffers for frames of that length (virtio 1.2, 5.1.4.2).
+fn stated_mtu<T: Transport>(transport: &T, offered: u64) -> Option<usize> {
+    if offered & FEATURE_MTU == 0 {
+        return None;
+    }
+    let mtu = usize::from(transport.read_config_space::<u16>(CONFIG_MTU).ok()?);
+    if mtu < MTU_MIN {
+        log::warn!("the network card states an MTU of {mtu}, which no link has");
+    }
+    (MTU_MIN..=MTU_MAX).contains(&mtu).then_some(mtu)
+}
+
 /// A virtio network card on any transport.
 pub struct VirtioNet<T: Transport> {
     transport: T,
@@ -224,7 +244,11 @@ pub struct VirtioNet<T: Transport> {
 
 impl<T: Transport> VirtioNet<T> {
     pub fn new(mut transport: T) -> Result<Self, Error> {
-        let features = start(&mut transport, WANTED)?;
+        let mut mtu = None;
+        let features = start(&mut transport, |transport, offered| {
+            mtu = stated_mtu(transport, offered);
+            if mtu.is_some() { WANTED | FEATURE_MTU } else { WANTED }
+        })?;
         log::debug!("virtio features {features:#x}");
         let modern = features & FEATURE_VERSION_1 != 0;
         if !modern && features & FEATURE_ANY_LAYOUT == 0 {
@@ -232,7 +256,7 @@ impl<T: Transport> VirtioNet<T> {
         }
         let header_len = if modern { HEADER_LEN } else { HEADER_LEN_LEGACY };
         let address = if features & FEATURE_MAC != 0 {
-            transport.read_config_space::<[u8; 6]>(0).map_err(Error::Queue)?
+            transport.read_config_space::<[u8; 6]>(CONFIG_MAC).map_err(Error::Queue)?
         } else {
             // Locally administered; a card without an address is alone on its wire.
             [0x02, 0x68, 0x6b, 0, 0, 1]
@@ -244,7 +268,8 @@ impl<T: Transport> VirtioNet<T> {
         ring.queue.set_dev_notify(false);
         let free = (0..NIC_QUEUE_LEN as u16).collect();
         let completes_checksums = features & FEATURE_CHECKSUM != 0;
-        let send = SendRing { ring, free, completes_checksums };
+        let frame_len_max = ETHERNET_HEADER_LEN + mtu.unwrap_or(MTU_MAX);
+        let send = SendRing { ring, free, completes_checksums, frame_len_max };
         transport.finish_init();
         let mut nic = Self { transport, receive, send, address };
         nic.receive.ring.queue.set_dev_notify(false);
@@ -260,7 +285,7 @@ impl<T: Transport> Nic for VirtioNet<T> {
     }
 
     fn frame_len_max(&self) -> usize {
-        FRAME_LEN_MAX
+        self.send.frame_len_max
     }
 
     fn checksums(&self) -> Checksums {
