@@ -13,7 +13,7 @@ use virtio_drivers::queue::VirtQueue;
 use virtio_drivers::transport::Transport;
 
 use super::hal::KernelHal;
-use super::{Error, FEATURE_VERSION_1, start};
+use super::open::{Error, FEATURE_VERSION_1, start};
 use limits::{MTU_MAX, MTU_MIN, NIC_BUFFER_LEN, NIC_QUEUE_LEN, PAGE_LEN};
 use memory::kernel_map;
 use node::net::nic::{

@@ -9,7 +9,7 @@ use virtio_drivers::transport::{DeviceStatus, DeviceType, InterruptStatus, Trans
 use virtio_drivers::{Error as VirtioError, PhysAddr, Result};
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
-use super::Error;
+use super::open::Error;
 use crate::device::pci::{PortAccess, bar_address};
 use crate::device::window::Window;
 
