@@ -2,9 +2,12 @@
 //! makes of it.
 
 use std::fs;
+use std::net::UdpSocket;
 use std::path::Path;
+use std::thread;
+use std::time::{SystemTime, UNIX_EPOCH};
 
-use system_tests::{boot, machine};
+use system_tests::{BOOT_TIMEOUT, Network, Tap, TapError, boot, machine};
 
 /// Lengths of the frames in a file of QEMU's that the node sent.
 fn sent_lens(capture: &Path) -> Vec<usize> {
@@ -48,4 +51,42 @@ fn frames_are_as_long_as_the_card_says_that_its_link_carries() {
     ] {
         assert_eq!(longest_frame(properties), longest, "{properties}");
     }
+}
+
+/// Seconds from 1900, where time servers begin, to 1970.
+const UNTIL_1970_S: u64 = 2_208_988_800;
+
+/// Answers one question for the time (RFC 5905, 7.3).
+fn serve_time(socket: &UdpSocket) {
+    let mut packet = [0; 48];
+    socket.set_read_timeout(Some(BOOT_TIMEOUT)).expect("a bound");
+    let (len, node) = socket.recv_from(&mut packet).expect("the node asks");
+    assert_eq!(len, packet.len());
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970");
+    let mut answer = [0; 48];
+    // Version 4, a server, of the second stratum; the node's own time stamp comes back.
+    answer[..2].copy_from_slice(&[0x24, 2]);
+    answer[24..32].copy_from_slice(&packet[40..]);
+    for at in [32, 40] {
+        let seconds = (now.as_secs() + UNTIL_1970_S) as u32;
+        answer[at..at + 4].copy_from_slice(&seconds.to_be_bytes());
+    }
+    socket.send_to(&answer, node).expect("the node is there");
+}
+
+#[test]
+fn datagrams_of_the_same_host_arrive_whose_checksum_it_left_open() {
+    let tap = match Tap::new() {
+        Err(error @ TapError::NeedsRoot) => return eprintln!("skipped: {error}"),
+        result => result.expect("a tap device"),
+    };
+    let _inside = tap.namespace().enter().expect("who made the namespace may enter");
+    let socket = UdpSocket::bind((Tap::HOST, 0)).expect("a port");
+    let port = socket.local_addr().expect("an address").port();
+    let server = thread::spawn(move || serve_time(&socket));
+    let words = format!("hostkernel.ntp={}:{port}", Tap::HOST);
+    let node = boot(machine().network(Network::Tap(tap)).kernel_words(words));
+    let log = node.serial_log();
+    assert!(log.wait_for("wall clock: off by ", BOOT_TIMEOUT), "{}", node.report());
+    server.join().expect("the node asked");
 }

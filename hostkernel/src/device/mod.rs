@@ -16,7 +16,7 @@ pub mod screen;
 #[cfg(target_os = "none")]
 pub mod serial;
 pub mod smbios;
-#[cfg(target_os = "none")]
+#[cfg(any(test, target_os = "none"))]
 pub mod virtio;
 #[cfg(target_os = "none")]
 mod window;

@@ -1,8 +1,10 @@
 //! A first look at a frame: which connection it is for, before smoltcp reads it.
 
 use smoltcp::wire::{
-    EthernetFrame, EthernetProtocol, IpProtocol, Ipv4Address, Ipv4Packet, TcpPacket,
+    EthernetFrame, EthernetProtocol, IpProtocol, Ipv4Address, Ipv4Packet, TcpPacket, UdpPacket,
 };
+
+use super::nic::{ETHERNET_HEADER_LEN, ReceivedChecksum};
 
 /// A client: address and port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,22 +58,52 @@ impl Arrival {
     }
 }
 
-/// Whether the checksum of the TCP segment in a frame is right. True of whatever is none: smoltcp
-/// looks at everything else itself.
-pub fn has_sound_checksum(frame: &[u8]) -> bool {
-    let check = || {
-        let frame = EthernetFrame::new_checked(frame).ok()?;
-        if frame.ethertype() != EthernetProtocol::Ipv4 {
-            return None;
+/// Whether the checksum of the TCP segment or UDP datagram in a frame is right, or will be where it
+/// is completed, with what the card knows of it. True of whatever is none: smoltcp looks at
+/// everything else itself.
+pub fn has_sound_checksum(frame: &[u8], known: ReceivedChecksum) -> bool {
+    match known {
+        ReceivedChecksum::Verified => true,
+        // One that was left open elsewhere, inside a tunnel for instance, says nothing of this one.
+        ReceivedChecksum::Left { at } if checksum_place(frame) == Some(at) => true,
+        ReceivedChecksum::Left { .. } | ReceivedChecksum::Unknown => {
+            is_checksum_right(frame).unwrap_or(true)
         }
-        let packet = Ipv4Packet::new_checked(frame.payload()).ok()?;
-        if packet.next_header() != IpProtocol::Tcp {
-            return None;
-        }
-        let segment = TcpPacket::new_checked(packet.payload()).ok()?;
-        Some(segment.verify_checksum(&packet.src_addr().into(), &packet.dst_addr().into()))
+    }
+}
+
+/// Where the checksum of a frame's TCP segment or UDP datagram is.
+fn checksum_place(frame: &[u8]) -> Option<usize> {
+    const TCP: u8 = 6;
+    const UDP: u8 = 17;
+    const IPV4: [u8; 2] = [0x08, 0x00];
+    let packet = frame.strip_prefix(frame.first_chunk::<12>()?)?.strip_prefix(&IPV4)?;
+    let header_len = usize::from(packet.first()? & 0x0f) * 4;
+    let offset = match *packet.get(9)? {
+        TCP => 16,
+        UDP => 6,
+        _ => return None,
     };
-    check().unwrap_or(true)
+    Some(ETHERNET_HEADER_LEN + header_len + offset)
+}
+
+/// `None` without one of the two.
+fn is_checksum_right(frame: &[u8]) -> Option<bool> {
+    let frame = EthernetFrame::new_checked(frame).ok()?;
+    if frame.ethertype() != EthernetProtocol::Ipv4 {
+        return None;
+    }
+    let packet = Ipv4Packet::new_checked(frame.payload()).ok()?;
+    let (from, to) = (packet.src_addr().into(), packet.dst_addr().into());
+    match packet.next_header() {
+        IpProtocol::Tcp => {
+            TcpPacket::new_checked(packet.payload()).ok().map(|it| it.verify_checksum(&from, &to))
+        }
+        IpProtocol::Udp => {
+            UdpPacket::new_checked(packet.payload()).ok().map(|it| it.verify_checksum(&from, &to))
+        }
+        _ => None,
+    }
 }
 
 #[cfg(test)]
@@ -113,20 +145,56 @@ mod tests {
         }
     }
 
+    /// A frame with UDP, whose header looks as if it were one of TCP.
+    fn datagram() -> [u8; 54] {
+        let mut frame = frame(SYN, 3233);
+        frame[23] = 17;
+        frame[38..40].copy_from_slice(&20_u16.to_be_bytes());
+        frame
+    }
+
     #[test]
-    fn only_segments_have_a_checksum_to_be_wrong() {
-        let mut segment = frame(SYN, 3233);
-        assert!(!has_sound_checksum(&segment));
-        let mut whole = EthernetFrame::new_unchecked(&mut segment[..]);
-        let mut packet = Ipv4Packet::new_unchecked(whole.payload_mut());
-        let (from, to) = (packet.src_addr().into(), packet.dst_addr().into());
-        TcpPacket::new_unchecked(packet.payload_mut()).fill_checksum(&from, &to);
-        assert!(has_sound_checksum(&segment));
-        segment[40] ^= 1;
-        assert!(!has_sound_checksum(&segment));
-        segment[23] = 17;
-        assert!(has_sound_checksum(&segment));
-        assert!(has_sound_checksum(&segment[..20]) && has_sound_checksum(b""));
+    fn segments_and_datagrams_have_a_checksum_to_be_wrong() {
+        let is_right = |frame: &[u8]| has_sound_checksum(frame, ReceivedChecksum::Unknown);
+        for (mut bytes, at) in [(frame(SYN, 3233), 50), (datagram(), 40)] {
+            bytes[at] = 0xaa;
+            assert!(!is_right(&bytes));
+            let mut whole = EthernetFrame::new_unchecked(&mut bytes[..]);
+            let mut packet = Ipv4Packet::new_unchecked(whole.payload_mut());
+            let (from, to) = (packet.src_addr().into(), packet.dst_addr().into());
+            match packet.next_header() {
+                IpProtocol::Tcp => {
+                    TcpPacket::new_unchecked(packet.payload_mut()).fill_checksum(&from, &to);
+                }
+                _ => UdpPacket::new_unchecked(packet.payload_mut()).fill_checksum(&from, &to),
+            }
+            assert!(is_right(&bytes));
+            bytes[53] ^= 1;
+            assert!(!is_right(&bytes));
+            bytes[23] = 1;
+            assert!(is_right(&bytes), "neither of the two");
+            assert!(is_right(&bytes[..20]) && is_right(b""));
+        }
+        let mut without = datagram();
+        without[40..42].fill(0);
+        assert!(is_right(&without), "a datagram need not have one");
+    }
+
+    #[test]
+    fn a_checksum_left_open_counts_only_where_it_is_the_frames_own() {
+        for (mut bytes, own) in [(frame(SYN, 3233), 50), (datagram(), 40)] {
+            bytes[own] = 0xaa;
+            for at in 0..64 {
+                let sound = has_sound_checksum(&bytes, ReceivedChecksum::Left { at });
+                assert_eq!(sound, at == own, "{at}");
+            }
+            assert!(has_sound_checksum(&bytes, ReceivedChecksum::Verified));
+            for len in 0..bytes.len() {
+                let _ = has_sound_checksum(&bytes[..len], ReceivedChecksum::Left { at: own });
+            }
+            bytes[12] = 0x86;
+            assert_eq!(checksum_place(&bytes), None, "another protocol");
+        }
     }
 
     #[test]

@@ -1,12 +1,27 @@
 //! What a network card is to the network stack.
 
-/// What a card does about the checksums of TCP segments in IPv4 packets.
+/// What a card does about the checksums of TCP segments and UDP datagrams in IPv4 packets.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Checksums {
-    /// It completes those of frames it sends.
+    /// It completes those of TCP in frames it sends.
     pub on_send: bool,
-    /// It says which received ones need not be looked at.
+    /// It says of received ones what it knows, see [`ReceivedChecksum`].
     pub on_receive: bool,
+}
+
+/// What a card knows of the checksum in a received frame, of its TCP segment or UDP datagram.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReceivedChecksum {
+    /// Nothing: whoever wants to know has to look.
+    Unknown,
+    /// It was looked at, and is right.
+    Verified,
+    /// The frame never was on a wire: its sender, on the same host, left the checksum at this place
+    /// of the frame to a card that would send it, and it is not complete.
+    Left {
+        /// Where in the frame.
+        at: usize,
+    },
 }
 
 /// Receives frames.
@@ -14,9 +29,9 @@ pub trait Receiver {
     /// The oldest frame that waits, the same one until [`release`](Self::release).
     fn frame(&mut self) -> Option<&[u8]>;
 
-    /// Whether the card vouches for the checksum of that frame's TCP segment.
-    fn is_verified(&self) -> bool {
-        false
+    /// What the card knows of that frame's checksum.
+    fn checksum(&self) -> ReceivedChecksum {
+        ReceivedChecksum::Unknown
     }
 
     /// Gives the buffer of that frame back to the card.

@@ -15,7 +15,9 @@ use core::ptr::NonNull;
 use core::sync::atomic::{Ordering, fence};
 
 use limits::{MTU_MAX, NIC_BUFFER_LEN, NIC_QUEUE_LEN};
-use node::net::nic::{self, ETHERNET_HEADER_LEN, Receiver, Sender, TCP_CHECKSUM_OFFSET, TCP_START};
+use node::net::nic::{
+    self, ETHERNET_HEADER_LEN, ReceivedChecksum, Receiver, Sender, TCP_CHECKSUM_OFFSET, TCP_START,
+};
 
 /// Longest frame to send.
 pub const FRAME_LEN_MAX: usize = ETHERNET_HEADER_LEN + MTU_MAX;
@@ -216,8 +218,11 @@ impl Receiver for ReceiveRing {
         Some(unsafe { self.ring.buffer(self.oldest, len) })
     }
 
-    fn is_verified(&self) -> bool {
-        self.current.is_some_and(|frame| frame.is_verified)
+    fn checksum(&self) -> ReceivedChecksum {
+        match self.current {
+            Some(Received { is_verified: true, .. }) => ReceivedChecksum::Verified,
+            _ => ReceivedChecksum::Unknown,
+        }
     }
 
     fn release(&mut self) {

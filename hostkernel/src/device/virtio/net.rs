@@ -13,12 +13,11 @@ use virtio_drivers::queue::VirtQueue;
 use virtio_drivers::transport::Transport;
 
 use super::hal::KernelHal;
+use super::header;
 use super::open::{Error, FEATURE_VERSION_1, start};
 use limits::{MTU_MAX, MTU_MIN, NIC_BUFFER_LEN, NIC_QUEUE_LEN, PAGE_LEN};
 use memory::kernel_map;
-use node::net::nic::{
-    self, Checksums, ETHERNET_HEADER_LEN, Nic, Receiver, Sender, TCP_CHECKSUM_OFFSET, TCP_START,
-};
+use node::net::nic::{Checksums, ETHERNET_HEADER_LEN, Nic, ReceivedChecksum, Receiver, Sender};
 
 const RECEIVE: u16 = 0;
 const SEND: u16 = 1;
@@ -34,24 +33,7 @@ const WANTED: u64 = FEATURE_CHECKSUM | FEATURE_GUEST_CHECKSUM | FEATURE_MAC | FE
 const CONFIG_MAC: usize = 0;
 const CONFIG_MTU: usize = 10;
 
-/// Header in front of each frame, without and with virtio 1's buffer count.
-const HEADER_LEN_LEGACY: usize = 10;
-const HEADER_LEN: usize = 12;
-/// Flags in the first byte of a header (virtio 1.2, 5.1.6): the checksum is still to be completed,
-/// which only frames have that never were on a wire; or it was found to be right.
-const HEADER_NEEDS_CHECKSUM: u8 = 1 << 0;
-const HEADER_CHECKSUM_VALID: u8 = 1 << 1;
-/// Start and offset of a checksum to be completed, in a header.
-const HEADER_CHECKSUM: core::ops::Range<usize> = 6..10;
-
-const _: () = assert!(HEADER_LEN + ETHERNET_HEADER_LEN + MTU_MAX <= NIC_BUFFER_LEN);
-
-/// Where a card finds the checksum that it has to complete.
-const CHECKSUM_PLACE: [u8; 4] = {
-    let [a, b] = (TCP_START as u16).to_le_bytes();
-    let [c, d] = (TCP_CHECKSUM_OFFSET as u16).to_le_bytes();
-    [a, b, c, d]
-};
+const _: () = assert!(header::LEN + ETHERNET_HEADER_LEN + MTU_MAX <= NIC_BUFFER_LEN);
 
 type Queue = VirtQueue<KernelHal, NIC_QUEUE_LEN>;
 
@@ -147,9 +129,11 @@ impl Receiver for ReceiveRing {
         Some(self.current()?.get(self.ring.header_len..).unwrap_or_default())
     }
 
-    fn is_verified(&self) -> bool {
-        let flags = self.current().and_then(|buffer| buffer.first()).copied().unwrap_or(0);
-        self.trusts_checksums && flags & (HEADER_NEEDS_CHECKSUM | HEADER_CHECKSUM_VALID) != 0
+    fn checksum(&self) -> ReceivedChecksum {
+        match self.current() {
+            Some(buffer) if self.trusts_checksums => header::received_checksum(buffer),
+            _ => ReceivedChecksum::Unknown,
+        }
     }
 
     fn release(&mut self) {
@@ -205,10 +189,7 @@ impl Sender for SendRing {
         let (header, frame) = buffer.split_at_mut(ring.header_len);
         fill(frame);
         if self.completes_checksums {
-            let needed = nic::prepare_checksum(frame);
-            header[0] = if needed { HEADER_NEEDS_CHECKSUM } else { 0 };
-            let place = if needed { CHECKSUM_PLACE } else { [0; 4] };
-            header[HEADER_CHECKSUM].copy_from_slice(&place);
+            header::leave_checksum(header, frame);
         }
         // SAFETY: nothing touches the buffer until `reclaim` takes it back.
         match unsafe { ring.queue.add(&[&*buffer], &mut []) } {
@@ -254,7 +235,7 @@ impl<T: Transport> VirtioNet<T> {
         if !modern && features & FEATURE_ANY_LAYOUT == 0 {
             return Err(Error::TooOld);
         }
-        let header_len = if modern { HEADER_LEN } else { HEADER_LEN_LEGACY };
+        let header_len = if modern { header::LEN } else { header::LEN_LEGACY };
         let address = if features & FEATURE_MAC != 0 {
             transport.read_config_space::<[u8; 6]>(CONFIG_MAC).map_err(Error::Queue)?
         } else {

@@ -7,6 +7,7 @@ use smoltcp::wire::IpEndpoint;
 use super::lab::{Lab, NS_PER_MS};
 use super::peer::PEER_IP;
 use super::syslog::{ABSENT, asked_ms};
+use super::wire::UDP_CHECKSUM;
 use crate::settings::{Server, Settings};
 use core::net::SocketAddrV4;
 use limits::{SNTP_INTERVAL_MS, SNTP_PORT, SNTP_RETRY_MS, SNTP_RETRY_MS_MAX, SNTP_TIMEOUT_MS};
@@ -54,6 +55,18 @@ fn a_good_answer_is_the_time_and_the_server_is_asked_again_much_later() {
     let second = question(&mut lab);
     assert!(lab.since_ms(asked_ns) >= SNTP_INTERVAL_MS - 1);
     assert_ne!((&first.0[40..], first.1.port), (&second.0[40..], second.1.port));
+}
+
+#[test]
+fn an_answer_of_the_same_host_needs_no_checksum_and_any_other_does() {
+    for (stated, is_taken) in [(UDP_CHECKSUM, true), (UDP_CHECKSUM + 10, false)] {
+        let mut lab = lab();
+        let asked = question(&mut lab);
+        lab.to_node.borrow_mut().left_at = Some(stated);
+        answer(&mut lab, &asked, |_| {});
+        lab.pass_ms(SNTP_TIMEOUT_MS / 2);
+        assert_eq!(lab.service.take_reading().is_some(), is_taken, "{stated}");
+    }
 }
 
 #[test]
