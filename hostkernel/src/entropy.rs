@@ -27,6 +27,12 @@ pub fn initialise(device: Option<Entropy>) {
     }
 }
 
+/// Whether the processor has a source of its own that works.
+#[must_use]
+pub fn has_processor() -> bool {
+    processor().is_some()
+}
+
 fn processor() -> Option<[u64; PROCESSOR_WORDS]> {
     let mut words = [0; PROCESSOR_WORDS];
     for word in &mut words {

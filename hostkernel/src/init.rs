@@ -93,8 +93,12 @@ extern "C" fn start_on_own_tables() -> ! {
         Err(reason) => refuse(reason),
     }
     set_wall_clock(platform.century);
-    let functions = pci::functions();
-    entropy::initialise(probe::entropy(&functions, &platform));
+    let free = info.layout().ranges;
+    let (memory, ports) = (pci::Memory::of(&platform.ecam, free), pci::Ports);
+    let mut functions = pci::functions(&memory, &ports);
+    pci::place(&platform, functions.all(), free);
+    let need = !entropy::has_processor();
+    entropy::initialise(probe::entropy(&mut functions, &platform, need));
     power::initialise(&platform);
     let module = BootModule::take(info.layout());
     let bundle = match &module {
@@ -126,7 +130,7 @@ extern "C" fn start_on_own_tables() -> ! {
     (1..cores).for_each(|core| apic::send(smp::apic_id(core), vector::WAKE));
     #[cfg(feature = "selftest")]
     crate::selftest::run(dispatcher, cores);
-    let nic = probe::network_card(&functions, &platform).unwrap_or_else(|error| refuse(error));
+    let nic = probe::network_card(&mut functions, &platform).unwrap_or_else(|error| refuse(error));
     let runs_actions = cores == 1 || settings.shared_front;
     let frames_later = module.iter().flatten().map(BootModule::frames).sum();
     let front =

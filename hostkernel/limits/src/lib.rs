@@ -143,6 +143,12 @@ pub const MTU_MIN: usize = 68;
 pub const MTU_MAX: usize = 1500;
 /// Frames taken from the NIC before completions and timers get their turn.
 pub const FRAMES_PER_POLL_MAX: usize = 256;
+/// Ranges of buses that firmware may name, and of addresses for their functions.
+pub const PCI_RANGES_MAX: usize = 64;
+/// PCI functions that are remembered; a machine with more may not see all of its cards.
+pub const PCI_FUNCTIONS_MAX: usize = 1024;
+/// Capabilities of a PCI function: as many as its configuration space has room for.
+pub const PCI_CAPABILITIES_MAX: usize = 48;
 /// Where time servers listen.
 pub const SNTP_PORT: u16 = 123;
 /// How often a time server is asked that answers.

@@ -11,9 +11,9 @@ use acpi::{AcpiTables, PciAddress, RawPhysicalMapping};
 
 use crate::arch::{apic, ioapic, port};
 use crate::platform::table::{HEADER_LEN, Table};
-use crate::platform::{Line, Signal, aml, fadt, madt};
+use crate::platform::{Line, Signal, aml, fadt, madt, pci};
 use crate::platform::{Platform, Register};
-use limits::{ACPI_TABLE_LEN_MAX, ACPI_TABLES_MAX};
+use limits::{ACPI_TABLE_LEN_MAX, ACPI_TABLES_MAX, PCI_RANGES_MAX};
 use memory::kernel_map;
 use memory::physical::PhysicalAddress;
 
@@ -75,6 +75,7 @@ fn read_tables(tables: &AcpiTables<Firmware>, platform: &mut Platform) {
     if let Some(fadt) = fadt {
         fadt::read(fadt, platform);
     }
+    platform.ecam.extend(all(pci::SIGNATURE).next().into_iter().flat_map(pci::ranges));
     let described = fadt.and_then(fadt::byte_code).and_then(table);
     for byte_code in described.into_iter().chain(all(b"SSDT")) {
         let bytes = byte_code.rest(HEADER_LEN);
@@ -87,6 +88,11 @@ fn read_tables(tables: &AcpiTables<Firmware>, platform: &mut Platform) {
             power.line = Some(line);
         }
         platform.virtio.extend(aml::devices(bytes, aml::VIRTIO));
+        let room = PCI_RANGES_MAX - platform.windows.len();
+        platform.windows.extend(pci::windows(bytes).take(room));
+        if platform.ecam.is_empty() {
+            platform.ecam.extend(pci::named(bytes));
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 pub mod fw_cfg;
 pub mod intel;
 pub mod mmio;
-#[cfg(target_os = "none")]
+#[cfg(any(test, target_os = "none"))]
 pub mod pci;
 #[cfg(target_os = "none")]
 pub mod power;

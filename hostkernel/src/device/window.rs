@@ -12,9 +12,12 @@ pub struct Window {
 }
 
 impl Window {
-    /// Shows the registers at a physical address.
-    pub fn map(address: u64, len: usize) -> Self {
-        Self { start: kernel_map::device(PhysicalAddress(address), len), len }
+    /// Shows the registers that begin so far behind a physical address. `None` if that is beyond
+    /// what can be shown.
+    pub fn map(address: u64, offset: u64, len: usize) -> Option<Self> {
+        let start = PhysicalAddress(address.checked_add(offset)?);
+        kernel_map::is_reachable(start, len)
+            .then(|| Self { start: kernel_map::device(start, len), len })
     }
 
     /// Its bytes.

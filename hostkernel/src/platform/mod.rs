@@ -9,13 +9,16 @@ pub mod aml;
 pub mod date;
 pub mod fadt;
 pub mod madt;
+pub mod pci;
 pub mod starting;
 pub mod table;
 pub mod watch;
 
 use alloc::vec::Vec;
+use core::ops::Range;
 
 use self::madt::Override;
+use self::pci::Ecam;
 
 /// The machine as ACPI describes it.
 #[derive(Debug, Default)]
@@ -34,6 +37,10 @@ pub struct Platform {
     pub power: Power,
     /// Virtio transports in memory, named in AML or on the command line, with their line.
     pub virtio: Vec<(u64, Line)>,
+    /// Where configuration space of PCI is in memory.
+    pub ecam: Vec<Ecam>,
+    /// Ranges in which PCI functions can have their registers, named in AML.
+    pub windows: Vec<Range<u64>>,
 }
 
 /// How to switch the machine off, reset it, and hear its power button.

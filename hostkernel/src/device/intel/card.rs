@@ -10,14 +10,12 @@
 
 use core::ptr::NonNull;
 
-use virtio_drivers::transport::pci::bus::{DeviceFunction, PciRoot};
-
 use super::link::Link;
 use super::ring::{FRAME_LEN_MAX, RING_LEN, ReceiveRing, Ring, SendRing};
 use super::{Error, Family};
 use crate::arch::clock;
 use crate::arch::vector::NIC;
-use crate::device::pci::{self, PortAccess};
+use crate::device::pci::{self, Function};
 use crate::device::window::Window;
 use crate::platform::Platform;
 use limits::{NIC_QUEUE_LEN, PAGE_LEN};
@@ -98,14 +96,13 @@ pub struct Card {
 
 impl Card {
     pub fn open(
-        root: &mut PciRoot<PortAccess>,
-        function: DeviceFunction,
+        function: &Function<'_>,
         family: Family,
         platform: &Platform,
     ) -> Result<Self, Error> {
-        pci::enable(root, function);
-        let start = pci::bar_address(function, 0).ok_or(Error::NoRegisters)?;
-        let registers = Window::map(start, REGISTERS_LEN);
+        function.enable();
+        let start = function.bar_address(0).ok_or(Error::NoRegisters)?;
+        let registers = Window::map(start, 0, REGISTERS_LEN).ok_or(Error::NoRegisters)?;
         let before = hardware_address(&registers);
         reset(&registers, family)?;
         // What firmware may have set by hand is second choice.
@@ -116,13 +113,13 @@ impl Card {
         };
         let address = address.ok_or(Error::NoAddress)?;
         // The 82545EM claims to have messages, and they get lost.
-        let messages = family != Family::Conventional && pci::enable_msi(root, function, NIC);
+        let messages = family != Family::Conventional && pci::enable_msi(function, NIC);
         if !messages && !pci::route_line(function, NIC, platform) {
             return Err(Error::NoInterrupt);
         }
         if family == Family::Express {
             // It hangs when its link sleeps (82574 Specification Update).
-            pci::disable_link_sleep(root, function);
+            pci::disable_link_sleep(function);
         }
         let receive = ReceiveRing::new(memory()?);
         let send = SendRing::new(memory()?);

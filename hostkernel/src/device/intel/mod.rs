@@ -18,10 +18,7 @@ use alloc::boxed::Box;
 use core::fmt;
 
 #[cfg(target_os = "none")]
-use virtio_drivers::transport::pci::bus::{DeviceFunction, PciRoot};
-
-#[cfg(target_os = "none")]
-use super::pci::PortAccess;
+use super::pci::Function;
 #[cfg(target_os = "none")]
 use crate::platform::Platform;
 #[cfg(target_os = "none")]
@@ -121,12 +118,11 @@ impl fmt::Display for Error {
 /// Opens a card of this kind; its interrupts go to the calling core.
 #[cfg(target_os = "none")]
 pub fn open(
-    root: &mut PciRoot<PortAccess>,
-    function: DeviceFunction,
+    function: &Function<'_>,
     model: Model,
     platform: &Platform,
 ) -> Result<Box<dyn Nic>, Error> {
-    let card = card::Card::open(root, function, model.family, platform)?;
+    let card = card::Card::open(function, model.family, platform)?;
     Ok(Box::new(card))
 }
 

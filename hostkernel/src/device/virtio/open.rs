@@ -5,20 +5,24 @@ use core::fmt;
 use core::ptr::NonNull;
 
 use virtio_drivers::transport::mmio::MmioTransport;
-use virtio_drivers::transport::pci::bus::{DeviceFunction, DeviceFunctionInfo, PciRoot};
 use virtio_drivers::transport::{DeviceStatus, DeviceType, Transport};
 
 use super::entropy::{self, Entropy};
 use super::net::VirtioNet;
 use super::pci::ModernTransport;
 use crate::arch::vector::NIC;
+use crate::device::pci::{Function, enable_msi_x, route_line};
 use crate::platform::{Line, Platform};
-use crate::device::pci::{self, Function, PortAccess, enable, enable_msi_x, route_line};
 use limits::PAGE_LEN;
 use memory::kernel_map;
 use memory::physical::PhysicalAddress;
 use node::net::nic::Nic;
 
+/// Numbers of PCI functions.
+const VENDOR: u16 = 0x1af4;
+const TRANSITIONAL_NETWORK: u16 = 0x1000;
+const TRANSITIONAL_ENTROPY: u16 = 0x1005;
+const MODERN: u16 = 0x1040;
 /// Length of a memory-mapped transport's registers.
 const MMIO_LEN: usize = 0x200;
 pub(super) const FEATURE_VERSION_1: u64 = 1 << 32;
@@ -57,22 +61,19 @@ impl fmt::Display for Error {
 
 /// Opens a PCI function as a virtio network card; `None` if it is not one.
 pub fn open_pci(
-    root: &mut PciRoot<PortAccess>,
-    function: DeviceFunction,
-    info: &DeviceFunctionInfo,
+    function: &Function<'_>,
     platform: &Platform,
 ) -> Option<Result<Box<dyn Nic>, Error>> {
-    let kind = virtio_drivers::transport::pci::virtio_device_type(info)?;
-    if kind != DeviceType::Network {
+    if kind_of(function) != Some(DeviceType::Network) {
         return None;
     }
-    enable(root, function);
+    function.enable();
     // QEMU's `-nic` option makes cards without MSI-X; those use their line.
-    let msi_x = enable_msi_x(root, function, NIC);
+    let msi_x = enable_msi_x(function, NIC);
     if !msi_x && !route_line(function, NIC, platform) {
         return Some(Err(Error::NoInterrupt));
     }
-    Some(ModernTransport::new(root, function, kind, msi_x).and_then(|transport| {
+    Some(ModernTransport::new(function, DeviceType::Network, msi_x).and_then(|transport| {
         let nic = VirtioNet::new(transport)?;
         Ok(Box::new(nic) as Box<dyn Nic>)
     }))
@@ -92,14 +93,26 @@ pub fn open_mmio(
 }
 
 /// Random bytes from a PCI function, if it is a virtio entropy device and works.
-pub fn entropy_pci((function, info): &Function) -> Option<Entropy> {
-    let kind = virtio_drivers::transport::pci::virtio_device_type(info)?;
-    if kind != DeviceType::EntropySource {
-        return None;
+pub fn entropy_pci(function: &Function<'_>) -> Option<Entropy> {
+    let kind = kind_of(function).filter(|kind| *kind == DeviceType::EntropySource)?;
+    function.enable();
+    ModernTransport::new(function, kind, false).ok().and_then(entropy::read)
+}
+
+/// What kind of virtio device a function is, if it is one (virtio 1.2, 4.1.2). Transitional ones
+/// have numbers of their own.
+fn kind_of(function: &Function<'_>) -> Option<DeviceType> {
+    match function.device {
+        _ if function.vendor != VENDOR => None,
+        TRANSITIONAL_NETWORK => Some(DeviceType::Network),
+        TRANSITIONAL_ENTROPY => Some(DeviceType::EntropySource),
+        device => {
+            let number = device.checked_sub(MODERN)?;
+            [DeviceType::Network, DeviceType::EntropySource]
+                .into_iter()
+                .find(|kind| *kind as u16 == number)
+        }
     }
-    let root = &mut pci::root();
-    enable(root, *function);
-    ModernTransport::new(root, *function, kind, false).ok().and_then(entropy::read)
 }
 
 /// Random bytes from a memory-mapped transport, likewise.

@@ -4,13 +4,12 @@
 //! read and never sized: every write to one makes an emulator lay out its memory anew, which costs
 //! more than all the rest of booting.
 
-use virtio_drivers::transport::pci::bus::{ConfigurationAccess, DeviceFunction, PciRoot};
 use virtio_drivers::transport::{DeviceStatus, DeviceType, InterruptStatus, Transport};
 use virtio_drivers::{Error as VirtioError, PhysAddr, Result};
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 use super::open::Error;
-use crate::device::pci::{PortAccess, bar_address};
+use crate::device::pci::Function;
 use crate::device::window::Window;
 
 const CAPABILITY_VENDOR: u8 = 0x09;
@@ -57,8 +56,8 @@ struct Structure {
 
 impl Structure {
     /// Shows at most `len_max` bytes of it.
-    fn map(&self, len_max: usize) -> Window {
-        Window::map(self.address, self.len.min(len_max))
+    fn map(&self, len_max: usize) -> core::result::Result<Window, Error> {
+        Window::map(self.address, 0, self.len.min(len_max)).ok_or(Error::NotModern)
     }
 }
 
@@ -78,12 +77,11 @@ impl ModernTransport {
     /// Finds the structures of a function. With `msi_x` its queues use entry 0 of the table, which
     /// the caller has set.
     pub fn new(
-        root: &PciRoot<PortAccess>,
-        function: DeviceFunction,
+        function: &Function<'_>,
         kind: DeviceType,
         msi_x: bool,
     ) -> core::result::Result<Self, Error> {
-        let structure = |kind| find(root, function, kind);
+        let structure = |kind| find(function, kind);
         let common = structure(KIND_COMMON).filter(|found| found.len >= COMMON_LEN);
         let (Some(common), Some(notify), Some(interrupt)) =
             (common, structure(KIND_NOTIFY), structure(KIND_INTERRUPT))
@@ -91,14 +89,14 @@ impl ModernTransport {
             return Err(Error::NotModern);
         };
         let device = structure(KIND_DEVICE);
-        let notify_multiplier = PortAccess.read_word(function, notify.capability + 16);
+        let notify_multiplier = function.read(notify.capability.wrapping_add(16));
         Ok(Self {
             kind,
-            common: common.map(COMMON_LEN),
-            notify: notify.map(NOTIFY_LEN_MAX),
+            common: common.map(COMMON_LEN)?,
+            notify: notify.map(NOTIFY_LEN_MAX)?,
             notify_multiplier,
-            interrupt: interrupt.map(1),
-            device: device.map(|device| device.map(NOTIFY_LEN_MAX)),
+            interrupt: interrupt.map(1)?,
+            device: device.map(|device| device.map(NOTIFY_LEN_MAX)).transpose()?,
             msi_x,
             queue_registers: [None; QUEUES_MAX],
         })
@@ -123,14 +121,12 @@ impl ModernTransport {
 }
 
 /// The structure of this kind.
-fn find(root: &PciRoot<PortAccess>, function: DeviceFunction, kind: u8) -> Option<Structure> {
-    let capability = root
-        .capabilities(function)
-        .find(|found| found.id == CAPABILITY_VENDOR && (found.private_header >> 8) as u8 == kind)?
-        .offset;
-    let word = |at| PortAccess.read_word(function, capability + at);
-    let (bar, start, len) = (word(4) as u8, word(8), word(12));
-    let address = bar_address(function, bar)?.checked_add(u64::from(start))?;
+fn find(function: &Function<'_>, kind: u8) -> Option<Structure> {
+    let word = |capability: u8, at| function.read(capability.wrapping_add(at));
+    let mut capabilities = function.capabilities(CAPABILITY_VENDOR);
+    let capability = capabilities.find(|start| (word(*start, 0) >> 24) as u8 == kind)?;
+    let (bar, start, len) = (word(capability, 4) as u8, word(capability, 8), word(capability, 12));
+    let address = function.bar_address(bar)?.checked_add(u64::from(start))?;
     (len > 0).then_some(Structure { address, len: len as usize, capability })
 }
 
