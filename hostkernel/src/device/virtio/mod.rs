@@ -11,6 +11,7 @@ mod net;
 mod open;
 #[cfg(target_os = "none")]
 mod pci;
+mod structures;
 
 #[cfg(target_os = "none")]
 pub use self::entropy::Entropy;

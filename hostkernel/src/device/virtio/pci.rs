@@ -1,28 +1,21 @@
 //! The modern PCI transport (virtio 1.2, 4.1), with one interrupt for all queues or none.
 //!
 //! Its structures lie where capabilities say, in memory that base address registers say. Those are
-//! read and never sized: every write to one makes an emulator lay out its memory anew, which costs
-//! more than all the rest of booting.
+//! sized once for each register that has one: every write makes an emulator lay out its memory anew.
 
 use virtio_drivers::transport::{DeviceStatus, DeviceType, InterruptStatus, Transport};
 use virtio_drivers::{Error as VirtioError, PhysAddr, Result};
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 use super::open::Error;
+use super::structures::{self, BarLens, Kind, Structure};
 use crate::device::pci::Function;
 use crate::device::window::Window;
 
-const CAPABILITY_VENDOR: u8 = 0x09;
-/// Kinds of structures.
-const KIND_COMMON: u8 = 1;
-const KIND_NOTIFY: u8 = 2;
-const KIND_INTERRUPT: u8 = 3;
-const KIND_DEVICE: u8 = 4;
-/// Most bytes of the notification structure that are mapped: registers of queues beyond are found
-/// to be missing.
-const NOTIFY_LEN_MAX: usize = 4096;
 /// Queues whose notification registers are remembered: a receive and a send queue.
 const QUEUES_MAX: usize = 2;
+/// Most bytes of the device's own structure that are looked at.
+const DEVICE_LEN_MAX: usize = 4096;
 /// Longest value read from or written to the device's own structure.
 const VALUE_LEN_MAX: usize = 16;
 /// How often a device is asked whether it has reset itself.
@@ -46,31 +39,15 @@ const QUEUE_TABLE: usize = 32;
 const QUEUE_DRIVER: usize = 40;
 const QUEUE_DEVICE: usize = 48;
 
-/// Where a structure of the device is.
-struct Structure {
-    address: u64,
-    len: usize,
-    /// Of the capability in configuration space.
-    capability: u8,
-}
-
-impl Structure {
-    /// Shows at most `len_max` bytes of it.
-    fn map(&self, len_max: usize) -> core::result::Result<Window, Error> {
-        Window::map(self.address, 0, self.len.min(len_max)).ok_or(Error::NotModern)
-    }
-}
-
 /// A PCI virtio device.
 pub struct ModernTransport {
     kind: DeviceType,
     common: Window,
-    notify: Window,
-    notify_multiplier: u32,
+    notify: Structure,
     interrupt: Window,
     device: Option<Window>,
     msi_x: bool,
-    queue_registers: [Option<*mut u16>; QUEUES_MAX],
+    queue_registers: [Option<Window>; QUEUES_MAX],
 }
 
 impl ModernTransport {
@@ -81,29 +58,45 @@ impl ModernTransport {
         kind: DeviceType,
         msi_x: bool,
     ) -> core::result::Result<Self, Error> {
-        let structure = |kind| find(function, kind);
-        let common = structure(KIND_COMMON).filter(|found| found.len >= COMMON_LEN);
-        let (Some(common), Some(notify), Some(interrupt)) =
-            (common, structure(KIND_NOTIFY), structure(KIND_INTERRUPT))
-        else {
-            return Err(Error::NotModern);
+        let mut lens = BarLens::default();
+        let mut structure = |kind, len_min| structures::find(function, kind, len_min, &mut lens);
+        let common = structure(Kind::Common, COMMON_LEN as u32).ok_or(Error::NotModern)?;
+        let notify = structure(Kind::Notify, 2).ok_or(Error::NotModern)?;
+        let interrupt = structure(Kind::Interrupt, 1).ok_or(Error::NotModern)?;
+        let device = structure(Kind::Device, 1);
+        let window = |at: Structure, len_max: usize| {
+            Window::map(at.address, 0, len_max.min(at.len as usize)).ok_or(Error::NotModern)
         };
-        let device = structure(KIND_DEVICE);
-        let notify_multiplier = function.read(notify.capability.wrapping_add(16));
         Ok(Self {
             kind,
-            common: common.map(COMMON_LEN)?,
-            notify: notify.map(NOTIFY_LEN_MAX)?,
-            notify_multiplier,
-            interrupt: interrupt.map(1)?,
-            device: device.map(|device| device.map(NOTIFY_LEN_MAX)).transpose()?,
+            common: window(common, COMMON_LEN)?,
+            notify,
+            interrupt: window(interrupt, 1)?,
+            device: device.map(|device| window(device, DEVICE_LEN_MAX)).transpose()?,
             msi_x,
-            queue_registers: [None; QUEUES_MAX],
+            queue_registers: [const { None }; QUEUES_MAX],
         })
     }
 
     fn select(&self, queue: u16) {
         self.common.write(QUEUE_SELECT, queue);
+    }
+
+    /// Finds the register by which the device is told of the selected queue.
+    fn find_register(&mut self, queue: u16) -> bool {
+        let offset = self.notify.notify_offset(self.common.read(QUEUE_NOTIFY_OFFSET));
+        let register = self.queue_registers.get_mut(usize::from(queue));
+        let (Some(offset), Some(register)) = (offset, register) else { return false };
+        *register = Window::map(self.notify.address, offset, size_of::<u16>());
+        register.is_some()
+    }
+
+    /// Lets the device interrupt for the selected queue, if it does so by messages.
+    fn set_vector(&self) -> bool {
+        if self.msi_x {
+            self.common.write(QUEUE_VECTOR, 0_u16);
+        }
+        !self.msi_x || self.common.read::<u16>(QUEUE_VECTOR) != NO_VECTOR
     }
 
     fn write_address(&self, offset: usize, address: PhysAddr) {
@@ -118,16 +111,6 @@ impl ModernTransport {
             len <= VALUE_LEN_MAX && offset.checked_add(len).is_some_and(|end| end <= window.len());
         fits.then_some(window).ok_or(VirtioError::ConfigSpaceTooSmall)
     }
-}
-
-/// The structure of this kind.
-fn find(function: &Function<'_>, kind: u8) -> Option<Structure> {
-    let word = |capability: u8, at| function.read(capability.wrapping_add(at));
-    let mut capabilities = function.capabilities(CAPABILITY_VENDOR);
-    let capability = capabilities.find(|start| (word(*start, 0) >> 24) as u8 == kind)?;
-    let (bar, start, len) = (word(capability, 4) as u8, word(capability, 8), word(capability, 12));
-    let address = function.bar_address(bar)?.checked_add(u64::from(start))?;
-    (len > 0).then_some(Structure { address, len: len as usize, capability })
 }
 
 impl Transport for ModernTransport {
@@ -150,15 +133,24 @@ impl Transport for ModernTransport {
         self.common.write(DRIVER_FEATURE, (features >> 32) as u32);
     }
 
+    /// None at all for a queue that the device could not be told of, or not tell of: a card with
+    /// one would seem to work and be silent.
     fn max_queue_size(&mut self, queue: u16) -> u32 {
         self.select(queue);
+        if !self.find_register(queue) {
+            log::warn!("virtio queue {queue} cannot be notified");
+            return 0;
+        }
+        if !self.set_vector() {
+            log::warn!("virtio queue {queue} got no interrupt vector");
+            return 0;
+        }
         u32::from(self.common.read::<u16>(QUEUE_SIZE))
     }
 
     fn notify(&mut self, queue: u16) {
         if let Some(Some(register)) = self.queue_registers.get(usize::from(queue)) {
-            // SAFETY: `queue_set` found the register inside the notification structure.
-            unsafe { register.write_volatile(queue) };
+            register.write(0, queue);
         }
     }
 
@@ -190,20 +182,6 @@ impl Transport for ModernTransport {
         device: PhysAddr,
     ) {
         self.select(queue);
-        if self.msi_x {
-            self.common.write(QUEUE_VECTOR, 0_u16);
-            if self.common.read::<u16>(QUEUE_VECTOR) == NO_VECTOR {
-                log::warn!("virtio queue {queue} got no interrupt vector");
-            }
-        }
-        let offset = usize::from(self.common.read::<u16>(QUEUE_NOTIFY_OFFSET))
-            * self.notify_multiplier as usize;
-        match self.queue_registers.get_mut(usize::from(queue)) {
-            Some(register) if offset + size_of::<u16>() <= self.notify.len() => {
-                *register = Some(self.notify.register(offset));
-            }
-            _ => log::warn!("virtio queue {queue} cannot be notified"),
-        }
         self.common.write(QUEUE_SIZE, size as u16);
         self.write_address(QUEUE_TABLE, table);
         self.write_address(QUEUE_DRIVER, driver);
