@@ -75,6 +75,11 @@ fn read_tables(tables: &AcpiTables<Firmware>, platform: &mut Platform) {
     if let Some(fadt) = fadt {
         fadt::read(fadt, platform);
     }
+    for (signature, kind) in pci::IOMMUS {
+        if all(signature).next().is_some() {
+            log::info!("IOMMU {kind}: not used; if it translates, no card will be heard of");
+        }
+    }
     platform.ecam.extend(all(pci::SIGNATURE).next().into_iter().flat_map(pci::ranges));
     let described = fadt.and_then(fadt::byte_code).and_then(table);
     for byte_code in described.into_iter().chain(all(b"SSDT")) {

@@ -11,6 +11,10 @@ use super::table::Table;
 
 /// Signature of the table.
 pub const SIGNATURE: &[u8; 4] = b"MCFG";
+/// Tables of IOMMUs, and whose each is. Firmware hands them over switched off, as a rule; one that
+/// translates keeps cards from their queues, and they may be silent without any other sign.
+pub const IOMMUS: [(&[u8; 4], &str); 3] =
+    [(b"DMAR", "of Intel"), (b"IVRS", "of AMD"), (b"VIOT", "of virtio")];
 const ENTRIES_AT: usize = 44;
 const ENTRY_LEN: usize = 16;
 /// Configuration space of a bus: 4 KiB for each function.

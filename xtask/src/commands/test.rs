@@ -69,9 +69,10 @@ const PARTS: [(&str, Part); 6] = [
 const PARTS_DEFAULT: [Part; 4] = [Part::Check, Part::Host, Part::Kernel, Part::System];
 /// The test that runs the table of attacks, in the test program `faults`.
 const ATTACKS: &str = "every_attack_ends_as_the_table_says_and_the_next_invocation_succeeds";
-/// The tests that run the tables of machines, in the test programs `machines`, `boot` and, with
-/// `--all`, `bochs`.
-const MACHINES: [&str; 3] = [
+/// The tests that run the tables of machines, in the test programs `machines`, `boot`, `places`
+/// and, with `--all`, `bochs`.
+const MACHINES: [&str; 4] = [
+    "a_card_serves_wherever_it_is_and_however_it_is_dressed",
     "every_machine_boots_answers_and_switches_itself_off",
     "an_image_starts_a_node_from_every_drive_under_both_firmwares",
     "an_image_starts_a_node_in_bochs",
@@ -220,6 +221,7 @@ fn boot(all: bool) -> Result<Tally> {
     ensure_bootable()?;
     let mut command = cargo_test();
     command.args(["--package", "system-tests", "--test", "machines", "--test", "boot"]);
+    command.args(["--test", "places"]);
     end_with_cargo(&mut command);
     if all {
         // Of the packages with a window for it, this one needs the fewest others.

@@ -24,6 +24,8 @@ pub enum MachineKind {
     Pc,
     /// No PCI: virtio over MMIO, found through ACPI.
     Microvm,
+    /// PCI Express that is reached through memory alone, and no firmware that sets it up.
+    MicrovmPci,
 }
 
 impl MachineKind {
@@ -34,12 +36,13 @@ impl MachineKind {
             Self::Q35 => "q35",
             Self::Pc => "pc",
             Self::Microvm => "microvm",
+            Self::MicrovmPci => "microvm-pci",
         }
     }
 
     const fn default_nic(self) -> &'static str {
         match self {
-            Self::Q35 | Self::Pc => "virtio-net-pci",
+            Self::Q35 | Self::Pc | Self::MicrovmPci => "virtio-net-pci",
             Self::Microvm => "virtio-net-device",
         }
     }
@@ -61,7 +64,8 @@ impl FromStr for MachineKind {
             "q35" => Ok(Self::Q35),
             "pc" => Ok(Self::Pc),
             "microvm" => Ok(Self::Microvm),
-            _ => Err("expected q35, pc or microvm".to_owned()),
+            "microvm-pci" => Ok(Self::MicrovmPci),
+            _ => Err("expected q35, pc, microvm or microvm-pci".to_owned()),
         }
     }
 }
@@ -103,6 +107,7 @@ pub struct Machine {
     words: Vec<String>,
     network: Network,
     nic: Option<String>,
+    bridges: Vec<String>,
     port: u16,
     node_port: u16,
     forwards: Vec<(u16, u16)>,
@@ -137,6 +142,7 @@ impl Machine {
             words: Vec::new(),
             network: Network::default(),
             nic: None,
+            bridges: Vec::new(),
             port: 0,
             node_port: NODE_PORT,
             forwards: Vec::new(),
@@ -204,6 +210,14 @@ impl Machine {
     #[must_use]
     pub fn nic(mut self, device: impl Into<String>) -> Self {
         self.nic = Some(device.into());
+        self
+    }
+
+    /// A device that must be there before the network card, which hangs on it: a bridge, a QEMU
+    /// device with its properties.
+    #[must_use]
+    pub fn bridge(mut self, device: impl Into<String>) -> Self {
+        self.bridges.push(device.into());
         self
     }
 
@@ -346,6 +360,7 @@ impl Machine {
         let machine = match self.kind {
             // Without ACPI there would be no power button and no list of cores.
             MachineKind::Microvm => "microvm,acpi=on",
+            MachineKind::MicrovmPci => "microvm,acpi=on,pcie=on",
             kind => kind.name(),
         };
         plan.option("-machine", machine);
@@ -402,6 +417,7 @@ impl Machine {
         // Without option ROM: nobody boots from this network, and the ROM is a package of its own.
         let rom = if self.kind == MachineKind::Microvm { "" } else { ",romfile=" };
         plan.option("-netdev", netdev);
+        self.bridges.iter().for_each(|bridge| plan.option("-device", bridge));
         plan.option("-device", format!("{nic},netdev=net0{rom}"));
         if let Some(file) = &self.capture {
             plan.option("-object", with_file("filter-dump,id=pcap,netdev=net0,file=", file));
@@ -479,6 +495,8 @@ mod tests {
             .bundle("c,d.cpio")
             .file("config", "e,f")
             .debug_exit()
+            .bridge("pcie-root-port,id=r")
+            .nic("virtio-net-pci,bus=r")
             .argument("-icount")
             .argument("shift=0");
         let words = words(&machine, 1);
@@ -490,6 +508,7 @@ mod tests {
             "-initrd c,d.cpio -fw_cfg name=opt/org.hostkernel/config,file=e,,f",
             "-object filter-dump,id=pcap,netdev=net0,file=a,,b.pcap",
             "-device isa-debug-exit,iobase=0xf4,iosize=4",
+            "-device pcie-root-port,id=r -device virtio-net-pci,bus=r,netdev=net0",
             "-no-reboot",
             "-icount shift=0",
         ] {

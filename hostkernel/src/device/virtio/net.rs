@@ -10,7 +10,7 @@ use core::ptr::NonNull;
 use core::sync::atomic::{Ordering, fence};
 
 use virtio_drivers::queue::VirtQueue;
-use virtio_drivers::transport::Transport;
+use virtio_drivers::transport::{DeviceStatus, Transport};
 
 use super::hal::KernelHal;
 use super::header;
@@ -256,6 +256,10 @@ impl<T: Transport> VirtioNet<T> {
         nic.receive.ring.queue.set_dev_notify(false);
         (0..NIC_QUEUE_LEN as u16).for_each(|number| nic.receive.offer(number));
         nic.flush();
+        // A device that cannot read its queue finds out when it is first told of it.
+        if nic.transport.get_status().contains(DeviceStatus::DEVICE_NEEDS_RESET) {
+            return Err(Error::GaveUp);
+        }
         Ok(nic)
     }
 }

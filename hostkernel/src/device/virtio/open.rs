@@ -26,6 +26,9 @@ const MODERN: u16 = 0x1040;
 /// Length of a memory-mapped transport's registers.
 const MMIO_LEN: usize = 0x200;
 pub(super) const FEATURE_VERSION_1: u64 = 1 << 32;
+/// Addresses are those that the platform gives the device, which may not be the memory's own where
+/// an IOMMU translates. The device insists on the feature; what it is about is for the platform.
+const FEATURE_ACCESS_PLATFORM: u64 = 1 << 33;
 
 /// Why a virtio network card cannot be used.
 #[derive(Debug)]
@@ -42,6 +45,8 @@ pub enum Error {
     FeaturesRefused,
     /// There is no memory for its buffers.
     NoMemory,
+    /// It stopped as soon as it was to use its queues.
+    GaveUp,
 }
 
 impl fmt::Display for Error {
@@ -55,6 +60,7 @@ impl fmt::Display for Error {
             Self::TooOld => f.write_str("offers neither virtio 1 nor any-layout"),
             Self::FeaturesRefused => f.write_str("refused the features it offered"),
             Self::NoMemory => f.write_str("no memory for its buffers"),
+            Self::GaveUp => f.write_str("gave up when it was told of its queues"),
         }
     }
 }
@@ -140,7 +146,11 @@ pub(super) fn start<T: Transport>(
     transport.set_status(DeviceStatus::empty());
     transport.set_status(starting);
     let offered = transport.read_device_features();
-    let features = offered & (choose(transport, offered) | FEATURE_VERSION_1);
+    if offered & FEATURE_VERSION_1 == 0 && !transport.requires_legacy_layout() {
+        return Err(Error::TooOld);
+    }
+    let always = FEATURE_VERSION_1 | FEATURE_ACCESS_PLATFORM;
+    let features = offered & (choose(transport, offered) | always);
     transport.write_driver_features(features);
     if features & FEATURE_VERSION_1 != 0 {
         transport.set_status(starting | DeviceStatus::FEATURES_OK);
