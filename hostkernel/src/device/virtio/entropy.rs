@@ -5,7 +5,7 @@ use virtio_drivers::transport::{DeviceStatus, Transport};
 use virtio_drivers::{BufferDirection, Hal};
 
 use super::hal::KernelHal;
-use super::open::start;
+use super::start::start;
 use crate::arch::clock;
 
 /// What is asked for: twice a seed.

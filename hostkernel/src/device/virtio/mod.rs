@@ -11,6 +11,8 @@ mod net;
 mod open;
 #[cfg(target_os = "none")]
 mod pci;
+#[cfg(target_os = "none")]
+mod start;
 mod structures;
 
 #[cfg(target_os = "none")]

@@ -14,7 +14,7 @@ use virtio_drivers::transport::{DeviceStatus, Transport};
 
 use super::hal::KernelHal;
 use super::header;
-use super::open::{Error, FEATURE_VERSION_1, start};
+use super::start::{Error, FEATURE_VERSION_1, start};
 use limits::{MTU_MAX, MTU_MIN, NIC_BUFFER_LEN, NIC_QUEUE_LEN, PAGE_LEN};
 use memory::kernel_map;
 use node::net::nic::{Checksums, ETHERNET_HEADER_LEN, Nic, ReceivedChecksum, Receiver, Sender};

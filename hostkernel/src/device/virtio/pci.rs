@@ -1,13 +1,14 @@
 //! The modern PCI transport (virtio 1.2, 4.1), with one interrupt for all queues or none.
 //!
 //! Its structures lie where capabilities say, in memory that base address registers say. Those are
-//! sized once for each register that has one: every write makes an emulator lay out its memory anew.
+//! sized once for each register that has one: every write makes an emulator lay out its memory
+//! anew.
 
 use virtio_drivers::transport::{DeviceStatus, DeviceType, InterruptStatus, Transport};
 use virtio_drivers::{Error as VirtioError, PhysAddr, Result};
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
-use super::open::Error;
+use super::start::Error;
 use super::structures::{self, BarLens, Kind, Structure};
 use crate::device::pci::Function;
 use crate::device::window::Window;
