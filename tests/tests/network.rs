@@ -322,7 +322,7 @@ fn a_node_that_nobody_talks_to_notices_the_answer_to_its_first_question() {
     let serial = node.serial();
     let ready_us = serial.split("ready after ").nth(1).and_then(|rest| rest.split(' ').next());
     let ready_us: u64 = ready_us.and_then(|us| us.parse().ok()).expect("a number");
-    // A DHCP client asks again after ten seconds.
+    // A DHCP client asks again after four seconds, and then after eight.
     assert!(ready_us < 10_000_000, "{serial}");
 }
 

@@ -93,7 +93,7 @@ fn the_metrics_are_what_prometheus_reads() {
 }
 
 /// How long a node that was asked to leave takes new connections.
-const ACCEPTS: Duration = Duration::from_secs(2);
+const ACCEPTS: Duration = Duration::from_secs(10);
 
 /// Invokes `hello` over and over. Returns how many were answered when the node takes no more, which
 /// must not be before `drained` has been so for [`ACCEPTS`].

@@ -114,31 +114,90 @@ pub const CONNECTIONS_MAX: usize = 1024;
 pub const CONNECTIONS_HEAP_DIVISOR: usize = 2;
 /// Half-open connections that are safe from being given up for newer ones while the table is full.
 pub const HALF_OPEN_MIN: usize = 64;
-/// Neighbours whose hardware address is guarded while they talk to the node.
-pub const NEIGHBOURS_GUARDED: usize = 256;
-/// How long after its last packet a neighbour's hardware address is guarded.
-pub const NEIGHBOUR_HELD_MS: u64 = 10_000;
+/// Neighbours whose hardware address is known at a time ...
+pub const NEIGHBOURS_MAX: usize = 256;
+/// ... in sets of so many, of which a neighbour is in one.
+pub const NEIGHBOUR_WAYS: usize = 4;
+/// A neighbour that was silent for so long is asked whether it is still there ...
+pub const NEIGHBOUR_FRESH_MS: u64 = 45_000;
+/// ... and after so long it is not known any more.
+pub const NEIGHBOUR_LIFE_MS: u64 = 60_000;
+/// How long the holder of an address has to object when another claims it.
+pub const NEIGHBOUR_ANSWER_MS: u64 = 1_000;
+/// How often a packet from elsewhere makes the node ask whether a neighbour has moved.
+pub const NEIGHBOUR_DOUBT_MS: u64 = 5_000;
+/// How long what was found for one packet holds for the next ones to or from the same address.
+pub const WAY_KEPT_MS: u64 = 1_000;
+/// Neighbours that are looked for at a time.
+pub const ARP_ASKED_MAX: usize = 32;
+/// How often each is asked, and the pause between.
+pub const ARP_TRIES: u8 = 3;
+/// See [`ARP_TRIES`].
+pub const ARP_INTERVAL_MS: u64 = 1_000;
+/// Frames that wait for the hardware address of a neighbour, all together.
+pub const FRAMES_HELD_MAX: usize = 32;
+/// How often a new address is announced (RFC 5227), and the pause between.
+pub const ANNOUNCEMENTS: u8 = 2;
+/// See [`ANNOUNCEMENTS`].
+pub const ANNOUNCE_INTERVAL_MS: u64 = 2_000;
+/// How often at most somebody is told that the node's address is taken (RFC 5227).
+pub const CONFLICT_INTERVAL_MS: u64 = 10_000;
+/// Routes besides that to the node's own network.
+pub const ROUTES_MAX: usize = 16;
+/// Smallest packet that every host takes whole (RFC 791); nobody is believed who says less.
+pub const MTU_MIN: usize = 576;
+/// Smallest packet size that is believed of a path. No link in use today takes less.
+pub const PATH_MTU_MIN: usize = 552;
+/// Paths that are known to take less than the wire.
+pub const PATHS_MAX: usize = 64;
+/// How long that is remembered (RFC 1191, 6.3).
+pub const PATH_MTU_KEPT_MS: u64 = 600_000;
+/// Nothing acknowledged for so long means that large packets vanish: two repetitions were in vain.
+pub const BLACK_HOLE_MS: u64 = 3_000;
 /// Receive buffer of a connection: the TCP window.
 pub const RECEIVE_BUFFER_LEN: usize = 8 * 1024;
 /// Send buffer of a connection.
 pub const SEND_BUFFER_LEN: usize = 16 * 1024;
-/// What a connection costs at most: its buffers and the head of its request.
+/// Largest receive buffer of a connection whose client sends much.
+pub const RECEIVE_WIDE_LEN_MAX: usize = 256 * 1024;
+/// Largest send buffer of one that gets a long answer.
+pub const SEND_WIDE_LEN_MAX: usize = 1024 * 1024;
+/// Less is not worth it.
+pub const WIDE_LEN_MIN: usize = 64 * 1024;
+/// A request that is longer than this gets a larger receive buffer.
+pub const WIDE_AFTER_LEN: usize = 16 * 1024;
+/// What all larger buffers take together, for each connection that there can be ...
+pub const WIDE_LEN_PER_CONNECTION: usize = 8 * 1024;
+/// ... and at least.
+pub const WIDE_LEN_TOTAL_MIN: usize = 2 << 20;
+/// What is under way at first on a connection with a larger send buffer, in segments (RFC 6928) ...
+pub const INITIAL_WINDOW_SEGMENTS: usize = 10;
+/// ... and in bytes.
+pub const INITIAL_WINDOW_LEN_MAX: usize = 14_600;
+/// Steps in which one acknowledgement counts for congestion control at most.
+pub const ACKNOWLEDGED_STEPS_MAX: usize = 64;
+/// What a connection costs at most unless it needs more: its buffers and the head of its request.
 pub const CONNECTION_LEN: usize = RECEIVE_BUFFER_LEN + SEND_BUFFER_LEN + HEAD_LEN_MAX;
 /// Connections that even a node with the least memory can have.
 pub const CONNECTIONS_MIN: usize = 256;
-/// A connection on which no request is under way is closed after this.
-pub const IDLE_TIMEOUT_MS: u64 = 60_000;
+/// A connection on which no request is under way is closed after this unless configured: more than
+/// the 60 s for which common load balancers keep theirs, so that it is they who close.
+pub const IDLE_TIMEOUT_MS: u64 = 75_000;
+/// Longest configurable idle time.
+pub const IDLE_TIMEOUT_MS_MAX: u64 = 3_600_000;
+/// A connection whose client takes nothing of an answer for this long is given up.
+pub const STALL_TIMEOUT_MS: u64 = 60_000;
 /// A request whose head or body makes no progress for this long is answered 408.
 pub const PROGRESS_TIMEOUT_MS: u64 = 10_000;
-/// A request must be complete this long after its first byte, however slowly it progresses.
+/// A request must be complete this long after its first byte ...
 pub const REQUEST_TIMEOUT_MS: u64 = 120_000;
+/// ... and a second later for each so many bytes that have arrived: who sends at least as fast may
+/// send for as long as it takes.
+pub const REQUEST_RATE_MIN: u64 = 16 * 1024;
 /// Descriptors of each queue of a network card.
 pub const NIC_QUEUE_LEN: usize = 256;
 /// Buffer for one frame: virtio's header, Ethernet's, 1,500 bytes, rounded up.
 pub const NIC_BUFFER_LEN: usize = 2048;
-/// Smallest packet that every link of IPv4 must carry whole (RFC 791, 3.2); a card that says less
-/// is not believed.
-pub const MTU_MIN: usize = 68;
 /// Largest packet sent or asked for: Ethernet's. A card that says more gets no more.
 pub const MTU_MAX: usize = 1500;
 /// Frames taken from the NIC before completions and timers get their turn.
@@ -181,11 +240,31 @@ pub const SYSLOG_RETRY_MS: u64 = 1_000;
 /// ... up to this.
 pub const SYSLOG_RETRY_MS_MAX: u64 = 64_000;
 /// Longest DHCP message whose options are looked at.
-pub const DHCP_LEN_MAX: usize = 1_500;
-/// How long a node that was asked to leave goes on serving, so that load balancers notice.
-pub const DRAIN_ACCEPT_MS: u64 = 2_000;
-/// How long it waits for clients to take their answers when everything has ended.
+pub const DHCP_LEN_MAX: usize = 1_472;
+/// Longest list of classless routes in one.
+pub const DHCP_ROUTES_LEN_MAX: usize = 512;
+/// A lease that names no time ...
+pub const DHCP_LEASE_MS_DEFAULT: u64 = 3_600_000;
+/// ... and one that names less than this lasts this long.
+pub const DHCP_LEASE_MS_MIN: u64 = 10_000;
+/// The shortest pause before a lease is renewed, and before that is tried again.
+pub const DHCP_RENEW_MS_MIN: u64 = 4_000;
+/// The first pause before a server is asked again for an address; then twice as long ...
+pub const DHCP_RETRY_MS: u64 = 4_000;
+/// ... up to this.
+pub const DHCP_RETRY_MS_MAX: u64 = 64_000;
+/// How often an offer is asked for before others are.
+pub const DHCP_REQUESTS_MAX: u32 = 4;
+/// How long a node that was asked to leave goes on serving unless configured, so that load
+/// balancers notice: three failed checks two seconds apart, or endpoints taken out of every proxy.
+pub const DRAIN_ACCEPT_MS: u64 = 10_000;
+/// The same if nobody has asked it anything for as long.
+pub const DRAIN_QUIET_MS: u64 = 2_000;
+/// How long it waits for clients to take their answers when everything has ended, unless
+/// configured.
 pub const DRAIN_READERS_MS: u64 = 10_000;
+/// Longest configurable time of either kind.
+pub const DRAIN_MS_MAX: u64 = 3_600_000;
 
 // --- HTTP ------------------------------------------------------------------------------------
 
@@ -358,6 +437,7 @@ pub const TRACE_EVENTS: usize = 64;
 pub const ACTIONS_COUNTED_MAX: usize = 64;
 
 const _: () = assert!(METHOD_LEN_MAX + TARGET_LEN_MAX + 64 < HEAD_LEN_MAX, "414 comes before 431");
+const _: () = assert!(DRAIN_ACCEPT_MS + DRAIN_READERS_MS < 30_000, "Kubernetes waits so long");
 const _: () = assert!(IDLE_TIMEOUT_MS >= 10_000, "KEEP_ALIVE_ANNOUNCED_S leaves a margin");
 const _: () = assert!(INLINE_BODY_LEN_MAX < OUTPUT_LEN_KEPT_MAX);
 const _: () = assert!(HEAD_LEN_MAX <= u32::MAX as usize);
@@ -380,10 +460,24 @@ const _: () = assert!(IMAGE_MEMORY_LEN_MAX <= MEMORY_MB_MAX << 20);
 const _: () = assert!(QUEUE_LEN_DEFAULT <= QUEUE_LEN_MAX);
 const _: () = assert!(POLL_US_DEFAULT <= POLL_US_MAX);
 const _: () = assert!(HALF_OPEN_MIN < CONNECTIONS_MIN);
+const _: () = assert!(NEIGHBOURS_MAX.is_multiple_of(NEIGHBOUR_WAYS));
+const _: () = assert!(NEIGHBOUR_FRESH_MS + ARP_TRIES as u64 * ARP_INTERVAL_MS < NEIGHBOUR_LIFE_MS);
+const _: () = assert!(2 * DHCP_RENEW_MS_MIN < DHCP_LEASE_MS_MIN);
+const _: () = assert!(DHCP_RETRY_MS >= 1_000, "a second more or less");
 const _: () = assert!(
     (HEAP_LEN_BASE + (56 << 20) / HEAP_MEMORY_DIVISOR) / CONNECTIONS_HEAP_DIVISOR
         >= CONNECTIONS_MIN * CONNECTION_LEN,
     "a machine with 64 MiB, of which firmware and image take some, has that many connections"
+);
+const _: () = assert!(
+    RECEIVE_WIDE_LEN_MAX.is_power_of_two()
+        && SEND_WIDE_LEN_MAX.is_power_of_two()
+        && WIDE_LEN_MIN.is_power_of_two()
+        && WIDE_LEN_MIN > SEND_BUFFER_LEN
+);
+const _: () = assert!(
+    SEND_WIDE_LEN_MAX + RECEIVE_BUFFER_LEN <= WIDE_LEN_TOTAL_MIN,
+    "each node can grant the largest of each kind"
 );
 const _: () = assert!(NIC_QUEUE_LEN.is_power_of_two());
 const _: () = assert!(MTU_MIN <= MTU_MAX && MTU_MAX + 14 + 12 <= NIC_BUFFER_LEN);

@@ -8,7 +8,8 @@ use crate::state::Now;
 use crate::state::records::Records;
 use crate::state::statistics::{Outcome, Statistics};
 
-/// One that was counted, and is to be kept or answered.
+/// One that was counted, and is to be kept or answered. It exists for the order of three steps, and
+/// costs nothing: what it holds is not moved.
 #[must_use]
 pub struct Ended<'a> {
     pending: &'a mut Pending,
@@ -19,6 +20,7 @@ pub struct Ended<'a> {
 
 impl<'a> Ended<'a> {
     /// Counts an invocation that has ended, whether or not somebody waits for its answer.
+    #[inline(always)]
     pub fn count(
         statistics: &mut Statistics,
         pending: &'a mut Pending,
@@ -37,6 +39,7 @@ impl<'a> Ended<'a> {
 
     /// The answer. The record is kept, unless the invocation never started.
     #[must_use]
+    #[inline(always)]
     pub fn answer(self, records: &mut Records) -> Response {
         if self.completion.end == End::NotStarted {
             return refuse(self.pending, &Reject::NotStarted);
@@ -45,6 +48,7 @@ impl<'a> Ended<'a> {
     }
 
     /// Keeps the record of one for whose answer nobody waits.
+    #[inline(always)]
     pub fn record(self, records: &mut Records) {
         end::keep(records, self.pending, &self.completion, self.now);
     }

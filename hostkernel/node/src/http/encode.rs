@@ -207,7 +207,7 @@ mod tests {
         assert_eq!(
             one(sent(response(200, hello()), true, true)),
             "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 5\r\n\
-             Connection: keep-alive\r\nKeep-Alive: timeout=55\r\n\r\nhello"
+             Connection: keep-alive\r\nKeep-Alive: timeout=70\r\n\r\nhello"
         );
         assert_eq!(
             one(sent(response(404, Body::Empty), false, true)),

@@ -1,27 +1,386 @@
-//! What moves frames and bytes: the card as smoltcp wants it, neighbours, the node's address, and
-//! what the node itself says on the network. Who may connect and what is answered is decided in
-//! [`serve`](crate::serve).
+//! What moves frames and bytes: the card, the wire, smoltcp above it, and what the node itself says
+//! on the network.
+//!
+//! ```text
+//! card ─▶ adapter ─▶ link (ARP)       neighbours, place
+//!            └────▶ arrival ─▶ smoltcp with the sockets it concerns ─▶ serve
+//! ```
+//!
+//! Who may connect and what is answered is decided above, in [`serve`](crate::serve), which tells
+//! through [`Connections`] whose packet is whose.
 
 pub(crate) mod adapter;
-pub(crate) mod address;
+mod address;
 pub(crate) mod arrival;
-pub(crate) mod neighbours;
+mod dhcp;
+pub(crate) mod forge;
+mod link;
+mod neighbours;
 pub mod nic;
-pub(crate) mod sntp;
-pub(crate) mod syslog;
+mod out;
+mod outward;
+mod place;
+mod sequence;
+mod sntp;
+mod syslog;
+pub(crate) mod time;
+pub(crate) mod transplant;
+pub(crate) mod windows;
 
-pub use self::sntp::Reading;
+use alloc::boxed::Box;
+use alloc::sync::Arc;
+use alloc::vec;
+use core::net::Ipv4Addr;
 
-use smoltcp::iface::SocketSet;
+use smoltcp::iface::{Interface, SocketSet};
 use smoltcp::time::Instant;
+use smoltcp::wire::{IpAddress, IpEndpoint};
 
-/// Sends what the sockets of a set have to send, and says when they have more.
-pub trait Egress {
-    /// Does so.
-    fn egress(&mut self, sockets: &mut SocketSet<'static>) -> Option<u64>;
+use self::adapter::Adapter;
+use self::address::Addressing;
+use self::arrival::{Arrival, Connect, Peer, Segment, TooBig};
+use self::forge::{Forged, Injected};
+pub use self::outward::{Outward, Path};
+use self::outward::{SEND_RETRY_NS, interface};
+use self::sequence::{Sequences, seed_for};
+pub use self::sntp::Reading;
+use self::sntp::Sntp;
+use self::syslog::Sender;
+use self::time::{instant, ns};
+use crate::journal::syslog::Queue;
+use crate::net::nic::Nic;
+use crate::random::{Keyed, Random};
+use crate::settings::{Server, Settings};
+use crate::state::statistics::Traffic;
+use limits::{ACKNOWLEDGED_STEPS_MAX, FRAMES_PER_POLL_MAX, SNTP_PORT, SYSLOG_PORT};
+
+/// The network of one node.
+pub struct Network {
+    adapter: Adapter,
+    interface: Interface,
+    /// The node's own: what gets it the time.
+    sockets: SocketSet<'static>,
+    /// No sockets, for segments that belong to none: smoltcp answers them with a reset.
+    nobody: SocketSet<'static>,
+    addressing: Addressing,
+    port: u16,
+    time_server: Server,
+    sntp: Sntp,
+    /// What a time server has said, until somebody asks.
+    reading: Option<Reading>,
+    log_server: Server,
+    /// If somebody wants the log.
+    syslog: Option<Sender>,
+    /// When the node's own business wants to be looked at.
+    own_ns: Option<u64>,
+    sequences: Sequences,
+    random: Random,
 }
 
-/// A moment as smoltcp knows it.
-pub(crate) fn instant(ns: u64) -> Instant {
-    Instant::from_micros(i64::try_from(ns / 1000).unwrap_or(i64::MAX))
+/// Whose packet is whose, and what becomes of it.
+pub enum Verdict<'a> {
+    /// smoltcp reads it, with these sockets, whose windows are to be shifted so much further.
+    Read(&'a mut SocketSet<'static>, u8),
+    /// The same, but what it acknowledges is acknowledged in steps of this length before, from this
+    /// segment on.
+    Stepwise(&'a mut SocketSet<'static>, u8, Forged, u32),
+    /// The same; a connection may begin with it.
+    Begin(&'a mut SocketSet<'static>),
+    /// smoltcp reads this one instead, with these sockets.
+    Instead(&'a mut SocketSet<'static>, Forged, u8),
+    /// It belongs to no connection, which its sender is told.
+    Nobody,
+    /// It is dropped: who means it sends it again.
+    Drop,
+}
+
+/// Who decides about connections.
+pub trait Connections {
+    /// A client has sent a segment.
+    fn segment(&mut self, segment: Segment) -> Verdict<'_>;
+
+    /// A client asks to connect. Our bytes would begin behind `first`.
+    fn connect(&mut self, connect: Connect, first: u32, now_ns: u64) -> Verdict<'_>;
+
+    /// A client wants its connection to be forgotten.
+    fn reset(&mut self, peer: Peer, sequence: u32) -> Verdict<'_>;
+
+    /// A router could not pass on what was sent to a client.
+    fn too_big(&mut self, message: TooBig, now_ns: u64);
+}
+
+impl Network {
+    /// A network behind `nic`. `log` is what a log server shall hear.
+    pub fn new(
+        nic: Box<dyn Nic>,
+        settings: &Settings,
+        log: Option<Arc<Queue>>,
+        mut random: Random,
+        now_ns: u64,
+    ) -> Self {
+        let mut adapter = Adapter::new(nic, settings.port, random.word());
+        let addressing = Addressing::new(settings.address, adapter.link.mac(), now_ns);
+        let interface = interface(&mut adapter, None, random.word(), now_ns);
+        let mut sockets = SocketSet::new(vec![]);
+        let sntp = Sntp::new(&mut sockets);
+        let mut network = Self {
+            adapter,
+            interface,
+            sockets,
+            nobody: SocketSet::new(vec![]),
+            addressing,
+            port: settings.port,
+            time_server: settings.time_server,
+            sntp,
+            reading: None,
+            log_server: settings.log_server,
+            syslog: log.map(|queue| Sender::new(queue, random.word())),
+            own_ns: Some(now_ns),
+            sequences: Sequences::new(Keyed::new(random.seed())),
+            random,
+        };
+        network.follow_address(now_ns);
+        network
+    }
+
+    /// Passes the packets that wait to smoltcp, each with the sockets it may concern.
+    pub fn receive(&mut self, now_ns: u64, connections: &mut impl Connections) {
+        let timestamp = instant(now_ns);
+        for _ in 0..FRAMES_PER_POLL_MAX {
+            let Some(arrival) = self.adapter.arrival(timestamp) else { break };
+            let verdict = match arrival {
+                Arrival::Segment(segment) => match connections.segment(segment) {
+                    Verdict::Stepwise(sockets, shift, first, step_len) => {
+                        self.adapter.window_shift = shift;
+                        let last = segment.acknowledged;
+                        self.acknowledge(sockets, first, step_len, last, timestamp);
+                        Verdict::Read(sockets, shift)
+                    }
+                    other => other,
+                },
+                Arrival::Connect(connect) => {
+                    let first = self.sequences.first(connect.peer.number(), now_ns);
+                    match connections.connect(connect, first, now_ns) {
+                        Verdict::Begin(sockets) => {
+                            self.begin(sockets, first, now_ns);
+                            continue;
+                        }
+                        other => other,
+                    }
+                }
+                Arrival::Reset(peer, sequence) => connections.reset(peer, sequence),
+                Arrival::TooBig(message) => {
+                    connections.too_big(message, now_ns);
+                    Verdict::Drop
+                }
+                Arrival::Lease => {
+                    if self.addressing.receive(self.adapter.packet(), now_ns) {
+                        self.follow_address(now_ns);
+                    }
+                    self.own_ns = Some(now_ns);
+                    self.adapter.release();
+                    continue;
+                }
+                Arrival::Other => {
+                    self.own_ns = Some(now_ns);
+                    Verdict::Read(&mut self.sockets, 0)
+                }
+            };
+            let sockets = match verdict {
+                Verdict::Read(sockets, shift) | Verdict::Stepwise(sockets, shift, ..) => {
+                    self.adapter.window_shift = shift;
+                    sockets
+                }
+                Verdict::Begin(sockets) => sockets,
+                Verdict::Nobody => {
+                    self.adapter.window_shift = 0;
+                    &mut self.nobody
+                }
+                Verdict::Instead(sockets, forged, shift) => {
+                    self.adapter.release();
+                    self.adapter.window_shift = shift;
+                    let Self { interface, adapter, addressing, port, .. } = self;
+                    hear(interface, adapter, (addressing, *port), sockets, forged, timestamp);
+                    continue;
+                }
+                Verdict::Drop => {
+                    self.adapter.discard();
+                    continue;
+                }
+            };
+            self.interface.poll_ingress_single(timestamp, &mut self.adapter, sockets);
+        }
+        if self.adapter.link.take_news() {
+            self.own_ns = Some(now_ns);
+        }
+    }
+
+    /// Has the sockets hear of an acknowledgement in steps. smoltcp's congestion control counts
+    /// acknowledgements, as if each were of one segment, but clients send one for many; what counts
+    /// is the bytes (RFC 3465).
+    #[inline(never)]
+    fn acknowledge(
+        &mut self,
+        sockets: &mut SocketSet<'static>,
+        mut step: Forged,
+        step_len: u32,
+        last: u32,
+        timestamp: Instant,
+    ) {
+        if !arrival::is_whole(self.adapter.packet()) {
+            return;
+        }
+        for _ in 0..ACKNOWLEDGED_STEPS_MAX {
+            let next = step.acknowledged.unwrap_or(last).wrapping_add(step_len);
+            // What is left is said by the segment itself.
+            if last.wrapping_sub(next).cast_signed() <= 0 {
+                return;
+            }
+            step.acknowledged = Some(next);
+            let Self { interface, adapter, addressing, port, .. } = self;
+            hear(interface, adapter, (addressing, *port), sockets, step, timestamp);
+        }
+    }
+
+    /// Has a connect read by an interface whose generator yields the number ours begins with.
+    #[inline(never)]
+    fn begin(&mut self, sockets: &mut SocketSet<'static>, first: u32, now_ns: u64) {
+        let address = self.addressing.place().map(|place| place.address);
+        let seed = seed_for(first, self.random.word());
+        let mut interface = interface(&mut self.adapter, address, seed, now_ns);
+        interface.poll_ingress_single(instant(now_ns), &mut self.adapter, sockets);
+    }
+
+    /// Gets and keeps the node's address, and the time.
+    pub fn work(&mut self, now_ns: u64) {
+        if self.own_ns.is_none_or(|own_ns| own_ns > now_ns) {
+            return;
+        }
+        if self.addressing.expire(now_ns) {
+            self.follow_address(now_ns);
+        }
+        while let Some(message) = self.addressing.poll(&mut self.random, now_ns) {
+            match message.to {
+                Some(to) => self.adapter.send_to(&message.packet, to, instant(now_ns)),
+                None => self.adapter.broadcast(&message.packet),
+            }
+        }
+        let ready = self.has_address();
+        let named = self.addressing.named;
+        let server = endpoint(self.time_server, named.time_server, SNTP_PORT);
+        self.sntp.set_server(server.filter(|_| ready), now_ns);
+        if let Some(syslog) = &mut self.syslog {
+            let server = endpoint(self.log_server, named.log_server, SYSLOG_PORT);
+            syslog.set_server(server.filter(|_| ready), ready);
+        }
+        let Self { interface, adapter, sockets, sntp, random, .. } = self;
+        let reading = sntp.poll(sockets, random, now_ns);
+        self.reading = reading.or(self.reading);
+        let outward = &mut Outward { interface, adapter, now_ns };
+        let network_ns = sntp.server().and_then(|server| outward.egress_if_known(sockets, server));
+        sntp.note_sent(sockets, now_ns);
+        let times = [network_ns, self.sntp.next_ns(), self.addressing.next_ns()];
+        self.own_ns = times.into_iter().flatten().min();
+    }
+
+    /// Puts card and smoltcp where the address says.
+    fn follow_address(&mut self, now_ns: u64) {
+        let place = self.addressing.place();
+        self.adapter.move_to(place.cloned(), instant(now_ns));
+        let address = place.map(|place| place.address);
+        self.interface = interface(&mut self.adapter, address, self.random.word(), now_ns);
+    }
+
+    /// Sends lines to the log server, behind everything else.
+    pub fn send_log(&mut self, now_ns: u64) -> Option<u64> {
+        let syslog = self.syslog.as_mut()?;
+        let Self { interface, adapter, .. } = self;
+        let host = interface.ipv4_addr();
+        syslog.poll(host, &mut Outward { interface, adapter, now_ns }, now_ns)
+    }
+
+    /// Says what is due on the wire, and tells the card of everything. Returns when to be called
+    /// again.
+    pub fn finish(&mut self, now_ns: u64) -> Option<u64> {
+        let link_ns = match self.adapter.link.has_work() {
+            true => self.adapter.work(instant(now_ns)).map(ns),
+            false => None,
+        };
+        let retry_ns = self.adapter.flush().then_some(now_ns + SEND_RETRY_NS);
+        [link_ns, self.own_ns, retry_ns].into_iter().flatten().min()
+    }
+
+    /// The way out.
+    pub fn outward(&mut self, now_ns: u64) -> Outward<'_> {
+        let Self { interface, adapter, .. } = self;
+        Outward { interface, adapter, now_ns }
+    }
+
+    /// Whether the node has an address.
+    pub fn has_address(&self) -> bool {
+        self.addressing.place().is_some()
+    }
+
+    /// The node's address.
+    pub fn address(&self) -> Option<Ipv4Addr> {
+        self.interface.ipv4_addr()
+    }
+
+    /// What the card moved.
+    pub fn traffic(&self) -> Traffic {
+        self.adapter.traffic
+    }
+
+    /// Whether the log has a line to send that was written since the last call.
+    pub fn has_log(&self) -> bool {
+        self.syslog.as_ref().is_some_and(Sender::is_pending)
+    }
+
+    /// Whether a frame waits.
+    pub fn is_pending(&mut self) -> bool {
+        self.adapter.is_pending()
+    }
+
+    /// Prepares for sleep: a frame from now on interrupts. Returns false if one is there already.
+    pub fn arm(&mut self) -> bool {
+        self.adapter.arm()
+    }
+
+    /// Ends the state that [`arm`](Self::arm) began.
+    pub fn disarm(&mut self) {
+        self.adapter.disarm();
+    }
+
+    /// What a time server has said since the last call.
+    pub fn take_reading(&mut self) -> Option<Reading> {
+        self.reading.take()
+    }
+}
+
+/// Has the sockets hear a segment that nobody sent.
+#[inline(never)]
+fn hear(
+    interface: &mut Interface,
+    adapter: &mut Adapter,
+    (addressing, port): (&Addressing, u16),
+    sockets: &mut SocketSet<'static>,
+    forged: Forged,
+    timestamp: Instant,
+) {
+    if let Some(place) = addressing.place() {
+        let packet = forged.packet(place.address.address(), port);
+        let mut injected = Injected::new(adapter, Some(&packet), None);
+        interface.poll_ingress_single(timestamp, &mut injected, sockets);
+    }
+}
+
+/// Where a server is, if there can be one.
+fn endpoint(server: Server, named: Option<Ipv4Addr>, usual_port: u16) -> Option<IpEndpoint> {
+    let (address, port) = match server {
+        Server::Dhcp => (named?, usual_port),
+        Server::Nobody => return None,
+        Server::At(server) => (*server.ip(), server.port()),
+    };
+    let is_one = !address.is_unspecified() && !address.is_multicast() && !address.is_broadcast();
+    (is_one && port != 0).then(|| IpEndpoint::new(IpAddress::Ipv4(address), port))
 }

@@ -1,154 +1,252 @@
-//! Who speaks for which address: a guard in front of smoltcp's table of neighbours.
+//! Who has which hardware address on the wire, and who is believed about it.
 //!
-//! smoltcp believes every ARP message to it. One forged frame would send the answers to a client
-//! astray until the client's system asks again, which takes half a minute. Here an address belongs
-//! to the hardware address its packets come from as long as they come, and ARP that says otherwise
-//! is dropped. A host that really moves is believed after [`NEIGHBOUR_HELD_MS`].
+//! ARP has no secrets: anybody may claim any address. Who was known before is therefore asked at
+//! the hardware address it had, before another claim is taken over: while it answers, or packets
+//! come from it, the claim is a lie or a mistake; if it does not, it has moved, as a router does
+//! when its partner takes over. Nobody can vouch for an address that was never known.
 //!
-//! Nobody can vouch for an address that has been silent for longer: ARP has no secrets.
+//! The table is in sets of a few places each, chosen by a secret, so that nobody can aim at the
+//! place of another. It has no queue and no clock of its own: what is to be asked is handed out.
 
 use alloc::boxed::Box;
 
 use smoltcp::time::{Duration, Instant};
-use smoltcp::wire::{
-    ArpPacket, ArpRepr, EthernetAddress, EthernetFrame, EthernetProtocol, Ipv4Address, Ipv4Packet,
+use smoltcp::wire::{EthernetAddress, Ipv4Address};
+
+use limits::{
+    NEIGHBOUR_ANSWER_MS, NEIGHBOUR_DOUBT_MS, NEIGHBOUR_FRESH_MS, NEIGHBOUR_LIFE_MS, NEIGHBOUR_WAYS,
+    NEIGHBOURS_MAX,
 };
 
-use limits::{NEIGHBOUR_HELD_MS, NEIGHBOURS_GUARDED};
+const SETS: usize = NEIGHBOURS_MAX / NEIGHBOUR_WAYS;
+const FRESH: Duration = Duration::from_millis(NEIGHBOUR_FRESH_MS);
+const LIFE: Duration = Duration::from_millis(NEIGHBOUR_LIFE_MS);
+const DOUBT: Duration = Duration::from_millis(NEIGHBOUR_DOUBT_MS);
+const ANSWER: Duration = Duration::from_millis(NEIGHBOUR_ANSWER_MS);
 
-/// Neighbours by the low bits of their addresses: those of a small network never meet.
+/// See the head of this file.
 pub struct Neighbours {
-    slots: Box<[Option<Neighbour>]>,
+    places: Box<[Option<Neighbour>]>,
+    secret: u64,
 }
 
 struct Neighbour {
     address: Ipv4Address,
     mac: EthernetAddress,
-    /// When a packet came from both addresses.
-    heard: Option<Instant>,
+    /// When it last proved to be there.
+    proved: Instant,
+    /// It is never displaced by others.
+    is_router: bool,
+    /// Somebody else who claims the address, until when the holder may object.
+    rival: Option<(EthernetAddress, Instant)>,
+    /// When a packet from elsewhere last led to a question.
+    doubted: Option<Instant>,
 }
 
-impl Neighbour {
-    fn is_held(&self, now: Instant) -> bool {
-        let held = Duration::from_millis(NEIGHBOUR_HELD_MS);
-        self.heard.is_some_and(|heard| now < heard + held)
-    }
+/// What is known of an address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Known {
+    /// Its hardware address.
+    At(EthernetAddress),
+    /// The same, but it is time to ask whether it is still there.
+    Stale(EthernetAddress),
+    /// Nothing.
+    No,
+}
+
+/// What a claim led to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Claim {
+    /// It is known now, or still.
+    Taken,
+    /// Another has the address: ask that one, here, whether it is still there.
+    Disputed(EthernetAddress),
+}
+
+/// What a packet says of its sender.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Heard {
+    /// Nothing that is worth a question.
+    Right,
+    /// It is known by another hardware address: ask there whether that still is so.
+    From(EthernetAddress),
 }
 
 impl Neighbours {
-    pub fn new() -> Self {
-        Self { slots: (0..NEIGHBOURS_GUARDED).map(|_| None).collect() }
+    /// A table without anybody, and the secret of its order.
+    pub fn new(secret: u64) -> Self {
+        Self { places: (0..NEIGHBOURS_MAX).map(|_| None).collect(), secret: secret | 1 }
     }
 
-    /// Whether smoltcp may see this frame. What it says about its sender is remembered.
-    pub fn admits(&mut self, frame: &EthernetFrame<&[u8]>, now: Instant) -> bool {
-        match frame.ethertype() {
-            EthernetProtocol::Ipv4 => {
-                if let Ok(packet) = Ipv4Packet::new_checked(frame.payload()) {
-                    self.heard(packet.src_addr(), frame.src_addr(), now);
-                }
-                true
-            }
-            EthernetProtocol::Arp => {
-                let message = ArpPacket::new_checked(frame.payload());
-                let Ok(ArpRepr::EthernetIpv4 {
-                    source_hardware_addr: mac,
-                    source_protocol_addr: address,
-                    ..
-                }) = message.and_then(|message| ArpRepr::parse(&message))
-                else {
-                    return true;
-                };
-                self.claims(address, mac, now)
-            }
-            _ => true,
+    /// Forgets everybody: the node is in another place.
+    pub fn clear(&mut self) {
+        self.places.fill_with(|| None);
+    }
+
+    /// Where an address is.
+    pub fn find(&mut self, address: Ipv4Address, now: Instant) -> Known {
+        let Some(neighbour) = self.neighbour(address) else { return Known::No };
+        neighbour.settle(now);
+        if now < neighbour.proved + FRESH {
+            Known::At(neighbour.mac)
+        } else if now < neighbour.proved + LIFE {
+            Known::Stale(neighbour.mac)
+        } else {
+            Known::No
         }
     }
 
-    fn heard(&mut self, address: Ipv4Address, mac: EthernetAddress, now: Instant) {
-        if let Some(neighbour) = self.slot(address)
-            && (neighbour.address, neighbour.mac) == (address, mac)
+    /// Whether anything is known of an address, be it old.
+    pub fn has(&mut self, address: Ipv4Address) -> bool {
+        self.neighbour(address).is_some()
+    }
+
+    /// A packet came from both addresses.
+    pub fn heard(&mut self, address: Ipv4Address, mac: EthernetAddress, now: Instant) -> Heard {
+        let Some(neighbour) = self.neighbour(address) else { return Heard::Right };
+        if neighbour.mac == mac {
+            neighbour.prove(now);
+        } else if neighbour.doubted.is_none_or(|doubted| doubted + DOUBT <= now) {
+            neighbour.doubted = Some(now);
+            return Heard::From(neighbour.mac);
+        }
+        Heard::Right
+    }
+
+    /// Somebody says to have an address.
+    pub fn claim(
+        &mut self,
+        address: Ipv4Address,
+        mac: EthernetAddress,
+        is_router: bool,
+        now: Instant,
+    ) -> Claim {
+        if let Some(neighbour) = self.neighbour(address) {
+            neighbour.is_router = is_router;
+            neighbour.settle(now);
+            if neighbour.mac == mac {
+                neighbour.prove(now);
+            } else if now >= neighbour.proved + LIFE {
+                (neighbour.mac, neighbour.rival) = (mac, None);
+                neighbour.proved = now;
+            } else {
+                let until = neighbour.rival.map_or(now + ANSWER, |(_, until)| until);
+                neighbour.rival = Some((mac, until));
+                return Claim::Disputed(neighbour.mac);
+            }
+            return Claim::Taken;
+        }
+        let new = Neighbour { address, mac, proved: now, is_router, rival: None, doubted: None };
+        let set = self.set(address);
+        // Who was silent longest makes room. Routers stay, if all are not.
+        let place = set
+            .iter_mut()
+            .min_by_key(|place| place.as_ref().map(|holder| (holder.is_router, holder.proved)));
+        if let Some(place) = place {
+            *place = Some(new);
+        }
+        Claim::Taken
+    }
+
+    fn neighbour(&mut self, address: Ipv4Address) -> Option<&mut Neighbour> {
+        self.set(address).iter_mut().flatten().find(|neighbour| neighbour.address == address)
+    }
+
+    fn set(&mut self, address: Ipv4Address) -> &mut [Option<Neighbour>] {
+        let product =
+            u64::from(address.to_bits()).wrapping_add(self.secret >> 32).wrapping_mul(self.secret);
+        let start = (product >> 32) as usize % SETS * NEIGHBOUR_WAYS;
+        &mut self.places[start..start + NEIGHBOUR_WAYS]
+    }
+}
+
+impl Neighbour {
+    /// It is there: whoever claims its address instead is wrong.
+    fn prove(&mut self, now: Instant) {
+        self.proved = now;
+        self.rival = None;
+    }
+
+    /// Believes a rival to whom nobody objected in time.
+    fn settle(&mut self, now: Instant) {
+        if let Some((mac, until)) = self.rival
+            && until <= now
         {
-            neighbour.heard = Some(now);
+            (self.mac, self.proved, self.rival) = (mac, now, None);
         }
-    }
-
-    fn claims(&mut self, address: Ipv4Address, mac: EthernetAddress, now: Instant) -> bool {
-        match self.slot(address) {
-            Some(holder) if holder.is_held(now) => holder.address != address || holder.mac == mac,
-            slot => {
-                *slot = Some(Neighbour { address, mac, heard: None });
-                true
-            }
-        }
-    }
-
-    fn slot(&mut self, address: Ipv4Address) -> &mut Option<Neighbour> {
-        let index = address.to_bits() as usize % self.slots.len();
-        &mut self.slots[index]
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use alloc::vec;
 
     const CLIENT: Ipv4Address = Ipv4Address::new(10, 0, 0, 1);
     const OWN: EthernetAddress = EthernetAddress([2, 0, 0, 0, 0, 1]);
-    const FORGED: EthernetAddress = EthernetAddress([2, 0, 0, 0, 0, 2]);
-    const HELD: i64 = NEIGHBOUR_HELD_MS as i64;
+    const OTHER: EthernetAddress = EthernetAddress([2, 0, 0, 0, 0, 2]);
+    const ANSWERED: i64 = NEIGHBOUR_ANSWER_MS as i64;
 
     fn at(ms: i64) -> Instant {
         Instant::from_millis(ms)
     }
 
-    #[test]
-    fn an_address_belongs_to_who_uses_it() {
-        let mut neighbours = Neighbours::new();
-        assert!(neighbours.claims(CLIENT, OWN, at(0)));
-        neighbours.heard(CLIENT, OWN, at(1000));
-        assert!(!neighbours.claims(CLIENT, FORGED, at(1001)));
-        assert!(neighbours.claims(CLIENT, OWN, at(1002)));
-        // A forged packet does not shorten the claim, nor lengthen it.
-        neighbours.heard(CLIENT, FORGED, at(1003));
-        assert!(!neighbours.claims(CLIENT, FORGED, at(999 + HELD)));
-        assert!(neighbours.claims(CLIENT, FORGED, at(1000 + HELD)));
+    fn known() -> Neighbours {
+        let mut neighbours = Neighbours::new(0x1234_5678_9abc_def0);
+        assert_eq!(neighbours.find(CLIENT, at(0)), Known::No);
+        assert_eq!(neighbours.claim(CLIENT, OWN, false, at(0)), Claim::Taken);
+        assert_eq!(neighbours.find(CLIENT, at(0)), Known::At(OWN));
+        neighbours
     }
 
     #[test]
-    fn who_only_claims_holds_nothing() {
-        let mut neighbours = Neighbours::new();
-        assert!(neighbours.claims(CLIENT, FORGED, at(0)));
-        assert!(neighbours.claims(CLIENT, OWN, at(0)));
-        neighbours.heard(CLIENT, OWN, at(0));
-        assert!(!neighbours.claims(CLIENT, FORGED, at(1)));
+    fn who_objects_keeps_the_address() {
+        let mut neighbours = known();
+        assert_eq!(neighbours.claim(CLIENT, OTHER, false, at(1000)), Claim::Disputed(OWN));
+        assert_eq!(neighbours.find(CLIENT, at(1001)), Known::At(OWN));
+        // By an answer to the question, or by a packet.
+        assert_eq!(neighbours.claim(CLIENT, OWN, false, at(1002)), Claim::Taken);
+        assert_eq!(neighbours.find(CLIENT, at(1002 + ANSWERED)), Known::At(OWN));
+        assert_eq!(neighbours.claim(CLIENT, OTHER, false, at(3000)), Claim::Disputed(OWN));
+        assert_eq!(neighbours.heard(CLIENT, OTHER, at(3001)), Heard::From(OWN));
+        assert_eq!(neighbours.heard(CLIENT, OTHER, at(3001)), Heard::Right, "once in a while");
+        assert_eq!(neighbours.heard(CLIENT, OWN, at(3002)), Heard::Right);
+        assert_eq!(neighbours.find(CLIENT, at(3001 + ANSWERED)), Known::At(OWN));
     }
 
     #[test]
-    fn addresses_that_share_a_slot_do_not_speak_for_each_other() {
-        let mut neighbours = Neighbours::new();
-        let other = Ipv4Address::from_bits(CLIENT.to_bits() + NEIGHBOURS_GUARDED as u32);
-        assert!(neighbours.claims(CLIENT, OWN, at(0)));
-        neighbours.heard(CLIENT, OWN, at(0));
-        assert!(neighbours.claims(other, FORGED, at(1)));
-        neighbours.heard(other, FORGED, at(1));
-        assert!(!neighbours.claims(CLIENT, FORGED, at(2)));
+    fn who_is_gone_is_replaced_soon() {
+        let mut neighbours = known();
+        assert_eq!(neighbours.claim(CLIENT, OTHER, false, at(1000)), Claim::Disputed(OWN));
+        // To repeat a claim neither hastens nor delays it.
+        assert_eq!(neighbours.claim(CLIENT, OTHER, false, at(1500)), Claim::Disputed(OWN));
+        assert_eq!(neighbours.find(CLIENT, at(999 + ANSWERED)), Known::At(OWN));
+        assert_eq!(neighbours.find(CLIENT, at(1000 + ANSWERED)), Known::At(OTHER));
+        // Then it is the one who may object.
+        let later = at(1001 + ANSWERED);
+        assert_eq!(neighbours.claim(CLIENT, OWN, false, later), Claim::Disputed(OTHER));
     }
 
     #[test]
-    fn frames_that_make_no_sense_are_left_to_smoltcp() {
-        let mut neighbours = Neighbours::new();
-        for kind in [[8, 0], [8, 6], [0x86, 0xDD]] {
-            for len in 0..60 {
-                let mut frame = vec![0; len];
-                if let Some(field) = frame.get_mut(12..14) {
-                    field.copy_from_slice(&kind);
-                }
-                if let Ok(frame) = EthernetFrame::new_checked(&frame[..]) {
-                    assert!(neighbours.admits(&frame, at(0)));
-                }
-            }
+    fn who_is_silent_is_asked_and_then_forgotten() {
+        let mut neighbours = known();
+        let (fresh, life) = (NEIGHBOUR_FRESH_MS as i64, NEIGHBOUR_LIFE_MS as i64);
+        assert_eq!(neighbours.find(CLIENT, at(fresh - 1)), Known::At(OWN));
+        assert_eq!(neighbours.find(CLIENT, at(fresh)), Known::Stale(OWN));
+        neighbours.heard(CLIENT, OWN, at(fresh));
+        assert_eq!(neighbours.find(CLIENT, at(2 * fresh - 1)), Known::At(OWN));
+        assert_eq!(neighbours.find(CLIENT, at(fresh + life)), Known::No);
+        assert_eq!(neighbours.claim(CLIENT, OTHER, false, at(fresh + life)), Claim::Taken);
+    }
+
+    #[test]
+    fn a_flood_of_claims_displaces_no_router_and_ends() {
+        let mut neighbours = known();
+        let router = Ipv4Address::new(10, 0, 0, 254);
+        neighbours.claim(router, OWN, true, at(0));
+        for bits in 0..20_000 {
+            neighbours.claim(Ipv4Address::from_bits(0x0a01_0000 + bits), OTHER, false, at(1));
         }
+        assert_eq!(neighbours.find(router, at(2)), Known::At(OWN));
+        assert_eq!(neighbours.find(CLIENT, at(2)), Known::No, "whoever was silent longest");
     }
 }

@@ -24,6 +24,18 @@ pub enum ReceivedChecksum {
     },
 }
 
+impl ReceivedChecksum {
+    /// The same of what begins at this place of the frame.
+    #[must_use]
+    pub const fn from(self, start: usize) -> Self {
+        match self {
+            Self::Left { at } if at >= start => Self::Left { at: at - start },
+            Self::Left { .. } => Self::Unknown,
+            known => known,
+        }
+    }
+}
+
 /// Receives frames.
 pub trait Receiver {
     /// The oldest frame that waits, the same one until [`release`](Self::release).

@@ -87,6 +87,11 @@ impl Sntp {
         }
     }
 
+    /// Whom it asks.
+    pub fn server(&self) -> Option<IpEndpoint> {
+        self.server
+    }
+
     /// When to be called again.
     pub fn next_ns(&self) -> Option<u64> {
         self.next_ns

@@ -12,7 +12,7 @@ use smoltcp::iface::{SocketHandle, SocketSet};
 use smoltcp::socket::udp::{self, PacketBuffer, PacketMetadata};
 use smoltcp::wire::IpEndpoint;
 
-use super::Egress;
+use super::outward::Outward;
 use super::sntp::SOURCE_PORTS;
 use crate::journal::syslog::Queue;
 use limits::{SYSLOG_LEN_MAX, SYSLOG_LINES_PER_POLL_MAX, SYSLOG_RETRY_MS, SYSLOG_RETRY_MS_MAX};
@@ -87,7 +87,7 @@ impl Sender {
     pub fn poll(
         &mut self,
         host: Option<Ipv4Addr>,
-        egress: &mut impl Egress,
+        outward: &mut Outward<'_>,
         now_ns: u64,
     ) -> Option<u64> {
         let server = self.server?;
@@ -109,7 +109,7 @@ impl Sender {
                 self.note_missed(server);
                 return Some(self.retry_ns);
             }
-            let next_ns = egress.egress(&mut self.sockets);
+            let next_ns = outward.egress_if_known(&mut self.sockets, server);
             if !self.is_sent() {
                 // The card is full, or the neighbour unknown; its answer is a call, too.
                 let next_ns = next_ns.filter(|next_ns| *next_ns < attempt_end_ns);

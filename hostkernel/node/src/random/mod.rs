@@ -36,3 +36,22 @@ impl Random {
         seed
     }
 }
+
+/// A function that nobody can guess who does not know its key.
+pub struct Keyed([u8; 32]);
+
+impl Keyed {
+    /// The one with this key.
+    #[must_use]
+    pub const fn new(key: [u8; 32]) -> Self {
+        Self(key)
+    }
+
+    /// Its value: the first 64 bits of the key's stream with this number.
+    #[must_use]
+    pub fn word(&self, number: u64) -> u64 {
+        let mut stream = ChaCha8Rng::from_seed(self.0);
+        stream.set_stream(number);
+        stream.next_u64()
+    }
+}

@@ -4,12 +4,17 @@
 //! fault into a frame by its number, and check at the end that nothing is left over.
 
 mod detached;
+mod distance;
 mod exchange;
 mod faults;
 mod hostile;
 mod lab;
 mod leaving;
+mod neighbours;
+mod numbers;
+mod paths;
 mod peer;
+mod raw;
 mod sntp;
 mod syslog;
 mod time;

@@ -1,13 +1,20 @@
 //! The keys: one table, from which parsing, error texts and documentation come.
 
 use core::net::{Ipv4Addr, SocketAddrV4};
+use core::ops::RangeInclusive;
 
 use super::access::{NamespaceSettings, Secret, namespace_name};
 use super::number::number;
 use super::{Address, Server, Settings};
 use crate::journal::line::Format;
 use crate::mitigation::Mode;
-use limits::{CORES_MAX, POLL_US_MAX, QUEUE_LEN_MAX, SNTP_PORT, SYSLOG_PORT};
+use limits::{
+    CORES_MAX, DRAIN_MS_MAX, IDLE_TIMEOUT_MS, IDLE_TIMEOUT_MS_MAX, POLL_US_MAX, QUEUE_LEN_MAX,
+    SNTP_PORT, SYSLOG_PORT,
+};
+
+const IDLE_S: RangeInclusive<u64> = IDLE_TIMEOUT_MS / 1000..=IDLE_TIMEOUT_MS_MAX / 1000;
+const DRAIN_S: RangeInclusive<u64> = 0..=DRAIN_MS_MAX / 1000;
 
 /// One key.
 #[derive(Debug)]
@@ -27,7 +34,7 @@ pub struct Key {
 }
 
 /// All of them, in the order of documentation.
-pub static KEYS: [Key; 19] = [
+pub static KEYS: [Key; 22] = [
     Key {
         name: "ip",
         syntax: "dhcp or ADDRESS::GATEWAY:NETMASK",
@@ -115,6 +122,33 @@ pub static KEYS: [Key; 19] = [
         meaning: "TCP port of the API",
         is_guard: false,
         set: |settings, value| put(&mut settings.port, number(value, 1..=u16::MAX.into())),
+    },
+    Key {
+        name: "hostkernel.idle_s",
+        syntax: "75 to 3600",
+        default: "75",
+        meaning: "seconds after which a connection is closed on which nothing is asked; more than \
+                  a load balancer in front keeps its own",
+        is_guard: false,
+        set: |settings, value| put(&mut settings.idle_ms, seconds(value, IDLE_S)),
+    },
+    Key {
+        name: "hostkernel.drain_s",
+        syntax: "0 to 3600",
+        default: "10",
+        meaning: "seconds for which a node that was asked to leave goes on serving, so that load \
+                  balancers notice; 2 if nobody has asked it anything for as long",
+        is_guard: false,
+        set: |settings, value| put(&mut settings.drain.accept_ms, seconds(value, DRAIN_S)),
+    },
+    Key {
+        name: "hostkernel.drain_readers_s",
+        syntax: "0 to 3600",
+        default: "10",
+        meaning: "seconds for which it waits for clients to take their answers when everything has \
+                  ended",
+        is_guard: false,
+        set: |settings, value| put(&mut settings.drain.readers_ms, seconds(value, DRAIN_S)),
     },
     Key {
         name: "hostkernel.ntp",
@@ -210,6 +244,11 @@ impl Key {
 fn put<T>(place: &mut T, value: Option<T>) -> Option<()> {
     *place = value?;
     Some(())
+}
+
+/// Seconds within bounds, as milliseconds.
+fn seconds(value: &str, range: RangeInclusive<u64>) -> Option<u64> {
+    number::<u64>(value, range).map(|seconds| seconds * 1000)
 }
 
 /// Whether a value is the second of two words; `None` if it is neither.

@@ -18,7 +18,10 @@ use core::net::{Ipv4Addr, SocketAddrV4};
 
 use crate::journal::line::Format;
 use crate::mitigation::Mode;
-use limits::{CORES_MAX, POLL_US_DEFAULT, PORT_DEFAULT, QUEUE_LEN_DEFAULT};
+use limits::{
+    CORES_MAX, DRAIN_ACCEPT_MS, DRAIN_READERS_MS, IDLE_TIMEOUT_MS, POLL_US_DEFAULT, PORT_DEFAULT,
+    QUEUE_LEN_DEFAULT,
+};
 
 /// The node's settings.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,6 +34,10 @@ pub struct Settings {
     pub log_server: Server,
     /// TCP port of the API.
     pub port: u16,
+    /// How long a connection may be idle.
+    pub idle_ms: u64,
+    /// How the node leaves.
+    pub drain: Drain,
     /// Who may do what.
     pub access: AccessSettings,
     /// Invocations that may wait for one core.
@@ -55,6 +62,21 @@ pub struct Settings {
     pub survives_nmi: bool,
     /// Whether actions can crash the node on purpose, see [`crate::call::crash`].
     pub crash_call: bool,
+}
+
+/// How long a node that leaves waits for others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Drain {
+    /// How long it goes on serving, so that load balancers notice.
+    pub accept_ms: u64,
+    /// How long clients have to take their answers when everything has ended.
+    pub readers_ms: u64,
+}
+
+impl Default for Drain {
+    fn default() -> Self {
+        Self { accept_ms: DRAIN_ACCEPT_MS, readers_ms: DRAIN_READERS_MS }
+    }
 }
 
 /// How the node gets its address.
@@ -91,6 +113,8 @@ impl Default for Settings {
             time_server: Server::Dhcp,
             log_server: Server::Nobody,
             port: PORT_DEFAULT,
+            idle_ms: IDLE_TIMEOUT_MS,
+            drain: Drain::default(),
             access: AccessSettings::default(),
             queue_len: QUEUE_LEN_DEFAULT,
             shared_front: true,

@@ -34,6 +34,7 @@ fn every_key_is_read() {
         hostkernel.cores=2 hostkernel.hyperthreads=on hostkernel.mitigations=strict \
         hostkernel.admin_key=c:d \
         hostkernel.public=other hostkernel.front=dedicated hostkernel.poll_us=0 \
+        hostkernel.idle_s=620 hostkernel.drain_s=30 hostkernel.drain_readers_s=0 \
         hostkernel.namespace=other,rate=5,key=e:f,memory=6,code=7,concurrency=8 \
         console=ttyS0 -- ip=dhcp";
     let loaded = words(text);
@@ -63,6 +64,8 @@ fn every_key_is_read() {
         queue_len: 4,
         shared_front: false,
         poll_us: 0,
+        idle_ms: 620_000,
+        drain: Drain { accept_ms: 30_000, readers_ms: 0 },
         cores_max: 2,
         hyperthreads: true,
         mitigations: crate::mitigation::Mode::Strict,
@@ -138,6 +141,10 @@ fn what_makes_no_sense_is_named_and_ignored() {
         "hostkernel.cores=257",
         "hostkernel.front=both",
         "hostkernel.poll_us=1001",
+        "hostkernel.idle_s=74",
+        "hostkernel.idle_s=3601",
+        "hostkernel.drain_s=-1",
+        "hostkernel.drain_readers_s=3601",
         "hostkernel.hyperthreads=1",
         "colour",
     ] {

@@ -74,7 +74,7 @@ fn a_request_is_handed_out_with_its_body() {
 
 #[test]
 fn keep_alive() {
-    let stays = "Connection: keep-alive\r\nKeep-Alive: timeout=55\r\n";
+    let stays = "Connection: keep-alive\r\nKeep-Alive: timeout=70\r\n";
     let closes = "Connection: close\r\n";
     for (version, field, persistent) in [
         ("1.1", "", true),

@@ -104,15 +104,24 @@ impl Lab {
         Self::build(1, String::new(), settings)
     }
 
+    /// One with an address of its own.
+    pub fn at(settings: Settings) -> Self {
+        Self::build_at(1, String::new(), settings)
+    }
+
     fn build(seed: u32, case: String, settings: Settings) -> Self {
+        let address = Address::Static { address: NODE_IP, prefix_len: PREFIX_LEN, gateway: None };
+        Self::build_at(seed, case, Settings { address, ..settings })
+    }
+
+    fn build_at(seed: u32, case: String, settings: Settings) -> Self {
         install_for_test();
         let now_ns = 1_000 * NS_PER_MS;
         let (to_node, to_peer) = (Line::default(), Line::default());
         let dispatcher = Dispatcher::new(&[WORKER], FRONT, QUEUE_LEN, |_| {});
         // As in the kernel, where it is for ever, too.
         let dispatcher: &'static Dispatcher = Box::leak(Box::new(dispatcher));
-        let address = Address::Static { address: NODE_IP, prefix_len: PREFIX_LEN, gateway: None };
-        let settings = Settings { address, port: PORT, ..settings };
+        let settings = Settings { port: PORT, ..settings };
         let service = Service::new(
             Box::new(Card::new(&to_node, &to_peer)),
             &settings,

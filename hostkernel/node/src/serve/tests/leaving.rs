@@ -6,7 +6,7 @@ use smoltcp::socket::tcp::State;
 
 use super::lab::{LAST_PING, Lab, PING, QUEUE_LEN, ROOM, invoke, pattern};
 use super::peer::Peer;
-use limits::{DRAIN_ACCEPT_MS, DRAIN_READERS_MS, INPUT_LEN_MAX};
+use limits::{DRAIN_ACCEPT_MS, DRAIN_QUIET_MS, DRAIN_READERS_MS, INPUT_LEN_MAX};
 
 /// A client that is reset while its invocation runs, on a lab that holds what runs.
 fn abandoned(body: &[u8]) -> Lab {
@@ -167,9 +167,12 @@ fn a_node_that_drains_answers_what_it_was_asked_and_closes() {
     let (open, late) = (lab.connect(), lab.connect());
     lab.until_state(open, State::Established);
     lab.until_state(late, State::Established);
-    lab.pass_ms(DRAIN_ACCEPT_MS);
+    let (begun, rest) = (&invoke(b"too late")[..20], &invoke(b"too late")[20..]);
+    lab.pass_ms(DRAIN_ACCEPT_MS / 2 - 100);
+    lab.send(late, begun);
+    lab.pass_ms(200);
     assert!(!lab.is_drained(), "two invocations are under way");
-    lab.send(late, &invoke(b"too late"));
+    lab.send(late, rest);
     let answer = lab.answer(late);
     assert_eq!((answer.status, answer.last), (503, true));
     let refused = lab.connect();
@@ -182,6 +185,46 @@ fn a_node_that_drains_answers_what_it_was_asked_and_closes() {
         assert_eq!((answer.status, &answer.body[..], answer.last), (200, body, true));
     }
     lab.until("a drained node", |lab| lab.is_drained().then_some(()));
+}
+
+#[test]
+fn connections_that_are_idle_end_when_a_node_drains() {
+    let mut lab = Lab::new();
+    let (pooled, asked) = (lab.connect(), lab.connect());
+    for client in [pooled, asked] {
+        lab.echo(client, b"x");
+    }
+    lab.pass_ms(2_000);
+    lab.send(asked, PING);
+    lab.answer(asked);
+    lab.service.drain(lab.now_ns);
+    lab.wake();
+    lab.pass_ms(10);
+    assert_eq!(lab.peer.state(pooled), State::CloseWait, "idle for longer than a moment");
+    // Whoever was just answered may ask once more, until it is too late.
+    assert_eq!(lab.peer.state(asked), State::Established);
+    lab.pass_ms(DRAIN_ACCEPT_MS);
+    assert_eq!(lab.peer.state(asked), State::CloseWait);
+    lab.until("a drained node", |lab| lab.is_drained().then_some(()));
+}
+
+#[test]
+fn a_node_that_nobody_asks_leaves_sooner_and_tells_who_is_left() {
+    let mut lab = Lab::new();
+    let client = lab.connect();
+    lab.until_state(client, State::Established);
+    // Half a request keeps the connection, and the answer is not read.
+    lab.peer.set_wanted(client, 0);
+    lab.pass_ms(10);
+    let start_ns = lab.now_ns;
+    lab.service.drain(lab.now_ns);
+    let other = lab.connect();
+    lab.send(other, b"GET /");
+    lab.until("a drained node", |lab| lab.is_drained().then_some(()));
+    assert!(lab.since_ms(start_ns) >= DRAIN_QUIET_MS);
+    lab.wake();
+    lab.pass_ms(10);
+    assert_eq!(lab.peer.state(other), State::Closed, "reset");
 }
 
 #[test]

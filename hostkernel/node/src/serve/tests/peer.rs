@@ -11,7 +11,7 @@ use smoltcp::socket::{tcp, udp};
 use smoltcp::wire::{EthernetAddress, HardwareAddress, IpCidr, IpEndpoint, Ipv4Cidr};
 
 use super::wire::{Line, Plug};
-use crate::net::instant;
+use crate::net::time::instant;
 use limits::SEND_BUFFER_LEN;
 
 pub const NODE_IP: Ipv4Addr = Ipv4Addr::new(10, 0, 2, 15);
@@ -21,6 +21,8 @@ pub const PEER_IP: Ipv4Addr = Ipv4Addr::new(10, 0, 2, 2);
 pub const PEER_MAC: [u8; 6] = [2, 0, 0, 0, 0, 2];
 /// Port of the first client; each further one has the next.
 const FIRST_PORT: u16 = 40_000;
+/// Of a client that has much to send or to get.
+const WIDE_BUFFER_LEN: usize = 2 << 20;
 /// Each buffer of a client's socket: the window it offers, a part of what the node's socket holds.
 pub const BUFFER_LEN: usize = SEND_BUFFER_LEN / 4;
 
@@ -103,8 +105,20 @@ impl Peer {
     }
 
     pub fn connect_from(&mut self, port: u16) -> Client {
-        let buffer = || tcp::SocketBuffer::new(vec![0; BUFFER_LEN]);
+        self.connect_with(port, BUFFER_LEN)
+    }
+
+    /// Connects with large buffers, as systems have them.
+    pub fn connect_wide(&mut self) -> Client {
+        self.next_port += 1;
+        self.connect_with(self.next_port - 1, WIDE_BUFFER_LEN)
+    }
+
+    fn connect_with(&mut self, port: u16, len: usize) -> Client {
+        let buffer = || tcp::SocketBuffer::new(vec![0; len]);
         let mut socket = tcp::Socket::new(buffer(), buffer());
+        // What the node makes of a line is to be seen, not what its clients do.
+        socket.set_congestion_control(tcp::CongestionControl::None);
         socket
             .connect(self.interface.context(), (NODE_IP, PORT), port)
             .expect("a new socket and good ports");

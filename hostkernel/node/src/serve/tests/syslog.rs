@@ -137,7 +137,7 @@ fn probes_and_lines_below_the_level_are_left_out() {
     let client = lab.connect();
     lab.echo(client, b"x");
     lab.service.drain(lab.now_ns);
-    lab.pass_ms(limits::DRAIN_ACCEPT_MS);
+    lab.pass_ms(limits::DRAIN_QUIET_MS / 2);
     assert_eq!(ask(&mut lab, client, "nonsense\r\n\r\n"), 400);
     assert!(lab.peer.take_datagram().is_none());
 }

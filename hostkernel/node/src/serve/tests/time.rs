@@ -7,7 +7,9 @@ use smoltcp::socket::tcp::State;
 use super::lab::{LAST_PING, Lab, NS_PER_MS, PING, ROOM, invoke, invoke_with, pattern};
 use super::peer::{BUFFER_LEN, Client};
 use super::wire::Fault;
-use limits::{IDLE_TIMEOUT_MS, PROGRESS_TIMEOUT_MS, REQUEST_TIMEOUT_MS, SEND_BUFFER_LEN};
+use limits::{
+    IDLE_TIMEOUT_MS, PROGRESS_TIMEOUT_MS, REQUEST_TIMEOUT_MS, SEND_BUFFER_LEN, STALL_TIMEOUT_MS,
+};
 
 /// Time-outs are looked for this often, and an answer takes its way.
 const SLACK_MS: u64 = 1_100;
@@ -215,7 +217,7 @@ fn a_client_that_takes_no_bytes_is_given_up() {
     lab.until("a full window", |lab| (lab.worker.begun == 1).then_some(()));
     let start_ns = lab.now_ns;
     let at_ns = until_empty(&mut lab);
-    is_about(start_ns, at_ns, IDLE_TIMEOUT_MS);
+    is_about(start_ns, at_ns, STALL_TIMEOUT_MS);
     lab.until_state(client, State::Closed);
     assert!(lab.since_ms(at_ns) < SLACK_MS, "it was reset");
     lab.settle();

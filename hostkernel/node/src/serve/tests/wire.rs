@@ -58,6 +58,12 @@ pub struct Direction {
     pub capture: Option<Vec<Vec<u8>>>,
     /// The last frames put in, with their times.
     pub history: VecDeque<(u64, Vec<u8>)>,
+    /// Longer frames vanish.
+    pub len_max: Option<usize>,
+    /// How long a frame takes beyond [`LATENCY_NS`].
+    pub distance_ns: u64,
+    /// One frame in so many is lost.
+    pub lost_in: Option<usize>,
     /// Frames that found no buffer in the receiver's card.
     pub overruns: usize,
     /// The checksums of datagrams are left open, and this is where the node's card says they are.
@@ -92,8 +98,10 @@ impl Direction {
     pub fn send(&mut self, mut frame: Vec<u8>) {
         let number = self.sent;
         self.sent += 1;
-        let mut at_ns = self.now_ns + LATENCY_NS;
-        let mut copies = 1;
+        let mut at_ns = self.now_ns + LATENCY_NS + self.distance_ns;
+        let vanishes = self.len_max.is_some_and(|len_max| frame.len() > len_max)
+            || self.lost_in.is_some_and(|lost_in| number % lost_in == lost_in - 1);
+        let mut copies = usize::from(!vanishes);
         match self.faults.remove(&number) {
             None => {}
             Some(Fault::Lose) => copies = 0,

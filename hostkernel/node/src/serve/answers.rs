@@ -1,0 +1,197 @@
+//! Whose answer is whose: requests become invocations or answers, completions become answers.
+//!
+//! What is answered goes through [`respond`], which counts it and tells the log server, and
+//! nothing else hands a response to a connection.
+
+use super::slot::Slot;
+use super::slots::Slots;
+use super::waiting::Waiting;
+use crate::api::{self, Admission, Ended, Pending, Reject, Reply, Subject};
+use crate::dispatch::{Dispatcher, QueueFull};
+use crate::http::{self, Request, Response};
+use crate::random::Random;
+use crate::state::statistics::Reason;
+use crate::state::{Node, Now};
+use crate::trace::{self, Event};
+use limits::{BLOCKING_WAIT_MS, HEAP_RESERVE_LEN};
+
+const NS_PER_MS: u64 = 1_000_000;
+
+/// The node, and who waits for what of it.
+pub struct Answers<'a> {
+    pub node: Node,
+    waiting: Waiting,
+    dispatcher: &'a Dispatcher,
+    random: Random,
+    /// When the last request came.
+    pub asked_ns: Option<u64>,
+}
+
+impl<'a> Answers<'a> {
+    pub fn new(node: Node, dispatcher: &'a Dispatcher, random: Random) -> Self {
+        Self { node, waiting: Waiting::new(dispatcher), dispatcher, random, asked_ns: None }
+    }
+
+    /// Invocations that have not ended.
+    pub fn outstanding(&self) -> usize {
+        self.dispatcher.outstanding()
+    }
+
+    /// Answers with what has completed. What was answered is touched.
+    pub fn complete(&mut self, slots: &mut Slots, now: Now) {
+        while let Some(completion) = self.dispatcher.completed() {
+            let Some((mut pending, slot)) = self.waiting.take(completion.ticket) else { continue };
+            let Node { records, statistics, .. } = &mut self.node;
+            let ended = Ended::count(statistics, &mut pending, completion, now);
+            let Some(index) = slot else {
+                ended.record(records);
+                continue;
+            };
+            let outcome = ended.outcome();
+            let response = ended.answer(records);
+            let slot = slots.get(index);
+            slot.waits_for = None;
+            slot.progress_ns = now.monotonic_ns;
+            respond(
+                &mut self.node,
+                slot,
+                response,
+                Subject::Invocation(&pending, Some(outcome)),
+                now,
+            );
+            trace::record(Event::Respond, u64::from(index));
+            slots.touch(index);
+        }
+    }
+
+    /// Moves what a client sent into its connection, whose head is checked when it is complete.
+    pub fn receive(&mut self, slot: &mut Slot, now_ns: u64) -> Option<http::connection::Step> {
+        let Self { node, random, .. } = self;
+        let age_ns = slot.age_ns(now_ns);
+        slot.receive(&mut |method, path, headers| {
+            let mut id = 0;
+            let checked = api::check_head(node, method, path, headers, || {
+                id = random.id();
+                id
+            });
+            checked.inspect_err(|response| {
+                let subject = Subject::Request { path, headers, id };
+                node.answered(Some(method), response.status, subject, age_ns);
+            })
+        })
+    }
+
+    /// Answers a request, or has it run. Nothing new is begun when it `is_late`.
+    pub fn answer(
+        &mut self,
+        slots: &mut Slots,
+        index: u32,
+        mut request: Request,
+        is_late: bool,
+        now: Now,
+    ) {
+        trace::record(Event::Request, u64::from(index));
+        let id = self.random.id();
+        self.node.load.requests += 1;
+        self.asked_ns = Some(now.monotonic_ns);
+        if memory::heap_free() < HEAP_RESERVE_LEN {
+            self.node.statistics.rejected(Reason::Memory);
+            let response = api::overloaded(request.text.headers(), id);
+            return respond(
+                &mut self.node,
+                slots.get(index),
+                response,
+                Subject::of(&request, id),
+                now,
+            );
+        }
+        if api::asks_for_load(&request) {
+            self.note_load(slots.open(), now);
+        }
+        let slot = slots.get(index);
+        match api::handle(&mut self.node, &mut request, now, id) {
+            Reply::Respond(response) => {
+                respond(&mut self.node, slot, response, Subject::of(&request, id), now);
+            }
+            Reply::Invoke(admission) if is_late => {
+                self.turn_away(slot, &admission.pending, &Reject::Draining, now);
+            }
+            Reply::Invoke(admission) => self.submit(slot, index, admission, now),
+        }
+    }
+
+    fn submit(&mut self, slot: &mut Slot, index: u32, admission: Admission, now: Now) {
+        let Some(ticket) = self.waiting.next() else {
+            return self.turn_away(slot, &admission.pending, &Reject::QueueFull, now);
+        };
+        let (invocation, mut pending) = admission.split(ticket);
+        if self.dispatcher.submit(invocation) == Err(QueueFull) {
+            return self.turn_away(slot, &pending, &Reject::QueueFull, now);
+        }
+        if !pending.is_blocking() {
+            let response = api::accepted(&mut pending);
+            respond(&mut self.node, slot, response, Subject::Invocation(&pending, None), now);
+            self.waiting.enter(pending, None);
+            return;
+        }
+        let wait_ns = pending.may_be_accepted().then_some(BLOCKING_WAIT_MS * NS_PER_MS);
+        slot.waits_until_ns = wait_ns.map(|wait_ns| now.monotonic_ns + wait_ns);
+        slot.waits_for = Some(ticket);
+        self.waiting.enter(pending, Some(index));
+    }
+
+    /// Answers an invocation that cannot run.
+    fn turn_away(&mut self, slot: &mut Slot, pending: &Pending, reject: &Reject, now: Now) {
+        self.node.statistics.rejected(reject.reason());
+        let subject = Subject::Invocation(pending, None);
+        respond(&mut self.node, slot, api::refuse(pending, reject), subject, now);
+    }
+
+    /// Tells a client whose invocation takes too long to ask for it later.
+    pub fn accept_if_overdue(&mut self, slot: &mut Slot, now: Now) {
+        let Self { node, waiting, .. } = self;
+        let is_due = slot.waits_until_ns.is_some_and(|at_ns| at_ns <= now.monotonic_ns);
+        if is_due
+            && let Some(ticket) = slot.waits_for.take()
+            && let Some(pending) = waiting.leave(ticket)
+        {
+            slot.progress_ns = now.monotonic_ns;
+            let response = api::accepted(pending);
+            respond(node, slot, response, Subject::Invocation(pending, None), now);
+        }
+    }
+
+    /// Forgets who waits for the end of an invocation: the client has left.
+    pub fn abandon(&mut self, slot: &Slot, now_ns: u64) {
+        if let Some(ticket) = slot.waits_for
+            && let Some(pending) = self.waiting.leave(ticket)
+        {
+            self.node.abandoned(slot.connection.method(), pending, slot.age_ns(now_ns));
+            pending.detach();
+        }
+    }
+
+    /// Answers what is no acceptable request.
+    pub fn refuse(&mut self, slot: &mut Slot, reject: http::Reject, now: Now) {
+        let is_slow = reject == http::Reject::TooSlow;
+        self.node.statistics.rejected(if is_slow { Reason::Slow } else { Reason::Http });
+        let id = self.random.id();
+        respond(&mut self.node, slot, api::malformed(reject, id), Subject::Nothing(id), now);
+    }
+
+    fn note_load(&mut self, connections: usize, now: Now) {
+        let load = &mut self.node.load;
+        (load.connections, load.in_flight) = (connections, self.dispatcher.outstanding());
+        load.cores.clear();
+        load.cores.extend(self.dispatcher.cores(now.monotonic_ns));
+    }
+}
+
+/// Answers the request under way.
+fn respond(node: &mut Node, slot: &mut Slot, response: Response, subject: Subject<'_>, now: Now) {
+    let (method, age_ns) = (slot.connection.method(), slot.age_ns(now.monotonic_ns));
+    node.answered(method, response.status, subject, age_ns);
+    slot.busy_ns = now.monotonic_ns;
+    slot.answer_len = response.body.len();
+    slot.connection.respond(response);
+}

@@ -1,0 +1,183 @@
+//! Who may hold a connection.
+//!
+//! A slot is taken when a client asks to connect; if all are taken, the one goes that has been
+//! half-open, idle or slow longest. Slots that nothing happens to cost nothing.
+
+use alloc::vec::Vec;
+use core::mem;
+
+use super::clients::Clients;
+use super::slot::Slot;
+use super::timers::Timers;
+use crate::net::arrival::Peer;
+use crate::random::Random;
+use crate::trace::{self, Event};
+use limits::{CONNECTION_LEN, HALF_OPEN_MIN, HEAP_RESERVE_LEN};
+
+/// A connection idle for less does not make room for others: its first request may be on the way.
+pub const IDLE_SPARED_NS: u64 = 1_000_000_000;
+
+/// All slots, and who has which.
+pub struct Slots {
+    slots_max: usize,
+    slots: Vec<Slot>,
+    /// Slots without a connection; the last one that had one first, whose memory is in the caches.
+    free: Vec<u32>,
+    clients: Clients,
+    timers: Timers,
+    /// Slots that something happened to.
+    touched: Vec<u32>,
+}
+
+impl Slots {
+    /// Room for `slots_max` connections.
+    pub fn new(slots_max: usize, random: &mut Random) -> Self {
+        Self {
+            slots_max,
+            slots: Vec::with_capacity(slots_max),
+            free: Vec::with_capacity(slots_max),
+            clients: Clients::new(slots_max, random),
+            timers: Timers::new(slots_max),
+            touched: Vec::with_capacity(slots_max),
+        }
+    }
+
+    /// Slots with a connection.
+    pub fn open(&self) -> usize {
+        self.slots.len() - self.free.len()
+    }
+
+    /// The slot with this number.
+    pub fn get(&mut self, index: u32) -> &mut Slot {
+        &mut self.slots[index as usize]
+    }
+
+    /// All of them, those without a connection included.
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut Slot> {
+        self.slots.iter_mut()
+    }
+
+    /// The slot of a client.
+    pub fn of(&self, peer: Peer) -> Option<u32> {
+        self.clients.slot(peer)
+    }
+
+    /// Enters a client into a slot that [`free`](Self::free) gave.
+    pub fn enter(&mut self, index: u32, peer: Peer) {
+        self.clients.insert(peer, index);
+        trace::record(Event::Open, u64::from(index));
+    }
+
+    /// A slot without a connection, if there is one or memory for one.
+    pub fn free(&mut self) -> Option<u32> {
+        if self.free.is_empty() {
+            self.add();
+        }
+        self.free.pop()
+    }
+
+    fn add(&mut self) {
+        if self.slots.len() == self.slots_max
+            || memory::heap_free() < HEAP_RESERVE_LEN + CONNECTION_LEN
+        {
+            return;
+        }
+        if let Some(slot) = Slot::new() {
+            self.free.push(self.slots.len() as u32);
+            self.slots.push(slot);
+        }
+    }
+
+    /// The connection to give up for another one. Half-open ones go first, the oldest first: who
+    /// floods the node with connects never completes one; who means it needs a slot for one round
+    /// trip, and gets it as long as there are fewer connects in that time than slots. Then the one
+    /// that was idle longest, then the one that dawdles longest with its request or answer: clients
+    /// which only hold connections keep nobody out.
+    pub fn least_useful(&self, now_ns: u64) -> Option<u32> {
+        let mut half_open_count = 0;
+        let (mut half_open, mut idle, mut slow) = (None, None, None);
+        for (index, slot) in self.slots.iter().enumerate() {
+            let age = |since_ns: u64| (since_ns, index as u32);
+            if slot.is_half_open() {
+                half_open_count += 1;
+                keep_older(&mut half_open, age(slot.progress_ns));
+            } else if slot.is_idle() {
+                if slot.progress_ns + IDLE_SPARED_NS <= now_ns {
+                    keep_older(&mut idle, age(slot.progress_ns));
+                }
+            } else if slot.is_slow(now_ns) {
+                keep_older(&mut slow, age(slot.busy_ns));
+            }
+        }
+        let victim = half_open.filter(|_| half_open_count >= HALF_OPEN_MIN).or(idle).or(slow);
+        victim.map(|(_, index)| index)
+    }
+
+    /// Takes a slot from its client, whom nobody waits for any more.
+    pub fn release(&mut self, index: u32) {
+        if let Some(peer) = self.slots[index as usize].reset() {
+            self.clients.remove(peer);
+            self.timers.set(index, None);
+            self.free.push(index);
+            trace::record(Event::Close, u64::from(index));
+        }
+    }
+
+    /// Something happened to a slot.
+    pub fn touch(&mut self, index: u32) {
+        let slot = &mut self.slots[index as usize];
+        if !slot.is_touched {
+            slot.is_touched = true;
+            self.touched.push(index);
+        }
+    }
+
+    /// Something happens to each slot with a connection of which this is so.
+    pub fn touch_all(&mut self, mut happens: impl FnMut(&mut Slot) -> bool) {
+        for index in 0..self.slots.len() {
+            let slot = &mut self.slots[index];
+            if slot.peer.is_some() && happens(slot) {
+                self.touch(index as u32);
+            }
+        }
+    }
+
+    /// The times of slots that have come are something that happened.
+    pub fn touch_due(&mut self, now_ns: u64) {
+        let Self { timers, slots, touched, .. } = self;
+        timers.take_due(now_ns, |index| {
+            if !mem::replace(&mut slots[index as usize].is_touched, true) {
+                touched.push(index);
+            }
+        });
+    }
+
+    /// The next slot with a connection that something happened to.
+    pub fn take_touched(&mut self) -> Option<u32> {
+        loop {
+            let index = self.touched.pop()?;
+            let slot = &mut self.slots[index as usize];
+            slot.is_touched = false;
+            // It may have been given up since.
+            if slot.peer.is_some() {
+                return Some(index);
+            }
+        }
+    }
+
+    /// Sets when a slot is to be looked at even if nothing happens to it.
+    pub fn set_time(&mut self, index: u32, at_ns: Option<u64>) {
+        self.timers.set(index, at_ns);
+    }
+
+    /// When [`touch_due`](Self::touch_due) will find one; at once, if something has happened
+    /// already.
+    pub fn next_ns(&self) -> Option<u64> {
+        if self.touched.is_empty() { self.timers.next_ns() } else { Some(0) }
+    }
+}
+
+/// Keeps the older of two ages and who has them, each since when and who.
+fn keep_older(oldest: &mut Option<(u64, u32)>, age: (u64, u32)) {
+    *oldest = Some(oldest.map_or(age, |it| it.min(age)));
+}
