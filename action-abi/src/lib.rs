@@ -1,4 +1,7 @@
-//! The contract between an action and the kernel, version 1.
+//! The contract between an action and the kernel.
+//!
+//! Version 1 is for programs written against this file. Version 2 adds what a program needs that
+//! *hosts* another one, and is described in [`host`]; all of version 1 is part of it.
 //!
 //! Both sides compile against this file; nothing else defines the interface. An action is a static
 //! x86-64 ELF executable that carries the [note](NOTE_NAME) below. It starts in ring 3 with
@@ -11,20 +14,24 @@
 //! and ends with one [`Call::Exit`]. A call is the `syscall` instruction with the number in `rax`
 //! and up to three arguments in `rdi`, `rsi`, `rdx`. On return `rax` holds the result, or minus a
 //! [`CallError`]; `rcx` and `r11` are overwritten by the instruction itself and every other
-//! register is preserved.
+//! register is preserved. Version 2 has calls with a fourth argument, in `r10`.
 //!
 //! The smallest action reads its input where [`Context::input`] says, writes its result to where
 //! [`Context::output`] says, and makes a single call.
 
 #![cfg_attr(not(test), no_std)]
 
+pub mod host;
 #[cfg(feature = "runtime")]
 pub mod runtime;
 #[cfg(feature = "runtime")]
 pub use runtime::prelude;
 
-/// Version of this contract. An image that names another one is refused at deploy.
+/// Version of this contract for programs that host nothing. An image that names a version other
+/// than this and [`HOST_VERSION`] is refused at deploy.
 pub const ABI_VERSION: u32 = 1;
+/// Version of this contract for [host images](host).
+pub const HOST_VERSION: u32 = 2;
 /// Name of the ELF note (`PT_NOTE`) that carries [`ABI_VERSION`] as a four-byte little-endian word.
 pub const NOTE_NAME: &str = "hostkernel";
 /// Type of that note.
@@ -54,10 +61,42 @@ pub enum Call {
     Write = 2,
     /// `map(len, protection)`: maps zeroed memory, `len` rounded up to pages; returns its address.
     Map = 3,
-    /// `unmap(address, len)`: removes whole pages that [`Call::Map`] returned.
+    /// `unmap(address, len)`: removes whole pages that [`Call::Map`] returned. In a host image:
+    /// any pages of [its own](host#memory); what is not mapped among them is passed over.
     Unmap = 4,
-    /// `protect(address, len, protection)`: changes the protection of whole mapped pages.
+    /// `protect(address, len, protection)`: changes the protection of whole mapped pages. In a host
+    /// image: of any pages of [its own](host#memory), and [`protection::NONE`] is one of the
+    /// protections.
     Protect = 5,
+    /// `map_at(address, len, protection)`: zeroed memory at exactly this address, in the place of
+    /// whatever was there. With [`protection::NONE`] a reservation, which takes no memory but for
+    /// its note. Returns `address`.
+    MapAt = 6,
+    /// `map_payload(address, len, protection, offset)`: the payload's pages from `offset` on, at
+    /// this address, in the place of whatever was there; shared until they are written. Behind the
+    /// payload's end its last page reads as zero; pages behind that one are refused with
+    /// [`CallError::BadArgument`]. Returns `address`.
+    MapPayload = 7,
+    /// `discard(address, len)`: pages become again what they were when they were mapped: zero, or
+    /// the payload's bytes. Protections stay. Not for pages of the image.
+    Discard = 8,
+    /// `reflect(address)`: takes a [`host::Reflection`] from there. See [`host`](host#reflection).
+    Reflect = 9,
+    /// `freeze(flags)`: makes a template of the calling instance. See [`host`](host#freezing).
+    Freeze = 10,
+    /// `set_thread_pointer(base)`: sets the base of FS, where the instruction for it is missing
+    /// ([`host::FEATURE_FSGSBASE`]). `base` is below [`host::USER_END`].
+    SetThreadPointer = 11,
+    /// `alarm(at_ns)`: an upcall at that time, on the scale of [`Clock`]; 0 takes it back. See
+    /// [`host`](host#alarm).
+    Alarm = 12,
+    /// `sleep(until_ns)`: returns at that time, at the alarm's or at the deadline, whichever comes
+    /// first. The core waits; it belongs to the invocation.
+    Sleep = 13,
+    /// `report(kind, address, len)`: UTF-8 text for whoever reads the outcome; `kind` is a
+    /// [`host::Report`]. Bounded by [`host::REPORT_LEN_MAX`] for each kind; a later one of the same
+    /// kind replaces the earlier. What is not UTF-8 is refused with [`CallError::BadArgument`].
+    Report = 14,
 }
 
 impl Call {
@@ -71,8 +110,24 @@ impl Call {
             3 => Self::Map,
             4 => Self::Unmap,
             5 => Self::Protect,
+            6 => Self::MapAt,
+            7 => Self::MapPayload,
+            8 => Self::Discard,
+            9 => Self::Reflect,
+            10 => Self::Freeze,
+            11 => Self::SetThreadPointer,
+            12 => Self::Alarm,
+            13 => Self::Sleep,
+            14 => Self::Report,
             _ => return None,
         })
+    }
+
+    /// Whether only [host images](host) can make it; to all others it is
+    /// [`CallError::UnknownCall`].
+    #[must_use]
+    pub const fn is_for_hosts(self) -> bool {
+        self as u64 >= Self::MapAt as u64
     }
 }
 
@@ -88,6 +143,8 @@ pub enum Stream {
 
 /// Permissions of mapped memory: an or of these bits. Writable and executable at once is refused.
 pub mod protection {
+    /// The page cannot be touched. Host images only.
+    pub const NONE: u64 = 0;
     /// The page can be read. Implied by the others.
     pub const READ: u64 = 1;
     /// The page can be written.

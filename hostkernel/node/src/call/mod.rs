@@ -60,6 +60,8 @@ pub fn serve(instance: &mut Instance, number: u64, arguments: [u64; 3]) -> After
         Some(Call::Map) => map::map(instance, a, b),
         Some(Call::Unmap) => unmap::unmap(instance, a, b),
         Some(Call::Protect) => protect::protect(instance, a, b, c),
+        // For host images only, of which there are none yet.
+        Some(_) => Err(CallError::UnknownCall),
     };
     After::Resume(result.unwrap_or_else(CallError::to_result))
 }
