@@ -1,4 +1,5 @@
-//! Memory that runs out on purpose: the n-th time the calling core asks for frames it is refused.
+//! Memory that runs out on purpose: the n-th time the calling core asks for frames, or the heap for
+//! memory, it is refused.
 //!
 //! Only in tests. Who loops over n until nothing was refused has seen every place where frames can
 //! be missing, and can say what became of each.
@@ -12,21 +13,44 @@ impl Initial for Countdown {
     const INITIAL: Self = Self(None);
 }
 
-static COUNTDOWN: PerCore<Countdown> = PerCore::new();
+type Countdowns = PerCore<Countdown>;
+static FRAMES: Countdowns = PerCore::new();
+#[cfg(target_os = "none")]
+static HEAP: Countdowns = PerCore::new();
 
 /// Runs `work` and refuses its `n`-th request for frames, counted from 0. Returns what `work`
 /// returned, and whether a request was refused.
 pub fn refuse_nth<R>(n: usize, work: impl FnOnce() -> R) -> (R, bool) {
-    let swap = |next| COUNTDOWN.with(|countdown| core::mem::replace(&mut countdown.0, next));
+    refuse(&FRAMES, n, work)
+}
+
+/// The same for requests to the heap. Who does not expect to be refused ends the node.
+#[cfg(target_os = "none")]
+pub fn refuse_nth_allocation<R>(n: usize, work: impl FnOnce() -> R) -> (R, bool) {
+    refuse(&HEAP, n, work)
+}
+
+fn refuse<R>(countdowns: &Countdowns, n: usize, work: impl FnOnce() -> R) -> (R, bool) {
+    let swap = |next| countdowns.with(|countdown| core::mem::replace(&mut countdown.0, next));
     swap(Some(n));
     let result = work();
     (result, swap(None).is_none())
 }
 
-/// Whether the request that is being made is the one to refuse. Only that one is: what asks again
-/// afterwards, to say that memory ran out, gets what it needs.
+/// Whether the request for frames that is being made is the one to refuse. Only that one is: what
+/// asks again afterwards, to say that memory ran out, gets what it needs.
 pub(super) fn is_due() -> bool {
-    COUNTDOWN.with(|countdown| match countdown.0 {
+    is_next(&FRAMES)
+}
+
+/// The same for a request to the heap.
+#[cfg(target_os = "none")]
+pub(super) fn is_allocation_due() -> bool {
+    is_next(&HEAP)
+}
+
+fn is_next(countdowns: &Countdowns) -> bool {
+    countdowns.with(|countdown| match countdown.0 {
         Some(0) => {
             countdown.0 = None;
             true

@@ -153,6 +153,15 @@ impl Reservation {
         Ok(Frame::take_promised())
     }
 
+    /// Whether so many frames are left, for who takes them by [`Self::take_promised`].
+    ///
+    /// # Errors
+    /// [`OutOfFrames`] if not.
+    pub fn holds(&self, frames: usize) -> Result<(), OutOfFrames> {
+        refuse_if_told()?;
+        if frames <= self.remaining { Ok(()) } else { Err(OutOfFrames) }
+    }
+
     /// Takes one zeroed frame of a promise that is not used up.
     ///
     /// # Panics

@@ -1,123 +1,305 @@
-//! The ranges that an action mapped itself, before any page exists in them.
+//! The ranges of an address space, before any page exists in them: sorted, disjoint, as few as
+//! there can be, in frames that are charged to the instance. Found in logarithmic time.
 
-use alloc::vec::Vec;
+mod leaves;
+#[cfg(test)]
+mod tests;
 
+use super::frames::{Frame, OutOfFrames, Reservation};
 use super::template::PageRange;
 use crate::Protection;
-use limits::REGIONS_MAX;
+use leaves::Leaves;
+use limits::PAGE_LEN;
 
-/// A range with one protection.
-#[derive(Clone, Copy, Debug)]
+/// A range with one protection and one source.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Region {
     pub range: PageRange,
-    pub protection: Protection,
+    pub source: Source,
+    /// What may be done there, if anything.
+    pub protection: Option<Protection>,
 }
 
-/// All of them, ascending and disjoint.
+/// What a page holds that nobody has touched yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Source(u32);
+
+impl Source {
+    /// Zeros.
+    pub const ZERO: Self = Self(u32::MAX);
+    /// What the image says.
+    pub const IMAGE: Self = Self(u32::MAX - 1);
+
+    /// The payload, from this page of it on.
+    pub fn payload(page: u32) -> Self {
+        assert!(page < Self::IMAGE.0, "payloads are shorter");
+        Self(page)
+    }
+
+    /// The page of the payload with which it begins.
+    pub fn payload_page(self) -> Option<u32> {
+        (self.0 < Self::IMAGE.0).then_some(self.0)
+    }
+
+    /// The source of what begins so many bytes later.
+    fn behind(self, bytes: u64) -> Self {
+        match self.payload_page() {
+            Some(page) => Self::payload(page + (bytes / PAGE_LEN as u64) as u32),
+            None => self,
+        }
+    }
+}
+
+impl Region {
+    /// The part of it that lies in `range`, which overlaps it.
+    pub fn part(self, range: PageRange) -> Self {
+        let start = self.range.start.max(range.start);
+        let end = self.range.end.min(range.end);
+        let source = self.source.behind(start - self.range.start);
+        Self { range: PageRange { start, end }, source, ..self }
+    }
+
+    fn below(self, address: u64) -> Self {
+        self.part(PageRange { start: self.range.start, end: address })
+    }
+
+    fn above(self, address: u64) -> Self {
+        self.part(PageRange { start: address, end: self.range.end })
+    }
+
+    /// Both as one, if `next` goes on where this one ends.
+    fn joined(self, next: Self) -> Option<Self> {
+        let len = self.range.end - self.range.start;
+        let joins = self.range.end == next.range.start
+            && self.protection == next.protection
+            && self.source.behind(len) == next.source;
+        let range = PageRange { start: self.range.start, end: next.range.end };
+        joins.then_some(Self { range, ..self })
+    }
+}
+
+/// Why regions cannot be changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum RegionReject {
+    /// There are as many as there may be.
+    TooMany,
+    /// The memory limit does not cover the notes.
+    OutOfFrames,
+}
+
+impl From<OutOfFrames> for RegionReject {
+    fn from(_: OutOfFrames) -> Self {
+        Self::OutOfFrames
+    }
+}
+
+/// All of them.
 #[derive(Debug)]
 pub(super) struct Regions {
-    list: Vec<Region>,
+    leaves: Leaves,
+    len: usize,
     max: usize,
 }
 
-/// There are already as many regions as there may be, or no room on the heap to note them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct TooManyRegions;
-
 impl Regions {
-    /// No regions, and how many there may be. Few actions map anything, so the list is made then.
-    pub fn new(max: usize) -> Self {
-        Self { list: Vec::new(), max: max.min(REGIONS_MAX) }
+    /// No regions, and how many there may be.
+    pub const fn new(max: usize) -> Self {
+        Self { leaves: Leaves::EMPTY, len: 0, max }
     }
 
-    /// What may be done at an address.
-    pub fn find(&self, address: u64) -> Option<Protection> {
-        let below = self.list.partition_point(|region| region.range.start <= address);
-        let region = self.list.get(below.checked_sub(1)?)?;
-        (address < region.range.end).then_some(region.protection)
+    /// The same regions, to be changed without changing these, which must outlive them.
+    pub fn share(&self) -> Self {
+        Self { leaves: self.leaves.share(), ..*self }
     }
 
-    /// Adds a region that overlaps no other.
-    pub fn insert(&mut self, region: Region) -> Result<(), TooManyRegions> {
-        if self.list.len() >= self.max {
-            return Err(TooManyRegions);
+    /// Where a region is, or would be: the first that ends above `address`.
+    fn place(&self, address: u64) -> (usize, usize) {
+        if self.leaves.len() == 0 {
+            return (0, 0);
         }
-        // Room for all at once: what is split later needs none.
-        let missing = REGIONS_MAX.saturating_sub(self.list.len());
-        self.list.try_reserve_exact(missing).map_err(|_| TooManyRegions)?;
-        let at = self.list.partition_point(|other| other.range.start < region.range.start);
-        let clear_below = at == 0 || self.list[at - 1].range.end <= region.range.start;
-        let clear_above =
-            self.list.get(at).is_none_or(|other| region.range.end <= other.range.start);
-        assert!(clear_below && clear_above, "regions are disjoint");
-        self.list.insert(at, region);
+        let leaf = self.leaves.find(address);
+        let regions = self.leaves.regions(leaf);
+        let index = regions.partition_point(|region| region.range.end <= address);
+        if index == regions.len() && leaf + 1 < self.leaves.len() {
+            (leaf + 1, 0)
+        } else {
+            (leaf, index)
+        }
+    }
+
+    /// The first region that ends above `address`.
+    pub fn next(&self, address: u64) -> Option<Region> {
+        if self.leaves.len() == 0 {
+            return None;
+        }
+        let (leaf, index) = self.place(address);
+        self.leaves.regions(leaf).get(index).copied()
+    }
+
+    /// The region at an address.
+    pub fn find(&self, address: u64) -> Option<Region> {
+        self.next(address).filter(|region| region.range.start <= address)
+    }
+
+    /// Whether regions cover `range` without a gap, and all are as `f` wants them.
+    pub fn covers(&self, range: PageRange, mut f: impl FnMut(Region) -> bool) -> bool {
+        let mut next = range.start;
+        while next < range.end {
+            match self.find(next) {
+                Some(region) if f(region) => next = region.range.end,
+                _ => return false,
+            }
+        }
+        true
+    }
+
+    /// Puts a region, or nothing, in the place of whatever is in `range`.
+    ///
+    /// # Errors
+    /// [`RegionReject`]; then nothing changed.
+    pub fn set(
+        &mut self,
+        range: PageRange,
+        new: Option<Region>,
+        reservation: &mut Reservation,
+    ) -> Result<(), RegionReject> {
+        assert!(range.start < range.end && new.is_none_or(|new| new.range == range));
+        self.check(range, new.is_some())?;
+        let (leaf, _) = self.place(range.start);
+        let (last, _) = self.place(range.end);
+        let to_change = self.leaves.frames_to_change(leaf)
+            + if last == leaf { 0 } else { self.leaves.frames_to_change(last) };
+        if to_change > 0 && (new.is_some() || self.next(range.start).is_some()) {
+            reservation.holds(to_change)?;
+        }
+        self.cut(range, reservation);
+        if let Some(new) = new {
+            self.insert(new, reservation);
+        }
         Ok(())
     }
 
-    /// Whether regions cover `range` without a gap.
-    pub fn covers(&self, range: PageRange) -> bool {
-        let mut next = range.start;
-        for region in &self.list {
-            if region.range.end <= next {
-                continue;
-            }
-            if region.range.start > next {
-                return false;
-            }
-            next = region.range.end;
-            if next >= range.end {
-                return true;
-            }
-        }
-        false
-    }
-
-    /// Replaces `range`, which regions cover, by `protection` or by nothing.
-    pub fn carve(
+    /// Gives all regions in `range` this protection.
+    ///
+    /// # Errors
+    /// [`RegionReject`]. When memory runs out, the lower part of the range may have changed.
+    pub fn protect(
         &mut self,
         range: PageRange,
         protection: Option<Protection>,
-    ) -> Result<(), TooManyRegions> {
-        // The first and the last region may be split in two; whole ones may go. So who is at the
-        // bound can still give back what it has.
-        let left_of = |region: &Region| {
-            let outside = region.range.end <= range.start || range.end <= region.range.start;
-            let below = region.range.start < range.start;
-            let above = range.end < region.range.end;
-            match outside {
-                true => 1,
-                false => {
-                    usize::from(below) + usize::from(above) + usize::from(protection.is_some())
-                }
-            }
-        };
-        if self.list.iter().map(left_of).sum::<usize>() > self.max {
-            return Err(TooManyRegions);
+        reservation: &mut Reservation,
+    ) -> Result<(), RegionReject> {
+        let is_cut = |address| self.find(address).is_some_and(|it| it.range.start < address);
+        let more = usize::from(is_cut(range.start)) + usize::from(is_cut(range.end));
+        if self.len + more > self.max {
+            return Err(RegionReject::TooMany);
         }
-        let mut index = 0;
-        while index < self.list.len() {
-            let region = self.list[index];
-            let start = region.range.start.max(range.start);
-            let end = region.range.end.min(range.end);
-            if start >= end {
-                index += 1;
-                continue;
+        let mut next = range.start;
+        while let Some(region) = self.next(next).filter(|it| it.range.start < range.end) {
+            let region = region.part(PageRange { start: next, end: range.end });
+            next = region.range.end;
+            if region.protection != protection {
+                self.set(region.range, Some(Region { protection, ..region }), reservation)?;
             }
-            self.list.remove(index);
-            let pieces = [
-                (PageRange { start: region.range.start, end: start }, Some(region.protection)),
-                (PageRange { start, end }, protection),
-                (PageRange { start: end, end: region.range.end }, Some(region.protection)),
-            ];
-            for (piece, protection) in pieces {
-                if let Some(protection) = protection
-                    && piece.start < piece.end
-                {
-                    self.list.insert(index, Region { range: piece, protection });
-                    index += 1;
-                }
+            if next >= range.end {
+                break;
             }
         }
         Ok(())
+    }
+
+    /// Whether there is room for what a change may make more of.
+    fn check(&self, range: PageRange, inserts: bool) -> Result<(), RegionReject> {
+        let first = self.next(range.start).filter(|it| it.range.start < range.end);
+        let splits =
+            first.is_some_and(|it| it.range.start < range.start && it.range.end > range.end);
+        let mut more = usize::from(inserts) + usize::from(splits);
+        // Who is at the bound can still change what it has.
+        let mut next = range.start;
+        while more > 0 && self.len + more > self.max {
+            let whole = self.next(next).filter(|it| it.range.end <= range.end);
+            let Some(whole) = whole else { return Err(RegionReject::TooMany) };
+            more -= usize::from(whole.range.start >= range.start);
+            next = whole.range.end;
+        }
+        Ok(())
+    }
+
+    /// Takes everything in `range` out.
+    fn cut(&mut self, range: PageRange, reservation: &mut Reservation) {
+        loop {
+            if self.leaves.len() == 0 {
+                return;
+            }
+            let (leaf, index) = self.place(range.start);
+            let regions = self.leaves.regions(leaf);
+            let Some(old) = regions.get(index).filter(|it| it.range.start < range.end) else {
+                return;
+            };
+            let (old, in_leaf) = (*old, regions.len());
+            let whole_leaf = index == 0
+                && old.range.start >= range.start
+                && regions[in_leaf - 1].range.end <= range.end;
+            match (old.range.start < range.start, old.range.end > range.end) {
+                (true, true) => {
+                    let (below, above) = (old.below(range.start), old.above(range.end));
+                    self.leaves.replace(leaf, index, below, reservation);
+                    self.leaves.insert(leaf, index + 1, above, reservation);
+                    self.len += 1;
+                }
+                (true, false) => {
+                    self.leaves.replace(leaf, index, old.below(range.start), reservation);
+                }
+                (false, true) => {
+                    self.leaves.replace(leaf, index, old.above(range.end), reservation);
+                }
+                (false, false) if whole_leaf => {
+                    self.leaves.remove_leaf(leaf, reservation);
+                    self.len -= in_leaf;
+                }
+                (false, false) => {
+                    self.leaves.remove(leaf, index, reservation);
+                    self.len -= 1;
+                }
+            }
+        }
+    }
+
+    /// Adds a region that overlaps no other; neighbours that are alike become one with it.
+    fn insert(&mut self, mut new: Region, reservation: &mut Reservation) {
+        if let Some(below) = new.range.start.checked_sub(1).and_then(|at| self.find(at))
+            && let Some(joined) = below.joined(new)
+        {
+            self.remove_at(below.range.start, reservation);
+            new = joined;
+        }
+        if let Some(above) = self.find(new.range.end)
+            && let Some(joined) = new.joined(above)
+        {
+            self.remove_at(above.range.start, reservation);
+            new = joined;
+        }
+        let (leaf, index) = self.place(new.range.start);
+        self.leaves.insert(leaf, index, new, reservation);
+        self.len += 1;
+    }
+
+    fn remove_at(&mut self, start: u64, reservation: &mut Reservation) {
+        let (leaf, index) = self.place(start);
+        self.leaves.remove(leaf, index, reservation);
+        self.len -= 1;
+    }
+
+    /// Frames that are their own.
+    pub fn frames(&self) -> usize {
+        self.leaves.frames()
+    }
+
+    /// Forgets all, and passes on every frame that was their own.
+    pub fn clear(&mut self, give: impl FnMut(Frame)) {
+        if self.leaves.len() > 0 {
+            self.leaves.clear(give);
+        }
+        self.len = 0;
     }
 }

@@ -28,6 +28,10 @@ impl Entry {
     const DIRTY: u64 = 1 << 6;
     /// Ignored by the processor (bits 9..=11 are ours): the target belongs to someone else.
     const BORROWED: u64 = 1 << 9;
+    /// Likewise, in an entry that refers to an own table: a [`Hint`], in two parts.
+    const HINT_LOW: u64 = 3 << Self::HINT_LOW_SHIFT;
+    const HINT_LOW_SHIFT: u32 = 10;
+    const HINT_HIGH_SHIFT: u32 = 52;
     const NO_EXECUTE: u64 = 1 << 63;
     const ADDRESS: u64 = 0x000f_ffff_ffff_f000;
 
@@ -38,8 +42,16 @@ impl Entry {
     }
 
     /// Refers to a table this address space owns. Permissions are the leaves' business.
-    pub fn owned_table(frame: FrameNumber) -> Self {
-        Self(Self::target(frame) | Self::WRITABLE)
+    pub fn owned_table(frame: FrameNumber, Hint(hint): Hint) -> Self {
+        let hint = u64::from(hint);
+        let low = hint << Self::HINT_LOW_SHIFT & Self::HINT_LOW;
+        Self(Self::target(frame) | Self::WRITABLE | low | hint >> 2 << Self::HINT_HIGH_SHIFT)
+    }
+
+    /// What [`Self::owned_table`] was told.
+    pub fn hint(self) -> Hint {
+        let high = self.0 >> Self::HINT_HIGH_SHIFT << 2 & (HINT_MAX - 1);
+        Hint((high | (self.0 & Self::HINT_LOW) >> Self::HINT_LOW_SHIFT) as u16)
     }
 
     /// Refers to a table somebody else owns; nothing below it is ever writable.
@@ -55,12 +67,15 @@ impl Entry {
 
     /// Maps a page this address space owns.
     pub fn owned_page(frame: FrameNumber, protection: Protection) -> Self {
-        let rights = match protection {
+        Self(Self::target(frame) | Self::DIRTY | Self::rights(protection))
+    }
+
+    fn rights(protection: Protection) -> u64 {
+        match protection {
             Protection::Read => Self::NO_EXECUTE,
             Protection::ReadWrite => Self::NO_EXECUTE | Self::WRITABLE,
             Protection::ReadExecute => 0,
-        };
-        Self(Self::target(frame) | Self::DIRTY | rights)
+        }
     }
 
     /// Maps a page somebody else owns. Never writable, whatever the region allows: a write copies.
@@ -69,14 +84,18 @@ impl Entry {
         Self(Self::target(frame) | Self::DIRTY | Self::BORROWED | rights)
     }
 
-    /// The same target with the rights of `protection`; borrowed pages stay read-only.
-    pub fn with_protection(self, protection: Protection) -> Self {
-        let Some(frame) = self.frame() else { return self };
-        if self.is_borrowed() {
-            Self::borrowed_page(frame, protection)
-        } else {
-            Self::owned_page(frame, protection)
-        }
+    /// The same target with the rights of `protection`; borrowed pages stay read-only. A page that
+    /// may not be touched at all stays, out of reach of ring 3.
+    pub fn with_protection(self, protection: Option<Protection>) -> Self {
+        const RIGHTS: u64 = Entry::USER | Entry::WRITABLE | Entry::NO_EXECUTE;
+        let rights = match protection {
+            None => Self::NO_EXECUTE,
+            Some(protection) if self.is_borrowed() => {
+                (Self::USER | Self::rights(protection)) & !Self::WRITABLE
+            }
+            Some(protection) => Self::USER | Self::rights(protection),
+        };
+        Self(self.0 & !RIGHTS | rights)
     }
 
     pub fn is_present(self) -> bool {
@@ -105,6 +124,13 @@ impl Entry {
     }
 }
 
+/// Where its owner finds what it noted of a table: less than [`HINT_MAX`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Hint(pub u16);
+
+/// Bits 10, 11 and 52 to 61 of an entry are not looked at by the processor.
+pub(super) const HINT_MAX: u64 = 1 << 12;
+
 /// Entries in one table.
 const ENTRIES: usize = 512;
 /// What one level-1 table maps.
@@ -131,7 +157,7 @@ impl Slots {
         self.end = self.end.max(other.end);
     }
 
-    fn range(self) -> Range<usize> {
+    pub fn range(self) -> Range<usize> {
         usize::from(self.first)..usize::from(self.end.max(self.first))
     }
 }
@@ -154,6 +180,18 @@ impl Marks {
         let word = slot / WORD % self.words.len();
         self.words[word] |= 1 << (slot % WORD);
         self.used |= 1 << word;
+    }
+
+    pub fn remove(&mut self, slot: usize) {
+        let word = slot / WORD % self.words.len();
+        self.words[word] &= !(1 << (slot % WORD));
+        if self.words[word] == 0 {
+            self.used &= !(1 << word);
+        }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.used == 0
     }
 
     /// Takes all marks away and calls `f` for each.
@@ -229,6 +267,11 @@ impl Table {
         // SAFETY: the caller's promise.
         unsafe { self.fill(slots.range().start, entries) };
     }
+}
+
+/// What one slot of a table of `level` maps.
+pub(super) fn reach(level: u32) -> u64 {
+    1 << (12 + 9 * (level - 1))
 }
 
 /// Index into the table of `level` (4 = root) for an address.

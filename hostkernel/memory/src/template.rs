@@ -119,11 +119,6 @@ impl Template {
         &self.tree
     }
 
-    /// How many segments it has.
-    pub(super) fn segments(&self) -> usize {
-        self.parts.len()
-    }
-
     /// What may be done at an address of the image, and what a page holds that is not in the tree.
     pub(super) fn find(&self, address: u64) -> Option<(Protection, Backing)> {
         let part = self.parts.iter().find(|part| address < part.range.end)?;

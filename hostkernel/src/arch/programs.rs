@@ -72,6 +72,28 @@ programs! {
         syscall
     "
 
+    /// Maps 2 MiB and a page 150 times, touches the last page of each, and exits with 24,576 bytes.
+    map_far: "
+        mov ebx, 150
+    2:  mov eax, 3
+        mov edi, 0x201000
+        mov esi, 3
+        syscall
+        test rax, rax
+        js 3f
+        mov byte ptr [rax + 0x200000], 1
+        dec ebx
+        jnz 2b
+        xor eax, eax
+        xor edi, edi
+        mov esi, 0x6000
+        syscall
+    3:  mov rdi, rax
+        xor esi, esi
+        xor eax, eax
+        syscall
+    "
+
     /// Leaves 0xa5 in stack, heap, output window, data and two vector registers.
     stain: "
         mov r8, rdi

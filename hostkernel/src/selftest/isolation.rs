@@ -211,3 +211,30 @@ pub fn frames_refused(bench: &mut Bench) {
     // The reservation, context, three pages of output; the first tables are there.
     assert!(starved >= 5, "only {starved} requests for frames");
 }
+
+/// Refuses every single request to the heap that an invocation makes: with tables and regions of
+/// every kind, and a result longer than what needs no list.
+pub fn heap_refused(bench: &mut Bench) {
+    let program = template(programs::map_far());
+    let mut starved = 0;
+    loop {
+        let mut invocation = invocation(&program, &[7; 6 * PAGE_LEN], TIMEOUT_MS);
+        invocation.limits.memory_mb = 16;
+        // As the API makes it: with room for no more.
+        invocation.environment.shrink_to_fit();
+        let before = frames::available();
+        let (completion, refused) =
+            failure::refuse_nth_allocation(starved, || bench.worker.run(invocation, &mut |_| None));
+        let end = completion.end;
+        drop(completion);
+        assert_eq!(frames::available(), before + 6, "after refusal {starved}");
+        bench.exits(programs::exit(), 0);
+        match end {
+            End::Exit(0) if !refused => break,
+            End::Fault(Fault::Memory { memory_mb: 16, .. }) if refused => starved += 1,
+            _ => panic!("refusal {starved} ended in {end:?}"),
+        }
+    }
+    // The environment's deadline, and the result's list.
+    assert!(starved >= 2, "only {starved} requests to the heap");
+}

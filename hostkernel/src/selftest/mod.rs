@@ -46,6 +46,7 @@ const TESTS: &[(&str, Test)] = &[
     ("an invocation survives every frame that it is refused", isolation::frames_refused),
     ("what is cleared on the way to ring 3 follows what ran", mitigations::way_out),
     ("guards on the way into the kernel change nothing for actions", mitigations::guards),
+    ("an invocation survives every byte of heap that it is refused", isolation::heap_refused),
     ("all frames come back", throughput::frames),
     ("every worker runs what it is given", throughput::all_workers),
     ("an idle worker takes work that waits behind a long one", throughput::stealing),

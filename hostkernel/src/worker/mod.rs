@@ -220,6 +220,8 @@ impl Worker {
             let deadline_ms = now_ns / NS_PER_MS + limits.timeout_ms;
             let digits = &mut itoa::Buffer::new();
             let pieces = ["__OW_DEADLINE=", digits.format(deadline_ms), "\0"];
+            let len = pieces.iter().map(|piece| piece.len()).sum();
+            environment.try_reserve(len).map_err(|_| Refusal::OutOfMemory)?;
             pieces.iter().for_each(|piece| environment.extend_from_slice(piece.as_bytes()));
         }
         let context = action_abi::Context {

@@ -11,7 +11,7 @@ const LANDMARKS: [u64; 12] = [
     IMAGE_START,
     IMAGE_END,
     // The end of what can be mapped, of the lower half, and the begin of the upper half.
-    0x100_0000_0000,
+    action_abi::host::USER_END,
     1 << 47,
     0xFFFF_8000_0000_0000,
     // The kernel: its image, its entry code, the private space of its cores.
@@ -28,9 +28,10 @@ const PAGES_MAX: u64 = 16;
 const LARGE_PAGES_MAX: u64 = 4096;
 /// One mapping of so many is large.
 const LARGE_ONE_IN: u64 = 500;
-/// With more areas than this, half of the calls that might make more become `unmap`: the number the
-/// kernel allows is reached now and then, and left again.
+/// With more areas than this, half of the calls that might make more become `unmap` ...
 const AREAS_COMFORTABLE: usize = 44;
+/// ... and with more than this, all of them do, of whole areas.
+const AREAS_CROWDED: usize = 200;
 
 /// The source of all choices: SplitMix64 (Steele, Lea, Flood 2014).
 pub struct Draw(u64);
@@ -54,6 +55,10 @@ impl Draw {
 
     /// A call that comes back, whatever its arguments.
     pub fn call(&mut self, model: &Model) -> (u64, [u64; 3]) {
+        if model.areas().len() > AREAS_CROWDED {
+            let pages = &model.areas()[self.below(AREAS_CROWDED as u64) as usize].pages;
+            return (Call::Unmap as u64, [pages.start, pages.end - pages.start, self.next()]);
+        }
         let number = match self.below(32) {
             0 => loop {
                 let number = self.next() >> self.below(64);

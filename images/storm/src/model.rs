@@ -1,5 +1,6 @@
 //! What an action has, and therefore what each call must answer.
 
+use action_abi::host::USER_END;
 use action_abi::prelude::*;
 use action_abi::protection::{EXECUTE, READ, WRITE};
 use action_abi::{Call, CallError, IMAGE_END, IMAGE_START, PAGE_LEN, Range, Stream};
@@ -7,11 +8,8 @@ use action_abi::{Call, CallError, IMAGE_END, IMAGE_START, PAGE_LEN, Range, Strea
 use crate::memory;
 
 const PAGE: u64 = PAGE_LEN as u64;
-/// Mapped areas with fewer than this are never refused for their number. The kernel has 64, less
-/// the windows and the segments of this image, less two for a split.
-const AREAS_GRANTED: usize = 50;
-/// Room for areas: more than the kernel allows.
-const AREAS_MAX: usize = 64;
+/// Room for areas, which are never as many.
+const AREAS_MAX: usize = 256;
 /// Longest area whose pages are written and looked at: with the most areas of this length the
 /// memory limit is not reached, so that no access here can end the invocation.
 const AREA_LEN_WATCHED: u64 = 16 * PAGE;
@@ -50,8 +48,6 @@ pub struct Model {
     output: Range,
     written: u64,
     logged: u64,
-    /// End of the highest area there ever was.
-    mapped_end: u64,
 }
 
 impl Model {
@@ -77,7 +73,6 @@ impl Model {
             output: context.output,
             written: 0,
             logged: 0,
-            mapped_end: context.heap.address + context.heap.len,
         }
     }
 
@@ -97,12 +92,13 @@ impl Model {
         match Call::from_number(number) {
             None if answer == Err(CallError::UnknownCall) => Ok(()),
             None => Err("a call that does not exist answers"),
-            Some(Call::Exit) => Err("exit came back"),
+            Some(call) if call.is_for_hosts() => refused(answer, CallError::UnknownCall),
             Some(Call::Log) => self.log(a, b, c, answer),
             Some(Call::Write) => self.write(a, b, answer),
             Some(Call::Map) => self.map(a, b, answer),
             Some(Call::Unmap) => self.change(a, b, None, answer),
             Some(Call::Protect) => self.change(a, b, Some(c), answer),
+            Some(_) => Err("exit came back"),
         }
     }
 
@@ -179,17 +175,22 @@ impl Model {
         let start = match answer {
             Ok(start) => start,
             Err(CallError::OutOfMemory) => return Ok(()),
-            Err(CallError::LimitReached) => return self.crowded(),
             Err(_) => return Err("map answers an error it does not have"),
         };
-        // Addresses are not used again, and a guard page is left between areas.
-        if !start.is_multiple_of(PAGE) || start < self.mapped_end || start + len <= start {
+        let heap = self.windows[2];
+        let is_free = start.is_multiple_of(PAGE)
+            && start >= heap.address + heap.len
+            && start + len <= USER_END;
+        // A guard page is left between mappings.
+        let at = self.areas.partition_point(|area| area.pages.start < start);
+        let below = at.checked_sub(1).map(|below| self.areas[below].pages.end);
+        let above = self.areas.get(at).map(|above| above.pages.start);
+        if !is_free
+            || below.is_some_and(|end| end + PAGE > start)
+            || above.is_some_and(|above| start + len + PAGE > above)
+        {
             return Err("the mapping is not where it can be");
         }
-        if self.areas.len() == AREAS_MAX {
-            return Err("there are more areas than there may be");
-        }
-        self.mapped_end = start + len + PAGE;
         let watched = len <= AREA_LEN_WATCHED;
         let mut area =
             Area { pages: start..start + len, protection: bits, stamped: false, watched };
@@ -200,7 +201,7 @@ impl Model {
                 memory::write(word, stamp(word));
             }
         }
-        self.areas.push(area);
+        self.areas.insert(at, area);
         Ok(())
     }
 
@@ -221,19 +222,13 @@ impl Model {
         }
         match answer {
             Ok(0) => self.carve(&pages, bits),
-            Err(CallError::LimitReached) if self.areas_after(&pages, bits) <= self.areas.len() => {
-                Err("refused for the number of areas, of which it makes no more")
-            }
-            Err(CallError::LimitReached) => self.crowded(),
+            // The notes on areas and pages take memory.
+            Err(CallError::OutOfMemory) => Ok(()),
             _ => Err("unmap or protect answers what it does not have"),
         }
     }
 
-    fn crowded(&self) -> Judged {
-        if self.areas.len() < AREAS_GRANTED { Err("too few areas are too many") } else { Ok(()) }
-    }
-
-    /// Whether areas cover the pages without a gap. They are sorted, since addresses only grow.
+    /// Whether areas cover the pages without a gap. They are sorted.
     fn covers(&self, pages: &core::ops::Range<u64>) -> bool {
         let mut next = pages.start;
         for area in &self.areas {
@@ -242,17 +237,6 @@ impl Model {
             }
         }
         next >= pages.end
-    }
-
-    /// How many areas there are once pages got another protection, or none.
-    fn areas_after(&self, pages: &core::ops::Range<u64>, bits: Option<u64>) -> usize {
-        let pieces = |area: &Area| {
-            let old = &area.pages;
-            let (start, end) = (old.start.max(pages.start), old.end.min(pages.end));
-            let beside = usize::from(old.start < start) + usize::from(end < old.end);
-            if start >= end { 1 } else { beside + usize::from(bits.is_some()) }
-        };
-        self.areas.iter().map(pieces).sum()
     }
 
     /// Gives pages another protection, or none. All that are left must hold what they held.

@@ -26,6 +26,10 @@ static HEAP: Heap =
 // SAFETY: every call is passed on to `talc`; the counter has no influence on it.
 unsafe impl GlobalAlloc for Heap {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        #[cfg(feature = "selftest")]
+        if crate::failure::is_allocation_due() {
+            return core::ptr::null_mut();
+        }
         // SAFETY: the caller keeps the trait's contract.
         let pointer = unsafe { self.talc.alloc(layout) };
         if !pointer.is_null() {
@@ -41,6 +45,10 @@ unsafe impl GlobalAlloc for Heap {
     }
 
     unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
+        #[cfg(feature = "selftest")]
+        if crate::failure::is_allocation_due() {
+            return core::ptr::null_mut();
+        }
         // SAFETY: as above.
         let new = unsafe { self.talc.realloc(pointer, layout, new_size) };
         if !new.is_null() {

@@ -9,7 +9,7 @@
 //! 0x80_0011_0000  input, read-only; then, a guard page later, the output window
 //! 0x80_0100_0000  heap, as long as the memory limit
 //! 0x80_8000_0000  what the action maps itself
-//! 0x100_0000_0000 end: nothing above is ever mapped for an action
+//! 0x7fff_ffff_f000  end: nothing above is ever mapped for an action
 //! 0xffff_ff80...  level-4 slot 511: the kernel's entry code and this core's entry area
 //! ```
 //!
@@ -38,7 +38,7 @@ pub(super) const INPUT_START: u64 = STACK.end + 16 * PAGE;
 const HEAP_START: u64 = WINDOWS_START + (16 << 20);
 pub(super) const MAPPED_START: u64 = WINDOWS_START + (2 << 30);
 /// No page at or above this address is ever mapped for an action.
-pub const USER_END: u64 = 0x100_0000_0000;
+pub const USER_END: u64 = action_abi::host::USER_END;
 
 const _: () = assert!(CONTEXT.end < INPUT_START);
 const _: () = assert!(HEAP_START + (MEMORY_MB_MAX << 20) < MAPPED_START);
@@ -54,9 +54,6 @@ pub(super) struct Windows {
 }
 
 impl Windows {
-    /// How many there are: these, stack and context.
-    pub const COUNT: usize = 5;
-
     /// Those of an instance with an input of `input_len` bytes, before its memory limit is known.
     pub fn new(input_len: usize) -> Self {
         let input_end = INPUT_START + (input_len as u64).next_multiple_of(PAGE);

@@ -1,11 +1,19 @@
 //! What an action maps itself.
 
-use super::layout::{PAGE, USER_END};
+use super::layout::{MAPPED_START, PAGE, USER_END};
 use super::{AddressSpace, Refusal};
 use crate::Protection;
-use crate::regions::Region;
-use crate::table::Entry;
+use crate::regions::{Region, RegionReject, Source};
 use crate::template::PageRange;
+
+impl From<RegionReject> for Refusal {
+    fn from(reject: RegionReject) -> Self {
+        match reject {
+            RegionReject::TooMany => Self::TooManyRegions,
+            RegionReject::OutOfFrames => Self::OutOfMemory,
+        }
+    }
+}
 
 impl AddressSpace {
     /// Maps `len` bytes of zeroed memory, rounded up to pages; returns the address.
@@ -18,14 +26,27 @@ impl AddressSpace {
         if len / PAGE > self.reservation.remaining() as u64 {
             return Err(Refusal::OutOfMemory);
         }
-        let start = self.mapped_end;
-        // A guard page keeps neighbours apart.
-        let end = start.checked_add(len).filter(|end| *end + PAGE <= USER_END);
-        let range = PageRange { start, end: end.ok_or(Refusal::OutOfMemory)? };
-        let region = Region { range, protection };
-        self.regions.insert(region).map_err(|_| Refusal::TooManyRegions)?;
+        let range = self.free_range(len).ok_or(Refusal::OutOfMemory)?;
+        let region = Region { range, source: Source::ZERO, protection: Some(protection) };
+        self.regions.set(range, Some(region), &mut self.reservation)?;
         self.mapped_end = range.end + PAGE;
-        Ok(start)
+        Ok(range.start)
+    }
+
+    /// Where nothing is mapped, with a guard page on either side: behind what was mapped last, and
+    /// where addresses come to their end, from their start again.
+    fn free_range(&self, len: u64) -> Option<PageRange> {
+        let fits = |start: u64| start.checked_add(len).filter(|end| *end < USER_END);
+        for from in [self.mapped_end, MAPPED_START] {
+            let mut start = from;
+            while let Some(end) = fits(start) {
+                match self.regions.next(start - PAGE).filter(|it| it.range.start <= end) {
+                    None => return Some(PageRange { start, end }),
+                    Some(in_the_way) => start = in_the_way.range.end + PAGE,
+                }
+            }
+        }
+        None
     }
 
     /// Removes whole pages that [`Self::map`] made.
@@ -34,12 +55,14 @@ impl AddressSpace {
     /// [`Refusal::BadRange`] if they are not such pages.
     pub fn unmap(&mut self, address: u64, len: u64) -> Result<(), Refusal> {
         let range = self.mapped_range(address, len)?;
-        self.regions.carve(range, None).map_err(|_| Refusal::TooManyRegions)?;
-        let Self { tables, reservation, .. } = self;
-        tables.for_owned_leaves(range.start, range.end, reservation, |table, slot, entry| {
-            table.set(slot, Entry::EMPTY);
-            entry.frame()
-        });
+        let Self { tables, regions, reservation, template, .. } = self;
+        tables.open_edges(range, reservation, template)?;
+        regions.set(range, None, reservation)?;
+        tables.clear_range(range, reservation);
+        if self.mapped_end == range.end + PAGE {
+            // Who maps and unmaps by turns gets the same addresses, and needs no other tables.
+            self.mapped_end = range.start;
+        }
         Ok(())
     }
 
@@ -49,12 +72,10 @@ impl AddressSpace {
     /// [`Refusal::BadRange`] if they are not such pages.
     pub fn protect(&mut self, address: u64, len: u64, to: Protection) -> Result<(), Refusal> {
         let range = self.mapped_range(address, len)?;
-        self.regions.carve(range, Some(to)).map_err(|_| Refusal::TooManyRegions)?;
-        let Self { tables, reservation, .. } = self;
-        tables.for_owned_leaves(range.start, range.end, reservation, |table, slot, entry| {
-            table.set(slot, entry.with_protection(to));
-            None
-        });
+        let Self { tables, regions, reservation, template, .. } = self;
+        tables.open_range(range, reservation, template)?;
+        regions.protect(range, Some(to), reservation)?;
+        tables.protect_range(range, Some(to));
         Ok(())
     }
 
@@ -62,6 +83,7 @@ impl AddressSpace {
         let end = len.checked_next_multiple_of(PAGE).and_then(|len| address.checked_add(len));
         let range = PageRange { start: address, end: end.ok_or(Refusal::BadRange)? };
         let aligned = address.is_multiple_of(PAGE) && range.start < range.end;
-        if aligned && self.regions.covers(range) { Ok(range) } else { Err(Refusal::BadRange) }
+        let is_mapped = aligned && self.regions.covers(range, |_| true);
+        if is_mapped { Ok(range) } else { Err(Refusal::BadRange) }
     }
 }

@@ -7,6 +7,9 @@
 mod access;
 mod layout;
 mod maps;
+mod own_list;
+mod own_table;
+mod ranges;
 mod tables;
 #[cfg(test)]
 mod tests;
@@ -24,12 +27,10 @@ use super::table::Entry;
 use super::template::{Backing, PageRange, Template};
 use crate::Access;
 use crate::Protection;
-use limits::{PAGE_LEN, REGIONS_MAX, SEGMENTS_MAX};
+use limits::{PAGE_LEN, REGIONS_MAX};
 
 pub use layout::USER_END;
 pub use tables::Skeleton;
-
-const _: () = assert!(Windows::COUNT + SEGMENTS_MAX < REGIONS_MAX, "there is room for mappings");
 
 /// Why memory could not be provided.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,10 +100,9 @@ impl AddressSpace {
         skeleton: Skeleton,
     ) -> Self {
         let windows = Windows::new(input.len());
-        let regions_max = REGIONS_MAX - Windows::COUNT - template.segments().min(SEGMENTS_MAX);
         Self {
             tables: OwnTables::new(skeleton),
-            regions: Regions::new(regions_max),
+            regions: Regions::new(REGIONS_MAX),
             reservation,
             template,
             input,
@@ -245,7 +245,8 @@ impl AddressSpace {
         } else if address < MAPPED_START {
             self.windows.find(address)
         } else {
-            self.regions.find(address).map(|protection| (protection, Backing::Zero))
+            let region = self.regions.find(address);
+            region.and_then(|region| region.protection).map(|it| (it, Backing::Zero))
         };
         found.ok_or(Refusal::NotAllowed)
     }
@@ -302,13 +303,17 @@ impl AddressSpace {
     pub fn end(&mut self) -> Skeleton {
         self.template.learn(self.touched.first());
         self.enterable = false;
+        let Self { regions, reservation, .. } = self;
+        regions.clear(|frame| reservation.put(frame));
         self.tables.keep(&mut self.reservation)
     }
 }
 
 impl Drop for AddressSpace {
     fn drop(&mut self) {
-        self.tables.clear(&mut self.reservation);
+        let Self { tables, regions, reservation, .. } = self;
+        regions.clear(|frame| reservation.put(frame));
+        tables.clear(reservation);
     }
 }
 

@@ -16,88 +16,27 @@
 use alloc::vec::Vec;
 
 use super::layout::WINDOWS_START;
+use super::own_list::OwnList;
+use super::own_table::OwnTable;
 use crate::frames::{Frame, FrameNumber, OutOfFrames, Reservation};
-use crate::table::{BLOCK_LEN, Entry, Marks, Slots, Table, index, leaf};
+use crate::table::{BLOCK_LEN, Entry, Table, index, leaf};
 use crate::template::Template;
 use crate::tree::Tree;
 
 /// Positions of the skeleton's tables.
-const ROOT: usize = 0;
+pub(super) const ROOT: usize = 0;
 const WINDOWS_3: usize = 1;
 const WINDOWS_2: usize = 2;
 const IMAGE_3: usize = 3;
 const IMAGE_2: usize = 4;
 const WINDOWS: usize = 5;
 const IMAGE: usize = 6;
-const SKELETON_LEN: usize = 7;
+pub(super) const SKELETON_LEN: usize = 7;
 /// The level-4 slot that holds the kernel's entry code and the core's entry area.
 const KERNEL_SLOT: usize = 511;
-/// Tables a core keeps room for from one instance to the next.
-const TABLES_KEPT: usize = 64;
 
 const _: () = assert!(WINDOWS_START.is_multiple_of(BLOCK_LEN));
 const _: () = assert!(action_abi::IMAGE_END <= WINDOWS_START, "images have level-4 slot 0");
-
-/// A table, and what has to be cleared at its end.
-#[derive(Debug)]
-struct OwnTable {
-    frame: Frame,
-    /// Holds every slot that refers to something that is not owned, or to an own table.
-    filled: Slots,
-    /// Slots with owned pages, or that had one; none but in a level-1 table.
-    owned: Marks,
-}
-
-impl OwnTable {
-    fn new(frame: Frame) -> Self {
-        Self { frame, filled: Slots::NONE, owned: Marks::default() }
-    }
-
-    fn table(&self) -> &Table {
-        // SAFETY: the frame holds a table, and lives as long as `self`.
-        unsafe { Table::at(self.frame.number()) }
-    }
-
-    fn set(&mut self, slot: usize, entry: Entry) {
-        self.filled.include(slot);
-        self.table().set(slot, entry);
-    }
-
-    fn fill(&mut self, first: usize, entries: &[Entry]) {
-        let Some(last) = entries.len().checked_sub(1) else { return };
-        self.filled.include(first);
-        self.filled.include(first + last);
-        // SAFETY: no processor runs on the tables of a space that is being laid out.
-        unsafe { self.table().fill(first, entries) };
-    }
-
-    /// Takes over the entries of a table of the template.
-    fn copy(&mut self, original: FrameNumber, slots: Slots) {
-        self.filled.include_all(slots);
-        // SAFETY: the original is the template's: alive, and never changed. Nothing refers to this
-        // table yet, or no processor runs on it.
-        unsafe { self.table().copy_from(Table::at(original), slots) };
-    }
-
-    /// Gives back the pages that the table owns, and empties it. No processor runs on it any more.
-    fn clear(&mut self, reservation: &mut Reservation) {
-        let Self { frame, filled, owned } = self;
-        // SAFETY: as in `table`.
-        let table = unsafe { Table::at(frame.number()) };
-        owned.drain(|slot| {
-            let entry = table.get(slot);
-            table.set(slot, Entry::EMPTY);
-            if entry.is_owned_page()
-                && let Some(page) = entry.frame()
-            {
-                // SAFETY: the entry was the only reference to its frame, and it is gone.
-                reservation.put(unsafe { Frame::from_raw(page) });
-            }
-        });
-        // SAFETY: the caller's promise.
-        unsafe { table.clear(core::mem::replace(filled, Slots::NONE)) };
-    }
-}
 
 /// What a core keeps from one instance to the next: the tables that nearly all have, without
 /// anything in them.
@@ -136,7 +75,7 @@ pub(super) struct Place {
 /// All tables of one address space that are its own, the skeleton first.
 #[derive(Debug)]
 pub(super) struct OwnTables {
-    list: Vec<OwnTable>,
+    list: OwnList,
     /// Where the block begins that `IMAGE` maps, if it is linked.
     image_block: Option<u64>,
     /// The block for which a way was made last, and the position of its table: who writes to much
@@ -150,9 +89,9 @@ pub(super) struct OwnTables {
 
 impl OwnTables {
     /// No tables yet, or those that [`Self::keep`] left.
-    pub fn new(Skeleton { mut list, image_block }: Skeleton) -> Self {
+    pub fn new(Skeleton { list, image_block }: Skeleton) -> Self {
         assert!([0, SKELETON_LEN].contains(&list.len()), "tables of one instance are no other's");
-        list.reserve_exact(TABLES_KEPT - list.len());
+        let list = OwnList::new(list);
         // What the root's frame was before, no processor may remember either.
         Self { list, image_block, last_block: None, has_copies: false, stale: true }
     }
@@ -160,8 +99,9 @@ impl OwnTables {
     /// Makes the skeleton, if it is not there.
     pub fn make_skeleton(&mut self, reservation: &mut Reservation) -> Result<(), OutOfFrames> {
         if self.list.len() < SKELETON_LEN {
+            self.list.reserve()?;
             while self.list.len() < SKELETON_LEN {
-                self.list.push(OwnTable::new(reservation.take()?));
+                self.list.push(OwnTable::new(reservation.take()?), reservation)?;
             }
             self.link_skeleton();
         }
@@ -178,8 +118,9 @@ impl OwnTables {
     }
 
     fn link(&mut self, above: usize, slot: usize, below: usize) {
-        let number = self.list[below].frame.number();
-        self.list[above].set(slot, Entry::owned_table(number));
+        let number = self.list.get(below).frame.number();
+        let entry = Entry::owned_table(number, self.list.hint(below));
+        self.list.get_mut(above).set(slot, entry);
     }
 
     /// Maps the pages of the template's file. To be called once, before any other page is entered.
@@ -187,24 +128,24 @@ impl OwnTables {
         match template.tree() {
             Tree::Leaves(leaves) => {
                 if self.image_block != Some(leaves.block) {
-                    self.list[IMAGE_3].clear(reservation);
-                    self.list[IMAGE_2].clear(reservation);
+                    self.list.get_mut(IMAGE_3).clear(reservation);
+                    self.list.get_mut(IMAGE_2).clear(reservation);
                     self.link_image(leaves.block);
                 }
-                self.list[IMAGE].fill(leaves.first, &leaves.entries);
+                self.list.get_mut(IMAGE).fill(leaves.first, &leaves.entries);
             }
             Tree::Tables(tables) => {
                 self.has_copies = true;
                 self.image_block = None;
-                self.list[IMAGE_3].clear(reservation);
-                self.list[IMAGE_2].clear(reservation);
+                self.list.get_mut(IMAGE_3).clear(reservation);
+                self.list.get_mut(IMAGE_2).clear(reservation);
                 let Some(way) = &tables.written else {
-                    self.list[ROOT].set(0, Entry::borrowed_table(tables.root()));
+                    self.list.get_mut(ROOT).set(0, Entry::borrowed_table(tables.root()));
                     return;
                 };
                 for (own, original) in [IMAGE_3, IMAGE_2, IMAGE].into_iter().zip(way.tables) {
                     let Some((original, slots)) = original else { break };
-                    self.list[own].copy(original, slots);
+                    self.list.get_mut(own).copy(original, slots);
                 }
                 self.link_image(way.block);
             }
@@ -218,7 +159,7 @@ impl OwnTables {
     }
 
     pub fn root(&self) -> &Frame {
-        &self.list[ROOT].frame
+        &self.list.get(ROOT).frame
     }
 
     pub fn take_stale(&mut self) -> bool {
@@ -226,7 +167,7 @@ impl OwnTables {
     }
 
     fn table(&self, position: usize) -> &Table {
-        self.list[position].table()
+        self.list.get(position).table()
     }
 
     /// Where the level-1 table for `page` is, as far as that is known without a walk.
@@ -241,12 +182,11 @@ impl OwnTables {
     }
 
     fn set_page(&mut self, position: usize, slot: usize, entry: Entry) {
-        let own = &mut self.list[position];
+        let own = self.list.get_mut(position);
         // Entries that are not present are never remembered (Intel SDM vol. 3A, 4.10.2.3).
         self.stale |= own.table().get(slot).is_present();
         if entry.is_owned_page() {
-            own.owned.insert(slot);
-            own.table().set(slot, entry);
+            own.set_owned(slot, entry);
         } else {
             own.set(slot, entry);
         }
@@ -293,23 +233,35 @@ impl OwnTables {
     ) -> Result<usize, OutOfFrames> {
         let mut position = ROOT;
         for level in (2..=4).rev() {
-            let slot = index(page, level);
-            let below = self.table(position).get(slot);
-            position = match below.frame() {
-                Some(own) if !below.is_borrowed() => self.position(own),
-                borrowed => {
-                    let mut own = OwnTable::new(reservation.take()?);
-                    if let Some(original) = borrowed {
-                        own.copy(original, template.tree().slots(original));
-                    }
-                    self.stale |= below.is_present();
-                    self.list[position].set(slot, Entry::owned_table(own.frame.number()));
-                    self.list.push(own);
-                    self.list.len() - 1
-                }
-            };
+            position = self.make_own(position, index(page, level), reservation, template)?;
         }
         self.last_block = Some((page / BLOCK_LEN * BLOCK_LEN, position));
+        Ok(position)
+    }
+
+    /// Makes private the table that a slot of the one at `above` refers to, or one that is new if
+    /// it refers to none; returns its position.
+    pub fn make_own(
+        &mut self,
+        above: usize,
+        slot: usize,
+        reservation: &mut Reservation,
+        template: &Template,
+    ) -> Result<usize, OutOfFrames> {
+        let below = self.table(above).get(slot);
+        let borrowed = match below.frame() {
+            Some(own) if !below.is_borrowed() => return Ok(self.list.find(below.hint(), own)),
+            borrowed => borrowed,
+        };
+        let position = match self.list.reuse() {
+            Some(position) => position,
+            None => self.list.push(OwnTable::new(reservation.take()?), reservation)?,
+        };
+        if let Some(original) = borrowed {
+            self.list.get_mut(position).copy(original, template.tree().slots(original));
+        }
+        self.stale |= below.is_present();
+        self.link(above, slot, position);
         Ok(position)
     }
 
@@ -328,39 +280,35 @@ impl OwnTables {
         Some(unsafe { Frame::from_raw(frame) })
     }
 
-    fn position(&self, table: FrameNumber) -> usize {
-        // Tables that were made last are used most.
-        let position = self.list.iter().rposition(|own| own.frame.number() == table);
-        position.expect("an entry that is not borrowed refers to an own table")
+    /// The entry in a slot of the table at a position.
+    pub fn entry(&self, position: usize, slot: usize) -> Entry {
+        self.table(position).get(slot)
     }
 
-    /// Calls `change` for every leaf in `start..end` whose page is owned. A frame it returns is no
-    /// longer referred to and goes back to the reservation.
-    pub fn for_owned_leaves(
-        &mut self,
-        start: u64,
-        end: u64,
-        reservation: &mut Reservation,
-        mut change: impl FnMut(&Table, usize, Entry) -> Option<FrameNumber>,
-    ) {
+    /// What is noted of the table at a position.
+    pub fn own(&self, position: usize) -> &OwnTable {
+        self.list.get(position)
+    }
+
+    pub fn own_mut(&mut self, position: usize) -> &mut OwnTable {
+        self.list.get_mut(position)
+    }
+
+    /// Where the own table is that an entry refers to.
+    pub fn position(&self, entry: Entry, table: FrameNumber) -> usize {
+        self.list.find(entry.hint(), table)
+    }
+
+    /// Keeps a table that nothing refers to any more for the next one that is needed.
+    pub fn vacate(&mut self, position: usize, reservation: &mut Reservation) {
+        self.list.get_mut(position).clear(reservation);
+        self.list.vacate(position);
+        self.last_block = None;
+    }
+
+    /// Notes that entries change which a processor may remember.
+    pub fn set_stale(&mut self) {
         self.stale = true;
-        let mut page = start;
-        while page < end {
-            let block_end = (page + 1).next_multiple_of(BLOCK_LEN).min(end);
-            // No table: nothing in this block was touched.
-            if let Some(table) = self.leaf_table(page) {
-                for slot in index(page, 1)..=index(block_end - 1, 1) {
-                    let entry = table.get(slot);
-                    if entry.is_owned_page()
-                        && let Some(frame) = change(table, slot, entry)
-                    {
-                        // SAFETY: the entry owned the frame, and `change` removed the entry.
-                        reservation.put(unsafe { Frame::from_raw(frame) });
-                    }
-                }
-            }
-            page = block_end;
-        }
     }
 
     /// The owned level-1 table for `page`, if there is one.
@@ -397,26 +345,22 @@ impl OwnTables {
                 self.link_skeleton();
             }
         }
-        let mut list = core::mem::take(&mut self.list);
-        // One instance with very many tables must not cost the core that memory for ever.
-        list.shrink_to(TABLES_KEPT);
-        Skeleton { list, image_block: self.image_block.take() }
+        Skeleton { list: self.list.take_first(), image_block: self.image_block.take() }
     }
 
-    /// Empties the tables from a position on.
+    /// Empties tables of the skeleton, from a position on.
     fn clear_own(&mut self, first: usize, reservation: &mut Reservation) {
-        self.list[first..].iter_mut().for_each(|own| own.clear(reservation));
+        self.list.first()[first..].iter_mut().for_each(|own| own.clear(reservation));
     }
 
     /// Empties all tables, and gives back those from position `kept` on.
     fn clear_from(&mut self, kept: usize, reservation: &mut Reservation) {
-        if !self.list.is_empty() {
+        if self.list.len() > 0 {
             self.set_kernel_slot(Entry::EMPTY);
         }
-        self.clear_own(ROOT, reservation);
-        for OwnTable { frame, .. } in self.list.drain(kept.min(self.list.len())..) {
-            // SAFETY: a table is zero where no entry was ever written, and those are cleared now.
-            unsafe { reservation.put_zeroed(frame) };
+        for position in 0..self.list.len() {
+            self.list.get_mut(position).clear(reservation);
         }
+        self.list.truncate(kept, reservation);
     }
 }

@@ -160,3 +160,58 @@ fn read(space: &mut AddressSpace, address: u64, len: u64) -> Vec<u8> {
     assert_eq!(read, Ok(()));
     bytes
 }
+
+/// One page in each of many blocks: a table for each, found at once, charged, and given back.
+#[test]
+fn the_notes_on_tables_are_the_instances_own() {
+    const BLOCKS: u64 = if cfg!(miri) { 70 } else { 700 };
+    const FRAMES: usize = 2900;
+    let input = PageBuffer::from_bytes(b"input").expect("the arena is large");
+    let reservation = Reservation::new(FRAMES).expect("the arena is large");
+    let template = template(2, None);
+    let mut space = AddressSpace::empty(template, input, reservation, Skeleton::default());
+    space.lay_out(HEAP_LEN).expect("it fits");
+    let before = space.frames_left();
+    let mapped: Vec<u64> = (0..BLOCKS)
+        .map(|_| space.map(2 << 20, Protection::ReadWrite).expect("there is room"))
+        .collect();
+    for address in &mapped {
+        write(&mut space, *address);
+    }
+    // Each block has its page, and a table for all of it.
+    let taken = before - space.frames_left();
+    let least = 2 * BLOCKS as usize;
+    assert!((least + 1..least + least / 20 + 5).contains(&taken), "{taken} frames");
+    for address in &mapped {
+        assert_eq!(read(&mut space, *address, 8), b"input\0\0\0");
+        space.unmap(*address, 2 << 20).expect("it is mapped");
+    }
+    // The tables are kept for what is mapped next, and no more are made.
+    let left = space.frames_left();
+    for _ in 0..BLOCKS {
+        let address = space.map(2 << 20, Protection::ReadWrite).expect("there is room");
+        write(&mut space, address);
+    }
+    assert!(space.frames_left() + BLOCKS as usize + 12 >= left);
+    let skeleton = space.end();
+    assert_eq!((space.frames_left(), skeleton.frames()), (FRAMES - 7, 7));
+}
+
+/// Whoever maps and unmaps for ever gets addresses for ever.
+#[test]
+fn addresses_come_back() {
+    let mut space = space(template(2, None), Skeleton::default());
+    let kept = space.map(PAGE, Protection::ReadWrite).expect("there is room");
+    // Near the end of all addresses.
+    space.mapped_end = USER_END - 5 * PAGE;
+    let first = space.map(2 * PAGE, Protection::ReadWrite).expect("there is room");
+    let second = space.map(2 * PAGE, Protection::ReadWrite).expect("there is room");
+    assert_eq!(first, USER_END - 5 * PAGE);
+    assert_eq!(second, kept + 2 * PAGE, "behind what is there, and a guard page");
+    for _ in 0..20 {
+        let again = space.map(8 * PAGE, Protection::ReadWrite).expect("there is room");
+        write(&mut space, again);
+        space.unmap(again, 8 * PAGE).expect("it is mapped");
+        assert_eq!(again, second + 3 * PAGE);
+    }
+}
