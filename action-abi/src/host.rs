@@ -51,8 +51,10 @@
 //! rax = address of the frame     rflags = IF only     every other register unchanged
 //! ```
 //!
-//! The last five words of the frame are what `iretq` takes, so a handler that changes nothing
-//! else goes back with `rsp` at [`UpcallFrame::rip`] and that instruction. A page fault is only
+//! A handler whose image lies in the lower 2 GiB goes back without a free register: flags by
+//! `popfq`, `rsp` from the frame, and `jmp` through [`UpcallFrame::rip`] at its absolute address.
+//! The last five words of the frame are also what `iretq` takes; but QEMU before 9.1 cannot
+//! execute it in ring 3 while supervisor mode access prevention is on. A page fault is only
 //! delivered if the kernel cannot provide the page. An exception *inside* the declared code, or
 //! when the frame cannot be written, ends the invocation, as it does without a reflection.
 //!

@@ -8,7 +8,7 @@
 use super::call::{STATUS_BAD_CONTEXT, STATUS_OK, exit, exit_with_output};
 use super::context;
 use super::output::Output;
-use crate::{ABI_VERSION, Context, NOTE_NAME, NOTE_TYPE};
+use crate::{ABI_VERSION, Context, HOST_VERSION, NOTE_NAME, NOTE_TYPE};
 
 /// Bytes of [`NOTE_NAME`] with its NUL, padded to the four bytes that ELF asks for.
 const NOTE_NAME_LEN: usize = (NOTE_NAME.len() + 1).next_multiple_of(4);
@@ -25,7 +25,11 @@ pub struct Note {
 
 impl Note {
     /// The note of an action built against this version of the contract.
-    pub const CURRENT: Self = {
+    pub const CURRENT: Self = Self::of(ABI_VERSION);
+    /// The note of a [host image](crate::host).
+    pub const HOST: Self = Self::of(HOST_VERSION);
+
+    const fn of(version: u32) -> Self {
         let mut name = [0; NOTE_NAME_LEN];
         let (text, _) = name.split_at_mut(NOTE_NAME.len());
         text.copy_from_slice(NOTE_NAME.as_bytes());
@@ -34,9 +38,9 @@ impl Note {
             descriptor_len: size_of::<u32>() as u32,
             kind: NOTE_TYPE,
             name,
-            version: ABI_VERSION,
+            version,
         }
-    };
+    }
 }
 
 /// Runs `body` with the input and an empty output, then exits with what it wrote.

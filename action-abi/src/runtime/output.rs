@@ -42,7 +42,7 @@ impl Output {
     /// # Safety
     /// The window must be mapped writable and initialised, for the whole invocation, and nothing
     /// else may use it.
-    pub(super) unsafe fn over_window(window: Range) -> Self {
+    pub unsafe fn over_window(window: Range) -> Self {
         if window.len == 0 {
             return Self { window: &mut [], len: 0 };
         }

@@ -359,13 +359,17 @@ pub const LOG_LEN_MAX: usize = 64 * 1024;
 pub const BLOCKING_WAIT_MS: u64 = 60_000;
 /// Environment of an invocation: `NAME=value` strings with their NUL bytes.
 pub const ENVIRONMENT_LEN_MAX: usize = 16 * 1024;
+/// Arguments that a deploy gives for the program in an image that hosts it.
+pub const ARGUMENTS_LEN_MAX: usize = 4 * 1024;
 /// Stack of an action, backed as it is touched.
 pub const ACTION_STACK_LEN: usize = 1 << 20;
-/// Mapped ranges of one address space, what `protect` splits off included; neighbours that are alike
-/// count as one. The memory for the notes on them is the instance's.
+/// Mapped ranges of one address space, what `protect` splits off included; neighbours that are
+/// alike count as one. The memory for the notes on them is the instance's.
 pub const REGIONS_MAX: usize = 65_536;
 /// Pages that an instance gets from the start because earlier ones of its image touched them.
 pub const LIKELY_PAGES_MAX: usize = 8;
+/// The same for instances of a template that was frozen.
+pub const LIKELY_PAGES_FROZEN_MAX: usize = 512;
 /// Frames an invocation may use beyond its memory limit, for its page tables and fixed windows.
 pub const OVERHEAD_PAGES: usize = 16;
 /// Limit range and default for an action's run time.

@@ -68,6 +68,13 @@ impl PageBuffer {
         &self.pages
     }
 
+    /// Makes zero what lies behind the end in the last page, for who shares whole pages.
+    pub fn clear_tail(&mut self) {
+        let Some(last) = self.len.checked_sub(1) else { return };
+        let page = &mut self.pages[last / PAGE_LEN];
+        page.bytes_mut()[last % PAGE_LEN + 1..].fill(0);
+    }
+
     /// Appends a copy of `bytes`.
     ///
     /// # Errors

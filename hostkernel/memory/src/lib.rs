@@ -39,7 +39,7 @@ pub use buffer::PageBuffer;
 pub use frames::{Frame, OutOfFrames, Reservation};
 pub use plan::{LoadPlan, Protection, Segment};
 pub use space::{AddressSpace, KernelEntry, Refusal, Skeleton};
-pub use template::Template;
+pub use template::{Frozen, Processor, Template};
 
 #[cfg(not(target_os = "none"))]
 use host as platform;

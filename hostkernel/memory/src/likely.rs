@@ -5,9 +5,11 @@
 //! instances get these from the start. What is learned is a hint: whether the page may be touched
 //! is decided anew each time, by the same check as for a page fault.
 
-use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
-use limits::{LIKELY_PAGES_MAX, PAGE_LEN};
+use super::frames::{Frame, OutOfFrames};
+use super::physical::frame_pointer;
+use limits::{LIKELY_PAGES_FROZEN_MAX, LIKELY_PAGES_MAX, PAGE_LEN};
 
 /// Instances an image learns from; later ones touching something else change nothing.
 const LESSONS_MAX: u32 = 16;
@@ -17,6 +19,7 @@ const WRITTEN: u64 = 1;
 const _: () = assert!((WRITTEN as usize) < PAGE_LEN, "flags are below the page's address");
 
 /// A page that was touched: its address, and whether it was written.
+#[repr(transparent)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct LikelyPage(u64);
 
@@ -40,11 +43,22 @@ impl LikelyPage {
 pub(super) struct Touched {
     first: [LikelyPage; LIKELY_PAGES_MAX],
     pub count: u64,
+    /// Those that an instance of a frozen template touched, as many as fit.
+    many: Option<Frame>,
 }
 
 impl Touched {
+    /// Makes room for many.
+    pub fn expect_many(&mut self, room: Frame) {
+        self.many = Some(room);
+    }
+
     pub fn record(&mut self, page: LikelyPage) {
-        if let Some(place) = self.first.get_mut(self.count as usize) {
+        let place = match &self.many {
+            None => self.first.get_mut(self.count as usize),
+            Some(frame) => likely_in(frame).get_mut(self.count as usize),
+        };
+        if let Some(place) = place {
             *place = page;
         }
         self.count += 1;
@@ -53,6 +67,101 @@ impl Touched {
     /// The first of them, in order.
     pub fn first(&self) -> &[LikelyPage] {
         &self.first[..self.first.len().min(self.count as usize)]
+    }
+
+    /// As many of them as fit, in any order, and the frame they are in.
+    pub fn take_many(&mut self) -> Option<(Frame, usize)> {
+        let frame = self.many.take()?;
+        Some((frame, MANY_MAX.min(self.count as usize)))
+    }
+}
+
+/// Pages in a frame of them.
+const MANY_MAX: usize = PAGE_LEN / size_of::<LikelyPage>();
+const _: () = assert!(LIKELY_PAGES_FROZEN_MAX <= MANY_MAX);
+
+#[expect(
+    clippy::mut_from_ref,
+    reason = "the frame's bytes are its owner's, which has it to itself"
+)]
+fn likely_in(frame: &Frame) -> &mut [LikelyPage; MANY_MAX] {
+    // SAFETY: the frame is a [`Touched`]'s or a [`Lessons`]' own and holds nothing else; every bit
+    // pattern is a page.
+    unsafe { &mut *frame_pointer(frame.number()).cast() }
+}
+
+/// What a frozen template has learned: sorted lists, each better than the one before. A list is
+/// never changed once it is there, so that cores can use one while another is made.
+#[derive(Debug)]
+pub(super) struct Lessons {
+    lists: [Frame; Self::FRAMES],
+    /// Lengths of those that are there.
+    lens: [AtomicU32; Self::FRAMES],
+    /// How many are there.
+    known: AtomicU32,
+    /// Whether a core makes one.
+    busy: AtomicBool,
+}
+
+impl Lessons {
+    /// Frames they take.
+    pub const FRAMES: usize = 3;
+
+    pub fn new() -> Result<Self, OutOfFrames> {
+        let lists = [Frame::allocate()?, Frame::allocate()?, Frame::allocate()?];
+        let (lens, known) = (Default::default(), AtomicU32::new(0));
+        Ok(Self { lists, lens, known, busy: AtomicBool::new(false) })
+    }
+
+    /// Whether there is more to learn.
+    pub fn are_wanted(&self) -> bool {
+        self.known.load(Ordering::Relaxed) < Self::FRAMES as u32
+    }
+
+    /// All that is known, in order of addresses.
+    pub fn pages(&self) -> &[LikelyPage] {
+        let Some(last) = self.known.load(Ordering::Acquire).checked_sub(1) else { return &[] };
+        let len = self.lens[last as usize].load(Ordering::Relaxed);
+        &likely_in(&self.lists[last as usize])[..len as usize]
+    }
+
+    /// Makes the next list, of what is known and of what an instance touched besides.
+    pub fn learn(&self, touched: &mut Frame, len: usize) {
+        if self.busy.swap(true, Ordering::Acquire) {
+            return;
+        }
+        let next = self.known.load(Ordering::Relaxed) as usize;
+        if let Some(list) = self.lists.get(next) {
+            let touched = &mut likely_in(touched)[..len];
+            touched.sort_unstable_by_key(|page| page.0);
+            let room = &mut likely_in(list)[..LIKELY_PAGES_FROZEN_MAX];
+            let len = merge(self.pages(), touched, room);
+            self.lens[next].store(len as u32, Ordering::Relaxed);
+            self.known.store(next as u32 + 1, Ordering::Release);
+        }
+        self.busy.store(false, Ordering::Release);
+    }
+}
+
+/// Merges two sorted lists as far as there is room; a page in both was written if it was in one.
+fn merge(first: &[LikelyPage], second: &[LikelyPage], room: &mut [LikelyPage]) -> usize {
+    let (mut first, mut second) = (first.iter().peekable(), second.iter().peekable());
+    let mut len = 0;
+    loop {
+        let next = match (first.peek(), second.peek()) {
+            (Some(a), Some(b)) if a.address() > b.address() => second.next(),
+            (Some(_), _) => first.next(),
+            (None, _) => second.next(),
+        };
+        let Some(page) = next else { return len };
+        if let Some(last) = room[..len].last_mut().filter(|last| last.address() == page.address()) {
+            last.0 |= page.0;
+        } else if let Some(place) = room.get_mut(len) {
+            *place = *page;
+            len += 1;
+        } else {
+            return len;
+        }
     }
 }
 
@@ -93,6 +202,7 @@ impl LikelyPages {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::install_for_test;
     use alloc::vec::Vec;
 
     fn known(likely: &LikelyPages) -> Vec<(u64, bool)> {
@@ -130,5 +240,29 @@ mod tests {
         }
         assert_eq!(touched.count, 20);
         assert_eq!(touched.first().len(), LIKELY_PAGES_MAX);
+    }
+
+    #[test]
+    fn lessons_are_sorted_and_better_each_time() {
+        install_for_test();
+        let page = |number: u64, written| LikelyPage::new(number * 4096, written);
+        let lessons = Lessons::new().expect("the arena is large");
+        let learn = |pages: &[LikelyPage]| {
+            let mut touched = Touched::default();
+            touched.expect_many(Frame::allocate().expect("the arena is large"));
+            pages.iter().for_each(|page| touched.record(*page));
+            let (mut frame, len) = touched.take_many().expect("there was room");
+            lessons.learn(&mut frame, len);
+        };
+        assert!(lessons.pages().is_empty() && lessons.are_wanted());
+        learn(&[page(9, true), page(2, false)]);
+        assert_eq!(lessons.pages(), [page(2, false), page(9, true)]);
+        learn(&[page(9, false), page(2, true), page(5, false)]);
+        assert_eq!(lessons.pages(), [page(2, true), page(5, false), page(9, true)]);
+        learn(&(10..2000).map(|number| page(number, true)).collect::<Vec<_>>());
+        assert_eq!(lessons.pages().len(), LIKELY_PAGES_FROZEN_MAX);
+        assert!(lessons.pages().is_sorted_by_key(|page| page.address()) && !lessons.are_wanted());
+        learn(&[page(3, true)]);
+        assert!(!lessons.pages().contains(&page(3, true)));
     }
 }

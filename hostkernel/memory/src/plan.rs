@@ -10,6 +10,8 @@ pub struct LoadPlan {
     pub entry: u64,
     /// Segments by ascending address, at most [`limits::SEGMENTS_MAX`].
     pub segments: Vec<Segment>,
+    /// Whether it hosts other programs: it is built for [`action_abi::HOST_VERSION`].
+    pub is_host: bool,
 }
 
 /// One loadable segment.
@@ -37,4 +39,13 @@ pub enum Protection {
     ReadWrite,
     /// Loads and instruction fetches.
     ReadExecute,
+}
+
+/// A range of whole pages of an address space.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PageRange {
+    /// First address; a multiple of the page length.
+    pub start: u64,
+    /// Address after the last byte; a multiple of the page length.
+    pub end: u64,
 }

@@ -28,6 +28,9 @@ impl Entry {
     const DIRTY: u64 = 1 << 6;
     /// Ignored by the processor (bits 9..=11 are ours): the target belongs to someone else.
     const BORROWED: u64 = 1 << 9;
+    /// Likewise: the page belongs to the template in whose table the entry is. Means nothing in a
+    /// table of an instance, where the entry is borrowed.
+    const TEMPLATES: u64 = 1 << 10;
     /// Likewise, in an entry that refers to an own table: a [`Hint`], in two parts.
     const HINT_LOW: u64 = 3 << Self::HINT_LOW_SHIFT;
     const HINT_LOW_SHIFT: u32 = 10;
@@ -109,6 +112,18 @@ impl Entry {
     /// Whether this, as a leaf, refers to a page that its address space owns.
     pub fn is_owned_page(self) -> bool {
         self.0 & (Self::PRESENT | Self::BORROWED) == Self::PRESENT
+    }
+
+    /// The entry for the same page in a template made of the instance that has this one: borrowed,
+    /// and the template's if it was the instance's own.
+    pub fn frozen(self) -> Self {
+        let templates = if self.is_owned_page() { Self::TEMPLATES } else { 0 };
+        Self(self.0 & !(Self::WRITABLE | Self::TEMPLATES) | Self::BORROWED | templates)
+    }
+
+    /// Whether this, as a leaf in a template's table, refers to a page that the template owns.
+    pub fn is_templates(self) -> bool {
+        self.0 & (Self::PRESENT | Self::TEMPLATES) == Self::PRESENT | Self::TEMPLATES
     }
 
     pub fn is_writable(self) -> bool {
@@ -284,9 +299,18 @@ pub(super) fn index(address: u64, level: u32) -> usize {
 /// # Safety
 /// `root` is the root of a page table whose tables are all alive.
 pub(super) unsafe fn leaf(root: FrameNumber, address: u64) -> Entry {
-    let mut frame = root;
-    for level in (2..=4).rev() {
-        // SAFETY: the caller vouches for the root; tables refer to live tables.
+    // SAFETY: the caller's promise.
+    unsafe { leaf_below(root, 4, address) }
+}
+
+/// The same from a table of another level on.
+///
+/// # Safety
+/// As for [`leaf`].
+pub(super) unsafe fn leaf_below(table: FrameNumber, level: u32, address: u64) -> Entry {
+    let mut frame = table;
+    for level in (2..=level).rev() {
+        // SAFETY: the caller vouches for the first; tables refer to live tables.
         let entry = unsafe { Table::at(frame) }.get(index(address, level));
         match entry.frame() {
             Some(next) => frame = next,
@@ -295,4 +319,29 @@ pub(super) unsafe fn leaf(root: FrameNumber, address: u64) -> Entry {
     }
     // SAFETY: as above.
     unsafe { Table::at(frame) }.get(index(address, 1))
+}
+
+/// Calls `f` for every leaf below a table, in order of addresses, whoever owns the tables.
+///
+/// # Safety
+/// As for [`leaf`].
+pub(super) unsafe fn for_each_leaf(
+    table: FrameNumber,
+    level: u32,
+    start: u64,
+    f: &mut impl FnMut(u64, Entry),
+) {
+    // The upper half is the kernel's.
+    let slots = if level == 4 { ENTRIES / 2 } else { ENTRIES };
+    for slot in 0..slots {
+        // SAFETY: the caller vouches for it.
+        let entry = unsafe { Table::at(table) }.get(slot);
+        let address = start + slot as u64 * reach(level);
+        match entry.frame() {
+            Some(_) if level == 1 => f(address, entry),
+            // SAFETY: tables refer to live tables.
+            Some(below) => unsafe { for_each_leaf(below, level - 1, address, f) },
+            None => {}
+        }
+    }
 }

@@ -5,24 +5,19 @@
 //! then. The page in which file bytes end and zeroed memory begins is no page of the file; each
 //! instance that touches it makes its own.
 
+use alloc::boxed::Box;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::sync::atomic::{AtomicU64, Ordering};
 
 use super::buffer::PageBuffer;
 use super::frames::{Frame, OutOfFrames};
-use super::likely::{LikelyPage, LikelyPages};
+use super::likely::{Lessons, LikelyPages};
+use super::regions::Regions;
 use super::table::Entry;
 use super::tree::Tree;
-use crate::{LoadPlan, Protection, Segment};
+use crate::plan::{LoadPlan, PageRange, Protection, Segment};
 use limits::PAGE_LEN;
-
-/// A range of whole pages of an address space.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct PageRange {
-    /// First address; a multiple of the page length.
-    pub start: u64,
-    /// Address after the last byte; a multiple of the page length.
-    pub end: u64,
-}
 
 /// What a page holds when it is first touched, where nothing is mapped yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,6 +26,8 @@ pub(super) enum Backing {
     Image(Tail),
     /// Zeros.
     Zero,
+    /// This page of the payload.
+    Payload(u32),
     /// Pages are placed when the range is made; there is nothing to provide later.
     Placed,
 }
@@ -56,12 +53,15 @@ struct Part {
 #[derive(Debug)]
 pub struct Template {
     // Entries of `tree` refer to its frames.
-    code: PageBuffer,
+    code: Arc<PageBuffer>,
     entry: u64,
+    is_host: bool,
     /// Ascending.
     parts: Vec<Part>,
     tree: Tree,
     likely: LikelyPages,
+    /// What came of running it, if instances start from there.
+    frozen: Option<Box<Frozen>>,
 }
 
 // Images live below IMAGE_END, which one level-3 table covers.
@@ -81,15 +81,64 @@ impl Template {
         let disjoint = |pair: &[Part]| pair[0].range.end <= pair[1].range.start;
         assert!(parts.windows(2).all(disjoint), "segments share no page");
         let leaves = plan.segments.iter().flat_map(|segment| leaves_of(segment, &code));
-        let is_writable = |part: &&Part| part.protection == Protection::ReadWrite;
-        let written = parts.iter().find(is_writable).map(|part| part.range.start);
-        let tree = Tree::build(leaves, written)?;
-        Ok(Self { code, entry: plan.entry, parts, tree, likely: LikelyPages::default() })
+        let tree = Tree::build(leaves, written(&parts))?;
+        Ok(Self {
+            code: Arc::new(code),
+            entry: plan.entry,
+            is_host: plan.is_host,
+            parts,
+            tree,
+            likely: LikelyPages::default(),
+            frozen: None,
+        })
     }
 
-    /// The image file.
+    /// The template of an instance that was frozen.
+    pub(super) fn from_frozen(code: Arc<PageBuffer>, tree: Tree, frozen: Box<Frozen>) -> Self {
+        Self {
+            code,
+            entry: frozen.base.entry,
+            is_host: true,
+            parts: Vec::new(),
+            tree,
+            likely: LikelyPages::default(),
+            frozen: Some(frozen),
+        }
+    }
+
+    /// Whether the image hosts other programs.
     #[must_use]
-    pub fn code(&self) -> &PageBuffer {
+    pub fn is_host(&self) -> bool {
+        self.is_host
+    }
+
+    /// What its instances start from, if one was frozen.
+    #[must_use]
+    pub fn frozen(&self) -> Option<&Frozen> {
+        self.frozen.as_deref()
+    }
+
+    /// The template whose file the image's pages are from.
+    pub(super) fn image(&self) -> &Self {
+        match &self.frozen {
+            Some(frozen) => frozen.base.image(),
+            None => self,
+        }
+    }
+
+    /// The first address of the image that can be written.
+    pub(super) fn written(&self) -> Option<u64> {
+        written(&self.image().parts)
+    }
+
+    /// Where the image's segments are, and what may be done there.
+    pub(super) fn segments(&self) -> impl Iterator<Item = (PageRange, Protection)> {
+        self.image().parts.iter().map(|part| (part.range, part.protection))
+    }
+
+    /// The file that was deployed.
+    #[must_use]
+    pub fn code(&self) -> &Arc<PageBuffer> {
         &self.code
     }
 
@@ -99,19 +148,29 @@ impl Template {
         self.entry
     }
 
-    /// Frames the template holds: the file and tables.
+    /// Bytes of the file, and of the pages that were frozen.
+    #[must_use]
+    pub fn code_len(&self) -> usize {
+        self.code.len() + self.frozen.as_ref().map_or(0, |frozen| frozen.pages * PAGE_LEN)
+    }
+
+    /// Frames the template holds: the file, tables, and what was frozen. Not those of an image that
+    /// others use, too.
     #[must_use]
     pub fn frames(&self) -> usize {
-        self.code.pages().len() + self.tree.frames()
+        let frozen = self.frozen.as_ref().map_or(0, |frozen| frozen.frames(&self.code));
+        self.code.pages().len() + self.tree.frames() + frozen
     }
 
     /// What it takes of the kernel heap: lists of frames.
     #[must_use]
     pub fn heap_len(&self) -> usize {
+        let frozen = if self.frozen.is_some() { size_of::<Frozen>() } else { 0 };
         size_of::<Self>()
             + size_of_val(self.code.pages())
             + size_of_val(&*self.parts)
             + self.tree.heap_len()
+            + frozen
     }
 
     /// How instances get the pages of the file.
@@ -121,7 +180,7 @@ impl Template {
 
     /// What may be done at an address of the image, and what a page holds that is not in the tree.
     pub(super) fn find(&self, address: u64) -> Option<(Protection, Backing)> {
-        let part = self.parts.iter().find(|part| address < part.range.end)?;
+        let part = self.image().parts.iter().find(|part| address < part.range.end)?;
         let is_inside = part.range.start <= address;
         is_inside.then_some((part.protection, Backing::Image(part.tail)))
     }
@@ -129,19 +188,20 @@ impl Template {
     /// The bytes that a page of the image begins with, if `tail` is in this page.
     pub(super) fn tail(&self, tail: Tail, page: u64) -> &[u8] {
         let is_here = tail.page == page;
-        let frame = self.code.pages().get(tail.file_page as usize).filter(|_| is_here);
+        let frame = self.image().code.pages().get(tail.file_page as usize).filter(|_| is_here);
         frame.map_or(&[], |frame| &frame.bytes()[..tail.len as usize])
     }
 
-    /// Pages that instances touch early.
-    pub(super) fn likely_pages(&self) -> impl Iterator<Item = LikelyPage> + use<> {
-        self.likely.pages()
+    /// What is known of the pages that instances touch.
+    pub(super) fn likely(&self) -> &LikelyPages {
+        &self.likely
     }
+}
 
-    /// Learns from an instance which pages it had to ask for.
-    pub(super) fn learn(&self, touched: &[LikelyPage]) {
-        self.likely.learn(touched);
-    }
+/// The first address that can be written.
+fn written(parts: &[Part]) -> Option<u64> {
+    let is_writable = |part: &&Part| part.protection == Protection::ReadWrite;
+    parts.iter().find(is_writable).map(|part| part.range.start)
 }
 
 impl Part {
@@ -179,4 +239,104 @@ fn leaves_of<'a>(
     let frames = &code.pages()[(segment.file_offset / PAGE_LEN as u64) as usize..];
     let entry = move |frame: &Frame| Entry::borrowed_page(frame.number(), protection);
     (start..end).step_by(PAGE_LEN).zip(frames.iter().map(entry))
+}
+
+/// What the processor held, in the order of whoever saved it: nothing here looks at it.
+#[derive(Debug)]
+pub struct Processor {
+    /// Registers, and what belongs to them.
+    pub words: [u64; Processor::WORDS],
+    /// Extended state, if it is not the initial one.
+    pub extended: Option<Frame>,
+    /// Whether the program had come to its input.
+    pub is_at_input: bool,
+}
+
+impl Processor {
+    /// Room for words.
+    pub const WORDS: usize = 32;
+}
+
+/// A frozen instance, without its pages.
+#[derive(Debug)]
+pub struct Frozen {
+    /// What the instance was made from, whose pages these tables refer to, too.
+    pub(super) base: Arc<Template>,
+    pub(super) payload: Arc<PageBuffer>,
+    pub(super) regions: Regions,
+    pub(super) heap: PageRange,
+    pub(super) lessons: Lessons,
+    /// Pages that the template owns.
+    pub(super) pages: usize,
+    pub(super) processor: Processor,
+    /// Instances that were made.
+    instances: AtomicU64,
+}
+
+/// What [`Frozen::new`] takes of an address space.
+pub(super) struct Memory {
+    pub base: Arc<Template>,
+    pub payload: Arc<PageBuffer>,
+    pub regions: Regions,
+    pub heap: PageRange,
+    pub pages: usize,
+}
+
+impl Frozen {
+    pub(super) fn new(memory: Memory, lessons: Lessons, processor: Processor) -> Self {
+        let Memory { base, payload, regions, heap, pages } = memory;
+        let instances = AtomicU64::new(0);
+        Self { base, payload, regions, heap, lessons, pages, processor, instances }
+    }
+
+    /// What the processor held.
+    #[must_use]
+    pub fn processor(&self) -> &Processor {
+        &self.processor
+    }
+
+    /// What the instance was made from.
+    #[must_use]
+    pub fn base(&self) -> &Arc<Template> {
+        &self.base
+    }
+
+    /// What it prepared; empty if it prepared itself.
+    #[must_use]
+    pub fn payload(&self) -> &Arc<PageBuffer> {
+        &self.payload
+    }
+
+    /// Whether its program had come to its input.
+    #[must_use]
+    pub fn is_at_input(&self) -> bool {
+        self.processor.is_at_input
+    }
+
+    /// Pages that were written before it was frozen.
+    #[must_use]
+    pub fn pages(&self) -> usize {
+        self.pages
+    }
+
+    /// A number for an instance, which no other has.
+    #[must_use]
+    pub fn next_instance(&self) -> u64 {
+        self.instances.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    /// Frames it holds, besides the deployed file and tables.
+    pub(super) fn frames(&self, code: &Arc<PageBuffer>) -> usize {
+        // An image that was deployed by itself is nobody else's.
+        let is_own = Arc::ptr_eq(code, self.base.code());
+        let base = if is_own { self.base.frames() - code.pages().len() } else { 0 };
+        let extended = usize::from(self.processor.extended.is_some());
+        base + self.pages + self.regions.frames() + extended + Lessons::FRAMES
+    }
+}
+
+impl Drop for Frozen {
+    fn drop(&mut self) {
+        self.regions.clear(drop);
+    }
 }

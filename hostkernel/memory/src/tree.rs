@@ -10,14 +10,16 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use super::frames::{Frame, FrameNumber, OutOfFrames};
-use super::table::{BLOCK_LEN, Entry, Slots, Table, index};
+use super::table::{BLOCK_LEN, Entry, Slots, Table, index, leaf_below};
 use limits::PAGE_LEN;
 
-/// The pages of an image's file, as instances see them.
+/// The pages of an image's file, or of a frozen instance, as instances see them.
 #[derive(Debug)]
 pub(super) enum Tree {
     Leaves(Leaves),
     Tables(Tables),
+    /// Tables of all levels: those of a frozen instance, and the way to its windows.
+    Whole(Tables, Way),
 }
 
 /// All leaves, in order of their slots: they are entries of one level-1 table.
@@ -30,15 +32,30 @@ pub(super) struct Leaves {
     pub entries: Box<[Entry]>,
 }
 
-/// Tables of an image.
+/// Tables of an image or of a frozen instance.
 #[derive(Debug)]
 pub(super) struct Tables {
-    // The level-3 table comes first; the rest are below it, and refer to each other and to pages.
-    list: Vec<(Frame, Slots)>,
+    // The one of the highest level comes first; the rest are below it, and refer to each other and
+    // to pages.
+    list: Vec<Note>,
     /// Positions in `list`, ordered by frame number.
     by_frame: Vec<u32>,
+    /// The level of the first.
+    level: u32,
+    /// The block that a page was entered in last, and the position of its table.
+    last: Option<(u64, usize)>,
+    /// Whether the pages that are marked so belong to these tables.
+    owns_pages: bool,
     /// Where instances will write, and how that is reached.
     pub written: Option<Way>,
+}
+
+/// One table, and which of its slots are in use.
+#[derive(Debug)]
+struct Note {
+    frame: Frame,
+    slots: Slots,
+    is_leaf: bool,
 }
 
 /// From the level-3 table to the block in which an image is first written.
@@ -70,7 +87,9 @@ impl Tree {
         let is_near = |address: u64| (block..=block + BLOCK_LEN).contains(&address);
         let is_small = is_near(end) && (end - first) / PAGE <= LEAVES_MAX;
         if !is_small || !written.is_none_or(|address| is_near(address + PAGE)) {
-            return Tables::build(leaves, written).map(Self::Tables);
+            let mut tables = Tables::build(3, leaves)?;
+            tables.written = written.map(|address| tables.way(address));
+            return Ok(Self::Tables(tables));
         }
         let len = ((end - first) / PAGE) as usize;
         let mut entries = Vec::new();
@@ -87,7 +106,7 @@ impl Tree {
     pub fn frames(&self) -> usize {
         match self {
             Self::Leaves(_) => 0,
-            Self::Tables(tables) => tables.list.len(),
+            Self::Tables(tables) | Self::Whole(tables, _) => tables.list.len(),
         }
     }
 
@@ -95,55 +114,100 @@ impl Tree {
     pub fn heap_len(&self) -> usize {
         match self {
             Self::Leaves(leaves) => size_of_val(&*leaves.entries),
-            Self::Tables(tables) => size_of_val(&*tables.list) + size_of_val(&*tables.by_frame),
+            Self::Tables(tables) | Self::Whole(tables, _) => {
+                size_of_val(&*tables.list) + size_of_val(&*tables.by_frame)
+            }
         }
     }
 
     /// Which slots of one of its tables are in use.
     pub fn slots(&self, table: FrameNumber) -> Slots {
-        let Self::Tables(tables) = self else { unreachable!("no table is borrowed from leaves") };
-        tables.slots(table)
+        match self {
+            Self::Tables(tables) | Self::Whole(tables, _) => tables.slots(table),
+            Self::Leaves(_) => unreachable!("no table is borrowed from leaves"),
+        }
     }
 }
 
 impl Tables {
-    fn build(
+    /// Makes the tables, the first of which is of this level, for leaves with the addresses of
+    /// their pages.
+    pub fn build(
+        level: u32,
         mut leaves: impl Iterator<Item = (u64, Entry)>,
-        written: Option<u64>,
     ) -> Result<Self, OutOfFrames> {
-        let list = Vec::from([(Frame::allocate()?, Slots::NONE)]);
-        let mut tables = Self { list, by_frame: Vec::new(), written: None };
+        let (list, by_frame) = (Vec::new(), Vec::new());
+        let mut tables =
+            Self { list, by_frame, level, last: None, owns_pages: false, written: None };
+        tables.add(false)?;
         leaves.try_for_each(|(page, entry)| tables.map(page, entry))?;
-        tables.by_frame = (0..tables.list.len() as u32).collect();
-        let Self { list, by_frame, .. } = &mut tables;
-        by_frame.sort_unstable_by_key(|position| list[*position as usize].0.number());
-        tables.written = written.map(|address| tables.way(address));
         Ok(tables)
     }
 
-    fn map(&mut self, address: u64, entry: Entry) -> Result<(), OutOfFrames> {
-        let mut position = 0;
-        for level in (2..=3).rev() {
-            let slot = index(address, level);
-            position = match self.table_at(position).get(slot).frame() {
-                // Pages come in ascending order, so the table was made last or nearly so.
-                Some(next) => self.list.iter().rposition(|(table, _)| table.number() == next),
-                None => {
-                    let next = Frame::allocate()?;
-                    self.set(position, slot, Entry::borrowed_table(next.number()));
-                    self.list.push((next, Slots::NONE));
-                    Some(self.list.len() - 1)
-                }
-            }
-            .expect("a template's tables refer to its own");
-        }
+    /// Adds an empty table; returns its position.
+    fn add(&mut self, is_leaf: bool) -> Result<usize, OutOfFrames> {
+        let position = self.list.len();
+        let Self { list, by_frame, .. } = self;
+        list.try_reserve(1).map_err(|_| OutOfFrames)?;
+        by_frame.try_reserve(1).map_err(|_| OutOfFrames)?;
+        let frame = Frame::allocate()?;
+        let number = frame.number();
+        list.push(Note { frame, slots: Slots::NONE, is_leaf });
+        let found = |at: &u32| list[*at as usize].frame.number() < number;
+        by_frame.insert(by_frame.partition_point(found), position as u32);
+        Ok(position)
+    }
+
+    /// Enters a page.
+    pub fn map(&mut self, address: u64, entry: Entry) -> Result<(), OutOfFrames> {
+        let block = address / BLOCK_LEN * BLOCK_LEN;
+        let position = match self.last {
+            Some((last, position)) if last == block => position,
+            _ => self.way_to(address)?,
+        };
+        self.last = Some((block, position));
         self.set(position, index(address, 1), entry);
         Ok(())
     }
 
-    fn way(&self, address: u64) -> Way {
+    /// Whether a page is entered.
+    pub fn has(&self, address: u64) -> bool {
+        // SAFETY: the first table and those below it are on the list.
+        unsafe { leaf_below(self.root(), self.level, address) }.is_present()
+    }
+
+    fn way_to(&mut self, address: u64) -> Result<usize, OutOfFrames> {
+        let mut position = 0;
+        for level in (2..=self.level).rev() {
+            let slot = index(address, level);
+            position = match self.table_at(position).get(slot).frame() {
+                Some(next) => self.position(next),
+                None => {
+                    let next = self.add(level == 2)?;
+                    let entry = Entry::borrowed_table(self.list[next].frame.number());
+                    self.set(position, slot, entry);
+                    next
+                }
+            };
+        }
+        Ok(position)
+    }
+
+    /// Makes the pages that are marked so theirs.
+    ///
+    /// # Safety
+    /// Nobody else owns these pages, or will.
+    pub unsafe fn adopt_pages(&mut self) {
+        self.owns_pages = true;
+    }
+
+    /// The way to the block of an address.
+    pub fn way(&self, address: u64) -> Way {
         let mut tables = [None; 3];
         let mut next = Some(self.root());
+        if self.level == 4 {
+            next = self.table_at(0).get(index(address, 4)).frame();
+        }
         for (place, level) in tables.iter_mut().zip((1..=3).rev()) {
             let Some(table) = next else { break };
             *place = Some((table, self.slots(table)));
@@ -156,28 +220,54 @@ impl Tables {
 
     fn table_at(&self, position: usize) -> &Table {
         // SAFETY: the frames of the list hold tables and live as long as the template.
-        unsafe { Table::at(self.list[position].0.number()) }
+        unsafe { Table::at(self.list[position].frame.number()) }
     }
 
     fn set(&mut self, position: usize, slot: usize, entry: Entry) {
         self.table_at(position).set(slot, entry);
-        self.list[position].1.include(slot);
+        self.list[position].slots.include(slot);
     }
 
-    fn slots(&self, table: FrameNumber) -> Slots {
+    /// Which slots of one of its tables are in use.
+    pub fn slots(&self, table: FrameNumber) -> Slots {
+        self.list[self.position(table)].slots
+    }
+
+    fn position(&self, table: FrameNumber) -> usize {
+        let number = |position: usize| self.list[position].frame.number();
         // Most images have a handful of tables.
         let found = if self.by_frame.len() <= TABLES_FEW {
-            self.list.iter().find(|(frame, _)| frame.number() == table)
+            (0..self.list.len()).find(|position| number(*position) == table)
         } else {
-            let number = |position: &u32| self.list[*position as usize].0.number();
-            let at = self.by_frame.binary_search_by_key(&table, number);
-            at.ok().map(|at| &self.list[self.by_frame[at] as usize])
+            let at = self.by_frame.binary_search_by_key(&table, |at| number(*at as usize));
+            at.ok().map(|at| self.by_frame[at] as usize)
         };
-        found.expect("a borrowed table is the template's").1
+        found.expect("a borrowed table is the template's")
     }
 
-    /// The level-3 table, which covers the whole image range.
+    /// The first table.
     pub fn root(&self) -> FrameNumber {
-        self.list[0].0.number()
+        self.list[0].frame.number()
+    }
+}
+
+impl Drop for Tables {
+    fn drop(&mut self) {
+        if !self.owns_pages {
+            return;
+        }
+        for Note { frame, slots, .. } in self.list.iter().filter(|note| note.is_leaf) {
+            // SAFETY: as in `table_at`.
+            let table = unsafe { Table::at(frame.number()) };
+            for entry in slots.range().map(|slot| table.get(slot)) {
+                if entry.is_templates()
+                    && let Some(page) = entry.frame()
+                {
+                    // SAFETY: the page is this template's, as `adopt_pages` was promised, and no
+                    // instance refers to it any more, since they keep their template.
+                    drop(unsafe { Frame::from_raw(page) });
+                }
+            }
+        }
     }
 }

@@ -27,6 +27,8 @@ pub struct EntryArea {
     pub action_root: u64,
     /// The kernel's stack pointer while an action runs.
     pub kernel_stack: u64,
+    /// What `syscall` does outside an action's own code.
+    pub reflection: EntryReflection,
     /// Segment descriptors.
     pub gdt: [u64; super::segments::GDT_LEN],
     /// Stacks for entries from ring 3 and for emergencies.
@@ -51,6 +53,25 @@ impl Guard {
     pub const FILL_HISTORY: u8 = 1 << 0;
     /// All predictions are forgotten.
     pub const BARRIER: u8 = 1 << 1;
+}
+
+/// Which code makes native calls, and where that of others continues.
+#[repr(C)]
+pub struct EntryReflection {
+    /// An address behind a `syscall` that is native is above this ...
+    pub code_start: u64,
+    /// ... and not above this.
+    pub code_end: u64,
+    /// What `iretq` takes to continue at the handler; the entry code fills in the stack pointer.
+    pub rip: u64,
+    /// See [`Self::rip`].
+    pub cs: u64,
+    /// See [`Self::rip`].
+    pub rflags: u64,
+    /// See [`Self::rip`].
+    pub rsp: u64,
+    /// See [`Self::rip`].
+    pub ss: u64,
 }
 
 /// Builds the calling or a further core's tables, areas and stacks.

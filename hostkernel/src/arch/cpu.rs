@@ -6,6 +6,7 @@ use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use super::segments::{KERNEL_CODE, KERNEL_DATA};
 use super::{area, cpuid};
+use limits::PAGE_LEN;
 
 /// What this processor offers of what the kernel uses. The same on every core.
 #[derive(Clone, Copy, Debug, Default)]
@@ -164,6 +165,8 @@ impl fmt::Display for Features {
 /// Value of XCR0, 0 without XSAVE. Set once per boot and read by
 /// [`reset_user_state`], which runs for every invocation.
 static EXTENDED_STATE: AtomicU64 = AtomicU64::new(0);
+/// Whether ring 3 has the instructions for FS and GS bases.
+static FSGSBASE: AtomicBool = AtomicBool::new(false);
 /// Whether RDRAND exists.
 static RDRAND: AtomicBool = AtomicBool::new(false);
 
@@ -248,6 +251,7 @@ pub(super) unsafe fn enable(features: &Features, syscall_entry: u64) {
         unsafe { (*area::entry_area()).kernel_root |= CR3_KEEP };
     }
     RDRAND.store(features.rdrand, Ordering::Relaxed);
+    FSGSBASE.store(features.fsgsbase, Ordering::Relaxed);
     if features.extended_state != 0 {
         // XCR0 bits depend on each other: AVX-512 is all three or none, and needs AVX.
         let mut state = features.extended_state;
@@ -299,15 +303,38 @@ static INITIAL_STATE: InitialState = {
 /// Puts vector, x87 and segment state into its initial state, so that the next action finds nothing
 /// of the one before. The kernel itself uses none of it.
 pub(super) fn reset_user_state() {
+    // SAFETY: the area is aligned and large enough for both forms, and has no component present.
+    unsafe { load_user_state((&raw const INITIAL_STATE).cast(), 0, 0) };
+}
+
+/// Loads vector and x87 state that [`save_user_state`] saved, and these bases of FS and GS.
+pub(super) fn restore_user_state(area: &[u8; PAGE_LEN], fs_base: u64, gs_base: u64) {
+    assert!(area.as_ptr().addr().is_multiple_of(STATE_ALIGN), "frames are aligned");
+    // SAFETY: the area was written by `save_user_state` on this node, so it is one the processor
+    // accepts, and the bases were in the registers.
+    unsafe { load_user_state(area.as_ptr(), fs_base, gs_base) };
+}
+
+/// Puts vector and x87 state into its initial state, and loads these bases of FS and GS.
+pub(super) fn restore_bases(fs_base: u64, gs_base: u64) {
+    // SAFETY: as in `reset_user_state`; the bases were in the registers.
+    unsafe { load_user_state((&raw const INITIAL_STATE).cast(), fs_base, gs_base) };
+}
+
+/// Loads user state: every enabled component that the area does not have becomes initial.
+///
+/// # Safety
+/// The area is 64-byte aligned, as long as the enabled components need, and in the form of `xsave`,
+/// or of `fxsave` where there is no XSAVE. The bases are canonical.
+unsafe fn load_user_state(area: *const u8, fs_base: u64, gs_base: u64) {
     let state = EXTENDED_STATE.load(Ordering::Relaxed);
-    let area = &raw const INITIAL_STATE;
-    // SAFETY: the area is aligned and large enough for both forms. With no component marked
-    // present, `xrstor` puts every enabled one into its initial state and loads MXCSR. Ring 0 uses
-    // none of these registers, nor DS, ES, FS or GS. Some processors restore the addresses of the
-    // last x87 instruction and its operand only with an exception pending (AMD APM vol. 5,
-    // FXRSTOR), so an instruction of ours takes their place first.
+    let initial = &raw const INITIAL_STATE;
+    // SAFETY: the caller's promise. Ring 0 uses none of these registers, nor DS, ES, FS or GS. Some
+    // processors restore the addresses of the last x87 instruction and its operand only with an
+    // exception pending (AMD APM vol. 5, FXRSTOR), so an instruction of ours takes their place
+    // first.
     unsafe {
-        asm!("fnclex", "emms", "fild dword ptr [{}]", in(reg) area, options(nostack));
+        asm!("fnclex", "emms", "fild dword ptr [{}]", in(reg) initial, options(nostack));
         if state == 0 {
             asm!("fxrstor64 [{}]", in(reg) area, options(nostack));
         } else {
@@ -318,9 +345,54 @@ pub(super) fn reset_user_state() {
             "mov ds, {zero:x}", "mov es, {zero:x}", "mov fs, {zero:x}", "mov gs, {zero:x}",
             zero = in(reg) 0_u32, options(nomem, nostack, preserves_flags),
         );
-        write_msr(MSR_FS_BASE, 0);
-        write_msr(MSR_GS_BASE, 0);
+        write_msr(MSR_FS_BASE, fs_base);
+        write_msr(MSR_GS_BASE, gs_base);
     }
+}
+
+/// Alignment of an area for extended state.
+const STATE_ALIGN: usize = 64;
+
+/// Saves vector and x87 state into a zeroed area. Returns whether it is another than the initial
+/// one.
+pub(super) fn save_user_state(area: &mut [u8; PAGE_LEN]) -> bool {
+    assert!(area.as_ptr().addr().is_multiple_of(STATE_ALIGN), "frames are aligned");
+    let state = EXTENDED_STATE.load(Ordering::Relaxed);
+    let start = area.as_mut_ptr();
+    // SAFETY: the area is aligned, and longer than all components (`enable` checks that).
+    unsafe {
+        if state == 0 {
+            asm!("fxsave64 [{}]", in(reg) start, options(nostack, preserves_flags));
+        } else {
+            asm!("xsave64 [{}]", in(reg) start, in("eax") state as u32, in("edx") 0,
+                options(nostack, preserves_flags));
+        }
+    }
+    const MXCSR: core::ops::Range<usize> = 24..28;
+    const COMPONENTS: core::ops::Range<usize> = 512..520;
+    let has_components = area[COMPONENTS].iter().any(|byte| *byte != 0);
+    state == 0 || has_components || area[MXCSR] != INITIAL_STATE.0[MXCSR]
+}
+
+/// The bases of FS and GS.
+pub(super) fn segment_bases() -> (u64, u64) {
+    // SAFETY: both registers exist in long mode.
+    unsafe { (read_msr(MSR_FS_BASE), read_msr(MSR_GS_BASE)) }
+}
+
+/// Sets the base of FS.
+///
+/// # Safety
+/// `base` is canonical.
+pub(super) unsafe fn set_thread_pointer(base: u64) {
+    // SAFETY: the register exists, ring 0 does not use FS, and the caller's promise.
+    unsafe { write_msr(MSR_FS_BASE, base) };
+}
+
+/// Whether ring 3 may read and write the bases of FS and GS.
+#[must_use]
+pub fn has_fsgsbase() -> bool {
+    FSGSBASE.load(Ordering::Relaxed)
 }
 
 /// Whether the processor has a random number generator.

@@ -7,7 +7,7 @@
 use core::arch::global_asm;
 use core::mem::offset_of;
 
-use action_abi::Context;
+use action_abi::{Clock, Context};
 
 /// Where the data of every program lies: one page from the file, one of zeros.
 pub const DATA: u64 = 0x40_1000;
@@ -21,10 +21,11 @@ macro_rules! programs {
             concat!("test_program_", stringify!($name), ":"),
             $text,
             concat!("test_program_", stringify!($name), "_end:"),
-            "/* {input} {output} {heap} {data} */",
+            "/* {input} {output} {heap} {start_ns} {data} */",
             input = const offset_of!(Context, input),
             output = const offset_of!(Context, output),
             heap = const offset_of!(Context, heap),
+            start_ns = const offset_of!(Context, clock) + offset_of!(Clock, start_ns),
             data = const DATA,
         );
 
@@ -92,6 +93,220 @@ programs! {
         xor esi, esi
         xor eax, eax
         syscall
+    "
+
+    /// Stains data, stack, a vector register and the thread pointer, and freezes. An instance exits
+    /// with its number if all of that is as it was, and 99 if not.
+    freeze: "
+        mov dword ptr [{data}], 0x1234
+        push 0x77
+        mov eax, 0x55aa
+        movd xmm7, eax
+        mov eax, 11
+        mov edi, {data}
+        syscall
+        mov eax, 10
+        xor edi, edi
+        syscall
+        mov ebx, eax
+        cmp dword ptr [{data}], 0x1234
+        jne 9f
+        pop rcx
+        cmp rcx, 0x77
+        jne 9f
+        movd eax, xmm7
+        cmp eax, 0x55aa
+        jne 9f
+        cmp dword ptr fs:[0], 0x1234
+        jne 9f
+        mov dword ptr [{data}], 0x9999
+        mov qword ptr [rsp - 8], 0
+        mov eax, 10
+        xor edi, edi
+        syscall
+        cmp rax, -3
+        jne 9f
+        mov edi, ebx
+        jmp 8f
+    9:  mov edi, 99
+    8:  xor esi, esi
+        xor eax, eax
+        syscall
+    "
+
+    /// Reflects calls and exceptions of its own second half, with every odd flag set, and exits
+    /// with the number of those that came: 5 calls, 10 for each exception.
+    reflect: "
+    2:  mov ebx, {data} + 0x1000
+        lea rax, [rip + 2b]
+        mov [rbx], rax
+        lea rcx, [rip + 5f]
+        sub rcx, rax
+        mov [rbx + 8], rcx
+        lea rax, [rip + 3f]
+        mov [rbx + 16], rax
+        lea rax, [rip + 4f]
+        mov [rbx + 24], rax
+        mov dword ptr [rbx + 32], 0x604b
+        lea rax, [rbx + 0x100]
+        mov [rbx + 40], rax
+        mov rdi, rbx
+        mov eax, 9
+        syscall
+        test rax, rax
+        jnz 7f
+        xor r15d, r15d
+        jmp 5f
+        # A call.
+    3:  inc r15d
+        mov eax, 1234
+        jmp rcx
+        # An exception: ud2, the load and div are two bytes long, int3 is over.
+    4:  add r15d, 10
+        mov rcx, [rax + 8]
+        cmp ecx, 3
+        je 6f
+        cmp ecx, 1
+        je 8f
+        add qword ptr [rax + 56], 2
+    6:  lea rsp, [rax + 72]
+        popfq
+        mov rcx, [rax + 40]
+        mov rsp, [rax + 80]
+        mov rax, [rax + 32]
+        jmp qword ptr ds:[{data} + 0x1138]
+        # A step: no more of them.
+    8:  and qword ptr [rax + 72], ~0x100
+        jmp 6b
+    7:  mov edi, 99
+        xor esi, esi
+        xor eax, eax
+        syscall
+    9:  mov edi, r15d
+        xor esi, esi
+        xor eax, eax
+        syscall
+        # The code that is hosted.
+    5:  mov r12, rsp
+        mov eax, 39
+        syscall
+        cmp eax, 1234
+        jne 7b
+        cmp rsp, r12
+        jne 7b
+        mov rsp, -0x100000000000000
+        syscall
+        mov rsp, 0x1234
+        syscall
+        mov rsp, r12
+        pushfq
+        or dword ptr [rsp], 0x44400
+        popfq
+        syscall
+        pushfq
+        and dword ptr [rsp], ~0x44400
+        popfq
+        ud2
+        int3
+        xor eax, eax
+        mov ecx, [rax]
+        xor ecx, ecx
+        div ecx
+        pushfq
+        or dword ptr [rsp], 0x100
+        popfq
+        nop
+        nop
+        syscall
+        jmp 9b
+    "
+
+    /// Reflects, and then faults in its own code.
+    fault_in_handler: "
+    2:  mov ebx, {data} + 0x1000
+        lea rax, [rip + 2b]
+        mov [rbx], rax
+        mov dword ptr [rbx + 8], 0x100
+        mov [rbx + 16], rax
+        lea rax, [rip + 4f]
+        mov [rbx + 24], rax
+        mov dword ptr [rbx + 32], 0x604b
+        lea rax, [rbx + 0x100]
+        mov [rbx + 40], rax
+        mov rdi, rbx
+        mov eax, 9
+        syscall
+        lea rax, [rip + 2b + 0x200]
+        jmp rax
+    4:  xor eax, eax
+        div eax
+        .fill 0x200 - (. - 2b), 1, 0xcc
+        ud2
+    "
+
+    /// Reflects with a frame that cannot be written, and faults in other code.
+    frame_read_only: "
+    2:  mov ebx, {data} + 0x1000
+        lea rax, [rip + 2b]
+        mov [rbx], rax
+        mov dword ptr [rbx + 8], 0x100
+        mov [rbx + 16], rax
+        mov [rbx + 24], rax
+        mov dword ptr [rbx + 32], 0x604b
+        mov dword ptr [rbx + 40], 0x400000
+        mov rdi, rbx
+        mov eax, 9
+        syscall
+        lea rax, [rip + 2b + 0x200]
+        jmp rax
+        .fill 0x200 - (. - 2b), 1, 0xcc
+        ud2
+    "
+
+    /// Spins in code of which an alarm tells, and then sleeps until one is noted: exits with 3.
+    alarm: "
+    2:  mov r13, rdi
+        mov ebx, {data} + 0x1000
+        lea rax, [rip + 2b]
+        mov [rbx], rax
+        lea rcx, [rip + 5f]
+        sub rcx, rax
+        mov [rbx + 8], rcx
+        mov [rbx + 16], rax
+        lea rax, [rip + 4f]
+        mov [rbx + 24], rax
+        lea rax, [rbx + 0x100]
+        mov [rbx + 40], rax
+        mov rdi, rbx
+        mov eax, 9
+        syscall
+        mov rdi, [r13 + {start_ns}]
+        add rdi, 2000000
+        mov eax, 12
+        syscall
+        mov edi, 9
+        test rax, rax
+        jnz 3f
+        jmp 5f
+        # Told while spinning.
+    4:  mov edi, 1
+        cmp dword ptr [rax + 8], 256
+        jne 3f
+        mov rdi, [r13 + {start_ns}]
+        add rdi, 4000000
+        mov eax, 12
+        syscall
+        mov rdi, -1
+        mov eax, 13
+        syscall
+        mov edi, 2
+        cmp dword ptr [rbx + 0x100], 1
+        jne 3f
+        inc edi
+    3:  xor esi, esi
+        xor eax, eax
+        syscall
+    5:  jmp 5b
     "
 
     /// Leaves 0xa5 in stack, heap, output window, data and two vector registers.

@@ -15,7 +15,7 @@ use core::mem::offset_of;
 
 use spin::Once;
 
-use super::area::EntryArea;
+use super::area::{EntryArea, EntryReflection};
 use super::mitigation;
 use super::registers::Registers;
 use super::segments::{USER_CODE, USER_DATA};
@@ -29,6 +29,7 @@ const RFLAGS_INTERRUPT: u64 = 1 << 9;
 const STUB_LEN: usize = 16;
 
 const REGISTERS: i64 = core_area::ENTRY_AREA.cast_signed();
+const REFLECTION: i64 = REGISTERS + offset_of!(EntryArea, reflection) as i64;
 const VECTOR: i64 = REGISTERS + offset_of!(Registers, vector) as i64;
 
 /// Pushes the general registers in the order of [`Registers`], below vector and error code.
@@ -122,6 +123,10 @@ emergency:
     # `syscall` switches no stack: rsp is still the action's, rip and rflags are in rcx and r11.
     .globl trap_syscall
 trap_syscall:
+    cmp rcx, [{code_start}]
+    jbe reflect
+    cmp rcx, [{code_end}]
+    ja reflect
     mov [{registers} + {rsp_offset}], rsp
     mov rsp, {vector}
     mov qword ptr [rsp], {vector_syscall}
@@ -131,6 +136,14 @@ trap_syscall:
     mov [rsp + 32], r11
     mov qword ptr [rsp + 48], {user_data}
     jmp from_action
+
+    # A call of code that makes none itself: on to the handler in ring 3, on the same tables. The
+    # frame holds what `UserContext::reflect` checked, but for the stack pointer, which `iretq`
+    # takes as it is. Nothing was read here but this core's own area, so there is nothing to clear.
+reflect:
+    mov [{reflected_rsp}], rsp
+    mov rsp, {reflected_frame}
+    iretq
 
     # From ring 0, perhaps inside this very section and on an action's tables.
 from_kernel:
@@ -164,6 +177,10 @@ from_kernel:
     user_code = const USER_CODE,
     user_data = const USER_DATA,
     kernel_trap = sym kernel_trap,
+    code_start = const REFLECTION + offset_of!(EntryReflection, code_start) as i64,
+    code_end = const REFLECTION + offset_of!(EntryReflection, code_end) as i64,
+    reflected_frame = const REFLECTION + offset_of!(EntryReflection, rip) as i64,
+    reflected_rsp = const REFLECTION + offset_of!(EntryReflection, rsp) as i64,
 );
 
 unsafe extern "C" {

@@ -9,10 +9,11 @@ use super::mitigation;
 use super::registers::Registers;
 use super::segments::{USER_CODE, USER_DATA};
 use super::trap::{self, VECTOR_SYSCALL, pop_registers};
-use memory::Access;
-use memory::AddressSpace;
+use action_abi::Range;
+use action_abi::host::{Reflection, UPCALL_ALARM, UpcallFrame};
 use memory::core_area;
 use memory::space::USER_END;
+use memory::{Access, AddressSpace, Frame, OutOfFrames, Processor};
 use node::mitigation::Since;
 
 /// Why an action stopped.
@@ -23,7 +24,7 @@ pub enum Stop {
         /// Number of the call.
         number: u64,
         /// Its arguments.
-        arguments: [u64; 3],
+        arguments: [u64; 4],
     },
     /// It touched memory that is not mapped, or not so.
     PageFault {
@@ -68,7 +69,125 @@ impl UserContext {
         cpu::reset_user_state();
         let mut context = Self { _core_bound: core::marker::PhantomData };
         *context.registers_mut() = registers;
+        context.reflect(&Reflection::default());
         context
+    }
+
+    /// Prepares the calling core for an instance that goes on where one was frozen, with this
+    /// result of the call by which it was.
+    #[must_use]
+    pub fn resume(processor: &Processor, result: u64) -> Self {
+        let mut context = Self { _core_bound: core::marker::PhantomData };
+        let words = &processor.words;
+        let registers = context.registers_mut();
+        let mut general = general_registers(registers);
+        general.iter_mut().zip(words).for_each(|(register, word)| **register = *word);
+        registers.rax = result;
+        registers.cs = u64::from(USER_CODE);
+        registers.ss = u64::from(USER_DATA);
+        registers.rflags = registers.rflags & RFLAGS_OF_RING_3 | RFLAGS_START;
+        let (fs_base, gs_base) = (words[FS_BASE], words[GS_BASE]);
+        match &processor.extended {
+            Some(area) => cpu::restore_user_state(area.bytes(), fs_base, gs_base),
+            None => cpu::restore_bases(fs_base, gs_base),
+        }
+        context.reflect(&reflection_of(processor));
+        context
+    }
+
+    /// What the processor holds of the action, for [`Self::resume`]; `written` is kept with it.
+    ///
+    /// # Errors
+    /// [`OutOfFrames`] if there is none for extended state.
+    pub fn freeze(
+        &mut self,
+        reflection: &Reflection,
+        written: u64,
+        is_at_input: bool,
+    ) -> Result<Processor, OutOfFrames> {
+        let mut words = [0; Processor::WORDS];
+        let general = general_registers(self.registers_mut());
+        words.iter_mut().zip(general).for_each(|(word, register)| *word = *register);
+        (words[FS_BASE], words[GS_BASE]) = cpu::segment_bases();
+        let Reflection { code, syscall_handler, exception_handler, exceptions, frame } =
+            *reflection;
+        words[REFLECTION..WRITTEN].copy_from_slice(&[
+            code.address,
+            code.len,
+            syscall_handler,
+            exception_handler,
+            exceptions,
+            frame,
+        ]);
+        words[WRITTEN] = written;
+        let mut area = Frame::allocate()?;
+        let is_needed = cpu::save_user_state(area.bytes_mut());
+        Ok(Processor { words, extended: is_needed.then_some(area), is_at_input })
+    }
+
+    /// Sends calls of other code than this to its handler from now on.
+    ///
+    /// # Panics
+    /// If the handler is no address of ring 3: `iretq` would fault in ring 0.
+    pub fn reflect(&mut self, reflection: &Reflection) {
+        let Reflection { code, syscall_handler, .. } = *reflection;
+        let (code_start, code_end) = match code.len {
+            0 => (0, u64::MAX),
+            len => (code.address, code.address.saturating_add(len)),
+        };
+        assert!(syscall_handler < USER_END, "handlers are in ring 3");
+        // SAFETY: the area belongs to this core, and the entry code reads it in ring 0 only.
+        let entry = unsafe { &mut (*area::entry_area()).reflection };
+        entry.code_start = code_start;
+        entry.code_end = code_end;
+        if code.len > 0 {
+            entry.rip = syscall_handler;
+            entry.cs = u64::from(USER_CODE);
+            entry.rflags = RFLAGS_START;
+            entry.ss = u64::from(USER_DATA);
+        }
+    }
+
+    /// The frame that tells an exception handler what happened.
+    #[must_use]
+    pub fn upcall_frame(&self, vector: u64, address: u64) -> UpcallFrame {
+        let Registers { error, rax, rcx, rip, cs, rflags, rsp, ss, .. } = *self.registers();
+        let error = if vector == UPCALL_ALARM { 0 } else { error };
+        UpcallFrame {
+            vector,
+            error,
+            address,
+            rax,
+            rcx,
+            rip,
+            cs,
+            rflags,
+            rsp,
+            ss,
+            ..UpcallFrame::default()
+        }
+    }
+
+    /// Goes on at a handler instead, which finds the frame's address in `rax`.
+    ///
+    /// # Panics
+    /// If the handler is no address of ring 3.
+    pub fn enter_handler(&mut self, handler: u64, frame: u64) {
+        assert!(handler < USER_END, "handlers are in ring 3");
+        let registers = self.registers_mut();
+        registers.rip = handler;
+        registers.rax = frame;
+        registers.rflags = RFLAGS_START;
+    }
+
+    /// Sets the base of FS.
+    ///
+    /// # Panics
+    /// If it is no address of ring 3.
+    pub fn set_thread_pointer(&mut self, base: u64) {
+        assert!(base < USER_END, "what is not canonical would fault in ring 0");
+        // SAFETY: it is canonical.
+        unsafe { cpu::set_thread_pointer(base) };
     }
 
     fn registers(&self) -> &Registers {
@@ -117,7 +236,7 @@ impl UserContext {
         match registers.vector {
             VECTOR_SYSCALL => Stop::Call {
                 number: registers.rax,
-                arguments: [registers.rdi, registers.rsi, registers.rdx],
+                arguments: [registers.rdi, registers.rsi, registers.rdx, registers.r10],
             },
             14 => Stop::PageFault {
                 address: trap::fault_address(),
@@ -139,6 +258,38 @@ impl UserContext {
 }
 
 const RFLAGS_START: u64 = 1 << 9 | 1 << 1;
+/// What ring 3 can set itself: the arithmetic flags, TF, DF, AC, ID.
+const RFLAGS_OF_RING_3: u64 = 0xcd5 | 1 << 8 | 1 << 18 | 1 << 21;
+/// Places in [`Processor::words`]: 16 general registers, rip and flags come first.
+const FS_BASE: usize = GENERAL;
+const GS_BASE: usize = FS_BASE + 1;
+const REFLECTION: usize = GS_BASE + 1;
+const WRITTEN: usize = REFLECTION + size_of::<Reflection>() / 8;
+const GENERAL: usize = 18;
+const _: () = assert!(WRITTEN < Processor::WORDS);
+
+/// The registers that a frozen instance keeps, in the order of [`Processor::words`].
+fn general_registers(registers: &mut Registers) -> [&mut u64; GENERAL] {
+    let Registers { r15, r14, r13, r12, rbp, rbx, r11, r10, r9, r8, .. } = registers;
+    let Registers { rax, rcx, rdx, rsi, rdi, rip, rflags, rsp, .. } = registers;
+    [r15, r14, r13, r12, rbp, rbx, r11, r10, r9, r8, rax, rcx, rdx, rsi, rdi, rip, rflags, rsp]
+}
+
+/// The reflection that a frozen instance had declared.
+#[must_use]
+pub fn reflection_of(processor: &Processor) -> Reflection {
+    let [address, len, syscall_handler, exception_handler, exceptions, frame] =
+        core::array::from_fn(|index| processor.words[REFLECTION + index]);
+    let code = Range { address, len };
+    Reflection { code, syscall_handler, exception_handler, exceptions, frame }
+}
+
+/// How much of its result a frozen instance had written.
+#[must_use]
+pub fn written_of(processor: &Processor) -> u64 {
+    processor.words[WRITTEN]
+}
+
 const PAGE_FAULT_WRITE: u64 = 1 << 1;
 const PAGE_FAULT_FETCH: u64 = 1 << 4;
 

@@ -5,6 +5,7 @@
 //! crash record and status 7.
 #![forbid(unsafe_code)]
 
+mod hosts;
 mod interrupts;
 mod isolation;
 mod machine;
@@ -47,6 +48,11 @@ const TESTS: &[(&str, Test)] = &[
     ("what is cleared on the way to ring 3 follows what ran", mitigations::way_out),
     ("guards on the way into the kernel change nothing for actions", mitigations::guards),
     ("an invocation survives every byte of heap that it is refused", isolation::heap_refused),
+    ("instances go on where one was frozen", hosts::frozen),
+    ("a freeze survives every frame that it is refused", hosts::frames_refused),
+    ("calls and exceptions of hosted code come to its host", hosts::reflected),
+    ("a host that faults itself ends", hosts::misused),
+    ("an alarm interrupts hosted code, and is noted for its host", hosts::alarms),
     ("all frames come back", throughput::frames),
     ("every worker runs what it is given", throughput::all_workers),
     ("an idle worker takes work that waits behind a long one", throughput::stealing),

@@ -21,6 +21,15 @@ const DATA_BYTES: &[u8] = b"initial";
 
 /// The template of a program.
 pub fn template(text: &[u8]) -> Arc<Template> {
+    template_of(text, false)
+}
+
+/// The template of a program that hosts others.
+pub fn host_template(text: &[u8]) -> Arc<Template> {
+    template_of(text, true)
+}
+
+fn template_of(text: &[u8], is_host: bool) -> Arc<Template> {
     let mut code = PageBuffer::from_bytes(text).expect("there is memory");
     code.append(&[0xcc; PAGE_LEN][text.len()..]).expect("there is memory");
     code.append(DATA_BYTES).expect("there is memory");
@@ -43,6 +52,7 @@ pub fn template(text: &[u8]) -> Arc<Template> {
                 protection: Protection::ReadWrite,
             },
         ]),
+        is_host,
     };
     Arc::new(Template::build(&plan, code).expect("there is memory"))
 }
@@ -58,6 +68,7 @@ pub fn invocation(template: &Arc<Template>, input: &[u8], timeout_ms: u64) -> In
         limits: Limits { timeout_ms, memory_mb: 4, logs_mb: 0 },
         input: PageBuffer::from_bytes(input).expect("there is memory"),
         environment: b"A=b\0".to_vec(),
+        payload: None,
         admitted_ns: clock::now_ns(),
     }
 }

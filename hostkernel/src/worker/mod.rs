@@ -5,67 +5,32 @@
 //! interrupted; it then goes on with the same action or ends it, never with another.
 #![forbid(unsafe_code)]
 
+mod run;
+
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+use action_abi::host::{FEATURE_FSGSBASE, HostContext};
+
 use crate::arch::interrupt::{self, Arrived};
-use crate::arch::user::{Stop, UserContext};
-use crate::arch::{clock, machine_check};
+use crate::arch::user::{UserContext, reflection_of, written_of};
+use crate::arch::{clock, cpu, machine_check};
 use crate::crash;
 use crate::entropy;
 use memory::core_area;
-use memory::{AddressSpace, PageBuffer, Refusal, Reservation, Skeleton, frames};
-use node::call::{self, After, Instance};
+use memory::{AddressSpace, Frozen, PageBuffer, Refusal, Reservation, Skeleton, Template, frames};
+use node::call::{Host, Instance};
 use node::dispatch::{
-    Completion, Dispatcher, End, Exception, Fault, Invocation, Log, Patience, Timing, Usage,
+    Completion, Dispatcher, End, Fault, Invocation, Log, Patience, Timing, Usage,
 };
 use node::mitigation::Since;
 use node::random::Random;
-use node::registry::Limits;
 use node::registry::{Namespace, frames_to_run};
 use node::trace::{self, Event};
+use run::{Budget, Run};
+pub use run::{NEVER, OnInterrupt, Resume, go_on};
 
 const NS_PER_MS: u64 = 1_000_000;
-
-/// What a worker does when its action was interrupted, at a time of [`clock::now_ns`]'s scale: on a
-/// core that also serves the network, that.
-pub type OnInterrupt<'a> = &'a mut dyn FnMut(Arrived, u64) -> Resume;
-
-/// How an action goes on that was interrupted, in times of the same scale. Two words, so that they
-/// come back in registers.
-#[derive(Clone, Copy, Debug)]
-pub struct Resume {
-    /// When it does. What lies between is not the action's time.
-    pub at_ns: u64,
-    /// When to interrupt it again at the latest, or [`NEVER`].
-    pub again_ns: u64,
-}
-
-/// Later than any deadline.
-pub const NEVER: u64 = u64::MAX;
-
-/// What a core does that has nothing else to do.
-pub fn go_on(_: Arrived, interrupted_ns: u64) -> Resume {
-    Resume { at_ns: interrupted_ns, again_ns: NEVER }
-}
-
-/// The time of an action that runs.
-struct Budget {
-    /// When it ends.
-    deadline_ns: u64,
-    /// What others took of the core meanwhile; the deadline is as much later.
-    lost_ns: u64,
-}
-
-impl Budget {
-    /// Does what an interrupt is for, and sets the core's alarm.
-    fn interrupt(&mut self, interrupted_ns: u64, on_interrupt: &mut OnInterrupt) {
-        let resume = on_interrupt(Arrived::take(), interrupted_ns);
-        let lost_ns = resume.at_ns.saturating_sub(interrupted_ns);
-        self.lost_ns += lost_ns;
-        self.deadline_ns += lost_ns;
-        clock::set_alarm(resume.again_ns.min(self.deadline_ns));
-    }
-}
 
 /// The worker of one core.
 pub struct Worker {
@@ -132,6 +97,8 @@ impl Worker {
             },
             permit: invocation.permit,
             usage: Usage { core: self.core as u32, ..Usage::default() },
+            reports: None,
+            frozen: None,
         };
         let pages = frames_to_run(invocation.limits.memory_mb);
         let Ok(reservation) = Reservation::new(pages - self.skeleton.frames()) else {
@@ -145,8 +112,9 @@ impl Worker {
             since = Since::Tenant;
         }
         crash::set_running(invocation.id.0);
-        let Invocation { template, limits, input, environment, .. } = invocation;
+        let Invocation { template, limits, input, environment, payload, .. } = invocation;
         let entry = template.entry();
+        let host = template.is_host().then(|| Arc::clone(&template));
         let skeleton = core::mem::take(&mut self.skeleton);
         let mut instance = Instance {
             space: AddressSpace::empty(template, input, reservation, skeleton),
@@ -155,28 +123,27 @@ impl Worker {
             clock: || clock::wall_ns().unwrap_or(0),
             written: 0,
             output: PageBuffer::new(),
+            host: None,
         };
-        match self.load(&mut instance.space, limits, environment) {
-            Ok(start_cycles) => {
-                let argument = instance.space.context_address();
-                let stack = instance.space.stack_range();
-                let mut user = UserContext::new(entry, stack.address + stack.len, argument);
+        if let Some(template) = &host {
+            become_host(&mut instance, template, payload);
+        }
+        let frozen = host.as_ref().and_then(|template| template.frozen());
+        match self.load(&mut instance, frozen, environment) {
+            Ok((start_cycles, number)) => {
+                let mut user = match frozen {
+                    None => start(&instance, entry),
+                    Some(frozen) => UserContext::resume(frozen.processor(), number),
+                };
                 trace::record(Event::Enter, entry);
                 let started_ns = clock::to_ns(start_cycles);
                 let deadline_ns = started_ns + limits.timeout_ms * NS_PER_MS;
-                let mut budget = Budget { deadline_ns, lost_ns: 0 };
+                let mut budget = Budget { deadline_ns, lost_ns: 0, again_ns: NEVER };
                 completion.timing.started_ns = started_ns;
                 completion.timing.load_ns = started_ns - taken_ns;
                 let usage = &mut completion.usage;
-                completion.end = execute(
-                    &mut instance,
-                    &mut user,
-                    since,
-                    usage,
-                    started_ns,
-                    &mut budget,
-                    on_interrupt,
-                );
+                let run = Run::new(&mut instance, &mut user, since, usage, &mut budget);
+                (completion.end, completion.frozen) = run.execute(started_ns, on_interrupt);
                 let end_cycles = clock::cycles();
                 let passed_ns = clock::to_ns(end_cycles) - started_ns;
                 completion.timing.run_ns = passed_ns;
@@ -191,6 +158,7 @@ impl Worker {
                 usage.pages_touched = instance.space.pages() as u32;
                 completion.output = core::mem::take(&mut instance.output);
                 completion.log = core::mem::take(&mut instance.log);
+                completion.reports = instance.host.take().and_then(|host| host.reports);
             }
             Err(_) => {
                 let fault = Fault::Memory { memory_mb: limits.memory_mb, address: 0 };
@@ -203,13 +171,14 @@ impl Worker {
     }
 
     /// Puts into an address space what is there when the action starts. Returns the cycles from
-    /// which the invocation's run time counts, which is what its context says.
+    /// which the invocation's run time counts, which is what its context says, and the number of
+    /// the instance, if it has one.
     fn load(
         &mut self,
-        space: &mut AddressSpace,
-        limits: Limits,
+        Instance { space, limits, host, .. }: &mut Instance,
+        frozen: Option<&Frozen>,
         mut environment: Vec<u8>,
-    ) -> Result<u64, Refusal> {
+    ) -> Result<(u64, u64), Refusal> {
         let heap_len = limits.memory_mb << 20;
         space.lay_out(heap_len)?;
         space.set_kernel_entry(core_area::kernel_entry());
@@ -224,7 +193,7 @@ impl Worker {
             environment.try_reserve(len).map_err(|_| Refusal::OutOfMemory)?;
             pieces.iter().for_each(|piece| environment.extend_from_slice(piece.as_bytes()));
         }
-        let context = action_abi::Context {
+        let mut context = action_abi::Context {
             version: action_abi::ABI_VERSION,
             len: size_of::<action_abi::Context>() as u32,
             input: space.input_range(),
@@ -245,85 +214,49 @@ impl Worker {
             },
             random_seed: self.random.seed(),
         };
+        if host.is_none() {
+            space.place_context(&context.to_bytes(), &environment)?;
+            return Ok((start_cycles, 0));
+        }
+        context.version = action_abi::HOST_VERSION;
+        context.len = size_of::<HostContext>() as u32;
+        context.environment.address = space.context_address() + size_of::<HostContext>() as u64;
+        let instance = frozen.map_or(0, Frozen::next_instance);
+        let context = HostContext {
+            common: context,
+            payload: action_abi::Range { address: 0, len: space.payload_len() },
+            features: if cpu::has_fsgsbase() { FEATURE_FSGSBASE } else { 0 },
+            instance,
+            arguments: action_abi::Range::default(),
+        };
         space.place_context(&context.to_bytes(), &environment)?;
-        Ok(start_cycles)
+        Ok((start_cycles, instance))
     }
+}
+
+/// Makes of an instance that of a host image: one that prepares, or that goes on from there.
+#[cold]
+fn become_host(instance: &mut Instance, template: &Template, payload: Option<Arc<PageBuffer>>) {
+    let mut host = Host { is_preparing: payload.is_some(), ..Host::default() };
+    if let Some(payload) = payload {
+        instance.space.set_payload(payload);
+    }
+    if let Some(frozen) = template.frozen() {
+        host.reflection = reflection_of(frozen.processor());
+        instance.written = written_of(frozen.processor());
+    }
+    instance.host = Some(host);
+}
+
+/// The registers with which an instance starts.
+fn start(instance: &Instance, entry: u64) -> UserContext {
+    let argument = instance.space.context_address();
+    let stack = instance.space.stack_range();
+    UserContext::new(entry, stack.address + stack.len, argument)
 }
 
 impl Default for Worker {
     fn default() -> Self {
         Self::new()
     }
-}
-
-/// Runs the action until it ends, in whatever way.
-fn execute(
-    instance: &mut Instance,
-    user: &mut UserContext,
-    mut since: Since,
-    usage: &mut Usage,
-    started_ns: u64,
-    budget: &mut Budget,
-    mut on_interrupt: OnInterrupt,
-) -> End {
-    // Before the first instruction, too: on a core that serves the network this arms the card.
-    budget.interrupt(started_ns, &mut on_interrupt);
-    let mut last_page = None;
-    let end = loop {
-        let stop = user.run(&mut instance.space, since);
-        since = Since::Instance;
-        match stop {
-            Stop::Call { number, arguments } => {
-                trace::record(Event::Call, number);
-                // An endless loop may count beyond, within minutes.
-                usage.calls = usage.calls.saturating_add(1);
-                match call::serve(instance, number, arguments) {
-                    After::Resume(result) => user.set_result(result),
-                    After::End(end) => break end,
-                }
-            }
-            Stop::PageFault { address, access } => {
-                trace::record(Event::Page, address);
-                usage.page_faults = usage.page_faults.saturating_add(1);
-                let instruction = user.instruction();
-                let page = Some((address, access, instruction));
-                let refusal = match instance.space.resolve(address, access) {
-                    // Providing the page did not help: the access is refused for another reason.
-                    Ok(()) if page == last_page => Refusal::NotAllowed,
-                    Ok(()) => {
-                        last_page = page;
-                        continue;
-                    }
-                    Err(refusal) => refusal,
-                };
-                break End::Fault(match refusal {
-                    Refusal::OutOfMemory => {
-                        Fault::Memory { memory_mb: instance.limits.memory_mb, address }
-                    }
-                    Refusal::StackOverflow => Fault::StackOverflow { address, instruction },
-                    _ => Fault::Page { access, address, instruction },
-                });
-            }
-            Stop::Exception { vector } => {
-                let exception =
-                    Exception::from_vector(vector).unwrap_or(Exception::GeneralProtection);
-                break End::Fault(Fault::Exception { exception, instruction: user.instruction() });
-            }
-            Stop::Interrupt => {
-                since = Since::Others;
-                let interrupted_ns = clock::now_ns();
-                if interrupted_ns >= budget.deadline_ns {
-                    let timeout_ms = instance.limits.timeout_ms;
-                    break End::Fault(Fault::Deadline { timeout_ms });
-                }
-                machine_check::poll(interrupted_ns);
-                budget.interrupt(interrupted_ns, &mut on_interrupt);
-            }
-        }
-    };
-    clock::clear_alarm();
-    if let End::Fault(_) = end {
-        trace::record(Event::Fault, user.instruction());
-    }
-    end
 }

@@ -14,7 +14,7 @@ use core::sync::atomic::{AtomicU64, Ordering};
 
 use limits::{PAGE_LEN, REGIONS_MAX};
 
-use super::Region;
+use super::region::Region;
 use crate::frames::{Frame, FrameNumber, Reservation};
 use crate::physical::frame_pointer;
 

@@ -7,6 +7,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::{frames, install_for_test};
+use limits::PAGE_LEN;
 
 const PAGE: u64 = PAGE_LEN as u64;
 /// Small enough for collisions, long enough for many leaves.

@@ -6,6 +6,7 @@ use crate::Access;
 use crate::buffer::{PageBuffer, Pages};
 use crate::frames::Frame;
 use crate::physical::{frame_pointer, speculation_barrier};
+use limits::PAGE_LEN;
 
 impl AddressSpace {
     /// Passes the bytes of `address..address + len` to `sink`, piece by piece.
@@ -30,6 +31,29 @@ impl AddressSpace {
             let page = unsafe { Frame::borrow(frame) };
             sink(&page.bytes()[offset..offset + count as usize])?;
             next += count;
+        }
+        Ok(())
+    }
+
+    /// Writes bytes to an address.
+    ///
+    /// # Errors
+    /// [`Refusal`] at the first page the action itself could not write; what lies below was
+    /// written.
+    pub fn write(&mut self, address: u64, mut bytes: &[u8]) -> Result<(), Refusal> {
+        let mut next = address;
+        while !bytes.is_empty() {
+            let frame = self.page_for(next, Access::Write)?;
+            speculation_barrier();
+            let offset = (next % PAGE) as usize;
+            let piece;
+            (piece, bytes) = bytes.split_at(bytes.len().min(PAGE_LEN - offset));
+            // SAFETY: the frame is this space's own and alive, since the action may write to it,
+            // which does not run meanwhile; the piece ends within it.
+            unsafe {
+                frame_pointer(frame).add(offset).copy_from(piece.as_ptr(), piece.len());
+            }
+            next = next.checked_add(piece.len() as u64).ok_or(Refusal::NotAllowed)?;
         }
         Ok(())
     }
@@ -78,6 +102,10 @@ impl AddressSpace {
         pages.try_reserve_exact(count as usize).map_err(|_| Refusal::OutOfMemory)?;
         for page in 0..count {
             let address = self.windows.output.start + page * PAGE;
+            if self.tables.leaf(self.tables.place(address)).is_borrowed() {
+                // It was written before the instance was frozen that this one was made from.
+                self.page_for(address, Access::Write)?;
+            }
             let frame = match self.tables.take_page(address) {
                 Some(frame) => frame,
                 // The action never touched it; it is zeros.

@@ -17,9 +17,14 @@
 //! needs few tables.
 
 use crate::Protection;
-use limits::{ACTION_STACK_LEN, ENVIRONMENT_LEN_MAX, MEMORY_MB_MAX, OUTPUT_LEN_MAX, PAGE_LEN};
+use action_abi::host::HostContext;
+use limits::{
+    ACTION_STACK_LEN, ARGUMENTS_LEN_MAX, ENVIRONMENT_LEN_MAX, INPUT_LEN_MAX, MEMORY_MB_MAX,
+    OUTPUT_LEN_MAX, PAGE_LEN,
+};
 
-use crate::template::{Backing, PageRange};
+use crate::plan::PageRange;
+use crate::template::Backing;
 
 pub(super) const PAGE: u64 = PAGE_LEN as u64;
 pub(super) const WINDOWS_START: u64 = action_abi::IMAGE_END;
@@ -29,13 +34,13 @@ pub(super) const CONTEXT: PageRange = PageRange {
     start: STACK.end + PAGE,
     end: STACK.end
         + PAGE
-        + (size_of::<action_abi::Context>() + ENVIRONMENT_LEN_MAX + DEADLINE_LEN_MAX)
+        + (size_of::<HostContext>() + ARGUMENTS_LEN_MAX + ENVIRONMENT_LEN_MAX + DEADLINE_LEN_MAX)
             .next_multiple_of(PAGE_LEN) as u64,
 };
 /// What the worker adds to the environment: `__OW_DEADLINE=` and a number.
 const DEADLINE_LEN_MAX: usize = 64;
 pub(super) const INPUT_START: u64 = STACK.end + 16 * PAGE;
-const HEAP_START: u64 = WINDOWS_START + (16 << 20);
+pub(super) const HEAP_START: u64 = WINDOWS_START + (16 << 20);
 pub(super) const MAPPED_START: u64 = WINDOWS_START + (2 << 30);
 /// No page at or above this address is ever mapped for an action.
 pub const USER_END: u64 = action_abi::host::USER_END;
@@ -44,6 +49,9 @@ const _: () = assert!(CONTEXT.end < INPUT_START);
 const _: () = assert!(HEAP_START + (MEMORY_MB_MAX << 20) < MAPPED_START);
 // A return address past the last page is canonical: `syscall` can never leave rip non-canonical.
 const _: () = assert!(USER_END < 1 << 47);
+
+/// Where the windows of a host image are, stack and heap apart.
+pub(super) const FIXED: PageRange = PageRange { start: STACK.end, end: HEAP_START };
 
 /// The windows of one instance: those whose place depends on it.
 #[derive(Clone, Copy, Debug)]
@@ -57,7 +65,17 @@ impl Windows {
     /// Those of an instance with an input of `input_len` bytes, before its memory limit is known.
     pub fn new(input_len: usize) -> Self {
         let input_end = INPUT_START + (input_len as u64).next_multiple_of(PAGE);
-        let output_start = input_end + PAGE;
+        Self::with_output(input_end, input_end + PAGE)
+    }
+
+    /// Those of an instance of a host image, which are where they are whatever the input.
+    pub fn for_host(input_len: usize) -> Self {
+        assert!(input_len <= INPUT_LEN_MAX, "inputs are bounded");
+        let input_end = INPUT_START + (input_len as u64).next_multiple_of(PAGE);
+        Self::with_output(input_end, INPUT_START + INPUT_LEN_MAX as u64 + PAGE)
+    }
+
+    fn with_output(input_end: u64, output_start: u64) -> Self {
         let output = PageRange { start: output_start, end: output_start + OUTPUT_LEN_MAX as u64 };
         assert!(output.end <= HEAP_START, "input and output fit below the heap");
         Self {
@@ -82,5 +100,12 @@ impl Windows {
             _ if is_in(&CONTEXT) || is_in(&self.input) => Some((Protection::Read, Backing::Placed)),
             _ => None,
         }
+    }
+
+    /// Whether a range has pages that no host image may shape.
+    pub fn touch(range: PageRange) -> bool {
+        [PageRange { start: WINDOWS_START, end: STACK.start }, FIXED]
+            .iter()
+            .any(|window| range.start < window.end && window.start < range.end)
     }
 }

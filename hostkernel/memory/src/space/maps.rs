@@ -3,8 +3,8 @@
 use super::layout::{MAPPED_START, PAGE, USER_END};
 use super::{AddressSpace, Refusal};
 use crate::Protection;
+use crate::plan::PageRange;
 use crate::regions::{Region, RegionReject, Source};
-use crate::template::PageRange;
 
 impl From<RegionReject> for Refusal {
     fn from(reject: RegionReject) -> Self {
@@ -20,14 +20,19 @@ impl AddressSpace {
     ///
     /// # Errors
     /// [`Refusal`] if the limit cannot cover it or the range is absurd.
-    pub fn map(&mut self, len: u64, protection: Protection) -> Result<u64, Refusal> {
+    pub fn map(
+        &mut self,
+        len: u64,
+        protection: impl Into<Option<Protection>>,
+    ) -> Result<u64, Refusal> {
         let len = len.checked_next_multiple_of(PAGE).filter(|len| *len > 0);
         let len = len.ok_or(Refusal::BadRange)?;
-        if len / PAGE > self.reservation.remaining() as u64 {
+        // A host image reserves what it may never touch.
+        if !self.is_host && len / PAGE > self.reservation.remaining() as u64 {
             return Err(Refusal::OutOfMemory);
         }
         let range = self.free_range(len).ok_or(Refusal::OutOfMemory)?;
-        let region = Region { range, source: Source::ZERO, protection: Some(protection) };
+        let region = Region { range, source: Source::ZERO, protection: protection.into() };
         self.regions.set(range, Some(region), &mut self.reservation)?;
         self.mapped_end = range.end + PAGE;
         Ok(range.start)
@@ -55,6 +60,11 @@ impl AddressSpace {
     /// [`Refusal::BadRange`] if they are not such pages.
     pub fn unmap(&mut self, address: u64, len: u64) -> Result<(), Refusal> {
         let range = self.mapped_range(address, len)?;
+        self.take_away(range)
+    }
+
+    /// Takes away whatever is in a range.
+    pub(super) fn take_away(&mut self, range: PageRange) -> Result<(), Refusal> {
         let Self { tables, regions, reservation, template, .. } = self;
         tables.open_edges(range, reservation, template)?;
         regions.set(range, None, reservation)?;
@@ -72,11 +82,30 @@ impl AddressSpace {
     /// [`Refusal::BadRange`] if they are not such pages.
     pub fn protect(&mut self, address: u64, len: u64, to: Protection) -> Result<(), Refusal> {
         let range = self.mapped_range(address, len)?;
+        self.change_protection(range, Some(to))
+    }
+
+    /// Changes the protection of a range without gaps.
+    pub(super) fn change_protection(
+        &mut self,
+        range: PageRange,
+        to: Option<Protection>,
+    ) -> Result<(), Refusal> {
         let Self { tables, regions, reservation, template, .. } = self;
         tables.open_range(range, reservation, template)?;
-        regions.protect(range, Some(to), reservation)?;
-        tables.protect_range(range, Some(to));
-        Ok(())
+        let noted = regions.protect(range, to, reservation);
+        if noted.is_ok() {
+            tables.protect_range(range, to);
+            return Ok(());
+        }
+        // What entries allow is always what the notes say.
+        let mut next = range.start;
+        while let Some(region) = regions.find(next).filter(|_| next < range.end) {
+            let PageRange { end, .. } = region.part(PageRange { start: next, ..range }).range;
+            tables.protect_range(PageRange { start: next, end }, region.protection);
+            next = end;
+        }
+        Ok(noted?)
     }
 
     fn mapped_range(&self, address: u64, len: u64) -> Result<PageRange, Refusal> {

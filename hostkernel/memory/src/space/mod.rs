@@ -5,6 +5,11 @@
 //! tables and reads the frame through the direct map, so there is no fault to recover from.
 
 mod access;
+mod advance;
+mod freeze;
+mod host;
+#[cfg(test)]
+mod host_tests;
 mod layout;
 mod maps;
 mod own_list;
@@ -24,9 +29,10 @@ use super::frames::{Frame, FrameNumber, OutOfFrames, Reservation};
 use super::likely::{LikelyPage, Touched};
 use super::regions::Regions;
 use super::table::Entry;
-use super::template::{Backing, PageRange, Template};
+use super::template::{Backing, Template};
 use crate::Access;
 use crate::Protection;
+use crate::plan::PageRange;
 use limits::{PAGE_LEN, REGIONS_MAX};
 
 pub use layout::USER_END;
@@ -63,7 +69,10 @@ pub struct AddressSpace {
     // Borrowed entries point into these two; they must outlive the tables.
     template: Arc<Template>,
     input: PageBuffer,
+    /// The file that a host image was deployed with.
+    payload: Option<Arc<PageBuffer>>,
     windows: Windows,
+    is_host: bool,
     mapped_end: u64,
     enterable: bool,
     /// Pages that were provided when they were touched, and how often that happened.
@@ -99,14 +108,18 @@ impl AddressSpace {
         reservation: Reservation,
         skeleton: Skeleton,
     ) -> Self {
-        let windows = Windows::new(input.len());
+        let is_host = template.is_host();
+        let windows =
+            if is_host { Windows::for_host(input.len()) } else { Windows::new(input.len()) };
         Self {
             tables: OwnTables::new(skeleton),
             regions: Regions::new(REGIONS_MAX),
             reservation,
             template,
             input,
+            payload: None,
             windows,
+            is_host,
             mapped_end: MAPPED_START,
             enterable: false,
             touched: Touched::default(),
@@ -120,6 +133,9 @@ impl AddressSpace {
     /// As [`Self::new`].
     pub fn lay_out(&mut self, heap_len: u64) -> Result<(), Refusal> {
         self.windows.set_heap_len(heap_len);
+        if self.is_host {
+            self.lay_out_regions()?;
+        }
         let Self { tables, reservation, template, input, .. } = self;
         tables.make_skeleton(reservation)?;
         tables.borrow_image(template, reservation);
@@ -127,12 +143,7 @@ impl AddressSpace {
             let entry = Entry::borrowed_page(frame.number(), Protection::Read);
             tables.set_leaf(tables.place(page), entry, reservation, template)?;
         }
-        // What earlier instances touched, instead of waiting for as many page faults. What cannot
-        // be provided is no worse off than without.
-        for page in self.template.likely_pages() {
-            let access = if page.is_written() { Access::Write } else { Access::Read };
-            let _ = self.page_for(page.address(), access);
-        }
+        self.provide_likely();
         // The action itself did not touch these.
         self.likely = core::mem::take(&mut self.touched.count);
         Ok(())
@@ -238,6 +249,9 @@ impl AddressSpace {
 
     /// What may be done at an address, and what a page there holds if there is none yet.
     fn find(&self, address: u64) -> Result<(Protection, Backing), Refusal> {
+        if self.is_host {
+            return self.find_in_host(address);
+        }
         let found = if address < WINDOWS_START {
             self.template.find(address)
         } else if address < STACK.start {
@@ -263,7 +277,7 @@ impl AddressSpace {
             return Err(Refusal::NotAllowed);
         }
         let place = self.tables.place(address / PAGE * PAGE);
-        let page = place.page;
+        let page_address = place.page;
         let entry = self.tables.leaf(place);
         let present = entry.frame();
         if let Some(frame) = present
@@ -277,15 +291,30 @@ impl AddressSpace {
             (_, Some(source)) => self.reservation.take_copy(&unsafe { Frame::borrow(source) })?,
             (Backing::Image(tail), None) => {
                 let mut frame = self.reservation.take()?;
-                let start = self.template.tail(tail, page);
+                let start = self.template.tail(tail, page_address);
                 frame.bytes_mut()[..start.len()].copy_from_slice(start);
                 frame
+            }
+            (Backing::Payload(page), None) => {
+                let payload = self.payload.as_ref().map(|payload| payload.pages());
+                let source = payload.and_then(|pages| pages.get(page as usize));
+                let source = source.ok_or(Refusal::NotAllowed)?.number();
+                if access != Access::Write {
+                    let entry = Entry::borrowed_page(source, protection);
+                    let Self { tables, reservation, template, .. } = self;
+                    tables.set_leaf(place, entry, reservation, template)?;
+                    self.touched.record(LikelyPage::new(page_address, false));
+                    return Ok(source);
+                }
+                // SAFETY: the source is the payload's, which nobody changes, and which this space
+                // keeps.
+                self.reservation.take_copy(&unsafe { Frame::borrow(source) })?
             }
             (Backing::Zero, None) => self.reservation.take()?,
         };
         let number = frame.number();
         self.own_page(place, frame, Entry::owned_page(number, protection))?;
-        self.touched.record(LikelyPage::new(page, access == Access::Write));
+        self.touched.record(LikelyPage::new(page_address, access == Access::Write));
         Ok(number)
     }
 
@@ -301,7 +330,7 @@ impl AddressSpace {
     /// what the next one can use again. Nothing is mapped any more then.
     #[must_use]
     pub fn end(&mut self) -> Skeleton {
-        self.template.learn(self.touched.first());
+        self.learn();
         self.enterable = false;
         let Self { regions, reservation, .. } = self;
         regions.clear(|frame| reservation.put(frame));

@@ -70,6 +70,14 @@ impl OwnTable {
         unsafe { self.table().copy_from(Table::at(original), slots) };
     }
 
+    /// Empties the slots of owned pages, which are somebody else's from now on.
+    pub fn give_pages_away(&mut self) {
+        let Self { frame, owned, .. } = self;
+        // SAFETY: as in `table`.
+        let table = unsafe { Table::at(frame.number()) };
+        owned.drain(|slot| table.set(slot, Entry::EMPTY));
+    }
+
     /// Gives back the pages that the table owns, and empties it. No processor runs on it any more.
     pub fn clear(&mut self, reservation: &mut Reservation) {
         let Self { frame, filled, owned, .. } = self;

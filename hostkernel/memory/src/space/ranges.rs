@@ -4,8 +4,9 @@
 use super::tables::{OwnTables, ROOT, SKELETON_LEN};
 use crate::Protection;
 use crate::frames::{OutOfFrames, Reservation};
+use crate::plan::PageRange;
 use crate::table::{Entry, index, reach};
-use crate::template::{PageRange, Template};
+use crate::template::Template;
 
 /// A table, and what of the range lies in it.
 #[derive(Clone, Copy)]

@@ -21,7 +21,7 @@ use super::own_table::OwnTable;
 use crate::frames::{Frame, FrameNumber, OutOfFrames, Reservation};
 use crate::table::{BLOCK_LEN, Entry, Table, index, leaf};
 use crate::template::Template;
-use crate::tree::Tree;
+use crate::tree::{Tree, Way};
 
 /// Positions of the skeleton's tables.
 pub(super) const ROOT: usize = 0;
@@ -32,6 +32,9 @@ const IMAGE_2: usize = 4;
 const WINDOWS: usize = 5;
 const IMAGE: usize = 6;
 pub(super) const SKELETON_LEN: usize = 7;
+/// The ways to the two leaf tables.
+const IMAGES_WAY: [usize; 3] = [IMAGE_3, IMAGE_2, IMAGE];
+const WINDOWS_WAY: [usize; 3] = [WINDOWS_3, WINDOWS_2, WINDOWS];
 /// The level-4 slot that holds the kernel's entry code and the core's entry area.
 const KERNEL_SLOT: usize = 511;
 
@@ -83,6 +86,8 @@ pub(super) struct OwnTables {
     last_block: Option<(u64, usize)>,
     /// Below slot 0 of the root are entries of the template's tables.
     has_copies: bool,
+    /// They are below other slots, too.
+    is_whole: bool,
     /// A processor that remembers translations may remember one that has changed since.
     stale: bool,
 }
@@ -93,7 +98,14 @@ impl OwnTables {
         assert!([0, SKELETON_LEN].contains(&list.len()), "tables of one instance are no other's");
         let list = OwnList::new(list);
         // What the root's frame was before, no processor may remember either.
-        Self { list, image_block, last_block: None, has_copies: false, stale: true }
+        Self {
+            list,
+            image_block,
+            last_block: None,
+            has_copies: false,
+            is_whole: false,
+            stale: true,
+        }
     }
 
     /// Makes the skeleton, if it is not there.
@@ -111,9 +123,7 @@ impl OwnTables {
     /// Enters the tables of the skeleton in the ones above them, but for those above `IMAGE`.
     fn link_skeleton(&mut self) {
         self.link(ROOT, 0, IMAGE_3);
-        self.link(ROOT, index(WINDOWS_START, 4), WINDOWS_3);
-        self.link(WINDOWS_3, index(WINDOWS_START, 3), WINDOWS_2);
-        self.link(WINDOWS_2, index(WINDOWS_START, 2), WINDOWS);
+        self.link_windows();
         self.image_block = None;
     }
 
@@ -135,21 +145,50 @@ impl OwnTables {
                 self.list.get_mut(IMAGE).fill(leaves.first, &leaves.entries);
             }
             Tree::Tables(tables) => {
-                self.has_copies = true;
-                self.image_block = None;
-                self.list.get_mut(IMAGE_3).clear(reservation);
-                self.list.get_mut(IMAGE_2).clear(reservation);
-                let Some(way) = &tables.written else {
-                    self.list.get_mut(ROOT).set(0, Entry::borrowed_table(tables.root()));
-                    return;
-                };
-                for (own, original) in [IMAGE_3, IMAGE_2, IMAGE].into_iter().zip(way.tables) {
-                    let Some((original, slots)) = original else { break };
-                    self.list.get_mut(own).copy(original, slots);
+                self.clear_image(reservation);
+                match &tables.written {
+                    Some(way) => self.copy_way(way, IMAGES_WAY),
+                    None => self.list.get_mut(ROOT).set(0, Entry::borrowed_table(tables.root())),
                 }
-                self.link_image(way.block);
+            }
+            Tree::Whole(tables, windows) => {
+                self.clear_image(reservation);
+                self.is_whole = true;
+                let root = tables.root();
+                self.list.get_mut(ROOT).copy(root, tables.slots(root));
+                self.copy_way(windows, WINDOWS_WAY);
+                self.link_windows();
+                if let Some(way) = &tables.written {
+                    self.copy_way(way, IMAGES_WAY);
+                    self.link(ROOT, 0, IMAGE_3);
+                }
             }
         }
+    }
+
+    /// Empties the tables on the way to `IMAGE`, since others will be entered there.
+    fn clear_image(&mut self, reservation: &mut Reservation) {
+        self.has_copies = true;
+        self.image_block = None;
+        self.list.get_mut(IMAGE_3).clear(reservation);
+        self.list.get_mut(IMAGE_2).clear(reservation);
+    }
+
+    /// Begins with copies of a template's tables.
+    fn copy_way(&mut self, way: &Way, positions: [usize; 3]) {
+        for (own, original) in positions.into_iter().zip(way.tables) {
+            let Some((original, slots)) = original else { break };
+            self.list.get_mut(own).copy(original, slots);
+        }
+        if positions == IMAGES_WAY {
+            self.link_image(way.block);
+        }
+    }
+
+    fn link_windows(&mut self) {
+        self.link(ROOT, index(WINDOWS_START, 4), WINDOWS_3);
+        self.link(WINDOWS_3, index(WINDOWS_START, 3), WINDOWS_2);
+        self.link(WINDOWS_2, index(WINDOWS_START, 2), WINDOWS);
     }
 
     fn link_image(&mut self, block: u64) {
@@ -223,6 +262,19 @@ impl OwnTables {
         Ok(())
     }
 
+    /// The position of the own level-1 table for `page`, which is made if there is none.
+    pub fn open_block(
+        &mut self,
+        page: u64,
+        reservation: &mut Reservation,
+        template: &Template,
+    ) -> Result<usize, OutOfFrames> {
+        match self.place(page).table {
+            Some(position) => Ok(position),
+            None => self.make_way(page, reservation, template),
+        }
+    }
+
     /// Makes private every table on the way to `page`; returns the position of the last.
     #[inline(never)]
     fn make_way(
@@ -294,6 +346,13 @@ impl OwnTables {
         self.list.get_mut(position)
     }
 
+    /// Gives up all pages that are owned, which somebody else owns from now on.
+    pub fn give_pages_away(&mut self) {
+        for position in 0..self.list.len() {
+            self.list.get_mut(position).give_pages_away();
+        }
+    }
+
     /// Where the own table is that an entry refers to.
     pub fn position(&self, entry: Entry, table: FrameNumber) -> usize {
         self.list.find(entry.hint(), table)
@@ -333,7 +392,7 @@ impl OwnTables {
         match self.list.len() {
             // Only its two leaf tables hold anything.
             SKELETON_LEN if !self.has_copies => self.clear_own(WINDOWS, reservation),
-            SKELETON_LEN => {
+            SKELETON_LEN if !self.is_whole => {
                 self.clear_own(IMAGE_3, reservation);
                 self.link(ROOT, 0, IMAGE_3);
                 self.image_block = None;

@@ -38,7 +38,7 @@ fn template(text_pages: usize, data: Option<u64>) -> Arc<Template> {
             protection: Protection::ReadWrite,
         });
     }
-    let plan = LoadPlan { entry: TEXT, segments };
+    let plan = LoadPlan { entry: TEXT, segments, is_host: false };
     Arc::new(Template::build(&plan, code).expect("the arena is large"))
 }
 

@@ -218,6 +218,8 @@ fn completion(invocation: Invocation, end: End, output: &[u8], lines: &[&str]) -
             load_ns: 100_000,
             run_ns: 2_340_000,
         },
+        reports: None,
+        frozen: None,
         usage: Usage {
             core: 1,
             calls: 2,

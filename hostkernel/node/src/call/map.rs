@@ -2,8 +2,12 @@
 
 use action_abi::CallError;
 
-use super::{Instance, protection, refused};
+use super::{Instance, protection, protection_or_none, refused};
 
 pub(super) fn map(instance: &mut Instance, len: u64, bits: u64) -> Result<u64, CallError> {
-    instance.space.map(len, protection(bits)?).map_err(refused)
+    let protection = match instance.host {
+        Some(_) => protection_or_none(bits)?,
+        None => Some(protection(bits)?),
+    };
+    instance.space.map(len, protection).map_err(refused)
 }

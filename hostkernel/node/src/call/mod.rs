@@ -6,6 +6,8 @@
 
 pub mod crash;
 mod exit;
+mod host;
+mod hosted;
 mod log;
 mod map;
 mod protect;
@@ -13,6 +15,8 @@ mod unmap;
 mod write;
 
 use action_abi::{Call, CallError};
+
+pub use hosted::{Host, Request};
 
 use crate::dispatch::{End, Log};
 use crate::registry::Limits;
@@ -35,6 +39,8 @@ pub struct Instance {
     pub written: u64,
     /// Its result, once it exited.
     pub output: PageBuffer,
+    /// What only host images have.
+    pub host: Option<Host>,
 }
 
 /// What happens after a call.
@@ -44,11 +50,13 @@ pub enum After {
     Resume(u64),
     /// The invocation is over.
     End(End),
+    /// The action goes on once its core did this.
+    Machine(Request),
 }
 
 /// Serves call `number`.
-pub fn serve(instance: &mut Instance, number: u64, arguments: [u64; 3]) -> After {
-    let [a, b, c] = arguments;
+pub fn serve(instance: &mut Instance, number: u64, arguments: [u64; 4]) -> After {
+    let [a, b, c, _] = arguments;
     let call = Call::from_number(number);
     // The next branch is indexed by the number.
     speculation_barrier();
@@ -60,8 +68,10 @@ pub fn serve(instance: &mut Instance, number: u64, arguments: [u64; 3]) -> After
         Some(Call::Map) => map::map(instance, a, b),
         Some(Call::Unmap) => unmap::unmap(instance, a, b),
         Some(Call::Protect) => protect::protect(instance, a, b, c),
-        // For host images only, of which there are none yet.
-        Some(_) => Err(CallError::UnknownCall),
+        Some(call) => match host::serve(instance, call, arguments) {
+            Ok(after) => return after,
+            Err(error) => Err(error),
+        },
     };
     After::Resume(result.unwrap_or_else(CallError::to_result))
 }
@@ -73,6 +83,11 @@ fn refused(refusal: Refusal) -> CallError {
         Refusal::BadRange => CallError::BadArgument,
         Refusal::TooManyRegions => CallError::LimitReached,
     }
+}
+
+/// Bits of which host images know one more: no access at all.
+fn protection_or_none(bits: u64) -> Result<Option<Protection>, CallError> {
+    if bits == action_abi::protection::NONE { Ok(None) } else { protection(bits).map(Some) }
 }
 
 fn protection(bits: u64) -> Result<Protection, CallError> {

@@ -2,7 +2,7 @@
 
 use action_abi::CallError;
 
-use super::{Instance, protection, refused};
+use super::{Instance, protection, protection_or_none, refused};
 
 pub(super) fn protect(
     instance: &mut Instance,
@@ -10,6 +10,11 @@ pub(super) fn protect(
     len: u64,
     bits: u64,
 ) -> Result<u64, CallError> {
-    instance.space.protect(address, len, protection(bits)?).map_err(refused)?;
+    let Instance { space, host, .. } = instance;
+    let changed = match host {
+        Some(_) => space.protect_any(address, len, protection_or_none(bits)?),
+        None => space.protect(address, len, protection(bits)?),
+    };
+    changed.map_err(refused)?;
     Ok(0)
 }

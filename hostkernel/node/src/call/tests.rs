@@ -37,6 +37,7 @@ fn instance(pages: usize) -> Instance {
             segment(DATA, 8192, 12, 8192, Protection::ReadWrite),
             segment(WHOLE, 4096, 4096, 4096, Protection::ReadWrite),
         ]),
+        is_host: false,
     };
     let template = Arc::new(Template::build(&plan, code).expect("the arena is large"));
     let reservation = Reservation::new(pages).expect("the arena is large");
@@ -49,13 +50,15 @@ fn instance(pages: usize) -> Instance {
         clock: || TIME_NS,
         written: 0,
         output: PageBuffer::new(),
+        host: None,
     }
 }
 
 fn call(instance: &mut Instance, call: Call, arguments: [u64; 3]) -> Result<u64, CallError> {
-    match serve(instance, call as u64, arguments) {
+    let [a, b, c] = arguments;
+    match serve(instance, call as u64, [a, b, c, 0]) {
         After::Resume(result) => CallError::check(result),
-        After::End(end) => panic!("unexpected end {end:?}"),
+        after => panic!("unexpected {after:?}"),
     }
 }
 
@@ -72,8 +75,8 @@ fn read(instance: &mut Instance, address: u64, len: u64) -> Vec<u8> {
 #[test]
 fn unknown_calls_are_refused() {
     let mut instance = instance(64);
-    for number in [6, 7, 255, u64::MAX] {
-        let result = serve(&mut instance, number, [0; 3]);
+    for number in [6, 7, 14, 15, 255, u64::MAX] {
+        let result = serve(&mut instance, number, [0; 4]);
         assert_eq!(result, After::Resume(CallError::UnknownCall.to_result()));
     }
 }
@@ -84,7 +87,7 @@ fn writes_and_exit_make_the_result() {
     let input = instance.space.input_range().address;
     assert_eq!(call(&mut instance, Call::Write, [input, 5, 0]), Ok(5));
     assert_eq!(call(&mut instance, Call::Write, [DATA, 7, 0]), Ok(7));
-    let end = serve(&mut instance, Call::Exit as u64, [3, 0, 0]);
+    let end = serve(&mut instance, Call::Exit as u64, [3, 0, 0, 0]);
     assert_eq!(end, After::End(End::Exit(3)));
     assert_eq!(instance.output.to_vec().expect("it is short"), b"helloinitial");
 }
@@ -94,7 +97,7 @@ fn a_result_may_cross_pages_and_have_untouched_ones() {
     let mut instance = instance(64);
     let window = instance.space.output_range();
     instance.space.resolve(window.address + 4096, Access::Write).expect("it is the window");
-    let end = serve(&mut instance, Call::Exit as u64, [0, 3 * 4096 + 1, 0]);
+    let end = serve(&mut instance, Call::Exit as u64, [0, 3 * 4096 + 1, 0, 0]);
     assert_eq!(end, After::End(End::Exit(0)));
     assert_eq!(instance.output.len(), 3 * 4096 + 1);
     assert!(instance.output.chunks().flatten().all(|byte| *byte == 0));
@@ -104,7 +107,7 @@ fn a_result_may_cross_pages_and_have_untouched_ones() {
 fn a_result_longer_than_the_window_is_a_fault() {
     for len in [OUTPUT_LEN_MAX as u64 + 1, u64::MAX] {
         let mut instance = instance(64);
-        let end = serve(&mut instance, Call::Exit as u64, [0, len, 0]);
+        let end = serve(&mut instance, Call::Exit as u64, [0, len, 0, 0]);
         assert_eq!(end, After::End(End::Fault(Fault::ResultTooLong { len })));
     }
     let mut instance = instance(1024);
@@ -230,7 +233,7 @@ fn the_memory_limit_holds() {
     }
     assert!((4..16).contains(&touched), "{touched} pages and their tables");
     assert_eq!(instance.space.frames_left(), 0);
-    let end = serve(&mut instance, Call::Exit as u64, [0, 1, 0]);
+    let end = serve(&mut instance, Call::Exit as u64, [0, 1, 0, 0]);
     assert_eq!(end, After::End(End::Fault(Fault::Memory { memory_mb: 1, address: 0 })));
 }
 
@@ -262,3 +265,5 @@ fn what_changes_a_present_entry_says_so() {
     assert!(instance.space.take_stale());
     assert!(!instance.space.take_stale());
 }
+
+mod host;

@@ -1,5 +1,6 @@
 //! What travels between the API and a worker: an [`Invocation`] one way, a [`Completion`] back.
 
+use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
@@ -50,6 +51,8 @@ pub struct Invocation {
     pub input: PageBuffer,
     /// `NAME=value` strings, each ended by a NUL byte. The worker appends `__OW_DEADLINE`.
     pub environment: Vec<u8>,
+    /// The payload, if this is no request but the preparation of a host image.
+    pub payload: Option<Arc<PageBuffer>>,
     /// Monotonic time at which it was admitted.
     pub admitted_ns: u64,
 }
@@ -73,6 +76,21 @@ pub struct Completion {
     pub permit: Permit,
     /// What it used.
     pub usage: Usage,
+    /// What an image said about its program.
+    pub reports: Option<Box<Reports>>,
+    /// The template, if it was frozen.
+    pub frozen: Option<Arc<Template>>,
+}
+
+/// Texts of the call `report`; empty where there is none.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reports {
+    /// Calls of the program that the image does not serve.
+    pub unsupported: Vec<u8>,
+    /// Why the program ended.
+    pub reason: Vec<u8>,
+    /// What was drawn of randomness before the freeze.
+    pub entropy: Vec<u8>,
 }
 
 /// What one invocation used of the machine, counted while it ran.
@@ -101,6 +119,11 @@ pub enum End {
     Exit(i32),
     /// It broke a rule.
     Fault(Fault),
+    /// It became a template.
+    Frozen {
+        /// Whether its program had come to its input.
+        at_input: bool,
+    },
     /// It was never started: its memory limit cannot be reserved on this node now. 503.
     NotStarted,
 }

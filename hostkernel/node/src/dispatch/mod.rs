@@ -21,7 +21,7 @@ use core::sync::atomic::{self, AtomicUsize, Ordering};
 use crossbeam_queue::ArrayQueue;
 
 pub use invocation::{
-    ActivationId, Completion, End, Exception, Fault, Invocation, Ticket, Timing, Usage,
+    ActivationId, Completion, End, Exception, Fault, Invocation, Reports, Ticket, Timing, Usage,
 };
 pub use log::Log;
 pub use patience::Patience;
@@ -272,7 +272,7 @@ mod tests {
 
     fn invocation(number: u128) -> Invocation {
         install_for_test();
-        let plan = LoadPlan { entry: 0, segments: Vec::new() };
+        let plan = LoadPlan { entry: 0, segments: Vec::new(), is_host: false };
         let template = Template::build(&plan, PageBuffer::new()).expect("the arena is large");
         Invocation {
             id: ActivationId(number),
@@ -282,6 +282,7 @@ mod tests {
             limits: Limits { timeout_ms: 1, memory_mb: 1, logs_mb: 0 },
             input: PageBuffer::new(),
             environment: Vec::new(),
+            payload: None,
             admitted_ns: 0,
         }
     }
@@ -300,6 +301,8 @@ mod tests {
             timing: Timing::default(),
             permit: permit(),
             usage: Usage::default(),
+            reports: None,
+            frozen: None,
         }
     }
 

@@ -7,7 +7,7 @@
 
 use alloc::vec::Vec;
 
-use action_abi::{ABI_VERSION, IMAGE_END, IMAGE_START, NOTE_NAME, NOTE_TYPE};
+use action_abi::{ABI_VERSION, HOST_VERSION, IMAGE_END, IMAGE_START, NOTE_NAME, NOTE_TYPE};
 use object::LittleEndian;
 use object::elf::{self, FileHeader64, ProgramHeader64};
 use object::read::elf::{FileHeader as _, NoteIterator, ProgramHeader as _};
@@ -34,13 +34,30 @@ pub fn plan(file: &[u8]) -> Result<LoadPlan, ImageReject> {
     let (header, _) = object::pod::from_bytes::<FileHeader64<LittleEndian>>(file)
         .map_err(|()| ImageReject::Truncated)?;
     check_header(header)?;
-    let mut plan = LoadPlan { entry: header.e_entry(LE), segments: Vec::new() };
-    let mut notes = Notes { remaining_len: NOTES_LEN_MAX, found: false };
+    let mut plan = LoadPlan { entry: header.e_entry(LE), segments: Vec::new(), is_host: false };
+    let mut notes = Notes { remaining_len: NOTES_LEN_MAX, version: None };
     for (index, program_header) in program_headers(file, header)?.iter().enumerate() {
         inspect(file, index, program_header, &mut plan.segments, &mut notes)?;
     }
     check_plan(&plan)?;
-    if notes.found { Ok(plan) } else { Err(ImageReject::NoAbiNote) }
+    plan.is_host = notes.version.ok_or(ImageReject::NoAbiNote)? == HOST_VERSION;
+    Ok(plan)
+}
+
+/// Whether an ELF file says that it was built for this node, in whatever version: whatever else is
+/// wrong with it, it is no other's program.
+#[must_use]
+pub fn has_note(file: &[u8]) -> bool {
+    let Ok((header, _)) = object::pod::from_bytes::<FileHeader64<LittleEndian>>(file) else {
+        return false;
+    };
+    let Ok(headers) = program_headers(file, header) else { return false };
+    let mut notes = Notes { remaining_len: NOTES_LEN_MAX, version: None };
+    let is_note = |header: &&ProgramHeader64<LittleEndian>| header.p_type(LE) == elf::PT_NOTE;
+    headers.iter().filter(is_note).any(|header| match notes.search(file, header) {
+        Ok(()) => notes.version.is_some(),
+        Err(reject) => matches!(reject, ImageReject::UnknownAbi(_)),
+    })
 }
 
 /// What a file that is not ELF seems to be, as the end of a sentence.
@@ -216,7 +233,8 @@ fn check_plan(plan: &LoadPlan) -> Result<(), ImageReject> {
 /// The search for the ABI note.
 struct Notes {
     remaining_len: usize,
-    found: bool,
+    /// The version that all notes agree on.
+    version: Option<u32>,
 }
 
 impl Notes {
@@ -238,10 +256,12 @@ impl Notes {
                 continue;
             }
             let version = note.desc().try_into().map_err(|_| ImageReject::BadNotes)?;
-            match u32::from_le_bytes(version) {
-                ABI_VERSION => self.found = true,
-                other => return Err(ImageReject::UnknownAbi(other)),
+            let version = u32::from_le_bytes(version);
+            let is_known = [ABI_VERSION, HOST_VERSION].contains(&version);
+            if !is_known || self.version.is_some_and(|other| other != version) {
+                return Err(ImageReject::UnknownAbi(version));
             }
+            self.version = Some(version);
         }
         Ok(())
     }

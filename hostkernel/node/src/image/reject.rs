@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use action_abi::{ABI_VERSION, IMAGE_END, IMAGE_START};
+use action_abi::{ABI_VERSION, HOST_VERSION, IMAGE_END, IMAGE_START};
 
 use limits::{IMAGE_MEMORY_LEN_MAX, PROGRAM_HEADERS_MAX, SEGMENTS_MAX};
 
@@ -126,7 +126,7 @@ impl fmt::Display for ImageReject {
             Self::UnknownAbi(version) => write!(
                 f,
                 "The image is built for version {version} of the hostkernel ABI; this node knows \
-                 version {ABI_VERSION}."
+                 versions {ABI_VERSION} and {HOST_VERSION}, one in each image."
             ),
         }
     }

@@ -13,7 +13,7 @@ use memory::{PageBuffer, Template};
 /// An image of nothing: the registry does not care.
 fn template() -> Arc<Template> {
     memory::install_for_test();
-    let plan = LoadPlan { entry: 0, segments: vec![] };
+    let plan = LoadPlan { entry: 0, segments: vec![], is_host: false };
     Arc::new(Template::build(&plan, PageBuffer::new()).expect("frames are left"))
 }
 
@@ -105,7 +105,7 @@ fn a_full_registry_refuses_new_names_only() {
 fn image(pages: usize) -> Arc<Template> {
     memory::install_for_test();
     let code = PageBuffer::from_bytes(&vec![1; pages * limits::PAGE_LEN]);
-    let plan = LoadPlan { entry: 0, segments: vec![] };
+    let plan = LoadPlan { entry: 0, segments: vec![], is_host: false };
     Arc::new(Template::build(&plan, code.expect("frames are left")).expect("frames are left"))
 }
 

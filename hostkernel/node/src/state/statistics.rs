@@ -123,7 +123,7 @@ impl Outcome {
     #[must_use]
     pub const fn of(end: &End) -> Self {
         match end {
-            End::Exit(0) => Self::Success,
+            End::Exit(0) | End::Frozen { .. } => Self::Success,
             End::Exit(_) => Self::Error,
             End::Fault(Fault::Deadline { .. }) => Self::Timeout,
             End::Fault(Fault::Memory { .. }) => Self::Memory,

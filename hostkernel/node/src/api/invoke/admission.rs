@@ -37,6 +37,8 @@ pub struct Admission {
     pub input: PageBuffer,
     /// `NAME=value` strings, each ended by a NUL byte.
     pub environment: Vec<u8>,
+    /// The payload, if it is the preparation of a host image.
+    pub payload: Option<Arc<PageBuffer>>,
     /// Its place among the invocations of its namespace.
     pub permit: Permit,
     /// What is needed to answer the request at its end.
@@ -72,6 +74,13 @@ pub enum Shape {
         /// They begin with header fields.
         cgi: bool,
     },
+    /// The document that describes what was deployed, once it was prepared.
+    Deploy {
+        /// With the code.
+        with_code: bool,
+        /// There was no action of this name.
+        is_new: bool,
+    },
     /// What the action's JSON result says, to browsers.
     Web {
         /// What the result is read as.
@@ -100,10 +109,19 @@ impl Admission {
     /// Parts what runs from what waits. `ticket` says where the completion goes.
     #[must_use]
     pub fn split(self, ticket: Ticket) -> (Invocation, Pending) {
-        let Self { template, limits, input, environment, permit, pending } = self;
+        let Self { template, limits, input, environment, payload, permit, pending } = self;
         let (id, admitted_ns) = (pending.id, pending.admitted_ns);
-        let invocation =
-            Invocation { id, ticket, permit, template, limits, input, environment, admitted_ns };
+        let invocation = Invocation {
+            id,
+            ticket,
+            permit,
+            template,
+            limits,
+            input,
+            environment,
+            payload,
+            admitted_ns,
+        };
         (invocation, pending)
     }
 }
@@ -150,6 +168,12 @@ impl Pending {
     /// Nobody waits any more: gives back what only an answer needs.
     pub fn detach(&mut self) {
         self.fields = Fields::new();
+    }
+
+    /// Whether it is no request to an action but the preparation of one.
+    #[must_use]
+    pub fn is_deploy(&self) -> bool {
+        matches!(self.shape, Shape::Deploy { .. })
     }
 
     pub(in crate::api) fn shape(&self) -> Shape {
@@ -214,7 +238,7 @@ fn span(timing: Timing, now: Now) -> (u64, u64) {
 }
 
 /// Puts an admission together, if the quotas of the action's namespace allow one more.
-pub(super) fn prepare(
+pub(in crate::api) fn prepare(
     action: &Arc<Action>,
     parts: &Parts<'_>,
     input: PageBuffer,
@@ -237,6 +261,7 @@ pub(super) fn prepare(
         limits: action.limits,
         input,
         environment,
+        payload: None,
         permit,
         pending,
     }))

@@ -74,7 +74,7 @@ fn push_without_nul(out: &mut Vec<u8>, value: &str) {
 pub fn complete(pending: &mut Pending, completion: Completion, cgi: bool) -> Response {
     let mut fields = pending.take_fields();
     let request_id = pending.request_id();
-    if let Some(reason) = reason(completion.end) {
+    if let Some(reason) = reason(completion.end, completion.reports.as_deref()) {
         return error(502, &reason, request_id);
     }
     if cgi {

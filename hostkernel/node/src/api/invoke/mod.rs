@@ -7,5 +7,5 @@ pub mod end;
 mod environment;
 pub mod function;
 mod input;
-mod outcome;
+pub mod outcome;
 pub mod web;

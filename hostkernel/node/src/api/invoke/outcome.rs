@@ -8,7 +8,7 @@ use crate::api::answer::activation::{Activation, Shown};
 use crate::api::answer::error::Reject;
 use crate::api::answer::respond;
 use crate::api::invoke::admission::{Pending, Shape};
-use crate::dispatch::{Completion, End};
+use crate::dispatch::{Completion, End, Reports};
 use crate::document::{Document, contiguous};
 use crate::http::{Body, Response};
 use crate::json::{Json, Quoted};
@@ -74,10 +74,15 @@ impl fmt::Display for Verdict<'_> {
 
 /// What an action did wrong to end like this; `None` if nothing.
 #[must_use]
-pub fn reason(end: End) -> Option<String> {
+pub fn reason(end: End, reports: Option<&Reports>) -> Option<String> {
+    let reported = reports.map(|reports| &reports.reason);
     match end {
-        End::Exit(0) => None,
-        End::Exit(status) => Some(format!("exit status {status}")),
+        End::Exit(0) | End::Frozen { .. } => None,
+        // An image that hosts a program knows better.
+        End::Exit(status) => Some(match reported.filter(|text| !text.is_empty()) {
+            Some(text) => String::from_utf8_lossy(text).into_owned(),
+            None => format!("exit status {status}"),
+        }),
         End::Fault(fault) => Some(fault.to_string()),
         End::NotStarted => Some(Reject::NotStarted.to_string()),
     }
@@ -113,7 +118,7 @@ impl Judged {
         let raw = matches!(shape, Shape::Function { .. });
         let judged = match completion.end {
             End::NotStarted => Err(Reject::NotStarted),
-            end => Self::compose(end, &completion.output, raw).map_err(Reject::from),
+            _ => Self::compose(completion, raw).map_err(Reject::from),
         };
         match judged {
             Ok((status, composed)) => {
@@ -127,12 +132,11 @@ impl Judged {
     }
 
     fn compose(
-        end: End,
-        output: &PageBuffer,
+        Completion { end, output, reports, .. }: &Completion,
         raw: bool,
     ) -> Result<(Blame, Option<PageBuffer>), OutOfFrames> {
         let text;
-        let verdict = match reason(end) {
+        let verdict = match reason(*end, reports.as_deref()) {
             Some(reason) => Verdict::DeveloperError(reason),
             None if raw => return Ok((Blame::Success, None)),
             None => {
@@ -248,7 +252,7 @@ mod tests {
             (End::Fault(fault), "page fault reading 0x0 at 0x401234"),
             (End::Fault(Fault::Deadline { timeout_ms: 100 }), "deadline of 100 ms exceeded"),
         ] {
-            assert_eq!(super::reason(end).as_deref(), Some(reason));
+            assert_eq!(super::reason(end, None).as_deref(), Some(reason));
         }
     }
 

@@ -330,7 +330,10 @@ fn a_refusal_says_what_to_do() {
         (ImageReject::PositionIndependent, "position-independent; link it with -no-pie"),
         (ImageReject::PositionIndependent, "relocation-model=static"),
         (ImageReject::NoAbiNote, "lacks the hostkernel ABI note, so it is perhaps a Linux program"),
-        (ImageReject::UnknownAbi(7), "version 7 of the hostkernel ABI; this node knows version 1"),
+        (
+            ImageReject::UnknownAbi(7),
+            "version 7 of the hostkernel ABI; this node knows versions 1 and 2",
+        ),
         (ImageReject::SentAsText, "sent as text"),
         (ImageReject::BadEntry(0x1234), "0x1234"),
         (ImageReject::TooLarge, "512 MB"),

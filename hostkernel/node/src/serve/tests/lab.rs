@@ -343,12 +343,14 @@ fn echo(invocation: Invocation) -> Completion {
         timing: Timing::default(),
         permit: invocation.permit,
         usage: Usage { core: WORKER as u32, ..Usage::default() },
+        reports: None,
+        frozen: None,
     }
 }
 
 /// A node on which `echo` is deployed.
 fn node(settings: &Settings) -> Node {
-    let plan = LoadPlan { entry: 0, segments: vec![] };
+    let plan = LoadPlan { entry: 0, segments: vec![], is_host: false };
     let template = Template::build(&plan, PageBuffer::new()).expect("frames are left");
     let action = Action {
         namespace: Namespace::new("guest"),

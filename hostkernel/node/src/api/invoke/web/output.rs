@@ -82,7 +82,7 @@ fn transcode(
     output: &PageBuffer,
 ) -> Result<(u16, Content), Failure> {
     let text = contiguous(output)?;
-    if reason(end).is_some() {
+    if reason(end, None).is_some() {
         return Err(Failure::NoResult);
     }
     let (result, is_output) = match Verdict::of_output(&text) {

@@ -1,0 +1,95 @@
+//! From a running instance to a template that others start from.
+//!
+//! The instance's tables are not taken over but read once, so that the template's are as few as can
+//! be and all its own. Pages change hands: nothing is copied. Context and input stay behind.
+
+use alloc::boxed::Box;
+use alloc::sync::Arc;
+
+use super::layout::{CONTEXT, INPUT_START, PAGE, WINDOWS_START};
+use super::{AddressSpace, Refusal};
+use crate::buffer::PageBuffer;
+use crate::frames::OutOfFrames;
+use crate::likely::Lessons;
+use crate::regions::Regions;
+use crate::table::{Entry, for_each_leaf};
+use crate::template::{Frozen, Memory, Processor, Template};
+use crate::tree::{Tables, Tree};
+use limits::{PAGE_LEN, REGIONS_MAX};
+
+/// How often the payload's pages are entered in advance, however often they are mapped.
+const PAYLOAD_ENTERED_MAX: usize = 2;
+
+impl AddressSpace {
+    /// Makes a template of the instance, whose memory is gone then.
+    ///
+    /// # Errors
+    /// [`Refusal::OutOfMemory`] if there is none for the template's tables.
+    pub fn freeze(&mut self, processor: Processor) -> Result<Template, Refusal> {
+        // Nothing of this one instance goes on.
+        self.tables.clear_range(CONTEXT, &mut self.reservation);
+        let lessons = Lessons::new()?;
+        let (mut tables, pages) = self.frozen_tables()?;
+        self.enter_payload(&mut tables)?;
+        let windows = tables.way(WINDOWS_START);
+        tables.written = self.template.written().map(|address| tables.way(address));
+
+        let base = Arc::clone(&self.template);
+        let payload = self.payload.take().unwrap_or_default();
+        let code = if payload.is_empty() { base.code() } else { &payload };
+        let code: Arc<PageBuffer> = Arc::clone(code);
+        let regions = core::mem::replace(&mut self.regions, Regions::new(REGIONS_MAX));
+        let heap = self.windows.heap;
+        let memory = Memory { base, payload, regions, heap, pages };
+        let frozen = Box::new(Frozen::new(memory, lessons, processor));
+        self.tables.give_pages_away();
+        // SAFETY: the instance has just given up its pages, which are those that are marked.
+        unsafe { tables.adopt_pages() };
+        Ok(Template::from_frozen(code, Tree::Whole(tables, windows), frozen))
+    }
+
+    /// Tables with everything that is mapped, and how many pages are the instance's own.
+    fn frozen_tables(&self) -> Result<(Tables, usize), OutOfFrames> {
+        let mut tables = Tables::build(4, core::iter::empty())?;
+        let input = INPUT_START..self.windows.input.end;
+        let mut pages = 0;
+        let mut outcome = Ok(());
+        let mut enter = |address: u64, entry: Entry| {
+            if outcome.is_ok() && !input.contains(&address) {
+                pages += usize::from(entry.is_owned_page());
+                outcome = tables.map(address, entry.frozen());
+            }
+        };
+        // SAFETY: the root and everything below it live as long as the address space.
+        unsafe { for_each_leaf(self.tables.root().number(), 4, 0, &mut enter) };
+        outcome.map(|()| (tables, pages))
+    }
+
+    /// Enters pages of the payload that nobody has touched yet: instances need no page fault to
+    /// read them.
+    fn enter_payload(&self, tables: &mut Tables) -> Result<(), OutOfFrames> {
+        let Some(payload) = &self.payload else { return Ok(()) };
+        let mut left = payload.pages().len() * PAYLOAD_ENTERED_MAX;
+        let mut next = 0;
+        while let Some(region) = self.regions.next(next) {
+            next = region.range.end;
+            let (Some(first), Some(protection)) = (region.source.payload_page(), region.protection)
+            else {
+                continue;
+            };
+            let frames = payload.pages().iter().skip(first as usize);
+            for (page, frame) in (region.range.start..next).step_by(PAGE_LEN).zip(frames) {
+                if left == 0 {
+                    return Ok(());
+                }
+                left -= 1;
+                if !tables.has(page) {
+                    tables.map(page, Entry::borrowed_page(frame.number(), protection))?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+const _: () = assert!(PAGE_LEN as u64 == PAGE);

@@ -1,0 +1,337 @@
+//! What host images do to their memory, and what becomes of it when they are frozen, against a
+//! plain list of pages.
+
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::template::Processor;
+use crate::{LoadPlan, Segment, frames, install_for_test};
+
+const IMAGE: u64 = 0x6000_0000;
+const DATA: u64 = IMAGE + 2 * PAGE;
+const HEAP_LEN: u64 = 1 << 20;
+const FRAMES: usize = 400;
+/// Pages of the payload, the last of which is not full.
+const PAYLOAD_PAGES: u64 = 5;
+/// Where steps happen: in two blocks, beside the image, and far up.
+const AREAS: [u64; 3] = [0x3f_c000, IMAGE + 8 * PAGE, 0x7f12_3450_0000];
+const AREA_PAGES: u64 = 12;
+
+/// What is known of a page: what it begins with, what it held when it was mapped, and what may be
+/// done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Page {
+    byte: u8,
+    first: u8,
+    protection: Option<Protection>,
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Map(u64, u64, Option<Protection>),
+    Payload(u64, u64, u64, Option<Protection>),
+    Unmap(u64, u64),
+    Protect(u64, u64, Option<Protection>),
+    Discard(u64, u64),
+    Write(u64, u8),
+    Freeze,
+}
+
+fn template() -> Arc<Template> {
+    install_for_test();
+    let code = PageBuffer::from_bytes(&[b'i'; 3 * PAGE_LEN]).expect("the arena is large");
+    let segment = |address, file_offset, file_len, protection| Segment {
+        address,
+        memory_len: file_len + PAGE,
+        file_offset,
+        file_len,
+        protection,
+    };
+    let segments = Vec::from([
+        segment(IMAGE, 0, PAGE, Protection::ReadExecute),
+        segment(DATA, PAGE, PAGE + 5, Protection::ReadWrite),
+    ]);
+    let plan = LoadPlan { entry: IMAGE, segments, is_host: true };
+    Arc::new(Template::build(&plan, code).expect("the arena is large"))
+}
+
+fn payload_byte(page: u64) -> u8 {
+    b'A' + page as u8
+}
+
+fn payload() -> Arc<PageBuffer> {
+    let mut payload = PageBuffer::new();
+    for page in 0..PAYLOAD_PAGES {
+        let len = if page + 1 == PAYLOAD_PAGES { 100 } else { PAGE_LEN };
+        payload.append(&[payload_byte(page); PAGE_LEN][..len]).expect("the arena is large");
+    }
+    Arc::new(payload)
+}
+
+fn processor() -> Processor {
+    Processor { words: [7; Processor::WORDS], extended: None, is_at_input: false }
+}
+
+fn prepared() -> AddressSpace {
+    install_for_test();
+    let reservation = Reservation::new(FRAMES).expect("the arena is large");
+    let skeleton = Skeleton::default();
+    let mut space = AddressSpace::empty(template(), PageBuffer::new(), reservation, skeleton);
+    space.set_payload(payload());
+    space.lay_out(HEAP_LEN).expect("it fits");
+    space.place_context(&[b'c'; 100], b"A=b\0").expect("it fits");
+    space
+}
+
+fn instance(template: &Arc<Template>, skeleton: Skeleton) -> AddressSpace {
+    let input = PageBuffer::from_bytes(b"input").expect("the arena is large");
+    let reservation = Reservation::new(FRAMES).expect("the arena is large");
+    let mut space = AddressSpace::empty(Arc::clone(template), input, reservation, skeleton);
+    space.lay_out(HEAP_LEN).expect("it fits");
+    space.place_context(&[b'd'; 100], b"A=c\0").expect("it fits");
+    space
+}
+
+type Model = BTreeMap<u64, Page>;
+
+fn pages(start: u64, len: u64) -> impl Iterator<Item = u64> {
+    (start..start + len).step_by(PAGE_LEN)
+}
+
+/// Does a step, and says whether it was done.
+fn apply(space: &mut AddressSpace, model: &mut Model, step: &Step) -> Result<(), Refusal> {
+    let covered = |model: &Model, start, len| pages(start, len).all(|it| model.contains_key(&it));
+    match *step {
+        Step::Map(start, len, protection) => {
+            space.map_at(start, len, protection)?;
+            let page = Page { byte: 0, first: 0, protection };
+            model.extend(pages(start, len).map(|address| (address, page)));
+        }
+        Step::Payload(start, len, first, protection) => {
+            let done = space.map_payload(start, len, protection, first * PAGE);
+            if first + len / PAGE > PAYLOAD_PAGES {
+                assert_eq!(done, Err(Refusal::BadRange));
+            }
+            done?;
+            model.extend(pages(start, len).zip(first..).map(|(address, page)| {
+                let byte = payload_byte(page);
+                (address, Page { byte, first: byte, protection })
+            }));
+        }
+        Step::Unmap(start, len) => {
+            space.unmap_any(start, len)?;
+            model.retain(|address, _| !(start..start + len).contains(address));
+        }
+        Step::Protect(start, len, protection) => {
+            let done = space.protect_any(start, len, protection);
+            assert_eq!(done == Err(Refusal::BadRange), !covered(model, start, len));
+            done?;
+            model.range_mut(start..start + len).for_each(|(_, page)| page.protection = protection);
+        }
+        Step::Discard(start, len) => {
+            let done = space.discard(start, len);
+            assert_eq!(done == Err(Refusal::BadRange), !covered(model, start, len));
+            done?;
+            model.range_mut(start..start + len).for_each(|(_, page)| page.byte = page.first);
+        }
+        Step::Write(address, byte) => {
+            let done = space.write(address + 3, &[byte]);
+            let page = model
+                .get_mut(&address)
+                .filter(|page| page.protection == Some(Protection::ReadWrite));
+            assert_eq!(done == Err(Refusal::NotAllowed), page.is_none());
+            done?;
+            if let Some(page) = page {
+                page.byte = byte;
+            }
+        }
+        Step::Freeze => {}
+    }
+    Ok(())
+}
+
+/// Every page of the areas: what may be done and what is there.
+fn check(space: &mut AddressSpace, model: &Model) {
+    for address in AREAS.into_iter().flat_map(|start| pages(start, AREA_PAGES * PAGE)) {
+        let page = model.get(&address);
+        let mut byte = None;
+        let read = space.read(address + 3, 1, |bytes| {
+            byte = Some(bytes[0]);
+            Ok(())
+        });
+        match page.filter(|page| page.protection.is_some()) {
+            Some(page) if read.is_ok() => assert_eq!(byte, Some(page.byte), "{address:#x}"),
+            Some(_) => assert_eq!(read, Err(Refusal::OutOfMemory)),
+            None => assert_eq!(read, Err(Refusal::NotAllowed), "{address:#x}"),
+        }
+        let executed = space.resolve(address, Access::Execute);
+        let may = page.is_some_and(|page| page.protection == Some(Protection::ReadExecute));
+        assert!(executed == Err(Refusal::OutOfMemory) || executed.is_ok() == may);
+    }
+}
+
+fn protection() -> impl Strategy<Value = Option<Protection>> {
+    prop_oneof![
+        2 => Just(None),
+        2 => Just(Some(Protection::Read)),
+        6 => Just(Some(Protection::ReadWrite)),
+        1 => Just(Some(Protection::ReadExecute)),
+    ]
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let range = (0..AREAS.len(), 0..AREA_PAGES, 1..AREA_PAGES).prop_map(|(area, start, len)| {
+        let len = len.min(AREA_PAGES - start);
+        (AREAS[area] + start * PAGE, len * PAGE)
+    });
+    prop_oneof![
+        3 => (range.clone(), protection()).prop_map(|((at, len), p)| Step::Map(at, len, p)),
+        3 => (range.clone(), 0..PAYLOAD_PAGES, protection())
+            .prop_map(|((at, len), first, p)| Step::Payload(at, len, first, p)),
+        2 => range.clone().prop_map(|(at, len)| Step::Unmap(at, len)),
+        3 => (range.clone(), protection()).prop_map(|((at, len), p)| Step::Protect(at, len, p)),
+        2 => range.clone().prop_map(|(at, len)| Step::Discard(at, len)),
+        9 => (range, any::<u8>()).prop_map(|((at, _), byte)| Step::Write(at, byte)),
+        1 => Just(Step::Freeze),
+    ]
+}
+
+fn run(steps: &[Step]) {
+    let mut space = prepared();
+    let mut model = Model::new();
+    let mut frozen: Option<(Arc<Template>, Model)> = None;
+    for step in steps {
+        if let Step::Freeze = step {
+            // The first time; from then on every instance begins with this.
+            let (template, first) = frozen.get_or_insert_with(|| {
+                let template = space.freeze(processor()).expect("there is memory");
+                (Arc::new(template), model.clone())
+            });
+            model.clone_from(first);
+            let skeleton = space.end();
+            space = instance(template, skeleton);
+        } else {
+            let _ = apply(&mut space, &mut model, step);
+        }
+        check(&mut space, &model);
+    }
+    let _kept = space.end();
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig {
+        cases: if cfg!(miri) { 3 } else { 300 },
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
+
+    #[test]
+    fn memory_is_what_was_made_of_it(
+        steps in proptest::collection::vec(step(), 0..if cfg!(miri) { 12 } else { 80 }),
+    ) {
+        template();
+        let before = frames::available();
+        run(&steps);
+        prop_assert_eq!(frames::available(), before, "every frame came back");
+    }
+}
+
+/// What may not be shaped: windows, what is not whole pages, what is no user address.
+#[test]
+fn windows_and_nonsense_are_refused() {
+    let mut space = prepared();
+    let context = space.context_address();
+    let (input, output) = (space.input_range().address, space.output_range().address);
+    let stack = space.stack_range();
+    for (address, len) in [
+        (0, PAGE),
+        (context, PAGE),
+        (input, PAGE),
+        (output, PAGE),
+        (WINDOWS_START, PAGE),
+        (stack.address, stack.len + PAGE),
+        (IMAGE, 1 << 40),
+        (IMAGE + 1, PAGE),
+        (IMAGE, 0),
+        (IMAGE, u64::MAX),
+        (USER_END, PAGE),
+        (USER_END - PAGE, 2 * PAGE),
+        (0xffff_8000_0000_0000, PAGE),
+        (u64::MAX - PAGE + 1, PAGE),
+    ] {
+        let refused = Err(Refusal::BadRange);
+        assert_eq!(space.map_at(address, len, None), refused, "{address:#x}");
+        assert_eq!(space.map_payload(address, len, None, 0), refused, "{address:#x}");
+        assert_eq!(space.unmap_any(address, len), refused, "{address:#x}");
+        assert_eq!(space.protect_any(address, len, None), refused, "{address:#x}");
+        assert_eq!(space.discard(address, len), refused, "{address:#x}");
+    }
+    assert_eq!(space.discard(DATA, PAGE), Err(Refusal::BadRange), "it is the image's");
+    let last = USER_END - PAGE;
+    assert_eq!(space.map_at(last, PAGE, Some(Protection::ReadWrite)), Ok(()));
+    assert_eq!(space.write(last + PAGE - 1, b"xy"), Err(Refusal::NotAllowed));
+    assert_eq!(space.map_payload(AREAS[0], PAGE, None, 1), Err(Refusal::BadRange));
+    // A reservation of many terabytes takes nothing but its note.
+    let before = space.frames_left();
+    assert_eq!(space.map_at(1 << 44, 1 << 45, None), Ok(()));
+    assert_eq!(space.frames_left(), before);
+    assert_eq!(space.unmap_any(stack.address, stack.len), Ok(()), "its own stack");
+    assert_eq!(space.resolve(stack.address, Access::Write), Err(Refusal::NotAllowed));
+}
+
+/// An instance goes on with stack, heap, data and output as they were; with a context of its own.
+#[test]
+fn an_instance_goes_on_where_it_was_frozen() {
+    let available = {
+        template();
+        frames::available()
+    };
+    let mut space = prepared();
+    let (heap, stack) = (space.heap_range().address, space.stack_range());
+    let output = space.output_range().address;
+    let places = [heap, stack.address + stack.len - PAGE, output, DATA, DATA + 2 * PAGE];
+    for address in places {
+        space.write(address, b"kept").expect("it may be written");
+    }
+    space.map_payload(AREAS[2], 2 * PAGE, Some(Protection::Read), PAGE).expect("it is there");
+    let frozen = Arc::new(space.freeze(processor()).expect("there is memory"));
+    let mut skeleton = space.end();
+    drop(space);
+    assert_eq!(frozen.frozen().expect("it is").pages(), places.len());
+    assert_eq!(frozen.frozen().map(|it| it.payload().len()), Some(4 * PAGE_LEN + 100));
+    for number in 1..6 {
+        assert_eq!(frozen.frozen().expect("it is").next_instance(), number);
+        let mut space = instance(&frozen, skeleton);
+        let left = space.frames_left();
+        let bytes = |space: &mut AddressSpace, address, len| {
+            let mut bytes = Vec::new();
+            let read = space.read(address, len, |piece| {
+                bytes.extend_from_slice(piece);
+                Ok(())
+            });
+            read.map(|()| bytes)
+        };
+        for address in places {
+            assert_eq!(bytes(&mut space, address, 4).expect("it is there"), b"kept");
+        }
+        assert_eq!(bytes(&mut space, DATA + PAGE + 4, 2).expect("it is there"), b"i\0");
+        assert_eq!(bytes(&mut space, AREAS[2] + PAGE - 1, 2).expect("it is there"), b"BC");
+        let context = space.context_address();
+        assert_eq!(bytes(&mut space, context, 1).expect("it is there"), b"d");
+        let input = space.input_range().address;
+        assert_eq!(bytes(&mut space, input, 5).expect("it is there"), b"input");
+        // Reading what is there takes no frame but for the tail of the image's data.
+        assert!(left - space.frames_left() <= 1 + usize::from(number == 1), "{number}");
+        for address in places {
+            space.write(address, b"gone").expect("it may be written");
+        }
+        let result = space.take_output(8).expect("there is memory");
+        assert_eq!(result.chunk_at(0), b"gone\0\0\0\0");
+        skeleton = space.end();
+    }
+    drop((frozen, skeleton));
+    assert_eq!(frames::available(), available, "every frame came back");
+}

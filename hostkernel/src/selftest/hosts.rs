@@ -1,0 +1,99 @@
+//! Host images: freezing, reflection, alarms, and how each is attacked.
+
+use alloc::sync::Arc;
+
+use super::Bench;
+use super::program::{TEXT, TIMEOUT_MS, host_template, invocation};
+use crate::arch::programs;
+use crate::worker::go_on;
+use memory::{Access, PageBuffer, Template, failure, frames};
+use node::dispatch::{Completion, End, Exception, Fault};
+
+/// Runs a host image to be frozen.
+fn prepare(bench: &mut Bench, template: &Arc<Template>) -> Completion {
+    let mut invocation = invocation(template, b"", TIMEOUT_MS);
+    invocation.payload = Some(Arc::new(PageBuffer::new()));
+    bench.worker.run(invocation, &mut go_on)
+}
+
+fn exits(bench: &mut Bench, template: &Arc<Template>, status: i32) {
+    let completion = bench.worker.run(invocation(template, b"", TIMEOUT_MS), &mut go_on);
+    assert_eq!(completion.end, End::Exit(status));
+}
+
+/// Every instance of a frozen one goes on behind the call, as the first; others run in between.
+pub fn frozen(bench: &mut Bench) {
+    let before = frames::available();
+    let host = host_template(programs::freeze());
+    let prepared = prepare(bench, &host);
+    assert_eq!(prepared.end, End::Frozen { at_input: false });
+    let frozen = prepared.frozen.expect("it was frozen");
+    for number in 1..8 {
+        exits(bench, &frozen, number);
+        bench.exits(programs::stain(), 0);
+        bench.exits(programs::look(), 0);
+        bench.exits(programs::registers(), 0);
+    }
+    // It is a host's call, and one of preparation.
+    exits(bench, &host, -3);
+    drop((frozen, host, prepared.permit));
+    assert_eq!(frames::available(), before, "every frame came back");
+}
+
+/// Refuses every single request for frames that a freeze makes.
+pub fn frames_refused(bench: &mut Bench) {
+    let host = host_template(programs::freeze());
+    let mut starved = 0;
+    loop {
+        let before = frames::available();
+        let (completion, refused) = failure::refuse_nth(starved, || prepare(bench, &host));
+        let end = completion.end;
+        drop(completion);
+        assert_eq!(frames::available(), before, "after refusal {starved}");
+        match end {
+            End::Frozen { .. } if !refused => break,
+            // The reservation; pages in advance, without which it runs, too.
+            End::NotStarted | End::Fault(Fault::Memory { .. }) if refused => {}
+            End::Frozen { .. } => {}
+            _ => panic!("refusal {starved} ended in {end:?}"),
+        }
+        starved += 1;
+    }
+    assert!(starved >= 10, "only {starved} requests for frames");
+}
+
+/// Calls and exceptions of hosted code come to its host, whatever its flags and stack pointer are.
+pub fn reflected(bench: &mut Bench) {
+    for _ in 0..3 {
+        exits(bench, &host_template(programs::reflect()), 5 + 5 * 10);
+        bench.exits(programs::registers(), 0);
+    }
+}
+
+/// A host that faults itself, or that cannot be told, ends as every action.
+pub fn misused(bench: &mut Bench) {
+    let cases = [
+        (programs::fault_in_handler(), Exception::Divide),
+        (programs::frame_read_only(), Exception::InvalidOpcode),
+    ];
+    for (program, expected) in cases {
+        let template = host_template(program);
+        let end = bench.worker.run(invocation(&template, b"", TIMEOUT_MS), &mut go_on).end;
+        match end {
+            End::Fault(Fault::Exception { exception, .. }) if exception == expected => {}
+            _ => panic!("{expected:?} ended in {end:?}"),
+        }
+        bench.exits(programs::exit(), 0);
+    }
+    // Without the declaration these calls do not exist, and nothing is reflected.
+    let end = bench.run(programs::reflect(), b"").end;
+    assert_eq!(end, End::Exit(99));
+    let fault = Fault::Page { access: Access::Read, address: 0, instruction: TEXT };
+    assert_eq!(bench.run(programs::read_null(), b"").end, End::Fault(fault));
+}
+
+pub fn alarms(bench: &mut Bench) {
+    for _ in 0..3 {
+        exits(bench, &host_template(programs::alarm()), 3);
+    }
+}
