@@ -215,6 +215,8 @@ fn completion(end: &Ending, invocation: Invocation) -> Completion {
         timing: Timing::default(),
         usage: Usage::default(),
         permit: invocation.permit,
+        reports: None,
+        frozen: None,
     }
 }
 

@@ -9,13 +9,14 @@ use std::sync::Arc;
 
 use action_abi::{Call, CallError, protection};
 use arbitrary::Arbitrary;
-use node::call::{self, After, Instance};
+use node::call::{self, After, Host, Instance, Request};
 use memory::Access;
 use node::registry::Limits;
 use node::dispatch::{End, Log};
 use node::image::elf;
 use memory::{
-    AddressSpace, PageBuffer, Refusal, Reservation, Template, frames, install_for_test,
+    AddressSpace, PageBuffer, Processor, Refusal, Reservation, Skeleton, Template, frames,
+    install_for_test,
 };
 use hostkernel_fuzz::{IMAGE_ADDRESS, image};
 use libfuzzer_sys::fuzz_target;
@@ -28,6 +29,9 @@ const MAPPED_START: u64 = action_abi::IMAGE_END + (2 << 30);
 
 #[derive(Arbitrary, Debug)]
 struct Input {
+    /// A host image, whose memory no list is kept of: its calls come back or end it, and every
+    /// frame comes back.
+    is_host: bool,
     frames: u16,
     input_len: u16,
     steps: Vec<Step>,
@@ -36,8 +40,8 @@ struct Input {
 #[derive(Arbitrary, Debug)]
 enum Step {
     /// A call of the ABI, or with any number.
-    Call(u8, [Argument; 3]),
-    AnyCall(u64, [u64; 3]),
+    Call(u8, [Argument; 4]),
+    AnyCall(u64, [u64; 4]),
     /// The action touches memory.
     Touch(Argument, Kind),
 }
@@ -92,7 +96,7 @@ fn run(mut action: Action, steps: Vec<Step>) {
             }
             Step::Call(number, arguments) => {
                 let arguments = arguments.map(|argument| action.value(argument));
-                if action.call(u64::from(number % 8), arguments).is_none() {
+                if action.call(u64::from(number % 17), arguments).is_none() {
                     return;
                 }
             }
@@ -103,14 +107,21 @@ fn run(mut action: Action, steps: Vec<Step>) {
 impl Action {
     fn new(input: &Input) -> Option<Self> {
         let file = image();
-        let plan = elf::plan(&file).expect("the smallest image is accepted");
+        let mut plan = elf::plan(&file).expect("the smallest image is accepted");
+        plan.is_host = input.is_host;
         let code = PageBuffer::from_bytes(&file).expect("the arena is large");
         let template = Arc::new(Template::build(&plan, code).expect("the arena is large"));
         let limit = usize::from(input.frames % FRAMES);
         let reservation = Reservation::new(limit).expect("the arena is large");
         let bytes = vec![b'i'; usize::from(input.input_len)];
         let bytes = PageBuffer::from_bytes(&bytes).expect("the arena is large");
-        let space = AddressSpace::new(template, bytes, 1 << 20, reservation).ok()?;
+        let mut space = AddressSpace::empty(template, bytes, reservation, Skeleton::default());
+        if input.is_host {
+            let payload = PageBuffer::from_bytes(&[b'p'; 9000]).expect("the arena is large");
+            space.set_payload(Arc::new(payload));
+        }
+        space.lay_out(1 << 20).ok()?;
+        let host = input.is_host.then(|| Host { is_preparing: true, ..Host::default() });
         let instance = Instance {
             space,
             log: Log::default(),
@@ -118,6 +129,7 @@ impl Action {
             clock: || 7,
             written: 0,
             output: PageBuffer::new(),
+            host,
         };
         Some(Self { instance, pages: BTreeMap::new(), limit })
     }
@@ -146,17 +158,31 @@ impl Action {
     }
 
     /// Makes a call; `None` if it was the last.
-    fn call(&mut self, number: u64, arguments: [u64; 3]) -> Option<()> {
+    fn call(&mut self, number: u64, arguments: [u64; 4]) -> Option<()> {
         let result = match call::serve(&mut self.instance, number, arguments) {
             After::Resume(result) => CallError::check(result),
             After::End(end) => {
                 self.check_end(end, number);
                 return None;
             }
+            After::Machine(Request::Freeze { at_input }) => {
+                let words = [0; Processor::WORDS];
+                let processor = Processor { words, extended: None, is_at_input: at_input };
+                let _ = self.instance.space.freeze(processor);
+                return None;
+            }
+            After::Machine(_) => Ok(0),
         };
-        let [first, second, third] = arguments;
+        if self.instance.host.is_some() {
+            assert!(self.instance.space.frames_left() <= self.limit);
+            return Some(());
+        }
+        let [first, second, third, _] = arguments;
         match (Call::from_number(number), result) {
             (None, result) => assert_eq!(result, Err(CallError::UnknownCall)),
+            (Some(call), result) if call.is_for_hosts() => {
+                assert_eq!(result, Err(CallError::UnknownCall));
+            }
             (Some(Call::Exit), _) => panic!("exit does not return"),
             (Some(Call::Map), Ok(start)) => {
                 assert!(start >= MAPPED_START && start.is_multiple_of(PAGE));
@@ -203,7 +229,8 @@ impl Action {
             Kind::Execute => Access::Execute,
         };
         let resolved = self.instance.space.resolve(address, access);
-        if address < MAPPED_START || resolved == Err(Refusal::OutOfMemory) {
+        let is_unknown = self.instance.host.is_some() || address < MAPPED_START;
+        if is_unknown || resolved == Err(Refusal::OutOfMemory) {
             return;
         }
         let allowed = match (self.pages.get(&(address / PAGE * PAGE)), kind) {
