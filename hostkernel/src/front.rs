@@ -10,6 +10,7 @@ use alloc::format;
 use self::sources::Sources;
 use crate::arch::clock;
 use crate::arch::interrupt::{self, Arrived};
+use crate::boot::host_image;
 use crate::console;
 use crate::device::{power, screen};
 use crate::entropy;
@@ -63,9 +64,11 @@ impl Front {
         let at_once = dispatcher.workers() + usize::from(helps);
         // Before the share of others: what it takes is gone for good.
         let records = Records::for_memory(frames::installed());
+        let host = host_image::template();
         let available = frames::available() + frames_later;
         let records = records.expect("a machine has memory for its records");
-        let policy = policy(settings, at_once, available);
+        let mut policy = policy(settings, at_once, available);
+        policy.host = host;
         let mut node = Node::new(policy, registry_share(available), records);
         node.log_to(console::syslog());
         deploy(&mut node, now().wall_ms);

@@ -4,6 +4,7 @@
 pub mod acpi;
 pub mod actions;
 mod entry;
+pub mod host_image;
 mod pvh;
 pub mod smp;
 pub mod sources;

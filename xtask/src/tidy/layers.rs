@@ -44,6 +44,9 @@ const ORDERED: [Ordered; 2] = [
             "api/lookup",
             "api/manage",
             "api/invoke",
+            // A deploy may be an invocation.
+            "api/manage/prepare",
+            "api/manage/deploy",
             "api",
             "bundle",
             "serve",

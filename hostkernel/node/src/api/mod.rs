@@ -36,14 +36,15 @@ use alloc::boxed::Box;
 use answer::error::Unsupported;
 use answer::{error, respond};
 use invoke::{end, function, web};
-use manage::{actions, activations, admin, deploy, health, metrics};
+use manage::{actions, activations, admin, deploy, health, metrics, prepare};
 use request::Parts;
 use request::query::Query;
 use request::route::{Collection, Route};
 
 use crate::digits::Hex;
-use crate::dispatch::ActivationId;
+use crate::dispatch::{ActivationId, Completion};
 use crate::http::{self, Body, Headers, Method, Request, Response};
+use crate::state::statistics::Outcome;
 use crate::state::{Node, Now};
 use crate::traceparent::TraceParent;
 use limits::{DEPLOY_LEN_MAX, INPUT_LEN_MAX, OTHER_BODY_LEN_MAX};
@@ -120,6 +121,13 @@ pub fn handle(node: &mut Node, request: &mut Request, now: Now, random_id: u128)
 #[must_use]
 pub fn asks_for_load(request: &Request) -> bool {
     matches!(Route::of(request.text.path()), Route::Metrics)
+}
+
+/// Deploys what was prepared, whether or not somebody still waits for the answer; returns that, and
+/// what it is counted as.
+pub fn deployed(node: &mut Node, pending: &Pending, completion: Completion) -> (Response, Outcome) {
+    let outcome = Outcome::of(&completion.end);
+    (prepare::complete(node, pending, completion), outcome)
 }
 
 /// The answer to an invocation that goes on without anybody waiting for it.
@@ -201,7 +209,7 @@ fn api(
             lookup::check_namespace(tenant, namespace)?;
             match parts.method {
                 Method::Post => return invoke::action::admit(registry, tenant, parts, body, name),
-                Method::Put => deploy::put(registry, policy, tenant, parts, body, name)?,
+                Method::Put => return deploy::put(registry, policy, tenant, parts, body, name),
                 Method::Get | Method::Head => actions::get(registry, tenant, parts, name)?,
                 Method::Delete => actions::delete(registry, statistics, tenant, parts, name)?,
                 Method::Patch | Method::Options => {

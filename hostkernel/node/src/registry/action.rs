@@ -19,7 +19,7 @@ pub struct Action {
     pub name: Name,
     /// Grows with each update.
     pub version: Version,
-    /// Identifies the image.
+    /// Identifies the image: that of its file, and of what else a frozen one depends on.
     pub digest: Digest,
     /// Kind as the client stated it, at most [`limits::KIND_LEN_MAX`] bytes.
     pub kind: Box<str>,
@@ -40,6 +40,21 @@ pub struct Action {
 }
 
 impl Action {
+    /// The same action, made from another template.
+    #[must_use]
+    pub fn with_template(&self, template: Arc<Template>) -> Self {
+        Self {
+            namespace: self.namespace.clone(),
+            name: self.name.clone(),
+            kind: self.kind.clone(),
+            annotations: Arc::clone(&self.annotations),
+            parameters: Arc::clone(&self.parameters),
+            counted_at: self.counted_at.clone(),
+            template,
+            ..*self
+        }
+    }
+
     /// What it takes of the kernel heap, its image apart.
     #[must_use]
     pub fn heap_len(&self) -> usize {
@@ -108,6 +123,14 @@ impl Digest {
         let mut hasher = Sha256::new();
         code.chunks().for_each(|chunk| hasher.update(chunk));
         Self(hasher.finalize().into())
+    }
+
+    /// The digest of what has this one, frozen under these settings.
+    #[must_use]
+    pub fn frozen_under(self, memory_mb: u64, at_input: bool) -> Self {
+        let hasher = Sha256::new_with_prefix(self.0);
+        let hasher = hasher.chain_update(memory_mb.to_le_bytes());
+        Self(hasher.chain_update([u8::from(at_input)]).finalize().into())
     }
 }
 

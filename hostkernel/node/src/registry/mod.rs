@@ -94,7 +94,7 @@ struct Holdings {
     /// Every image once, with the number of its actions. Not shared between namespaces: whether
     /// somebody else's action just ran shows in the caches of pages one has in common.
     images: BTreeMap<Digest, (Arc<Template>, usize)>,
-    /// Bytes of the images' files.
+    /// Bytes of the images' files, and of what was frozen.
     code_len: usize,
 }
 
@@ -141,7 +141,7 @@ impl Registry {
             let image = || (Arc::clone(&action.template), 0);
             let (template, actions) = tenant.images.entry(action.digest).or_insert_with(image);
             if *actions == 0 {
-                tenant.code_len += template.code().len();
+                tenant.code_len += template.code_len();
             }
             self.used.add(&action, *actions == 0, template);
             *actions += 1;
@@ -160,7 +160,7 @@ impl Registry {
         let is_new = self.image(&action.namespace, &action.digest).is_none();
         if let (true, Some(allowed_mb)) = (is_new, action.namespace.quotas().code_mb) {
             let held = self.holdings.get(&action.namespace).map_or(0, |tenant| tenant.code_len);
-            if (held + template.code().len()) as u64 > allowed_mb << 20 {
+            if (held + template.code_len()) as u64 > allowed_mb << 20 {
                 return Err(Full::Code(allowed_mb));
             }
         }
@@ -192,7 +192,7 @@ impl Registry {
             let is_last = *actions == 0;
             self.used.subtract(&removed, is_last, template);
             if is_last {
-                tenant.code_len -= template.code().len();
+                tenant.code_len -= template.code_len();
                 tenant.images.remove(&removed.digest);
             }
         }

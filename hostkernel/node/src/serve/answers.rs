@@ -41,14 +41,20 @@ impl<'a> Answers<'a> {
     pub fn complete(&mut self, slots: &mut Slots, now: Now) {
         while let Some(completion) = self.dispatcher.completed() {
             let Some((mut pending, slot)) = self.waiting.take(completion.ticket) else { continue };
-            let Node { records, statistics, .. } = &mut self.node;
-            let ended = Ended::count(statistics, &mut pending, completion, now);
-            let Some(index) = slot else {
-                ended.record(records);
-                continue;
+            let (response, outcome) = if pending.is_deploy() {
+                // Whether or not somebody still waits.
+                api::deployed(&mut self.node, &pending, completion)
+            } else {
+                let Node { records, statistics, .. } = &mut self.node;
+                let ended = Ended::count(statistics, &mut pending, completion, now);
+                if slot.is_none() {
+                    ended.record(records);
+                    continue;
+                }
+                let outcome = ended.outcome();
+                (ended.answer(records), outcome)
             };
-            let outcome = ended.outcome();
-            let response = ended.answer(records);
+            let Some(index) = slot else { continue };
             let slot = slots.get(index);
             slot.waits_for = None;
             slot.progress_ns = now.monotonic_ns;

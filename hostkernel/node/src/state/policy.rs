@@ -1,11 +1,13 @@
 //! What the operator decided: who may use the node, and what an action may use that says nothing.
 
 use alloc::borrow::Cow;
+use alloc::sync::Arc;
 
 use super::tenants::Tenants;
 use crate::registry::{Limits, Namespace};
 use crate::settings::AccessSettings;
 use limits::{LOGS_MB_MAX, MEMORY_MB_DEFAULT, TIMEOUT_MS_DEFAULT};
+use memory::Template;
 
 /// What the operator decided: who may use the node, and what.
 #[derive(Debug)]
@@ -18,6 +20,8 @@ pub struct Policy {
     pub limits_default: Limits,
     /// The most memory the node can give one invocation.
     pub memory_mb_max: u64,
+    /// The image that hosts what is not native, if the kernel has one.
+    pub host: Option<Arc<Template>>,
     /// Version and build of the node, as text.
     pub build: Cow<'static, str>,
 }
@@ -42,6 +46,7 @@ impl Policy {
                 logs_mb: LOGS_MB_MAX,
             },
             memory_mb_max,
+            host: None,
             build: Cow::Borrowed(env!("CARGO_PKG_VERSION")),
         }
     }

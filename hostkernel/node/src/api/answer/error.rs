@@ -4,7 +4,7 @@
 //! not here; it becomes an outcome, see the module `outcome`.
 
 use alloc::format;
-use alloc::string::ToString;
+use alloc::string::{String, ToString};
 use core::fmt;
 
 use crate::api::answer::respond;
@@ -72,6 +72,8 @@ pub enum Reject {
     Code(CodeReject),
     /// The code is an image with a flaw. 400.
     Image(ImageReject),
+    /// The code ran to be prepared, and did not get there. 400.
+    Preparation(String),
     /// Parameters or annotations are too many or too long. 413.
     ParametersTooLong {
         /// Which.
@@ -193,7 +195,8 @@ impl Reject {
             | Self::Json(_)
             | Self::Field(_)
             | Self::Limit(_)
-            | Self::Image(_) => 400,
+            | Self::Image(_)
+            | Self::Preparation(_) => 400,
             Self::EnvironmentTooLong => 431,
             Self::Unsupported(_) => 501,
             Self::Code(CodeReject::OutOfFrames)
@@ -213,7 +216,7 @@ impl Reject {
             Self::Key(_) => Reason::Key,
             Self::Draining => Reason::Draining,
             Self::Code(CodeReject::OutOfFrames) => Reason::Memory,
-            Self::Code(_) | Self::Image(_) => Reason::Image,
+            Self::Code(_) | Self::Image(_) | Self::Preparation(_) => Reason::Image,
             Self::Exceeded(_) => Reason::Quota,
             Self::QueueFull => Reason::Queue,
             Self::Full(_) | Self::NoMemory | Self::NotStarted => Reason::Memory,
@@ -314,6 +317,7 @@ impl fmt::Display for Reject {
             Self::Limit(reject) => return reject.fmt(f),
             Self::Code(reject) => return reject.fmt(f),
             Self::Image(reject) => return reject.fmt(f),
+            Self::Preparation(what) => what,
             Self::Name(reject) => return reject.fmt(f),
             Self::Full(full) => return full.fmt(f),
             Self::Exceeded(exceeded) => return exceeded.fmt(f),

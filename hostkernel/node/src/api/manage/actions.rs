@@ -7,8 +7,8 @@ use core::fmt;
 use crate::api::answer::error::Reject;
 use crate::api::answer::respond;
 use crate::api::lookup::find;
-use crate::api::request::Parts;
 use crate::api::request::query::{Query, QueryReject};
+use crate::api::request::{Parts, RequestId};
 use crate::document::Document;
 use crate::http::{Body, Response};
 use crate::json::{Quoted, base64};
@@ -16,7 +16,7 @@ use crate::registry::Limits;
 use crate::registry::{Action, KeyValues, Registry};
 use crate::state::statistics::Statistics;
 use crate::state::tenants::Tenant;
-use limits::{LIST_LIMIT_DEFAULT, LIST_LIMIT_MAX};
+use limits::{LIST_LIMIT_DEFAULT, LIST_LIMIT_MAX, PAGE_LEN};
 
 /// How much of an action a document tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -122,8 +122,13 @@ pub fn count(collection: &str, count: usize, parts: &Parts<'_>) -> Response {
 
 /// The answer that describes an action.
 pub fn describe(action: &Action, detail: Detail, parts: &Parts<'_>) -> Result<Response, Reject> {
+    describe_to(action, detail, &parts.request_id)
+}
+
+/// The same, for the request with this id.
+pub fn describe_to(action: &Action, detail: Detail, id: &RequestId) -> Result<Response, Reject> {
     let pages = Document::compose(|out| write_action(out, action, detail))?;
-    Ok(respond::api(200, Body::Pages(pages), &parts.request_id))
+    Ok(respond::api(200, Body::Pages(pages), id))
 }
 
 fn write_action(out: &mut impl fmt::Write, action: &Action, detail: Detail) -> fmt::Result {
@@ -145,6 +150,16 @@ fn write_action(out: &mut impl fmt::Write, action: &Action, detail: Detail) -> f
     }
     out.write_str("\"binary\":true},\"annotations\":[")?;
     write_annotations(out, action.annotations.list(), &action.kind)?;
+    if let Some(frozen) = action.template.frozen().filter(|_| detail != Detail::Summary) {
+        let (pages, at_input) = (frozen.pages(), frozen.is_at_input());
+        let bytes = action.template.frames() * PAGE_LEN;
+        write!(
+            out,
+            ",{{\"key\":\"frozen\",\"value\":{{\"pages\":{pages},\"memory\":{bytes},\
+             \"at\":\"{}\"}}}}",
+            if at_input { "input" } else { "start" }
+        )?;
+    }
     if detail != Detail::Summary {
         write!(out, "],\"parameters\":[{}", action.parameters.items())?;
     }

@@ -10,23 +10,24 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use crate::api::answer::error::Reject;
+use crate::api::invoke::admission::{Reply, Shape};
 use crate::api::manage::actions::{Detail, describe};
+use crate::api::manage::prepare::{self, Made, Owner, Settings, at_input};
 use crate::api::request::Parts;
 use crate::api::request::code::{self, CodeReject};
 use crate::api::request::limit_changes::LimitChanges;
 use crate::api::request::query::{Query, decode_segment};
-use crate::document::{contiguous, keeping_reserve};
-use crate::http::{Headers, Response};
-use crate::image::elf;
+use crate::document::keeping_reserve;
+use crate::http::Headers;
 use crate::json::FieldReject;
 use crate::json::{Json, JsonReject, Quoted};
-use crate::registry::{Action, Digest, Full, KeyValues, Name, Namespace, Registry, Version};
+use crate::registry::{Action, Full, KeyValues, Name, Namespace, Registry, Version};
 use crate::registry::{Annotations, CountedAt};
 use crate::state::Node;
 use crate::state::Policy;
 use crate::state::tenants::Tenant;
 use limits::{KIND_LEN_MAX, PARAMETER_NAME_LEN_MAX, PARAMETERS_LEN_MAX, PARAMETERS_MAX};
-use memory::{PageBuffer, Template};
+use memory::PageBuffer;
 
 /// Kind of what comes without one.
 const KIND_NATIVE: &str = "native:1";
@@ -44,14 +45,6 @@ struct Changes {
     version: Option<Version>,
 }
 
-/// Whose the action will be, on which node, from when.
-#[derive(Clone, Copy)]
-struct Owner<'a> {
-    namespace: &'a Namespace,
-    policy: &'a Policy,
-    wall_ms: u64,
-}
-
 #[derive(Debug)]
 struct Code {
     kind: Box<str>,
@@ -66,7 +59,7 @@ pub fn put(
     parts: &Parts<'_>,
     body: PageBuffer,
     name: &str,
-) -> Result<Response, Reject> {
+) -> Result<Reply, Reject> {
     if name.contains('/') {
         return Err(Reject::Packaged { deploy: true });
     }
@@ -84,10 +77,15 @@ pub fn put(
     let with_code = !is_file && parts.query.flag("code", true)?;
     let detail = if with_code { Detail::WithCode } else { Detail::WithoutCode };
     let owner = Owner { namespace: &tenant.namespace, policy, wall_ms: parts.now.wall_ms };
-    let action = Arc::new(apply(changes, existing.as_deref(), registry, owner, name)?);
+    let (action, payload) = apply(changes, existing.as_deref(), registry, owner, name)?;
+    let action = Arc::new(action);
+    if let Some(payload) = payload {
+        let shape = Shape::Deploy { with_code, is_new: existing.is_none() };
+        return prepare::admit(&action, parts, payload, shape);
+    }
     let response = describe(&action, detail, parts)?;
     registry.insert(action)?;
-    Ok(response)
+    Ok(Reply::Respond(response))
 }
 
 /// Deploys a file that came with the boot, as `PUT` would with `overwrite=true`: `document` is the
@@ -115,7 +113,10 @@ pub fn deploy_at_boot(
     let Node { registry, policy, .. } = node;
     let existing = registry.get(namespace, name.as_str()).map(Arc::clone);
     let owner = Owner { namespace, policy, wall_ms };
-    let action = apply(changes, existing.as_deref(), registry, owner, name)?;
+    let (action, payload) = apply(changes, existing.as_deref(), registry, owner, name)?;
+    if payload.is_some() {
+        return Err(CodeReject::NotAtBoot.into());
+    }
     Ok(registry.insert(Arc::new(action))?)
 }
 
@@ -290,24 +291,20 @@ fn read_version(json: Json<'_>) -> Result<Version, Reject> {
         .ok_or(Reject::Field(FieldReject { name: "version", expected: "like \"0.0.1\"" }))
 }
 
-/// The action as it will be.
+/// The action as it will be, and what its image has to prepare first, if it has.
 fn apply(
     changes: Changes,
     existing: Option<&Action>,
     registry: &Registry,
-    Owner { namespace, policy, wall_ms }: Owner<'_>,
+    owner: Owner<'_>,
     name: Name,
-) -> Result<Action, Reject> {
+) -> Result<(Action, Option<Arc<PageBuffer>>), Reject> {
+    let Owner { namespace, policy, wall_ms } = owner;
     let quotas = namespace.quotas();
     let mut default = policy.limits_default;
     default.memory_mb = default.memory_mb.min(quotas.memory_mb.unwrap_or(u64::MAX));
     let limits = existing.map_or(default, |action| action.limits);
     let limits = changes.limits.apply(limits, policy.memory_mb_max, quotas)?;
-    let (kind, digest, template) = match (changes.code, existing) {
-        (Some(code), _) => load(code, registry, namespace)?,
-        (None, Some(action)) => (action.kind.clone(), action.digest, Arc::clone(&action.template)),
-        (None, None) => return Err(CodeReject::Missing.into()),
-    };
     let annotations = match (changes.annotations, existing) {
         (new, None) => Arc::new(Annotations::new(new.unwrap_or_default())),
         (None, Some(action)) if changes.annotations_removed.is_empty() => {
@@ -319,12 +316,20 @@ fn apply(
             Arc::new(Annotations::new(amend(list, &changes.annotations_removed, &new)?))
         }
     };
+    let settings = Settings { memory_mb: limits.memory_mb, at_input: at_input(&annotations) };
+    let (kind, made) = match (changes.code, existing) {
+        (Some(code), _) => prepare::load(code.bytes, &code.kind, registry, owner, settings)
+            .map(|made| (code.kind, made))?,
+        (None, Some(action)) => (action.kind.clone(), prepare::renew(action, registry, settings)),
+        (None, None) => return Err(CodeReject::Missing.into()),
+    };
+    let Made { digest, template, payload } = made;
     let parameters = match changes.parameters {
         Some(new) => Arc::new(new),
         None => existing.map(|action| Arc::clone(&action.parameters)).unwrap_or_default(),
     };
     let version = existing.map_or(Version::FIRST, |action| action.version.next());
-    Ok(Action {
+    let action = Action {
         namespace: namespace.clone(),
         name,
         version: changes.version.unwrap_or(version),
@@ -337,25 +342,6 @@ fn apply(
         updated_ms: wall_ms,
         template,
         counted_at: existing.map_or_else(CountedAt::default, |action| action.counted_at.clone()),
-    })
-}
-
-/// Turns code into what instances are made from. A namespace that has the same code already has it
-/// once.
-fn load(
-    code: Code,
-    registry: &Registry,
-    namespace: &Namespace,
-) -> Result<(Box<str>, Digest, Arc<Template>), Reject> {
-    let Code { kind, bytes } = code;
-    let bytes = code::executable(bytes, &kind)?;
-    let digest = Digest::of(&bytes);
-    let template = match registry.image(namespace, &digest) {
-        Some(template) => Arc::clone(template),
-        None => {
-            let plan = elf::plan(&contiguous(&bytes)?)?;
-            Arc::new(Template::build(&plan, bytes)?)
-        }
     };
-    Ok((kind, digest, template))
+    Ok((action, payload))
 }

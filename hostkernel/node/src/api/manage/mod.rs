@@ -7,3 +7,4 @@ pub mod deploy;
 pub mod health;
 pub mod limits;
 pub mod metrics;
+pub mod prepare;

@@ -28,6 +28,8 @@ pub enum CodeReject {
     OutOfFrames,
     /// It is a zip archive, but with no executable to be had from it.
     Zip(ZipReject),
+    /// It has to run to be deployed, which it cannot while the node boots.
+    NotAtBoot,
     /// It is a WebAssembly module.
     Wasm,
     /// It is a sequence of other actions.
@@ -63,30 +65,54 @@ fn is_zip(start: &[u8]) -> bool {
     zip::MAGICS.iter().any(|magic| start.starts_with(*magic))
 }
 
+/// What was sent, and the ELF file in it.
+#[derive(Debug)]
+pub struct Executable {
+    /// The ELF file.
+    pub file: PageBuffer,
+    /// The archive it came in, if it did.
+    pub archive: Option<PageBuffer>,
+}
+
+impl Executable {
+    /// Whether it is an ELF file at all.
+    #[must_use]
+    pub fn is_elf(&self) -> bool {
+        self.file.chunk_at(0).starts_with(ELF_MAGIC)
+    }
+
+    /// What was sent.
+    #[must_use]
+    pub fn into_sent(self) -> PageBuffer {
+        self.archive.unwrap_or(self.file)
+    }
+}
+
 /// The ELF file in what was sent, which is the file or a zip archive with it. What is known not to
 /// run here is refused by name. `kind` is what the client says it is.
-pub fn executable(code: PageBuffer, kind: &str) -> Result<PageBuffer, CodeReject> {
+pub fn executable(code: PageBuffer, kind: &str) -> Result<Executable, CodeReject> {
     if code.len() > CODE_LEN_MAX {
         return Err(CodeReject::TooLong);
     }
     let is_native = matches!(kind.split(':').next(), Some("native" | "blackbox"));
-    let code = if is_zip(code.chunk_at(0)) {
-        zip::extract(&code).map_err(|reject| match reject {
+    let executable = if is_zip(code.chunk_at(0)) {
+        let file = zip::extract(&code).map_err(|reject| match reject {
             ZipReject::TooLong => CodeReject::TooLong,
             ZipReject::OutOfFrames => CodeReject::OutOfFrames,
             // An archive of sources.
             ZipReject::NoExecutable if !is_native => CodeReject::Kind(kind.into()),
             reject => CodeReject::Zip(reject),
-        })?
+        })?;
+        Executable { file, archive: Some(code) }
     } else {
-        code
+        Executable { file: code, archive: None }
     };
-    let start = code.chunk_at(0);
+    let start = executable.file.chunk_at(0);
     if start.starts_with(WASM_MAGIC) {
         Err(CodeReject::Wasm)
     } else if is_native || start.starts_with(ELF_MAGIC) {
         // Whoever reads the image says what is wrong with it.
-        Ok(code)
+        Ok(executable)
     } else {
         Err(CodeReject::Kind(kind.into()))
     }
@@ -120,6 +146,9 @@ impl fmt::Display for CodeReject {
             }
             Self::OutOfFrames => "The node has no memory left for this request now; try again.",
             Self::Zip(reject) => return reject.fmt(f),
+            Self::NotAtBoot => {
+                "The code has to run to be deployed, which it cannot while the node boots."
+            }
             Self::Wasm => {
                 "The code is a WebAssembly module: wasm is not supported by this host; send an ELF \
                  file."

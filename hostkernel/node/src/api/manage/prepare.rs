@@ -1,0 +1,207 @@
+//! From code to a template: at once where it is native, by running its host where it is not.
+//!
+//! A host image prepares its payload as an invocation of the tenant, on a worker, under the
+//! action's limits. The action waits with that invocation; it is deployed when its image was
+//! frozen. Until then nothing has changed.
+
+use alloc::format;
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use super::actions::{Detail, describe_to};
+use crate::api::answer::error::Reject;
+use crate::api::invoke::admission::{self, Pending, Reply, Shape};
+use crate::api::invoke::outcome;
+use crate::api::request::Parts;
+use crate::api::request::code;
+use crate::dispatch::{Completion, End, Log};
+use crate::document::contiguous;
+use crate::http::Response;
+use crate::image::elf;
+use crate::registry::{Action, Annotations, Digest, Namespace, Registry};
+use crate::state::Node;
+use crate::state::Policy;
+use limits::EXCERPT_LEN_MAX;
+use memory::{PageBuffer, Template};
+
+/// In the environment of a host image that prepares: freeze at the program's input.
+const INIT_AT_INPUT: &[u8] = b"HOSTKERNEL_INIT=input\0";
+
+/// Whose the action will be, on which node, from when.
+#[derive(Clone, Copy)]
+pub struct Owner<'a> {
+    pub namespace: &'a Namespace,
+    pub policy: &'a Policy,
+    pub wall_ms: u64,
+}
+
+/// What a frozen template depends on, besides the code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// The memory limit, which a program may have asked for.
+    pub memory_mb: u64,
+    /// Whether it is frozen at its input.
+    pub at_input: bool,
+}
+
+impl Settings {
+    fn digest(self, of_file: Digest) -> Digest {
+        of_file.frozen_under(self.memory_mb, self.at_input)
+    }
+}
+
+/// What code comes to.
+pub struct Made {
+    pub digest: Digest,
+    /// What instances are made from, the first of which may have to prepare it.
+    pub template: Arc<Template>,
+    /// What it has to prepare.
+    pub payload: Option<Arc<PageBuffer>>,
+}
+
+/// Whether an image is to be frozen at its program's first look at the input.
+pub fn at_input(annotations: &Annotations) -> bool {
+    annotations.list().iter().any(|item| item == (r#""init""#, r#""input""#))
+}
+
+/// Turns code into what instances are made from. A namespace that has the same code already has it
+/// once.
+pub fn load(
+    bytes: PageBuffer,
+    kind: &str,
+    registry: &Registry,
+    Owner { namespace, policy, .. }: Owner<'_>,
+    settings: Settings,
+) -> Result<Made, Reject> {
+    let executable = code::executable(bytes, kind)?;
+    let of_file = Digest::of(&executable.file);
+    let known = |digest: &Digest| registry.image(namespace, digest).map(Arc::clone);
+    if let Some(template) = known(&of_file) {
+        return Ok(Made { digest: of_file, template, payload: None });
+    }
+    let file = contiguous(&executable.file)?;
+    if let Some(host) = &policy.host
+        && executable.is_elf()
+        && !elf::has_note(&file)
+    {
+        drop(file);
+        let mut sent = executable.into_sent();
+        sent.clear_tail();
+        let digest = settings.digest(Digest::of(&sent));
+        return Ok(match known(&digest) {
+            Some(template) => Made { digest, template, payload: None },
+            None => {
+                let payload = Some(Arc::new(sent));
+                Made { digest, template: Arc::clone(host), payload }
+            }
+        });
+    }
+    let plan = elf::plan(&file)?;
+    drop(file);
+    if !plan.is_host {
+        let template = Arc::new(Template::build(&plan, executable.file)?);
+        return Ok(Made { digest: of_file, template, payload: None });
+    }
+    // It prepares itself.
+    let digest = settings.digest(of_file);
+    Ok(match known(&digest) {
+        Some(template) => Made { digest, template, payload: None },
+        None => {
+            let template = Arc::new(Template::build(&plan, executable.file)?);
+            Made { digest, template, payload: Some(Arc::new(PageBuffer::new())) }
+        }
+    })
+}
+
+/// The template of an action whose settings may have changed.
+pub fn renew(action: &Action, registry: &Registry, settings: Settings) -> Made {
+    let Action { namespace, template, .. } = action;
+    let unchanged =
+        || Made { digest: action.digest, template: Arc::clone(template), payload: None };
+    let Some(frozen) = template.frozen() else { return unchanged() };
+    let digest = settings.digest(Digest::of(template.code()));
+    if digest == action.digest {
+        return unchanged();
+    }
+    match registry.image(namespace, &digest) {
+        Some(template) => Made { digest, template: Arc::clone(template), payload: None },
+        None => Made {
+            digest,
+            template: Arc::clone(frozen.base()),
+            payload: Some(Arc::clone(frozen.payload())),
+        },
+    }
+}
+
+/// Hands out the invocation that prepares an action.
+pub fn admit(
+    action: &Arc<Action>,
+    parts: &Parts<'_>,
+    payload: Arc<PageBuffer>,
+    shape: Shape,
+) -> Result<Reply, Reject> {
+    let at_input = at_input(&action.annotations);
+    let environment = if at_input { Vec::from(INIT_AT_INPUT) } else { Vec::new() };
+    let reply = admission::prepare(action, parts, PageBuffer::new(), environment, shape)?;
+    Ok(match reply {
+        Reply::Invoke(mut admission) => {
+            admission.payload = Some(payload);
+            Reply::Invoke(admission)
+        }
+        reply @ Reply::Respond(_) => reply,
+    })
+}
+
+/// Deploys an action whose preparation has ended, or says why not.
+pub fn complete(node: &mut Node, pending: &Pending, completion: Completion) -> Response {
+    let Node { registry, statistics, .. } = node;
+    deploy(registry, pending, completion).unwrap_or_else(|reject| {
+        statistics.rejected(reject.reason());
+        reject.response(pending.request_id())
+    })
+}
+
+fn deploy(
+    registry: &mut Registry,
+    pending: &Pending,
+    completion: Completion,
+) -> Result<Response, Reject> {
+    let Shape::Deploy { with_code, is_new } = pending.shape() else { return Err(Reject::NotFound) };
+    let template = match (completion.end, &completion.frozen) {
+        (End::Frozen { .. }, Some(template)) => Arc::clone(template),
+        (End::NotStarted, _) => return Err(Reject::NotStarted),
+        _ => return Err(Reject::Preparation(what_happened(&completion))),
+    };
+    let action = Arc::new(pending.action().with_template(template));
+    // Somebody else may have been faster.
+    if is_new && registry.get(&action.namespace, action.name.as_str()).is_some() {
+        return Err(Reject::Exists);
+    }
+    let detail = if with_code { Detail::WithCode } else { Detail::WithoutCode };
+    let response = describe_to(&action, detail, pending.request_id())?;
+    registry.insert(action)?;
+    Ok(response)
+}
+
+/// Why an image did not get to where it could be frozen, with the end of its log.
+fn what_happened(completion: &Completion) -> String {
+    let why = match outcome::reason(completion.end, completion.reports.as_deref()) {
+        Some(reason) => reason,
+        None => String::from("it ended by itself"),
+    };
+    let mut text = format!("The code could not be prepared: {why}.");
+    let log = contiguous(&completion.log.text).unwrap_or_default();
+    let lines: Vec<&[u8]> = Log::lines(&log).map(|line| line.text).collect();
+    let mut len = 0;
+    let fits = |line: &&&[u8]| {
+        len += line.len();
+        len <= EXCERPT_LEN_MAX
+    };
+    let shown = lines.iter().rev().take_while(fits).count();
+    for line in &lines[lines.len() - shown..] {
+        text.push_str(" | ");
+        text.push_str(&String::from_utf8_lossy(line));
+    }
+    text
+}
