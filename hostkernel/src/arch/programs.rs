@@ -281,7 +281,7 @@ programs! {
         mov eax, 9
         syscall
         mov rdi, [r13 + {start_ns}]
-        add rdi, 2000000
+        add rdi, 500000000
         mov eax, 12
         syscall
         mov edi, 9
@@ -293,7 +293,7 @@ programs! {
         cmp dword ptr [rax + 8], 256
         jne 3f
         mov rdi, [r13 + {start_ns}]
-        add rdi, 4000000
+        add rdi, 700000000
         mov eax, 12
         syscall
         mov rdi, -1
