@@ -20,6 +20,11 @@ use crate::workspace;
 
 /// The folder under `images/` whose programs run on Linux: no actions, and a workspace of its own.
 const PEERS: &str = "peers";
+/// The folder under `images/` of the Linux library OS, and its package: no action, but what hosts
+/// Linux programs.
+pub const LINUX: &str = "linux";
+/// Tells the kernel's build which file is the image that hosts payloads.
+const HOST_IMAGE_VARIABLE: &str = "HOSTKERNEL_HOST_IMAGE";
 
 fn file_error(path: &Path) -> impl FnOnce(io::Error) -> BuildError {
     move |cause| BuildError::File { path: path.to_path_buf(), cause }
@@ -60,9 +65,31 @@ pub fn test_kernel() -> Result<PathBuf, BuildError> {
     kernel_with(&["--features", "selftest"], &target, workspace::test_kernel())
 }
 
-fn kernel_with(options: &[&str], target: &Path, result: PathBuf) -> Result<PathBuf, BuildError> {
+/// Builds the Linux library OS into `target/linux.elf`.
+///
+/// # Errors
+/// [`BuildError`]
+pub fn linux_image() -> Result<PathBuf, BuildError> {
+    let what = "The Linux library OS";
     let mut command = cargo();
     command
+        .args(["build", "--package", LINUX, "--bin", LINUX, "--features", "image"])
+        .args(["--profile", ACTION_PROFILE, "--target", KERNEL_TARGET])
+        .args(without_paths(KERNEL_TARGET))
+        .arg("--target-dir")
+        .arg(workspace::target().join("linux-build"));
+    let built = programs(command, what)?;
+    let missing = || BuildError::NoProgram { what: what.to_owned() };
+    let result = workspace::linux_image();
+    copy(&built.first().ok_or_else(missing)?.file, &result)?;
+    Ok(result)
+}
+
+fn kernel_with(options: &[&str], target: &Path, result: PathBuf) -> Result<PathBuf, BuildError> {
+    let image = linux_image()?;
+    let mut command = cargo();
+    command
+        .env(HOST_IMAGE_VARIABLE, image)
         .args(["build", "--package", "hostkernel", "--bin", "hostkernel", "--release"])
         .args(["--target", KERNEL_TARGET])
         .args(without_paths(KERNEL_TARGET))
@@ -212,7 +239,9 @@ pub fn action_packages() -> Result<Vec<OsString>, BuildError> {
     let mut packages = Vec::new();
     for entry in fs::read_dir(&images).map_err(file_error(&images))? {
         let entry = entry.map_err(file_error(&images))?;
-        if entry.file_name() != PEERS && entry.path().join("Cargo.toml").is_file() {
+        if ![PEERS, LINUX].contains(&&*entry.file_name().to_string_lossy())
+            && entry.path().join("Cargo.toml").is_file()
+        {
             packages.push(entry.file_name());
         }
     }

@@ -35,6 +35,12 @@ pub fn test_kernel() -> PathBuf {
     target().join("hostkernel-selftest.elf")
 }
 
+/// The image that hosts Linux programs.
+#[must_use]
+pub fn linux_image() -> PathBuf {
+    target().join("linux.elf")
+}
+
 /// What starts the kernel from an image under a BIOS.
 #[must_use]
 pub fn bios_stage() -> PathBuf {

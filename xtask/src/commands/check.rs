@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use serde_json::Value;
-use xtask::build::{action_cargo, action_packages, cargo};
+use xtask::build::{LINUX, action_cargo, action_packages, cargo};
 use xtask::prerequisites::{
     ACTION_TARGET, BIOS_TARGET, KERNEL_TARGET, UEFI_TARGET, ensure_targets,
 };
@@ -109,6 +109,12 @@ fn cargo_checks() -> Result<Vec<(&'static str, Command)>> {
         checks.push(("lints: sample actions", deny_warnings(command)));
     }
 
+    let mut linux = cargo();
+    linux
+        .args(["clippy", "--package", LINUX, "--bin", LINUX, "--features", "image"])
+        .args(["--target", KERNEL_TARGET]);
+    checks.push(("lints: Linux library OS", deny_warnings(linux)));
+
     let mut host_docs = cargo();
     host_docs.args(["doc", "--no-deps", "--document-private-items"]).args(packages).args(features);
     checks.push(("documentation: host programs", host_docs));
@@ -152,7 +158,8 @@ pub fn host_packages() -> Result<Vec<String>> {
         let manifest = Path::new(package["manifest_path"].as_str()?);
         let name = package["name"].as_str()?;
         let on_metal = ["hostkernel", "boot-bios", "boot-uefi"].contains(&name);
-        let is_action = manifest.ancestors().nth(2) == Some(images.as_path());
+        // The library OS is an image, but most of it is a library too.
+        let is_action = manifest.ancestors().nth(2) == Some(images.as_path()) && name != LINUX;
         (!is_action && !on_metal).then(|| name.to_owned())
     };
     Ok(packages.iter().filter_map(name).collect())

@@ -1,0 +1,170 @@
+//! What the files are told by their surroundings.
+#![forbid(unsafe_code)]
+
+use action_abi::Stream;
+use linux_files::{Host, Memory, Region, Sink, Time};
+
+use crate::Errno;
+use crate::identity::Identity;
+use crate::memory::regions::{Protection, Regions, Source};
+use crate::native::Native;
+use crate::random::Random;
+use crate::time::SECOND_NS;
+
+/// The result, written where the kernel takes it from.
+#[derive(Debug, Default)]
+pub struct Output {
+    window: &'static mut [u8],
+    len: usize,
+    /// The program wrote to descriptor 3: that is the result, and standard output is log.
+    is_on_result: bool,
+}
+
+impl Output {
+    /// No window yet: what is written has no place.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { window: &mut [], len: 0, is_on_result: false }
+    }
+
+    /// A result in this window.
+    pub fn set_window(&mut self, window: &'static mut [u8]) {
+        self.window = window;
+    }
+
+    /// Bytes of the result.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// The result.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        &self.window[..self.len]
+    }
+
+    fn append(&mut self, bytes: &[u8]) -> Result<usize, Errno> {
+        let room = &mut self.window[self.len..];
+        if room.is_empty() && !bytes.is_empty() {
+            return Err(Errno::ENOSPC);
+        }
+        let len = bytes.len().min(room.len());
+        room[..len].copy_from_slice(&bytes[..len]);
+        self.len += len;
+        Ok(len)
+    }
+}
+
+/// The surroundings during one call.
+pub(crate) struct Surroundings<'a, N> {
+    pub native: &'a mut N,
+    pub regions: &'a Regions,
+    pub identity: &'a Identity,
+    pub output: &'a mut Output,
+    pub random: &'a mut Random,
+    pub threads: u32,
+}
+
+impl<N: Native> Host for Surroundings<'_, N> {
+    fn realtime(&mut self) -> Time {
+        let now = self.native.now_ns().saturating_add(self.identity.wall_offset_ns);
+        Time { seconds: (now / SECOND_NS).cast_signed(), nanoseconds: (now % SECOND_NS) as u32 }
+    }
+
+    fn monotonic_ns(&mut self) -> u64 {
+        self.native.now_ns()
+    }
+
+    fn random(&mut self, bytes: &mut [u8]) {
+        self.random.fill(bytes);
+    }
+
+    fn output(&mut self, sink: Sink, bytes: &[u8]) -> Result<usize, Errno> {
+        match sink {
+            Sink::Result => {
+                if !self.output.is_on_result && !bytes.is_empty() {
+                    // What was written to standard output so far turns out to be log.
+                    self.native.log(self.output.bytes(), Stream::Stdout);
+                    self.output.len = 0;
+                    self.output.is_on_result = true;
+                }
+                self.output.append(bytes)
+            }
+            Sink::Stdout if !self.output.is_on_result => self.output.append(bytes),
+            Sink::Stdout => {
+                self.native.log(bytes, Stream::Stdout);
+                Ok(bytes.len())
+            }
+            Sink::Stderr => {
+                self.native.log(bytes, Stream::Stderr);
+                Ok(bytes.len())
+            }
+        }
+    }
+
+    fn regions(&self, each: &mut dyn FnMut(&Region<'_>)) {
+        for (start, region) in self.regions.iter() {
+            let (name, offset): (&[u8], u64) = match region.source {
+                Source::Anonymous => (b"", 0),
+                Source::Heap => (b"[heap]", 0),
+                Source::Stack => (b"[stack]", 0),
+                Source::Vdso => (b"[vdso]", 0),
+                Source::Payload { offset } => (&self.identity.executable, offset),
+                Source::Copied { offset, .. } => (b"", offset),
+            };
+            each(&Region {
+                start,
+                end: region.end,
+                protection: linux_bits(region.protection),
+                is_shared: false,
+                offset,
+                name,
+            });
+        }
+    }
+
+    fn memory(&self) -> Memory {
+        let total = self.identity.memory_limit;
+        let mapped = self.regions.iter().map(|(start, region)| region.end - start).sum();
+        // Only the kernel knows what was touched.
+        Memory { total, available: total / 4 * 3, mapped, resident: total / 4 }
+    }
+
+    fn process_id(&self) -> u32 {
+        self.identity.process_id
+    }
+
+    fn threads(&self) -> u32 {
+        self.threads
+    }
+
+    fn command_line(&self) -> &[u8] {
+        &self.identity.command_line
+    }
+
+    fn environment(&self) -> &[u8] {
+        self.identity.environment
+    }
+
+    fn executable(&self) -> &[u8] {
+        &self.identity.executable
+    }
+
+    fn processor(&self) -> &[u8] {
+        b"vendor_id\t: unknown\nmodel name\t: unknown\ncpu cores\t: 1\n"
+    }
+}
+
+/// Protections as `PROT_` bits, which are those of the native ABI.
+fn linux_bits(protection: Protection) -> u32 {
+    u32::from(protection.0)
+}
+
+const _: () = assert!(action_abi::protection::READ == 1 && action_abi::protection::WRITE == 2);

@@ -1,0 +1,104 @@
+//! Files: from the calls' arguments to `linux-files`, which knows what they mean, and back.
+#![forbid(unsafe_code)]
+
+pub mod descriptors;
+pub mod host;
+pub mod names;
+pub mod readiness;
+pub mod table;
+pub mod transfer;
+
+use linux_files::{Files, Host};
+
+use crate::Errno;
+use crate::call::{Break, Served};
+use crate::memory::access::Memory;
+use crate::memory::calls::{Backing, Mmap};
+use crate::memory::regions::{PAGE, Regions};
+use crate::native::Native;
+use crate::os::Os;
+use crate::random::Random;
+use host::{Output, Surroundings};
+
+/// The files of the program, and where its output goes.
+#[derive(Debug)]
+pub struct FileSide {
+    /// The tree, the descriptors; `None` until there is a program.
+    pub files: Option<Files<'static>>,
+    /// The result.
+    pub output: Output,
+    /// Where randomness comes from.
+    pub random: Random,
+}
+
+impl FileSide {
+    /// No files yet.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { files: None, output: Output::new(), random: Random::new() }
+    }
+}
+
+impl Default for FileSide {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// What a call about files works with.
+pub(crate) struct Io<'a> {
+    pub files: &'a mut Files<'static>,
+    pub host: &'a mut dyn Host,
+    pub memory: &'a mut Memory,
+    pub regions: &'a Regions,
+}
+
+impl<N: Native> Os<N> {
+    /// Does something with the files.
+    #[inline]
+    pub(crate) fn with_files<T>(
+        &mut self,
+        work: impl FnOnce(Io<'_>) -> Result<T, Break>,
+    ) -> Result<T, Break> {
+        let threads = self.threads.all.len() as u32;
+        let Some(files) = &mut self.files.files else { return Err(Errno::EBADF.into()) };
+        let mut host = Surroundings {
+            native: &mut self.native,
+            regions: &self.space.regions,
+            identity: &self.identity,
+            output: &mut self.files.output,
+            random: &mut self.files.random,
+            threads,
+        };
+        work(Io {
+            files,
+            host: &mut host,
+            memory: &mut self.space.memory,
+            regions: &self.space.regions,
+        })
+    }
+
+    /// `mmap`, of memory or of a file.
+    pub(crate) fn mmap(&mut self, arguments: [u64; 6]) -> Served {
+        use linux_raw_sys::general as linux;
+
+        let [address, len, protection, flags, fd, offset] = arguments;
+        let request = Mmap { address, len, protection, flags };
+        let kind = flags as u32 & linux::MAP_TYPE;
+        let shared = kind == linux::MAP_SHARED || kind == linux::MAP_SHARED_VALIDATE;
+        if !shared && kind != linux::MAP_PRIVATE || offset % PAGE != 0 {
+            return Err(Errno::EINVAL.into());
+        }
+        if flags as u32 & linux::MAP_ANONYMOUS != 0 {
+            return self
+                .space
+                .mmap(&mut self.native, request, Backing::Anonymous)
+                .map_err(Break::Errno);
+        }
+        // What is written to shared memory would have to reach the file.
+        if shared && protection as u32 & linux::PROT_WRITE != 0 {
+            return Err(Errno::ENODEV.into());
+        }
+        self.map_file(request, fd as i32, offset)
+    }
+}

@@ -1,0 +1,56 @@
+//! Who the program is: what it was called with, when it began, and what it was loaded from.
+#![forbid(unsafe_code)]
+
+use alloc::vec::Vec;
+
+use crate::load::symbols;
+
+/// Facts about the program that do not change while it runs.
+#[derive(Debug, Default)]
+pub struct Identity {
+    /// Number of the process.
+    pub process_id: u32,
+    /// Memory limit in bytes.
+    pub memory_limit: u64,
+    /// Wall-clock time minus monotonic time; 0 if the node knows no time.
+    pub wall_offset_ns: u64,
+    /// Monotonic time at which the instance began.
+    pub start_ns: u64,
+    /// Path of the executable.
+    pub executable: Vec<u8>,
+    /// What it is called by: its first argument.
+    pub called: Vec<u8>,
+    /// Arguments, each with its NUL.
+    pub command_line: Vec<u8>,
+    /// Environment, each entry with its NUL.
+    pub environment: &'static [u8],
+    /// The executable's bytes, for the names of its functions.
+    pub image: &'static [u8],
+    /// What is added to the addresses in the executable.
+    pub base: u64,
+}
+
+impl Identity {
+    /// Nothing known yet.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self {
+            process_id: 0,
+            memory_limit: 0,
+            wall_offset_ns: 0,
+            start_ns: 0,
+            executable: Vec::new(),
+            called: Vec::new(),
+            command_line: Vec::new(),
+            environment: &[],
+            image: &[],
+            base: 0,
+        }
+    }
+
+    /// The function at an address, and how far into it that is, if the executable has symbols.
+    #[must_use]
+    pub fn function_at(&self, address: u64) -> Option<(&str, u64)> {
+        symbols::function_at(self.image, address.checked_sub(self.base)?)
+    }
+}

@@ -1,0 +1,29 @@
+//! The bounds of this crate, by name.
+#![forbid(unsafe_code)]
+
+/// Bytes of a program's stack, as `RLIMIT_STACK` reports it.
+pub const STACK_LEN: u64 = 8 << 20;
+/// Input that is also given as the first argument: what fits a page or two.
+pub const ARGUMENT_LEN_MAX: usize = 8 << 10;
+/// Program headers of an executable; linkers write about ten.
+pub const PROGRAM_HEADERS_MAX: usize = 64;
+/// Threads of a program.
+pub const THREADS_MAX: usize = 4096;
+/// How long a thread runs while others could, in nanoseconds.
+pub const SLICE_NS: u64 = 2_000_000;
+/// Signals waiting to be taken, as `RLIMIT_SIGPENDING` reports it.
+pub const SIGNALS_PENDING_MAX: usize = 1024;
+/// Kinds of calls not served that are told apart in the receipt.
+pub const UNSUPPORTED_MAX: usize = 32;
+/// Buffers of one `readv` or `writev` (`IOV_MAX`).
+pub const VECTORS_MAX: usize = 1024;
+/// Entries of a robust list that are looked at (`ROBUST_LIST_LIMIT`).
+pub const ROBUST_LIST_MAX: usize = 2048;
+/// Timers a program may make with `timer_create`.
+pub const TIMERS_MAX: usize = 256;
+/// Inodes in the tree and in `/tmp`.
+pub const INODES_MAX: u32 = 262_144;
+/// Descriptors of one `poll`.
+pub const POLLED_MAX: usize = 65_536;
+/// Events that one `epoll_wait` returns.
+pub const EVENTS_MAX: usize = 1024;

@@ -1,0 +1,195 @@
+//! What an executable's headers say (System V gABI, chapters 4 and 5).
+#![forbid(unsafe_code)]
+
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt;
+
+use object::endian::LittleEndian;
+use object::read::elf::{FileHeader, ProgramHeader};
+use object::{LittleEndian as LE, elf};
+
+use crate::limits::PROGRAM_HEADERS_MAX;
+use crate::memory::ADDRESS_END;
+use crate::memory::regions::{PAGE, Protection};
+
+/// A part of the file and of memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Segment {
+    /// Where it goes, before a base is added.
+    pub address: u64,
+    /// Bytes in memory.
+    pub memory_len: u64,
+    /// Where it is in the file.
+    pub offset: u64,
+    /// Bytes in the file; the rest is zero.
+    pub file_len: u64,
+    /// What the program may do with it.
+    pub protection: Protection,
+}
+
+/// An executable that can be loaded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Executable {
+    /// Its parts.
+    pub segments: Vec<Segment>,
+    /// Where it begins, before a base is added.
+    pub entry: u64,
+    /// Where its program headers will be in memory.
+    pub headers: u64,
+    /// How many there are.
+    pub header_count: u64,
+    /// It can be anywhere, at multiples of this; otherwise its addresses are final.
+    pub movable_by: Option<u64>,
+}
+
+/// Why a file cannot be run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reject {
+    /// It is no ELF file for this machine, or is not whole.
+    NotExecutable,
+    /// It needs an interpreter, of this name.
+    Dynamic(String),
+    /// A segment asks to be written and executed.
+    WritableAndExecutable,
+    /// Its headers contradict themselves or each other.
+    Malformed,
+    /// It lies where no program can be.
+    BadAddress,
+    /// There is not enough memory for it.
+    NoMemory,
+    /// A zip without `exec` or `bootstrap`, or one that cannot be read.
+    NoProgram,
+}
+
+impl fmt::Display for Reject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotExecutable => {
+                f.write_str("this is no complete ELF executable for x86-64 Linux")
+            }
+            Self::Dynamic(interpreter) => write!(
+                f,
+                "the program is dynamically linked and needs {interpreter}; link it statically: \
+                 Rust `--target x86_64-unknown-linux-musl`, Go `CGO_ENABLED=0`, C `-static`, \
+                 Zig `-target x86_64-linux-musl`"
+            ),
+            Self::WritableAndExecutable => {
+                f.write_str("a segment of the program is writable and executable at once")
+            }
+            Self::Malformed => f.write_str("the program's headers make no sense"),
+            Self::BadAddress => {
+                f.write_str("the program is linked to addresses that it cannot have")
+            }
+            Self::NoMemory => f.write_str("the memory limit does not cover the program"),
+            Self::NoProgram => {
+                f.write_str("the archive has no file `exec` or `bootstrap` that could be read")
+            }
+        }
+    }
+}
+
+/// Reads the headers.
+///
+/// # Errors
+/// [`Reject`]
+pub fn parse(file: &[u8]) -> Result<Executable, Reject> {
+    let header =
+        elf::FileHeader64::<LittleEndian>::parse(file).map_err(|_| Reject::NotExecutable)?;
+    let kind = header.e_type(LE);
+    let movable = kind == elf::ET_DYN;
+    if header.e_machine(LE) != elf::EM_X86_64
+        || !header.is_little_endian()
+        || !(movable || kind == elf::ET_EXEC)
+    {
+        return Err(Reject::NotExecutable);
+    }
+    let headers = header.program_headers(LE, file).map_err(|_| Reject::NotExecutable)?;
+    if headers.len() > PROGRAM_HEADERS_MAX {
+        return Err(Reject::Malformed);
+    }
+    let mut segments = Vec::new();
+    let mut align = PAGE;
+    let mut headers_address = 0;
+    for program in headers {
+        match program.p_type(LE) {
+            elf::PT_INTERP => return Err(Reject::Dynamic(interpreter(program, file))),
+            elf::PT_LOAD if program.p_memsz(LE) > 0 => {
+                let segment = segment(program, file)?;
+                align = align.max(program.p_align(LE));
+                let table = header.e_phoff(LE);
+                if (segment.offset..segment.offset + segment.file_len).contains(&table) {
+                    headers_address = segment.address + (table - segment.offset);
+                }
+                segments.push(segment);
+            }
+            _ => {}
+        }
+    }
+    check(&segments, header.e_entry(LE))?;
+    if !align.is_power_of_two() {
+        return Err(Reject::Malformed);
+    }
+    Ok(Executable {
+        segments,
+        entry: header.e_entry(LE),
+        headers: headers_address,
+        header_count: headers.len() as u64,
+        movable_by: movable.then_some(align),
+    })
+}
+
+/// The name of the interpreter that a program asks for.
+fn interpreter(header: &elf::ProgramHeader64<LittleEndian>, file: &[u8]) -> String {
+    /// A path longer than this is cut: it goes into a sentence.
+    const LEN_MAX: usize = 100;
+    let name = header.data(LE, file).unwrap_or_default();
+    let name = name.split(|byte| *byte == 0).next().unwrap_or_default();
+    String::from_utf8_lossy(&name[..name.len().min(LEN_MAX)]).into_owned()
+}
+
+fn segment(header: &elf::ProgramHeader64<LittleEndian>, file: &[u8]) -> Result<Segment, Reject> {
+    let (address, offset) = (header.p_vaddr(LE), header.p_offset(LE));
+    let (memory_len, file_len) = (header.p_memsz(LE), header.p_filesz(LE));
+    let end = address.checked_add(memory_len).ok_or(Reject::Malformed)?;
+    let file_end = offset.checked_add(file_len).ok_or(Reject::Malformed)?;
+    if file_len > memory_len || address % PAGE != offset % PAGE {
+        return Err(Reject::Malformed);
+    }
+    if file_end > file.len() as u64 {
+        return Err(Reject::NotExecutable);
+    }
+    if end > ADDRESS_END {
+        return Err(Reject::BadAddress);
+    }
+    let flags = header.p_flags(LE);
+    let protection = match (flags.contains(elf::PF_W), flags.contains(elf::PF_X)) {
+        (true, true) => return Err(Reject::WritableAndExecutable),
+        (true, false) => Protection::WRITE,
+        (false, true) => Protection::EXECUTE,
+        (false, false) => Protection::READ,
+    };
+    Ok(Segment { address, memory_len, offset, file_len, protection })
+}
+
+/// Segments ascend, and the first instruction is in one of them.
+fn check(segments: &[Segment], entry: u64) -> Result<(), Reject> {
+    if segments.is_empty() {
+        return Err(Reject::Malformed);
+    }
+    let pages_end = |segment: &Segment| (segment.address + segment.memory_len).div_ceil(PAGE);
+    for pair in segments.windows(2) {
+        // Two protections cannot share a page.
+        if pages_end(&pair[0]) > pair[1].address / PAGE {
+            return Err(Reject::Malformed);
+        }
+    }
+    let runs = |segment: &Segment| {
+        segment.protection == Protection::EXECUTE
+            && entry.checked_sub(segment.address).is_some_and(|at| at < segment.memory_len)
+    };
+    if segments.iter().any(runs) { Ok(()) } else { Err(Reject::Malformed) }
+}
+
+#[cfg(test)]
+mod tests;

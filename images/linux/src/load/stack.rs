@@ -1,0 +1,136 @@
+//! What a program finds on its stack (System V ABI for AMD64, "Process Initialization").
+//!
+//! ```text
+//!   stack end   zero word
+//!               path of the executable, arguments, environment: strings
+//!               "x86_64", 16 random bytes
+//!               auxiliary vector, ended by AT_NULL
+//!               addresses of the environment's strings, ended by 0
+//!               addresses of the arguments, ended by 0
+//!   rsp ──────▶ number of arguments           16-byte aligned
+//! ```
+#![forbid(unsafe_code)]
+
+use core::ffi::CStr;
+
+use linux_raw_sys::auxvec;
+
+use crate::Errno;
+use crate::memory::Space;
+use crate::memory::regions::PAGE;
+
+/// What `AT_PLATFORM` points to.
+const PLATFORM: &[u8] = b"x86_64\0";
+/// Bytes that `AT_RANDOM` points to.
+pub const RANDOM_LEN: usize = 16;
+/// `USER_HZ`
+const TICKS: u64 = 100;
+/// Bytes of a program header.
+const PROGRAM_HEADER_LEN: u64 = 56;
+/// Pairs of the auxiliary vector, the last included.
+const PAIRS: usize = 21;
+
+/// What a stack is made of.
+#[derive(Clone, Copy, Debug)]
+pub struct Start<'a> {
+    /// The page behind the stack.
+    pub end: u64,
+    /// Path of the executable, with its NUL.
+    pub path: &'a [u8],
+    /// Arguments, each with its NUL.
+    pub arguments: &'a [u8],
+    /// Environment, each entry with its NUL.
+    pub environment: &'a [u8],
+    /// Fresh for each instance.
+    pub random: [u8; RANDOM_LEN],
+    /// What the processor offers: `AT_HWCAP`, `AT_HWCAP2`.
+    pub hardware: [u64; 2],
+    /// Address of the first instruction, the program headers, and their number.
+    pub entry: u64,
+    /// Where the program headers are.
+    pub headers: u64,
+    /// How many there are.
+    pub header_count: u64,
+    /// Where the library with the time functions is.
+    pub vdso: u64,
+    /// Least size of a stack for handlers.
+    pub signal_stack_len: u64,
+}
+
+/// Writes the stack and answers its pointer.
+///
+/// # Errors
+/// `E2BIG` if it does not fit.
+pub fn build(space: &mut Space, start: &Start<'_>) -> Result<u64, Errno> {
+    let len = start.path.len() + start.arguments.len() + start.environment.len();
+    let strings = (start.end - 8).checked_sub(len as u64).ok_or(Errno::E2BIG)?;
+    let arguments = strings + start.path.len() as u64;
+    let environment = arguments + start.arguments.len() as u64;
+    let random = (strings - RANDOM_LEN as u64 - PLATFORM.len() as u64) / 16 * 16;
+    let platform = random + RANDOM_LEN as u64;
+
+    let counts = [start.arguments, start.environment].map(|strings| addresses(strings, 0).count());
+    let words = 1 + counts[0] + 1 + counts[1] + 1 + 2 * PAIRS;
+    let rsp = (random.checked_sub(words as u64 * 8).ok_or(Errno::E2BIG)?) / 16 * 16;
+    if start.end - rsp > crate::limits::STACK_LEN / 4 {
+        return Err(Errno::E2BIG);
+    }
+    space.write(strings, start.path)?;
+    space.write(arguments, start.arguments)?;
+    space.write(environment, start.environment)?;
+    space.write(random, &start.random)?;
+    space.write(platform, PLATFORM)?;
+
+    let vector = vector(start, random, platform, strings);
+    let table = space.bytes_mut(rsp, words as u64 * 8)?;
+    let contents = core::iter::once(counts[0] as u64)
+        .chain(addresses(start.arguments, arguments))
+        .chain([0])
+        .chain(addresses(start.environment, environment))
+        .chain([0])
+        .chain(vector.into_iter().flatten());
+    for (place, word) in table.as_chunks_mut::<8>().0.iter_mut().zip(contents) {
+        *place = word.to_le_bytes();
+    }
+    Ok(rsp)
+}
+
+/// The auxiliary vector.
+fn vector(start: &Start<'_>, random: u64, platform: u64, path: u64) -> [[u64; 2]; PAIRS] {
+    [
+        (auxvec::AT_SYSINFO_EHDR, start.vdso),
+        (auxvec::AT_HWCAP, start.hardware[0]),
+        (auxvec::AT_PAGESZ, PAGE),
+        (auxvec::AT_CLKTCK, TICKS),
+        (auxvec::AT_PHDR, start.headers),
+        (auxvec::AT_PHENT, PROGRAM_HEADER_LEN),
+        (auxvec::AT_PHNUM, start.header_count),
+        (auxvec::AT_BASE, 0),
+        (auxvec::AT_FLAGS, 0),
+        (auxvec::AT_ENTRY, start.entry),
+        (auxvec::AT_UID, 0),
+        (auxvec::AT_EUID, 0),
+        (auxvec::AT_GID, 0),
+        (auxvec::AT_EGID, 0),
+        (auxvec::AT_SECURE, 0),
+        (auxvec::AT_RANDOM, random),
+        (auxvec::AT_HWCAP2, start.hardware[1]),
+        (auxvec::AT_EXECFN, path),
+        (auxvec::AT_PLATFORM, platform),
+        (auxvec::AT_MINSIGSTKSZ, start.signal_stack_len),
+        (auxvec::AT_NULL, 0),
+    ]
+    .map(|(kind, value)| [u64::from(kind), value])
+}
+
+/// Where each of the strings begins, if the first does at this address.
+fn addresses(strings: &[u8], first: u64) -> impl Iterator<Item = u64> + '_ {
+    let mut at = 0;
+    core::iter::from_fn(move || {
+        // `CStr` looks at whole words, which a loop over bytes would not.
+        let string = CStr::from_bytes_until_nul(strings.get(at..)?).ok()?;
+        let address = first + at as u64;
+        at += string.count_bytes() + 1;
+        Some(address)
+    })
+}

@@ -1,0 +1,134 @@
+//! The program's memory: its regions, the calls that change them, and checked access to its bytes.
+
+pub mod access;
+pub mod calls;
+pub mod moves;
+pub mod regions;
+pub mod values;
+
+use action_abi::CallError;
+
+use crate::Errno;
+use crate::native::Native;
+use access::Memory;
+use regions::{PAGE, Protection, Region, Regions, Source};
+
+/// Lowest address a program may map (`vm.mmap_min_addr`).
+pub const ADDRESS_MIN: u64 = 0x1_0000;
+/// End of a program's addresses.
+pub const ADDRESS_END: u64 = action_abi::host::USER_END;
+/// What belongs to the library OS and the kernel's windows, and is no program's to map.
+pub const RESERVED: [core::ops::Range<u64>; 2] =
+    [0x6000_0000..0x7000_0000, PAYLOAD..action_abi::host::WINDOWS_END];
+/// Where the library OS maps the payload for itself.
+pub const PAYLOAD: u64 = 0x40_0000_0000;
+
+/// Where the program's parts lie.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Layout {
+    /// Mappings are placed below this address.
+    pub mmap_top: u64,
+    /// Where the memory of `brk` begins.
+    pub break_start: u64,
+    /// Where it ends now.
+    pub break_end: u64,
+    /// Bytes of the payload.
+    pub payload_len: u64,
+}
+
+/// The program's address space.
+#[derive(Debug)]
+pub struct Space {
+    /// The book of its regions.
+    pub regions: Regions,
+    /// Where its parts lie.
+    pub layout: Layout,
+    /// Its bytes.
+    pub memory: Memory,
+}
+
+impl Default for Space {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Space {
+    /// No memory yet.
+    #[must_use]
+    pub const fn new() -> Self {
+        let layout = Layout { mmap_top: 0, break_start: 0, break_end: 0, payload_len: 0 };
+        Self { regions: Regions::new(), layout, memory: Memory::new() }
+    }
+
+    /// Maps zeroed pages in place of what is there.
+    ///
+    /// # Errors
+    /// `ENOMEM` if the kernel does not give them.
+    pub fn map_zeroed(
+        &mut self,
+        native: &mut impl Native,
+        range: core::ops::Range<u64>,
+        protection: Protection,
+        source: Source,
+    ) -> Result<(), Errno> {
+        native.map_at(range.start, range.end - range.start, protection.bits()).map_err(errno)?;
+        self.regions.insert(range.start, Region { end: range.end, protection, source });
+        Ok(())
+    }
+
+    /// Maps pages of the payload in place of what is there.
+    ///
+    /// # Errors
+    /// `ENOMEM` if the kernel does not give them.
+    pub fn map_payload(
+        &mut self,
+        native: &mut impl Native,
+        range: core::ops::Range<u64>,
+        protection: Protection,
+        offset: u64,
+    ) -> Result<(), Errno> {
+        native
+            .map_payload(range.start, range.end - range.start, protection.bits(), offset)
+            .map_err(errno)?;
+        let source = Source::Payload { offset };
+        self.regions.insert(range.start, Region { end: range.end, protection, source });
+        Ok(())
+    }
+
+    /// Removes what is in the range; parts of it may be free already.
+    ///
+    /// # Errors
+    /// `ENOMEM` if the kernel cannot remember the parts that stay.
+    pub fn unmap(
+        &mut self,
+        native: &mut impl Native,
+        range: core::ops::Range<u64>,
+    ) -> Result<(), Errno> {
+        if !self.regions.is_free(range.clone()) {
+            native.unmap(range.start, range.end - range.start).map_err(errno)?;
+            self.regions.remove(range);
+        }
+        Ok(())
+    }
+}
+
+/// Whether a program may map something there.
+pub(crate) fn is_free_to_use(start: u64, len: u64) -> bool {
+    let Some(end) = start.checked_add(len) else { return false };
+    end <= ADDRESS_END && RESERVED.iter().all(|held| end <= held.start || start >= held.end)
+}
+
+/// A length rounded up to whole pages, unless it is 0 or too long.
+fn pages(len: u64) -> Option<u64> {
+    len.checked_next_multiple_of(PAGE).filter(|len| *len > 0)
+}
+
+/// What Linux says where the kernel refused.
+fn errno(error: CallError) -> Errno {
+    match error {
+        CallError::OutOfMemory | CallError::LimitReached => Errno::ENOMEM,
+        CallError::UnknownCall => Errno::ENOSYS,
+        CallError::BadAddress | CallError::BadArgument => Errno::EINVAL,
+    }
+}

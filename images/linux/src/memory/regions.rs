@@ -1,0 +1,274 @@
+//! Which addresses of the program hold what: the library OS's own book of the mappings.
+//!
+//! The kernel keeps one too, and holds the program to it. This one exists because Linux's calls need
+//! to know more (what a mapping was made from, where a gap is), and because an address a program
+//! passes must be looked up before the library OS touches it: a fault in its own code would end the
+//! invocation instead of giving the program `EFAULT`.
+//!
+//! Invariant: regions do not overlap, are not empty, and begin and end at whole pages. Neighbours
+//! that could be one region are one.
+
+use alloc::collections::BTreeMap;
+use core::cell::Cell;
+use core::ops::Range;
+
+/// Bytes of a page.
+pub const PAGE: u64 = 4096;
+
+/// What a program may do with memory: the bits of [`action_abi::protection`], none for no access.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Protection(pub u8);
+
+impl Protection {
+    /// No access.
+    pub const NONE: Self = Self(0);
+    /// Reading.
+    pub const READ: Self = Self(action_abi::protection::READ as u8);
+    /// Reading and writing.
+    pub const WRITE: Self = Self(Self::READ.0 | action_abi::protection::WRITE as u8);
+    /// Reading and executing.
+    pub const EXECUTE: Self = Self(Self::READ.0 | action_abi::protection::EXECUTE as u8);
+
+    /// Whether everything that `needed` allows is allowed.
+    #[must_use]
+    pub const fn allows(self, needed: Self) -> bool {
+        self.0 & needed.0 == needed.0
+    }
+
+    /// The bits of a native call.
+    #[must_use]
+    pub const fn bits(self) -> u64 {
+        self.0 as u64
+    }
+}
+
+/// What a region was made from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// Zeroes.
+    Anonymous,
+    /// The memory of `brk`.
+    Heap,
+    /// The first thread's stack.
+    Stack,
+    /// The page with the time functions.
+    Vdso,
+    /// The deployed file, from this offset on, not copied.
+    Payload {
+        /// Offset of the region's first byte.
+        offset: u64,
+    },
+    /// Bytes copied out of a file of the tree when they were mapped.
+    Copied {
+        /// Which file, for `/proc/self/maps`.
+        file: u64,
+        /// Offset of the region's first byte.
+        offset: u64,
+    },
+}
+
+impl Source {
+    /// The source of what begins `len` bytes further on.
+    fn advanced(self, len: u64) -> Self {
+        match self {
+            Self::Payload { offset } => Self::Payload { offset: offset + len },
+            Self::Copied { file, offset } => Self::Copied { file, offset: offset + len },
+            other => other,
+        }
+    }
+}
+
+/// One region.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Region {
+    /// Address behind its last byte.
+    pub end: u64,
+    /// What the program may do with it.
+    pub protection: Protection,
+    /// What it was made from.
+    pub source: Source,
+}
+
+/// All regions, by their first address.
+#[derive(Debug, Default)]
+pub struct Regions {
+    map: BTreeMap<u64, Region>,
+    /// The region found last: most calls pass addresses of the same one.
+    last: Cell<(u64, u64, Protection)>,
+}
+
+impl Regions {
+    /// No regions.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { map: BTreeMap::new(), last: Cell::new((0, 0, Protection::NONE)) }
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.map.len()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.map.is_empty()
+    }
+
+    /// The region that holds this address, with its first address.
+    #[must_use]
+    pub fn find(&self, address: u64) -> Option<(u64, Region)> {
+        let (start, region) = self.map.range(..=address).next_back()?;
+        (address < region.end).then_some((*start, *region))
+    }
+
+    /// Whether all of these bytes can be used so. No bytes always can.
+    #[must_use]
+    #[inline]
+    pub fn covers(&self, address: u64, len: u64, needed: Protection) -> bool {
+        let (start, end, protection) = self.last.get();
+        let inside = address >= start && address <= end && len <= end - address;
+        if inside && protection.allows(needed) {
+            return true;
+        }
+        self.covers_slowly(address, len, needed)
+    }
+
+    #[inline(never)]
+    fn covers_slowly(&self, address: u64, len: u64, needed: Protection) -> bool {
+        let Some(end) = address.checked_add(len) else { return false };
+        let mut at = address;
+        while at < end {
+            match self.find(at) {
+                Some((start, region)) if region.protection.allows(needed) => {
+                    self.last.set((start, region.end, region.protection));
+                    at = region.end;
+                }
+                _ => return false,
+            }
+        }
+        true
+    }
+
+    /// How many bytes from this address on can be used so, up to `len`.
+    #[must_use]
+    pub fn covered_len(&self, address: u64, len: u64, needed: Protection) -> u64 {
+        let end = address.saturating_add(len);
+        let mut at = address;
+        while at < end {
+            match self.find(at) {
+                Some((_, region)) if region.protection.allows(needed) => at = region.end,
+                _ => break,
+            }
+        }
+        at.min(end) - address
+    }
+
+    /// The regions that have bytes in this range, cut to it, in ascending order.
+    pub fn within(&self, range: Range<u64>) -> impl Iterator<Item = (u64, Region)> + '_ {
+        let first = self.find(range.start).map_or(range.start, |(start, _)| start);
+        self.map.range(first..range.end.max(first)).map(move |(start, region)| {
+            let cut = range.start.saturating_sub(*start);
+            let source = region.source.advanced(cut);
+            (start + cut, Region { end: region.end.min(range.end), source, ..*region })
+        })
+    }
+
+    /// All regions, in ascending order.
+    pub fn iter(&self) -> impl Iterator<Item = (u64, Region)> + '_ {
+        self.map.iter().map(|(start, region)| (*start, *region))
+    }
+
+    /// Whether no byte of this range belongs to a region.
+    #[must_use]
+    pub fn is_free(&self, range: Range<u64>) -> bool {
+        self.within(range).next().is_none()
+    }
+
+    /// Forgets what is in this range; regions that reach out of it keep their outer parts.
+    pub fn remove(&mut self, range: Range<u64>) {
+        self.last.set((0, 0, Protection::NONE));
+        self.split(range.start);
+        self.split(range.end);
+        let inner: alloc::vec::Vec<u64> = self
+            .map
+            .range(range.start..range.end.max(range.start))
+            .map(|(start, _)| *start)
+            .collect();
+        for start in inner {
+            self.map.remove(&start);
+        }
+    }
+
+    /// Puts a region there, in place of what was there before.
+    pub fn insert(&mut self, start: u64, region: Region) {
+        debug_assert!(start < region.end && start % PAGE == 0 && region.end % PAGE == 0);
+        self.remove(start..region.end);
+        self.map.insert(start, region);
+        self.merge_at(region.end);
+        self.merge_at(start);
+    }
+
+    /// Changes the protection of everything in the range.
+    pub fn protect(&mut self, range: Range<u64>, protection: Protection) {
+        self.last.set((0, 0, Protection::NONE));
+        self.split(range.start);
+        self.split(range.end);
+        let mut starts = alloc::vec::Vec::new();
+        for (start, region) in self.map.range_mut(range.start..range.end.max(range.start)) {
+            region.protection = protection;
+            starts.push(*start);
+        }
+        for start in starts {
+            self.merge_at(start);
+        }
+        self.merge_at(range.end);
+    }
+
+    /// The highest address below `top` at which `len` bytes are free down to `floor`.
+    #[must_use]
+    pub fn gap_below(&self, top: u64, floor: u64, len: u64) -> Option<u64> {
+        let mut end = top;
+        for (start, region) in self.map.range(..top).rev() {
+            let below = region.end.min(end);
+            if end - below >= len {
+                break;
+            }
+            end = end.min(*start);
+            if end < floor {
+                return None;
+            }
+        }
+        end.checked_sub(len).filter(|start| *start >= floor)
+    }
+
+    /// Makes the address the border between two regions, if it is inside one.
+    fn split(&mut self, at: u64) {
+        let Some((start, region)) = self.find(at) else { return };
+        if start == at {
+            return;
+        }
+        let right = Region { source: region.source.advanced(at - start), ..region };
+        self.map.insert(start, Region { end: at, ..region });
+        self.map.insert(at, right);
+    }
+
+    /// Makes one of the two regions that meet at this address, if they differ in nothing.
+    fn merge_at(&mut self, at: u64) {
+        let Some(right) = self.map.get(&at).copied() else { return };
+        let Some((&start, left)) = self.map.range(..at).next_back() else { return };
+        let alike = left.end == at
+            && left.protection == right.protection
+            && left.source.advanced(at - start) == right.source
+            && left.source != Source::Stack;
+        if alike {
+            let merged = Region { end: right.end, ..*left };
+            self.map.remove(&at);
+            self.map.insert(start, merged);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
