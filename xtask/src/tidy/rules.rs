@@ -30,6 +30,8 @@ const UNSAFE_ZONES: [&str; 12] = [
     // The program's memory, and what only the machine has: entry, native calls, allocator.
     "images/linux/src/memory/access.rs",
     "images/linux/src/machine",
+    // Traces another process.
+    "tests/linux-emulator/src",
     // A QEMU plugin is called from C.
     "tests/instruction-counter",
 ];
