@@ -9,6 +9,7 @@ use action_abi::host::{Reflection, UpcallFrame};
 use action_abi::{Call, CallError, protection};
 
 use crate::EmulatorError;
+use crate::count::Count;
 use crate::process::{Process, Stop};
 use crate::windows::{Windows, now_ns};
 
@@ -26,6 +27,7 @@ pub struct Machine {
     pub alarm_ns: u64,
     result: Vec<u8>,
     frozen: bool,
+    count: Count,
 }
 
 impl Machine {
@@ -38,6 +40,7 @@ impl Machine {
             alarm_ns: 0,
             result: Vec::new(),
             frozen: false,
+            count: Count::default(),
         }
     }
 
@@ -52,7 +55,11 @@ impl Machine {
                         return Ok(status);
                     }
                 }
-                Stop::Call => self.reflect_call(),
+                Stop::Call => {
+                    self.count.call(self.process.registers.orig_rax);
+                    self.reflect_call();
+                }
+                Stop::Step => self.count.step(self.process.registers.rip),
                 Stop::Signal(info) => self.signal(&info)?,
             }
         }
@@ -115,6 +122,9 @@ impl Machine {
 
     fn exit(&mut self, status: u64, output_len: u64) -> Result<u8, EmulatorError> {
         let output = self.windows.context.common.output.address;
+        if self.process.steps {
+            self.count.print();
+        }
         let mut result = core::mem::take(&mut self.result);
         if result.is_empty() {
             result = self.process.read(output, output_len).unwrap_or_default();
@@ -189,6 +199,7 @@ impl Machine {
         }
         let context = &mut self.windows.context;
         context.instance = 1;
+        self.process.steps = std::env::var_os("COUNT").is_some();
         context.common.random_seed.reverse();
         let bytes = context.to_bytes();
         self.process.write(self.windows.context_address, &bytes).ok_or(CallError::BadAddress)?;

@@ -14,6 +14,10 @@ pub const ALARM_SIGNAL: i32 = libc::SIGUSR2;
 const TICK: Duration = Duration::from_millis(1);
 /// `PTRACE_SYSEMU`
 const PTRACE_SYSEMU: libc::c_uint = 31;
+/// `PTRACE_SYSEMU_SINGLESTEP`
+const PTRACE_SYSEMU_STEP: libc::c_uint = 32;
+/// `TRAP_TRACE`: an instruction was executed that was to be the only one.
+const STEPPED: i32 = 2;
 
 /// A stopped process.
 #[derive(Debug)]
@@ -22,6 +26,8 @@ pub struct Process {
     memory: File,
     /// Its registers; what is changed here counts when it goes on.
     pub registers: libc::user_regs_struct,
+    /// Stops it after each instruction.
+    pub steps: bool,
 }
 
 /// Why it stopped.
@@ -29,6 +35,8 @@ pub struct Process {
 pub enum Stop {
     /// A `syscall` instruction, which has not been served.
     Call,
+    /// An instruction was executed.
+    Step,
     /// A signal.
     Signal(libc::siginfo_t),
 }
@@ -65,7 +73,7 @@ pub fn start(entry: u64, windows: &Windows) -> Result<Process, EmulatorError> {
     let memory =
         memory.map_err(|cause| EmulatorError::System { what: "the image's memory", cause })?;
     // SAFETY: an all-zero structure of numbers.
-    let mut process = Process { pid, memory, registers: unsafe { core::mem::zeroed() } };
+    let mut process = Process { pid, memory, registers: unsafe { core::mem::zeroed() }, steps: false };
     process.read_registers()?;
     let stack = windows.context.common.stack;
     let segments = process.registers;
@@ -101,8 +109,9 @@ impl Process {
     /// Lets the process run until it stops. `alarm` says whether it is to be stopped for one.
     pub fn run(&mut self, alarm: impl Fn() -> bool) -> Result<Stop, EmulatorError> {
         self.write_registers()?;
+        let request = if self.steps { PTRACE_SYSEMU_STEP } else { PTRACE_SYSEMU };
         // SAFETY: the process is stopped and traced.
-        if unsafe { libc::ptrace(PTRACE_SYSEMU, self.pid, 0, 0) } != 0 {
+        if unsafe { libc::ptrace(request, self.pid, 0, 0) } != 0 {
             return Err(system("ptrace"));
         }
         let mut status = 0;
@@ -124,6 +133,9 @@ impl Process {
         let mut info: libc::siginfo_t = unsafe { core::mem::zeroed() };
         // SAFETY: the process is stopped for a signal.
         unsafe { libc::ptrace(libc::PTRACE_GETSIGINFO, self.pid, 0, &mut info) };
+        if self.steps && info.si_signo == libc::SIGTRAP && info.si_code == STEPPED {
+            return Ok(Stop::Step);
+        }
         Ok(Stop::Signal(info))
     }
 
