@@ -93,15 +93,30 @@ pub struct Region {
 #[derive(Debug, Default)]
 pub struct Regions {
     map: BTreeMap<u64, Region>,
-    /// The region found last: most calls pass addresses of the same one.
-    last: Cell<(u64, u64, Protection)>,
+    /// Regions found last: most calls pass addresses of the same few, a stack and a heap.
+    last: [Cell<Known>; KNOWN],
+    /// Which of them is forgotten next.
+    oldest: Cell<usize>,
+}
+
+/// Regions that are remembered.
+const KNOWN: usize = 4;
+
+/// A region's bounds and what it allows. The empty one allows nothing.
+#[derive(Clone, Copy, Debug, Default)]
+struct Known {
+    start: u64,
+    end: u64,
+    protection: Protection,
 }
 
 impl Regions {
     /// No regions.
     #[must_use]
     pub const fn new() -> Self {
-        Self { map: BTreeMap::new(), last: Cell::new((0, 0, Protection::NONE)) }
+        let none = const { Known { start: 0, end: 0, protection: Protection::NONE } };
+        let last = [Cell::new(none), Cell::new(none), Cell::new(none), Cell::new(none)];
+        Self { map: BTreeMap::new(), last, oldest: Cell::new(0) }
     }
 
     /// How many there are.
@@ -127,10 +142,12 @@ impl Regions {
     #[must_use]
     #[inline]
     pub fn covers(&self, address: u64, len: u64, needed: Protection) -> bool {
-        let (start, end, protection) = self.last.get();
-        let inside = address >= start && address <= end && len <= end - address;
-        if inside && protection.allows(needed) {
-            return true;
+        for known in &self.last {
+            let Known { start, end, protection } = known.get();
+            let inside = address >= start && address < end && len <= end - address;
+            if inside && protection.allows(needed) {
+                return true;
+            }
         }
         self.covers_slowly(address, len, needed)
     }
@@ -142,7 +159,10 @@ impl Regions {
         while at < end {
             match self.find(at) {
                 Some((start, region)) if region.protection.allows(needed) => {
-                    self.last.set((start, region.end, region.protection));
+                    let oldest = self.oldest.get();
+                    let known = Known { start, end: region.end, protection: region.protection };
+                    self.last[oldest % KNOWN].set(known);
+                    self.oldest.set(oldest.wrapping_add(1));
                     at = region.end;
                 }
                 _ => return false,
@@ -188,7 +208,7 @@ impl Regions {
 
     /// Forgets what is in this range; regions that reach out of it keep their outer parts.
     pub fn remove(&mut self, range: Range<u64>) {
-        self.last.set((0, 0, Protection::NONE));
+        self.forget();
         self.split(range.start);
         self.split(range.end);
         let inner: alloc::vec::Vec<u64> = self
@@ -212,7 +232,7 @@ impl Regions {
 
     /// Changes the protection of everything in the range.
     pub fn protect(&mut self, range: Range<u64>, protection: Protection) {
-        self.last.set((0, 0, Protection::NONE));
+        self.forget();
         self.split(range.start);
         self.split(range.end);
         let mut starts = alloc::vec::Vec::new();
@@ -241,6 +261,13 @@ impl Regions {
             }
         }
         end.checked_sub(len).filter(|start| *start >= floor)
+    }
+
+    /// Forgets what was found, because it changes.
+    fn forget(&mut self) {
+        for known in &mut self.last {
+            known.set(Known::default());
+        }
     }
 
     /// Makes the address the border between two regions, if it is inside one.
