@@ -23,6 +23,7 @@
 extern crate alloc;
 
 pub mod call;
+pub mod ending;
 pub mod file;
 pub mod frame;
 pub mod identity;
@@ -31,11 +32,13 @@ pub mod load;
 pub mod memory;
 pub mod native;
 pub mod os;
+pub mod outcome;
 pub mod random;
 pub mod report;
 pub mod signal;
 pub mod thread;
 pub mod time;
+pub mod timers;
 
 pub use linux_files::Errno;
 pub use os::Os;

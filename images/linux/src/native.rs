@@ -1,5 +1,5 @@
-//! The native calls the library OS makes, as a trait: the image makes them with `syscall`, the tests
-//! answer them themselves.
+//! The native calls the library OS makes, as a trait: the image makes them with `syscall`, the
+//! tests answer them themselves.
 //!
 //! The contract is `action-abi`; nothing here adds to it.
 
@@ -78,8 +78,8 @@ pub trait Native {
     /// Saves the vector and x87 registers; the length is [`extended_len`](Self::extended_len).
     fn save_extended(&mut self, area: &mut Extended);
 
-    /// Loads the vector and x87 registers from what [`save_extended`](Self::save_extended) saved, or
-    /// from a signal frame a program may have changed.
+    /// Loads the vector and x87 registers from what [`save_extended`](Self::save_extended) saved,
+    /// or from a signal frame a program may have changed.
     fn load_extended(&mut self, area: &Extended);
 
     /// Bytes that [`save_extended`](Self::save_extended) writes.

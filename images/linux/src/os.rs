@@ -1,17 +1,17 @@
 //! The library OS as one value: what it holds, and its two ways in.
 #![forbid(unsafe_code)]
 
-use crate::call::{Break, Served};
-use crate::file::FileSide;
+use crate::file::side::FileSide;
 use crate::frame::Frame;
 use crate::identity::Identity;
 use crate::memory::Space;
 use crate::native::{Extended, Native};
+use crate::outcome::{Break, Served};
 use crate::report::{Ending, Unsupported};
 use crate::signal::fault::Exception;
 use crate::signal::{Info, Signals};
 use crate::thread::{State, Threads};
-use crate::time::Timers;
+use crate::timers::Timers;
 
 /// Everything the library OS knows of the program.
 #[derive(Debug)]

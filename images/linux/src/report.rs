@@ -8,11 +8,8 @@ use core::fmt::Write;
 use action_abi::host::REPORT_LEN_MAX;
 
 use crate::call::name;
-use crate::frame::Frame;
 use crate::limits::UNSUPPORTED_MAX;
 use crate::memory::ADDRESS_MIN;
-use crate::native::{Native, Report};
-use crate::os::Os;
 use crate::signal::Info;
 use crate::signal::names;
 
@@ -26,11 +23,6 @@ pub enum Ending {
     /// All its threads wait for each other.
     Deadlock,
 }
-
-/// Exit status of a program that hangs, as `timeout(1)` gives it.
-const STATUS_DEADLOCK: u32 = 124;
-/// Added to a signal's number, as shells do.
-const STATUS_SIGNAL: u32 = 128;
 
 /// Calls that were made in vain, by number.
 #[derive(Debug, Default)]
@@ -108,44 +100,35 @@ pub fn killed_text(info: &Info) -> String {
     text
 }
 
-impl<N: Native> Os<N> {
-    /// Tells the kernel how the program ended; answers the invocation's exit status.
-    pub(crate) fn report_ending(&mut self, ending: &Ending, frame: &Frame) -> u32 {
-        if !self.unsupported.is_empty() {
-            self.native.report(Report::Unsupported, &self.unsupported.text());
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn calls_in_vain_are_named_and_counted() {
+        let mut unsupported = Unsupported::new();
+        for number in [425, 425, 5000] {
+            unsupported.count(number);
         }
-        match ending {
-            Ending::Exit(0) => 0,
-            Ending::Exit(status) => {
-                let mut text = String::from("exited with status ");
-                let _ = write!(text, "{status}");
-                self.native.report(Report::Ending, &text);
-                *status
-            }
-            Ending::Signal(info) => {
-                let text = killed_text(info);
-                self.native.report(Report::Ending, &text);
-                self.log_place(&text, frame);
-                STATUS_SIGNAL + info.signal
-            }
-            Ending::Deadlock => {
-                self.native.report(
-                    Report::Ending,
-                    "all its threads wait for something that cannot happen",
-                );
-                STATUS_DEADLOCK
-            }
-        }
+        assert_eq!(unsupported.text(), "io_uring_setup × 2, call 5000 × 1");
     }
 
-    /// A line in the log that says where the program was.
-    fn log_place(&mut self, text: &str, frame: &Frame) {
-        let mut line = String::from(text);
-        let _ = write!(line, ", instruction at {:#x}", frame.rip);
-        if let Some((name, offset)) = self.identity.function_at(frame.rip) {
-            let _ = write!(line, " ({name}+{offset:#x})");
+    #[test]
+    fn the_text_is_never_longer_than_the_kernel_takes() {
+        let mut unsupported = Unsupported::new();
+        for number in 0..1000 {
+            unsupported.count(number);
         }
-        line.push('\n');
-        self.native.log(line.as_bytes(), action_abi::Stream::Stderr);
+        assert!(unsupported.text().len() <= REPORT_LEN_MAX);
+    }
+
+    #[test]
+    fn a_killed_program_has_its_signal_and_address() {
+        let fault = |signal, code, address| Info { signal, code, fields: [address, 0] };
+        assert_eq!(killed_text(&fault(11, 1, 0)), "killed by SIGSEGV at 0x0 (null pointer)");
+        assert_eq!(killed_text(&fault(11, 2, 0x40_0000)), "killed by SIGSEGV at 0x400000");
+        assert_eq!(killed_text(&fault(11, 0x80, 0)), "killed by SIGSEGV");
+        assert_eq!(killed_text(&fault(8, 1, 0x40_1000)), "killed by SIGFPE at 0x401000");
+        assert_eq!(killed_text(&fault(6, -6, 7)), "killed by SIGABRT");
     }
 }

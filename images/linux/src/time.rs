@@ -1,20 +1,18 @@
 //! Clocks, sleeping, and timers.
 #![forbid(unsafe_code)]
 
-use alloc::vec::Vec;
-
 use linux_raw_sys::general as linux;
 
 use crate::Errno;
-use crate::call::{Break, Served};
 use crate::limits::TIMERS_MAX;
 use crate::native::Native;
 use crate::os::Os;
+use crate::outcome::{Break, Served};
 use crate::signal::{Info, SIGNAL_MAX};
 use crate::thread::{On, Wait};
+use crate::timers::{INTERVAL_TIMERS, SECOND_NS, Timer};
 
-/// Nanoseconds of a second, and of a microsecond.
-pub const SECOND_NS: u64 = 1_000_000_000;
+/// Nanoseconds of a microsecond.
 const MICROSECOND_NS: u64 = 1_000;
 /// Resolution of the clocks that only count ticks (`CLOCK_REALTIME_COARSE`).
 const TICK_NS: u64 = 4_000_000;
@@ -25,65 +23,6 @@ const BY_KERNEL: i32 = 0x80;
 const NOTIFY_SIGNAL: u32 = 0;
 const NOTIFY_NONE: u32 = 1;
 const NOTIFY_THREAD: u32 = 4;
-
-/// A timer.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Timer {
-    /// Its next expiry; `None` if it is not armed.
-    pub next_ns: Option<u64>,
-    /// From one to the next; 0 for a single one.
-    pub interval_ns: u64,
-    /// What it sends; 0 for nothing.
-    signal: u32,
-    /// To which thread; 0 for the process.
-    thread: u32,
-    /// Its number and value, for the handler, of those that `timer_create` made.
-    posix: Option<(u32, u64)>,
-    /// Expiries since its signal was sent for which none was.
-    overrun: u32,
-}
-
-/// `ITIMER_REAL`, `ITIMER_VIRTUAL`, `ITIMER_PROF`, then those of `timer_create`.
-const INTERVAL_TIMERS: usize = 3;
-
-/// All timers.
-#[derive(Debug, Default)]
-pub struct Timers(Vec<Option<Timer>>);
-
-impl Timers {
-    /// None.
-    #[must_use]
-    pub const fn new() -> Self {
-        Self(Vec::new())
-    }
-
-    /// Whether there never was one.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    /// When the next one expires.
-    #[must_use]
-    pub fn first(&self) -> Option<u64> {
-        self.0.iter().flatten().filter_map(|timer| timer.next_ns).min()
-    }
-
-    /// The interval timer of this number.
-    fn interval(&mut self, which: usize) -> &mut Timer {
-        if self.0.is_empty() {
-            let signals = [linux::SIGALRM, linux::SIGVTALRM, linux::SIGPROF];
-            self.0.extend(signals.map(|signal| Some(Timer { signal, ..Timer::default() })));
-        }
-        self.0[which].get_or_insert_default()
-    }
-
-    /// A timer that `timer_create` made.
-    fn posix(&mut self, id: u64) -> Result<&mut Timer, Errno> {
-        let at = usize::try_from(id).ok().and_then(|id| id.checked_add(INTERVAL_TIMERS));
-        at.and_then(|at| self.0.get_mut(at)?.as_mut()).ok_or(Errno::EINVAL)
-    }
-}
 
 /// Nanoseconds as seconds and the rest.
 #[must_use]
@@ -128,10 +67,10 @@ impl<N: Native> Os<N> {
             return Ok(None);
         }
         let at = nanoseconds(self.space.read_words(address)?)?;
-        Ok(Some(if realtime { self.from_realtime(at) } else { at }))
+        Ok(Some(if realtime { self.monotonic_of(at) } else { at }))
     }
 
-    fn from_realtime(&self, at: u64) -> u64 {
+    fn monotonic_of(&self, at: u64) -> u64 {
         at.saturating_sub(self.identity.wall_offset_ns)
     }
 
@@ -209,7 +148,7 @@ impl<N: Native> Os<N> {
         let absolute = flags as u32 & linux::TIMER_ABSTIME != 0;
         let until = match clock as u32 {
             _ if !absolute => self.native.now_ns().saturating_add(at),
-            linux::CLOCK_REALTIME | linux::CLOCK_TAI => self.from_realtime(at),
+            linux::CLOCK_REALTIME | linux::CLOCK_TAI => self.monotonic_of(at),
             linux::CLOCK_MONOTONIC | linux::CLOCK_BOOTTIME => at,
             linux::CLOCK_PROCESS_CPUTIME_ID => at.saturating_add(self.identity.start_ns),
             _ => return Err(Errno::EOPNOTSUPP.into()),

@@ -5,7 +5,6 @@ mod names;
 pub mod process;
 pub mod system;
 
-use linux_files::Stop;
 use syscalls::Sysno;
 
 use crate::Errno;
@@ -13,56 +12,9 @@ use crate::frame::Frame;
 use crate::memory::moves::Mremap;
 use crate::native::Native;
 use crate::os::Os;
-use crate::signal::Info;
-use crate::thread::{On, Wait};
+use crate::outcome::{Break, Served, nothing};
 
 pub use names::name;
-
-/// What a call came to: the value of `rax`, or something else.
-pub type Served = Result<u64, Break>;
-
-/// Why a call has no value.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Break {
-    /// It failed.
-    Errno(Errno),
-    /// Its thread waits.
-    Wait(Wait),
-    /// The frame is what the program goes on with, `rax` included.
-    Resumed,
-    /// Others may run first.
-    Yield,
-    /// Its thread has ended.
-    ThreadEnded,
-    /// The program has ended, with this status.
-    Exit(u32),
-    /// A signal ended it.
-    Killed(Info),
-    /// All its threads wait for what can never happen.
-    Deadlock,
-}
-
-impl From<Errno> for Break {
-    fn from(errno: Errno) -> Self {
-        Self::Errno(errno)
-    }
-}
-
-impl From<Stop> for Break {
-    fn from(stop: Stop) -> Self {
-        match stop {
-            Stop::Errno(errno) => Self::Errno(errno),
-            Stop::WouldBlock | Stop::NeedsInput => {
-                Self::Wait(Wait { on: On::Files, until_ns: None })
-            }
-        }
-    }
-}
-
-/// A call that answers nothing.
-pub(crate) fn nothing<E: Into<Break>>(result: Result<(), E>) -> Served {
-    result.map(|()| 0).map_err(Into::into)
-}
 
 impl<N: Native> Os<N> {
     /// Serves the call whose number and arguments are in the frame.

@@ -5,12 +5,12 @@ use linux_raw_sys::general as linux;
 use linux_raw_sys::prctl;
 use syscalls::Sysno;
 
-use super::Served;
 use crate::Errno;
 use crate::limits::{SIGNALS_PENDING_MAX, STACK_LEN, THREADS_MAX};
 use crate::memory::ADDRESS_END;
 use crate::native::Native;
 use crate::os::Os;
+use crate::outcome::Served;
 
 /// Bytes of the head of a robust list.
 const ROBUST_HEAD_LEN: u64 = 24;
@@ -73,8 +73,8 @@ impl<N: Native> Os<N> {
         }
     }
 
-    /// `prlimit64`, `getrlimit`, `setrlimit`: limits are told, and of those that are set only that of
-    /// descriptors has an effect.
+    /// `prlimit64`, `getrlimit`, `setrlimit`: limits are told, and of those that are set only that
+    /// of descriptors has an effect.
     pub(super) fn prlimit(&mut self, process: u64, which: u64, new: u64, old: u64) -> Served {
         if process != 0 && process as u32 != self.identity.process_id {
             return Err(Errno::ESRCH.into());

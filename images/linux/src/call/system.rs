@@ -4,11 +4,11 @@
 use linux_raw_sys::general as linux;
 use syscalls::Sysno;
 
-use super::Served;
 use crate::Errno;
 use crate::frame::Frame;
 use crate::native::Native;
 use crate::os::Os;
+use crate::outcome::Served;
 
 /// Bytes of a field of `struct utsname`, and their number.
 const NAME_LEN: usize = 65;
@@ -109,7 +109,7 @@ impl<N: Native> Os<N> {
 
     fn sysinfo(&mut self, to: u64) -> Served {
         let memory = self.identity.memory_limit;
-        let uptime = self.native.now_ns() / crate::time::SECOND_NS;
+        let uptime = self.native.now_ns() / crate::timers::SECOND_NS;
         let processes = u64::from(self.threads.all.len() as u16);
         // uptime, three loads, memory, free, shared, buffers, swap twice, processes, high memory
         // twice, the unit.
@@ -144,8 +144,8 @@ impl<N: Native> Os<N> {
     fn getrusage(&mut self, to: u64) -> Served {
         let used = self.native.now_ns().saturating_sub(self.identity.start_ns);
         let mut words = [0; 18];
-        words[0] = used / crate::time::SECOND_NS;
-        words[1] = used % crate::time::SECOND_NS / 1000;
+        words[0] = used / crate::timers::SECOND_NS;
+        words[1] = used % crate::timers::SECOND_NS / 1000;
         self.space.write_words(to, &words)?;
         Ok(0)
     }
@@ -162,7 +162,7 @@ impl<N: Native> Os<N> {
     }
 
     fn sched_getaffinity(&mut self, len: u64, to: u64) -> Served {
-        if len < PROCESSORS_LEN || len % 8 != 0 {
+        if len < PROCESSORS_LEN || !len.is_multiple_of(8) {
             return Err(Errno::EINVAL.into());
         }
         self.space.write_u64(to, 1)?;

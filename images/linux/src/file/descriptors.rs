@@ -5,10 +5,10 @@ use linux_files::abi::{at, control, request as requests};
 use linux_files::{Time, Timer, TimerChange};
 
 use crate::Errno;
-use crate::call::{Served, nothing};
 use crate::memory::regions::Protection;
 use crate::native::Native;
 use crate::os::Os;
+use crate::outcome::{Served, nothing};
 
 /// Offset and type of the lock in a `struct flock`.
 const LOCK_TYPE_LEN: usize = 2;

@@ -9,7 +9,7 @@ use crate::identity::Identity;
 use crate::memory::regions::{Protection, Regions, Source};
 use crate::native::Native;
 use crate::random::Random;
-use crate::time::SECOND_NS;
+use crate::timers::SECOND_NS;
 
 /// The result, written where the kernel takes it from.
 #[derive(Debug, Default)]

@@ -5,45 +5,20 @@ pub mod descriptors;
 pub mod host;
 pub mod names;
 pub mod readiness;
+pub mod side;
 pub mod table;
 pub mod transfer;
 
 use linux_files::{Files, Host};
 
 use crate::Errno;
-use crate::call::{Break, Served};
 use crate::memory::access::Memory;
 use crate::memory::calls::{Backing, Mmap};
 use crate::memory::regions::{PAGE, Regions};
 use crate::native::Native;
 use crate::os::Os;
-use crate::random::Random;
-use host::{Output, Surroundings};
-
-/// The files of the program, and where its output goes.
-#[derive(Debug)]
-pub struct FileSide {
-    /// The tree, the descriptors; `None` until there is a program.
-    pub files: Option<Files<'static>>,
-    /// The result.
-    pub output: Output,
-    /// Where randomness comes from.
-    pub random: Random,
-}
-
-impl FileSide {
-    /// No files yet.
-    #[must_use]
-    pub const fn new() -> Self {
-        Self { files: None, output: Output::new(), random: Random::new() }
-    }
-}
-
-impl Default for FileSide {
-    fn default() -> Self {
-        Self::new()
-    }
-}
+use crate::outcome::{Break, Served};
+use host::Surroundings;
 
 /// What a call about files works with.
 pub(crate) struct Io<'a> {
@@ -86,10 +61,13 @@ impl<N: Native> Os<N> {
         let request = Mmap { address, len, protection, flags };
         let kind = flags as u32 & linux::MAP_TYPE;
         let shared = kind == linux::MAP_SHARED || kind == linux::MAP_SHARED_VALIDATE;
-        if !shared && kind != linux::MAP_PRIVATE || offset % PAGE != 0 {
+        if !shared && kind != linux::MAP_PRIVATE || !offset.is_multiple_of(PAGE) {
             return Err(Errno::EINVAL.into());
         }
         if flags as u32 & linux::MAP_ANONYMOUS != 0 {
+            if kind == linux::MAP_SHARED_VALIDATE {
+                return Err(Errno::EINVAL.into());
+            }
             return self
                 .space
                 .mmap(&mut self.native, request, Backing::Anonymous)

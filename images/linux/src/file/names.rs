@@ -8,11 +8,11 @@ use linux_files::{Time, Timestamp};
 use linux_raw_sys::general as linux;
 
 use crate::Errno;
-use crate::call::{Served, nothing};
 use crate::memory::values::PATH_LEN_MAX;
 use crate::native::Native;
 use crate::os::Os;
-use crate::time::SECOND_NS;
+use crate::outcome::{Served, nothing};
+use crate::timers::SECOND_NS;
 
 /// A directory and the address of a path.
 type Place = (u64, u64);

@@ -1,7 +1,7 @@
 //! `poll`, `select`, `epoll`: what is ready, or waiting until something is.
 //!
-//! `linux-files` says what is ready now. If nothing is, the thread waits, and the whole call is made
-//! again when another thread has done something with files, or when a timer expires.
+//! `linux-files` says what is ready now. If nothing is, the thread waits, and the whole call is
+//! made again when another thread has done something with files, or when a timer expires.
 #![forbid(unsafe_code)]
 
 use alloc::vec;
@@ -11,13 +11,13 @@ use linux_files::Polled;
 use linux_files::abi::{EpollEvent, PollFd};
 
 use crate::Errno;
-use crate::call::{Break, Served, nothing};
 use crate::limits::{EVENTS_MAX, POLLED_MAX};
 use crate::native::Native;
 use crate::os::Os;
+use crate::outcome::{Break, Served, nothing};
 use crate::signal::SignalSet;
 use crate::thread::{On, Wait};
-use crate::time::SECOND_NS;
+use crate::timers::SECOND_NS;
 
 const MILLISECOND_NS: u64 = 1_000_000;
 /// Descriptors of one `select` (`FD_SETSIZE` is no bound of the call itself).

@@ -5,10 +5,10 @@ use linux_files::abi::at;
 use linux_raw_sys::general as linux;
 use syscalls::Sysno;
 
-use crate::call::Served;
 use crate::frame::Frame;
 use crate::native::Native;
 use crate::os::Os;
+use crate::outcome::Served;
 
 /// The working directory, where a call takes no directory.
 const HERE: u64 = at::CURRENT as u64;

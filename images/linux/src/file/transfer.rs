@@ -9,12 +9,12 @@ use linux_raw_sys::general as linux;
 
 use super::Io;
 use crate::Errno;
-use crate::call::{Break, Served};
 use crate::limits::VECTORS_MAX;
 use crate::memory::calls::{Backing, Mmap};
 use crate::memory::regions::{PAGE, Protection};
 use crate::native::Native;
 use crate::os::Os;
+use crate::outcome::{Break, Served};
 use crate::signal::Info;
 
 /// Buffers of a `writev` that need no memory of their own.
@@ -201,7 +201,7 @@ impl<N: Native> Os<N> {
         let address = whole.as_ptr() as u64;
         let backing = match address.checked_sub(payload) {
             Some(at)
-                if at % PAGE == 0
+                if at.is_multiple_of(PAGE)
                     && address < payload_end
                     && whole.len() as u64 >= request.len.next_multiple_of(PAGE) =>
             {

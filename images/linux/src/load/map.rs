@@ -21,7 +21,7 @@ pub fn segments(
 ) -> Result<(), Reject> {
     let in_payload = (file.as_ptr() as u64)
         .checked_sub(PAYLOAD)
-        .filter(|at| *at < space.layout.payload_len && at % PAGE == 0);
+        .filter(|at| *at < space.layout.payload_len && at.is_multiple_of(PAGE));
     for segment in &executable.segments {
         let address = segment.address.checked_add(base).ok_or(Reject::BadAddress)?;
         let start = address / PAGE * PAGE;

@@ -210,8 +210,8 @@ impl<N: Native> Os<N> {
 /// Bytes of the longest path of an executable, with its NUL.
 const PATH_LEN: usize = 32;
 
-/// The program's own 16 random bytes: the seed turned around, of which the generator only shows what
-/// it makes of it.
+/// The program's own 16 random bytes: the seed turned around, of which the generator only shows
+/// what it makes of it.
 fn stack_random(seed: &[u8; SEED_LEN]) -> [u8; stack::RANDOM_LEN] {
     core::array::from_fn(|at| seed[at] ^ seed[SEED_LEN - 1 - at].rotate_left(3))
 }

@@ -81,7 +81,8 @@ pub fn build(space: &mut Space, start: &Start<'_>) -> Result<u64, Errno> {
     space.write(random, &start.random)?;
     space.write(platform, PLATFORM)?;
 
-    let mut table = Table { words: space.bytes_mut(rsp, words as u64 * 8)?.as_chunks_mut().0, at: 0 };
+    let mut table =
+        Table { words: space.bytes_mut(rsp, words as u64 * 8)?.as_chunks_mut().0, at: 0 };
     table.push(counts[0] as u64);
     table.push_addresses(start.arguments, arguments);
     table.push_addresses(start.environment, environment);
@@ -92,8 +93,8 @@ pub fn build(space: &mut Space, start: &Start<'_>) -> Result<u64, Errno> {
     Ok(rsp)
 }
 
-/// The words at the stack's end, written one after the other. (Chained iterators would cost ten times
-/// as many instructions.)
+/// The words at the stack's end, written one after the other. (Chained iterators would cost ten
+/// times as many instructions.)
 struct Table<'a> {
     words: &'a mut [[u8; 8]],
     at: usize,

@@ -55,8 +55,8 @@ impl Calls {
 
     /// What the kernel says about this instance now.
     pub fn context(&self) -> HostContext {
-        // SAFETY: `begin` took the kernel's pointer; its pages stay mapped. By value, since freezing
-        // replaces them.
+        // SAFETY: `begin` took the kernel's pointer; its pages stay mapped. By value, since
+        // freezing replaces them.
         unsafe { self.context.read() }
     }
 }

@@ -1,9 +1,9 @@
 //! What only exists on bare metal: entry, native calls, allocator, and the pages of code that
 //! programs call.
 //!
-//! One core runs this code, it is never interrupted to be entered again (an exception inside it ends
-//! the invocation), and it ends before the next program instruction. That is why its statics need
-//! no locks.
+//! One core runs this code, it is never interrupted to be entered again (an exception inside it
+//! ends the invocation), and it ends before the next program instruction. That is why its statics
+//! need no locks.
 
 mod calls;
 mod entry;

@@ -95,8 +95,8 @@ __vdso_start:
     .long 1, 6
     .long 1
     .long 0, 2, 3, 4, 5, 0
-    # Versions of the symbols, and the two that there are: the library's own, and LINUX_2.6. Hashes as
-    # of the gABI.
+    # Versions of the symbols, and the two that there are: the library's own, and LINUX_2.6. Hashes
+    # as of the gABI.
     .balign 8
 33:
     .short 0, 2, 2, 2, 2, 2

@@ -1,10 +1,10 @@
-//! The program's memory as bytes. With the entry code the only place where an address that came from
-//! the program is dereferenced.
+//! The program's memory as bytes. With the entry code the only place where an address that came
+//! from the program is dereferenced.
 //!
 //! An address is a claim. It is looked up in the [`Regions`], which never hold memory of the
 //! library OS itself, and only then touched; so the worst a bad one can cause is `EFAULT`. What is
-//! handed out borrows both the one [`Memory`] there is and the regions: while it lives no mapping can
-//! change under it, and nothing can be written that is also being read.
+//! handed out borrows both the one [`Memory`] there is and the regions: while it lives no mapping
+//! can change under it, and nothing can be written that is also being read.
 
 use core::ptr::{with_exposed_provenance, with_exposed_provenance_mut};
 use core::slice;

@@ -82,7 +82,7 @@ impl Space {
     /// Where a mapping goes.
     fn place(&self, request: &Mmap, len: u64) -> Result<u64, Errno> {
         let flag = |flag: u32| request.flags & u64::from(flag) != 0;
-        let whole_pages = request.address % PAGE == 0;
+        let whole_pages = request.address.is_multiple_of(PAGE);
         if flag(linux::MAP_FIXED) || flag(linux::MAP_FIXED_NOREPLACE) {
             if !whole_pages {
                 return Err(Errno::EINVAL);
@@ -125,7 +125,7 @@ impl Space {
         len: u64,
     ) -> Result<(), Errno> {
         let len = pages(len).ok_or(Errno::EINVAL)?;
-        if address % PAGE != 0
+        if !address.is_multiple_of(PAGE)
             || address.checked_add(len).is_none_or(|end| end > super::ADDRESS_END)
         {
             return Err(Errno::EINVAL);
@@ -144,7 +144,7 @@ impl Space {
         len: u64,
         bits: u64,
     ) -> Result<(), Errno> {
-        if address % PAGE != 0 {
+        if !address.is_multiple_of(PAGE) {
             return Err(Errno::EINVAL);
         }
         let protection = protection(bits)?;
@@ -184,7 +184,7 @@ impl Space {
         len: u64,
         advice: u64,
     ) -> Result<(), Errno> {
-        if address % PAGE != 0 {
+        if !address.is_multiple_of(PAGE) {
             return Err(Errno::EINVAL);
         }
         let discards = match u32::try_from(advice).map_err(|_| Errno::EINVAL)? {
@@ -249,7 +249,7 @@ impl Space {
     /// # Errors
     /// As Linux.
     pub fn mincore(&mut self, address: u64, len: u64, vector: u64) -> Result<(), Errno> {
-        if address % PAGE != 0 {
+        if !address.is_multiple_of(PAGE) {
             return Err(Errno::EINVAL);
         }
         let len = len.checked_next_multiple_of(PAGE).ok_or(Errno::ENOMEM)?;
@@ -265,7 +265,7 @@ impl Space {
     /// # Errors
     /// `EINVAL` unless it begins at a page, `ENOMEM` if a part is not mapped.
     pub fn check_mapped(&self, address: u64, len: u64) -> Result<(), Errno> {
-        if address % PAGE != 0 {
+        if !address.is_multiple_of(PAGE) {
             return Err(Errno::EINVAL);
         }
         let len = len.checked_next_multiple_of(PAGE).ok_or(Errno::ENOMEM)?;

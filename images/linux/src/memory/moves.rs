@@ -35,7 +35,7 @@ impl Space {
         let fixed = flags & linux::MREMAP_FIXED != 0;
         let keep = flags & linux::MREMAP_DONTUNMAP != 0;
         let address = request.address;
-        if flags & !known != 0 || address % PAGE != 0 || ((fixed || keep) && !may_move) {
+        if flags & !known != 0 || !address.is_multiple_of(PAGE) || ((fixed || keep) && !may_move) {
             return Err(Errno::EINVAL);
         }
         let new_len = pages(request.new_len).ok_or(Errno::EINVAL)?;
@@ -103,7 +103,7 @@ impl Space {
     ) -> Result<u64, Errno> {
         let end = place.checked_add(new_len).ok_or(Errno::EINVAL)?;
         let overlaps = place < old.address.saturating_add(old.len) && old.address < end;
-        if place % PAGE != 0 || overlaps || !is_free_to_use(place, new_len) {
+        if !place.is_multiple_of(PAGE) || overlaps || !is_free_to_use(place, new_len) {
             return Err(Errno::EINVAL);
         }
         if place < ADDRESS_MIN {

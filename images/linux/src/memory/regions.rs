@@ -1,9 +1,9 @@
 //! Which addresses of the program hold what: the library OS's own book of the mappings.
 //!
-//! The kernel keeps one too, and holds the program to it. This one exists because Linux's calls need
-//! to know more (what a mapping was made from, where a gap is), and because an address a program
-//! passes must be looked up before the library OS touches it: a fault in its own code would end the
-//! invocation instead of giving the program `EFAULT`.
+//! The kernel keeps one too, and holds the program to it. This one exists because Linux's calls
+//! need to know more (what a mapping was made from, where a gap is), and because an address a
+//! program passes must be looked up before the library OS touches it: a fault in its own code would
+//! end the invocation instead of giving the program `EFAULT`.
 //!
 //! Invariant: regions do not overlap, are not empty, and begin and end at whole pages. Neighbours
 //! that could be one region are one.
@@ -223,7 +223,9 @@ impl Regions {
 
     /// Puts a region there, in place of what was there before.
     pub fn insert(&mut self, start: u64, region: Region) {
-        debug_assert!(start < region.end && start % PAGE == 0 && region.end % PAGE == 0);
+        debug_assert!(
+            start < region.end && start.is_multiple_of(PAGE) && region.end.is_multiple_of(PAGE)
+        );
         self.remove(start..region.end);
         self.map.insert(start, region);
         self.merge_at(region.end);

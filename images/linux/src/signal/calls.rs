@@ -5,9 +5,9 @@ use linux_raw_sys::general as linux;
 
 use super::{Action, AlternateStack, INFO_LEN, Info, SIGNAL_MAX, SignalSet};
 use crate::Errno;
-use crate::call::{Break, Served};
 use crate::native::Native;
 use crate::os::Os;
+use crate::outcome::{Break, Served};
 use crate::thread::{On, Wait};
 
 /// Bytes of the set that every call about signals takes.

@@ -7,10 +7,10 @@ use syscalls::Sysno;
 use super::stack::{self, Delivery};
 use super::{Action, AlternateStack, DEFAULT, IGNORE, Info, SignalSet, names};
 use crate::Errno;
-use crate::call::{Break, Served};
 use crate::frame::Frame;
 use crate::native::{Extended, Native};
 use crate::os::Os;
+use crate::outcome::{Break, Served};
 
 impl<N: Native> Os<N> {
     /// Starts the handlers of the signals that the running thread can take now, and answers whether

@@ -5,11 +5,11 @@ use linux_raw_sys::general as linux;
 
 use super::Thread;
 use crate::Errno;
-use crate::call::{Break, Served};
 use crate::frame::Frame;
 use crate::limits::{ROBUST_LIST_MAX, THREADS_MAX};
 use crate::native::{Extended, Native};
 use crate::os::Os;
+use crate::outcome::{Break, Served};
 
 /// What every thread shares with the others; without it a new process is asked for.
 const SHARED: u64 =

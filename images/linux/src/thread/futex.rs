@@ -8,9 +8,9 @@ use linux_raw_sys::general as linux;
 
 use super::{On, State, Wait};
 use crate::Errno;
-use crate::call::{Break, Served};
 use crate::native::Native;
 use crate::os::Os;
+use crate::outcome::{Break, Served};
 
 /// Waits and wakes with all bits.
 const ALL_BITS: u32 = u32::MAX;
@@ -21,7 +21,7 @@ impl<N: Native> Os<N> {
         let [address, operation, value, fourth, second, last] = arguments;
         let flags = linux::FUTEX_PRIVATE_FLAG | linux::FUTEX_CLOCK_REALTIME;
         let realtime = operation as u32 & linux::FUTEX_CLOCK_REALTIME != 0;
-        if address % 4 != 0 {
+        if !address.is_multiple_of(4) {
             return Err(Errno::EINVAL.into());
         }
         let (value, last) = (value as u32, last as u32);

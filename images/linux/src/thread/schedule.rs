@@ -3,11 +3,11 @@
 
 use super::{On, State, Wait};
 use crate::Errno;
-use crate::call::Break;
 use crate::frame::Frame;
 use crate::limits::SLICE_NS;
 use crate::native::{Extended, Native};
 use crate::os::Os;
+use crate::outcome::Break;
 
 impl<N: Native> Os<N> {
     /// Lets the next thread that can run do so, waiting for one if need be.

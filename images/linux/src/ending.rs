@@ -1,0 +1,57 @@
+//! The end of a program: what the kernel and the log are told.
+#![forbid(unsafe_code)]
+
+use alloc::string::String;
+use core::fmt::Write;
+
+use crate::frame::Frame;
+use crate::native::{Native, Report};
+use crate::os::Os;
+use crate::report::{Ending, killed_text};
+
+/// Exit status of a program that hangs, as `timeout(1)` gives it.
+const STATUS_DEADLOCK: u32 = 124;
+/// Added to a signal's number, as shells do.
+const STATUS_SIGNAL: u32 = 128;
+
+impl<N: Native> Os<N> {
+    /// Tells the kernel how the program ended; answers the invocation's exit status.
+    pub(crate) fn report_ending(&mut self, ending: &Ending, frame: &Frame) -> u32 {
+        if !self.unsupported.is_empty() {
+            self.native.report(Report::Unsupported, &self.unsupported.text());
+        }
+        match ending {
+            Ending::Exit(0) => 0,
+            Ending::Exit(status) => {
+                let mut text = String::from("exited with status ");
+                let _ = write!(text, "{status}");
+                self.native.report(Report::Ending, &text);
+                *status
+            }
+            Ending::Signal(info) => {
+                let text = killed_text(info);
+                self.native.report(Report::Ending, &text);
+                self.log_place(&text, frame);
+                STATUS_SIGNAL + info.signal
+            }
+            Ending::Deadlock => {
+                self.native.report(
+                    Report::Ending,
+                    "all its threads wait for something that cannot happen",
+                );
+                STATUS_DEADLOCK
+            }
+        }
+    }
+
+    /// A line in the log that says where the program was.
+    fn log_place(&mut self, text: &str, frame: &Frame) {
+        let mut line = String::from(text);
+        let _ = write!(line, ", instruction at {:#x}", frame.rip);
+        if let Some((name, offset)) = self.identity.function_at(frame.rip) {
+            let _ = write!(line, " ({name}+{offset:#x})");
+        }
+        line.push('\n');
+        self.native.log(line.as_bytes(), action_abi::Stream::Stderr);
+    }
+}
