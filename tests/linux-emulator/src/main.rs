@@ -7,11 +7,12 @@
 //!
 //! The image runs as a process whose every `syscall` stops. One from its declared code is a native
 //! call and answered here; any other continues at the image's handler, as the kernel does it.
-//! Signals of the process become upcalls. So the library OS can be tried and debugged in seconds, with
-//! the very bytes that a node runs; what differs is freezing, which here only goes on.
+//! Signals of the process become upcalls. So the library OS can be tried and debugged in seconds,
+//! with the very bytes that a node runs; what differs is freezing, which here only goes on.
 //!
-//! With `COUNT=1` in the environment it counts the instructions of an instance, one by one, and prints
-//! how many were the program's, and for each of its calls how many the image took to answer it.
+//! With `COUNT=1` in the environment it counts the instructions of an instance, one by one, and
+//! prints how many were the program's, and for each of its calls how many the image took to answer
+//! it.
 //!
 //! The exit status is that of the invocation. What the image reports is printed to standard error,
 //! each line beginning with `report:`.

@@ -73,7 +73,8 @@ pub fn start(entry: u64, windows: &Windows) -> Result<Process, EmulatorError> {
     let memory =
         memory.map_err(|cause| EmulatorError::System { what: "the image's memory", cause })?;
     // SAFETY: an all-zero structure of numbers.
-    let mut process = Process { pid, memory, registers: unsafe { core::mem::zeroed() }, steps: false };
+    let registers = unsafe { core::mem::zeroed() };
+    let mut process = Process { pid, memory, registers, steps: false };
     process.read_registers()?;
     let stack = windows.context.common.stack;
     let segments = process.registers;

@@ -1,0 +1,22 @@
+/* What the programs share that show what calls answer. */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+static const char *strerrorname(int number) {
+  static char text[64];
+  snprintf(text, sizeof text, "errno %d (%s)", number, strerror(number));
+  return text;
+}
+
+/* Prints an expression, its value, and the error if there is one. */
+#define SHOW(expression)                                                        \
+  do {                                                                          \
+    errno = 0;                                                                  \
+    long answer_ = (long)(expression);                                            \
+    printf("%s = %ld %s\n", #expression, answer_, errno ? strerrorname(errno) : ""); \
+  } while (0)
