@@ -13,6 +13,8 @@
 //! available + remaining of all reservations + live frames = installed frames - held back
 //! ```
 
+#[cfg(test)]
+pub mod balance;
 mod pool;
 
 use super::physical::{frame_pointer, zero_frame};

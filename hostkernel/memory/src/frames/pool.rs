@@ -46,6 +46,8 @@ impl Pool {
 
     /// Takes back a promise of so many.
     pub(super) fn release(&self, frames: usize) {
+        #[cfg(test)]
+        super::balance::change(|held| held - frames.cast_signed());
         self.available.fetch_add(frames, Ordering::Release);
     }
 
@@ -61,7 +63,10 @@ impl Pool {
             .try_update(Ordering::Acquire, Ordering::Relaxed, |available| {
                 available.checked_sub(frames)
             })
-            .map(|_| ())
+            .map(|_| {
+                #[cfg(test)]
+                super::balance::change(|held| held + frames.cast_signed());
+            })
             .map_err(|_| OutOfFrames)
     }
 

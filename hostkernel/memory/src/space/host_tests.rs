@@ -7,8 +7,9 @@ use alloc::vec::Vec;
 use proptest::prelude::*;
 
 use super::*;
+use crate::frames::balance;
 use crate::template::Processor;
-use crate::{LoadPlan, Segment, frames, install_for_test};
+use crate::{LoadPlan, Segment, install_for_test};
 
 const IMAGE: u64 = 0x6000_0000;
 const DATA: u64 = IMAGE + 2 * PAGE;
@@ -233,9 +234,9 @@ proptest! {
         steps in proptest::collection::vec(step(), 0..if cfg!(miri) { 12 } else { 80 }),
     ) {
         template();
-        let before = frames::available();
+        let before = balance::held();
         run(&steps);
-        prop_assert_eq!(frames::available(), before, "every frame came back");
+        prop_assert_eq!(balance::held(), before, "every frame came back");
     }
 }
 
@@ -285,10 +286,8 @@ fn windows_and_nonsense_are_refused() {
 /// An instance goes on with stack, heap, data and output as they were; with a context of its own.
 #[test]
 fn an_instance_goes_on_where_it_was_frozen() {
-    let available = {
-        template();
-        frames::available()
-    };
+    template();
+    let before = balance::held();
     let mut space = prepared();
     let (heap, stack) = (space.heap_range().address, space.stack_range());
     let output = space.output_range().address;
@@ -333,5 +332,5 @@ fn an_instance_goes_on_where_it_was_frozen() {
         skeleton = space.end();
     }
     drop((frozen, skeleton));
-    assert_eq!(frames::available(), available, "every frame came back");
+    assert_eq!(balance::held(), before, "every frame came back");
 }
