@@ -167,24 +167,9 @@ fn use_after_unmap(pages: NonNull<[u8]>) -> Option<Value> {
     read(start(pages))
 }
 
-/// Makes a call with the last instruction of the last page an action can have, so that the kernel
-/// returns to where nothing is.
+/// A call in the last bytes of a page, whose return address lies on a guard page.
 fn call_at_the_end() -> Option<Value> {
-    // One page to begin with, so that the guard pages leave room for the very last one.
-    let mut last = Some(call::map(PAGE_LEN, READ | WRITE).ok()?);
-    let mut len = context().memory_limit as usize;
-    while len >= PAGE_LEN {
-        match call::map(len, READ | WRITE) {
-            Ok(pages) => {
-                if let Some(before) = last.replace(pages) {
-                    // SAFETY: the pages were not used.
-                    unsafe { call::unmap(before) }.ok()?;
-                }
-            }
-            Err(_) => len /= 2,
-        }
-    }
-    let pages = last?;
+    let pages = call::map(PAGE_LEN, READ | WRITE).ok()?;
     let code = end(pages) - UNKNOWN_CALL.len() as u64;
     let first = core::ptr::with_exposed_provenance_mut::<u8>(code as usize);
     // SAFETY: the last bytes of pages that are mapped and nobody else's.

@@ -7,13 +7,15 @@ use super::session::Session;
 use crate::connection::{ACTIONS, AUTHORIZATION};
 
 /// How the reason of a failed activation begins.
-const REASONS: [&str; 7] = [
+const REASONS: [&str; 8] = [
     "page fault ",
     "stack overflow touching ",
     "deadline of ",
     "memory limit of ",
     "result of ",
     "exit status ",
+    // What was an image of ours may be a Linux program to the node after a mutation.
+    "killed by ",
     "The action did not produce a valid JSON response: ",
 ];
 /// What the reason contains if it is a processor exception.
