@@ -34,7 +34,7 @@ const PLACES: [Card; 14] = [
     (Q35, &[ROOT_PORT], "virtio-net-pci,bus=rp"),
     (Q35, &[ROOT_PORT], "virtio-net-pci,bus=rp,disable-legacy=off"),
     (Q35, &[ROOT_PORT], "e1000e,bus=rp"),
-    (Q35, &[EXPANDER], "virtio-net-pci,bus=xb,addr=9"),
+    (Q35, &[EXPANDER, "pcie-root-port,id=rp,chassis=1,bus=xb,addr=9"], "e1000e,bus=rp"),
     (
         Q35,
         &[ROOT_PORT, "x3130-upstream,id=up,bus=rp", "xio3130-downstream,id=down,bus=up,chassis=2"],
@@ -54,7 +54,11 @@ const PLACES: [Card; 14] = [
         "e1000,bus=b,addr=2",
     ),
     (Pc, &["pxb,id=xb,bus_nr=200"], "e1000,bus=xb,addr=3"),
-    (Pc, &["pxb,id=one,bus_nr=30", "pxb,id=xb,bus_nr=250"], "virtio-net-pci,bus=xb,addr=1"),
+    (
+        Pc,
+        &["pxb,id=one,bus_nr=30,bus=pci.0", "pxb,id=xb,bus_nr=250,bus=pci.0"],
+        "virtio-net-pci,bus=xb,addr=1",
+    ),
     (MicrovmPci, &["virtio-rng-pci"], "virtio-net-pci,disable-legacy=on"),
 ];
 
@@ -76,7 +80,7 @@ const MODES: [Card; 20] = [
     (Q35, &[], "virtio-net-pci,rss=on,hash=on"),
     (Q35, &[], "virtio-net-pci,modern-pio-notify=on,disable-legacy=on"),
     (Pc, &[], "virtio-net-pci,page-per-vq=on,vectors=0"),
-    (Q35, &[], "virtio-net-pci,iommu_platform=on,ats=on"),
+    (Q35, &[], "virtio-net-pci,iommu_platform=on,disable-legacy=on,ats=on"),
     (Q35, &[ROOT_PORT], "virtio-net-pci,bus=rp,aer=on,ats=on,x-pcie-flr-init=off"),
     (Q35, &[ROOT_PORT], "virtio-net-pci,bus=rp,id=pair,failover=on"),
     (Q35, &["amd-iommu"], "virtio-net-pci,iommu_platform=on,disable-legacy=on"),
