@@ -33,7 +33,9 @@ pub mod screen;
 pub mod tap;
 mod wire;
 
-pub use fixture::{BOOT_TIMEOUT, Lease, SharedNode, TestNode, boot, machine, sample};
+pub use fixture::{
+    BOOT_TIMEOUT, Lease, SharedNode, TestNode, boot, brief_machine, machine, sample,
+};
 pub use hk::DeployOptions;
 pub use wire::Wire;
 pub use xtask::connection::{ACTIONS, AUTHORIZATION, Connection, Response, request};

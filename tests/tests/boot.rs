@@ -75,12 +75,12 @@ fn an_image_starts_a_node_from_every_drive_under_both_firmwares() {
         let what = format!("{firmware:?} {} {drive:?} {cores} {memory_mib} MiB", kind.name());
         let machine = Machine::with_image(&IMAGE.0, drive, firmware)
             .argument("-smbios")
-            .argument("type=11,value=hostkernel.queue_len=12");
+            .argument("type=11,value=hostkernel.queue_len=12,value=hostkernel.drain_s=1");
         let node = boot(machine.kind(kind).cores(cores).memory_mib(memory_mib));
         node.greets(&what);
         let log = node.serial();
         assert!(log.contains(&format!("cores: {cores} of {cores}")), "{what}: {log}");
-        assert!(log.contains("1 from SMBIOS"), "{what}: {log}");
+        assert!(log.contains("2 from SMBIOS"), "{what}: {log}");
         let times = node.boot_times(&["firmware", "loader", "kernel"]);
         assert_eq!(node.power_off(), PowerOff::Clean, "{what}: {}", node.report());
         assert!(!node.serial().contains("ERROR"), "{what}: {}", node.serial());

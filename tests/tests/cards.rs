@@ -6,7 +6,8 @@
 use std::thread;
 
 use system_tests::{
-    BOOT_TIMEOUT, DeployOptions, Machine, MachineKind, PowerOff, TestNode, boot, machine, request,
+    BOOT_TIMEOUT, DeployOptions, Machine, MachineKind, PowerOff, TestNode, boot, brief_machine,
+    machine, request,
 };
 
 /// Intel's cards as QEMU calls them, what the log says about each, and where it is at home.
@@ -32,7 +33,7 @@ fn each_card_carries_the_largest_bodies_and_overload() {
         // With one core, interrupts of the card arrive in the middle of actions.
         for cores in [1, 2] {
             let words = "hostkernel.queue_len=4";
-            let node = boot(machine().kind(kind).nic(card).cores(cores).kernel_words(words));
+            let node = boot(brief_machine().kind(kind).nic(card).cores(cores).kernel_words(words));
             assert!(node.serial().contains(line), "{card}: {}", node.serial());
             node.deploy("hello");
             node.deploy_as("mirror", "echo", &DeployOptions::default());
@@ -82,7 +83,7 @@ fn overload(node: &TestNode) {
 #[test]
 fn a_cable_that_comes_back_carries_again() {
     for (card, _, kind) in CARDS {
-        let node = boot(machine().kind(kind).nic(card));
+        let node = boot(brief_machine().kind(kind).nic(card));
         node.deploy("hello");
         for round in 1..=2 {
             node.greets("connected");

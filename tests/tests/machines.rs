@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use MachineKind::{Microvm, Pc, Q35};
-use system_tests::{BOOT_TIMEOUT, MachineKind, PowerOff, boot, machine};
+use system_tests::{BOOT_TIMEOUT, MachineKind, PowerOff, boot, brief_machine, machine};
 
 /// A machine: type, cores, memory in MiB, network card, processor, further options of its type.
 type Combination = (MachineKind, u32, u32, &'static str, &'static str, &'static str);
@@ -63,7 +63,8 @@ fn every_machine_boots_answers_and_switches_itself_off() {
         let (kind, cores, memory_mib, card, cpu, option) = combination;
         let name = kind.name();
         let what = format!("PVH {name},{option} {cores} {memory_mib} MiB {cpu} {card}");
-        let machine = machine().kind(kind).cores(cores).memory_mib(memory_mib).cpu(cpu).nic(card);
+        let machine =
+            brief_machine().kind(kind).cores(cores).memory_mib(memory_mib).cpu(cpu).nic(card);
         let node = boot(machine.argument("-machine").argument(option));
         node.deploy("hello");
         node.greets(name);
@@ -95,7 +96,7 @@ fn all_cores_run_actions() {
 #[test]
 fn a_processor_without_the_newer_features_will_do() {
     for cpu in ["qemu64", "max,-smap,-smep,-umip,-fsgsbase", "max,-avx,-xsave"] {
-        let node = boot(machine().cpu(cpu));
+        let node = boot(brief_machine().cpu(cpu));
         node.deploy("hello");
         node.greets(cpu);
         assert_eq!(node.power_off(), PowerOff::Clean, "{cpu}");

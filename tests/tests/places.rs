@@ -5,7 +5,7 @@
 use std::time::Instant;
 
 use MachineKind::{MicrovmPci, Pc, Q35};
-use system_tests::{BOOT_TIMEOUT, MachineKind, PowerOff, boot, machine};
+use system_tests::{BOOT_TIMEOUT, MachineKind, PowerOff, boot, brief_machine, machine};
 
 /// `all` tries every card instead of some.
 const VARIABLE: &str = "HOSTKERNEL_BOOT";
@@ -93,7 +93,7 @@ fn a_card_serves_wherever_it_is_and_however_it_is_dressed() {
     for &(kind, bridges, card) in SOME.iter().chain(others) {
         let begin = Instant::now();
         let what = format!("{} {} {card}", kind.name(), bridges.join(" "));
-        let machine = machine().kind(kind).memory_mib(256).nic(card);
+        let machine = brief_machine().kind(kind).memory_mib(256).nic(card);
         let machine = bridges.iter().fold(machine, |machine, bridge| machine.bridge(*bridge));
         let node = boot(machine);
         node.deploy("hello");
