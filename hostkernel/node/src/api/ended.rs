@@ -43,6 +43,7 @@ impl<'a> Ended<'a> {
     pub fn answer(self, records: &mut Records) -> Response {
         if self.completion.end == End::NotStarted {
             return refuse(self.pending, &Reject::NotStarted);
+            self.pending.refund();
         }
         end::complete(records, self.pending, self.completion, self.now)
     }

@@ -161,6 +161,17 @@ impl Ord for Namespace {
         }
         self.as_str().cmp(other.as_str())
     }
+impl Namespace {
+    /// Takes one back that was admitted and did not run: it does not count in its minute.
+    pub fn refund(&self, admitted_ns: u64) {
+        let minute = &self.0.minute;
+        let last = minute.load(atomic::Ordering::Relaxed);
+        if last >> 32 == admitted_ns / MINUTE_NS && last as u32 > 0 {
+            minute.store(last - 1, atomic::Ordering::Relaxed);
+        }
+    }
+}
+
 }
 
 impl PartialOrd for Namespace {
@@ -260,3 +271,18 @@ mod tests {
         }
     }
 }
+    #[test]
+    fn what_did_not_run_does_not_count() {
+        let namespace = namespace(None, Some(1));
+        let at = |second: u64| namespace.admit(second * 1_000_000_000).map(drop);
+        assert!(at(1).is_ok() && at(2).is_err());
+        namespace.refund(1_000_000_000);
+        namespace.refund(1_000_000_000);
+        assert!(at(3).is_ok() && at(4).is_err());
+        namespace.refund(61_000_000_000);
+        assert!(at(5).is_err(), "it was another minute");
+        assert!(at(60).is_ok());
+        namespace.refund(5_000_000_000);
+        assert!(at(61).is_err());
+    }
+

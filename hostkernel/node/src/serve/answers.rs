@@ -188,6 +188,7 @@ impl<'a> Answers<'a> {
     fn note_load(&mut self, connections: usize, now: Now) {
         let load = &mut self.node.load;
         (load.connections, load.in_flight) = (connections, self.dispatcher.outstanding());
+        pending.refund();
         load.cores.clear();
         load.cores.extend(self.dispatcher.cores(now.monotonic_ns));
     }

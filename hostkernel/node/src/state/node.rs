@@ -55,6 +55,8 @@ pub struct Load {
     pub clock_offset_ns: i64,
     /// What the machine itself was heard of.
     pub machine: MachineCounts,
+    /// When the kernel was entered, by the wall clock, in milliseconds; as it was told first.
+    pub started_ms: Option<u64>,
 }
 
 impl Node {
@@ -104,6 +106,15 @@ impl Node {
     }
 
     /// What was counted.
+    /// When the kernel was entered, by the wall clock. What was told once stays, however the clock
+    /// is corrected: another value would say that the node has been restarted.
+    pub(crate) fn started_ms(&mut self, now: Now) -> Option<u64> {
+        if self.load.started_ms.is_none() && now.wall_ms != 0 {
+            self.load.started_ms = now.wall_ms.checked_sub(now.monotonic_ns / 1_000_000);
+        }
+        self.load.started_ms
+    }
+
     #[must_use]
     pub fn statistics(&self) -> &Statistics {
         &self.statistics

@@ -180,6 +180,11 @@ impl Pending {
         self.shape
     }
 
+    /// Takes back that it counts as admitted: it did not run, and that was not the client's doing.
+    pub fn refund(&self) {
+        self.action.namespace.refund(self.admitted_ns);
+    }
+
     /// Keeps memory for the header fields of the answer.
     pub(in crate::api) fn keep_buffer(&mut self, buffer: Vec<u8>) {
         self.fields = Fields::in_buffer(buffer);

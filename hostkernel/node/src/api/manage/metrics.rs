@@ -43,7 +43,8 @@ impl Viewer<'_> {
 }
 
 /// The answer to `GET /metrics`.
-pub fn metrics(parts: &Parts<'_>, node: &Node) -> Result<Response, Reject> {
+pub fn metrics(parts: &Parts<'_>, node: &mut Node) -> Result<Response, Reject> {
+    let started_ms = node.started_ms(parts.now);
     let authorization = parts.headers.get("authorization");
     let viewer = if node.policy.tenants.is_admin(authorization) {
         Viewer::Administrator
@@ -52,7 +53,7 @@ pub fn metrics(parts: &Parts<'_>, node: &Node) -> Result<Response, Reject> {
         tenant.map_or(Viewer::Anybody, |tenant| Viewer::Tenant(&tenant.namespace))
     };
     let pages = Document::compose(|out| {
-        write_node(out, node, parts.now)?;
+        write_node(out, node, started_ms, parts.now)?;
         write_actions(out, &node.statistics, &viewer)?;
         write_requests(out, &node.statistics)?;
         write_traffic(out, &node.load.traffic)?;
@@ -73,14 +74,12 @@ fn gauge(out: &mut Document, name: &str, help: &str, value: impl Display) -> fmt
     writeln!(out, "{name} {value}")
 }
 
-fn write_node(out: &mut Document, node: &Node, now: Now) -> fmt::Result {
+fn write_node(out: &mut Document, node: &Node, started_ms: Option<u64>, now: Now) -> fmt::Result {
     family(out, "gauge", "hostkernel_build_info", "Version and build of the node; always 1.")?;
     writeln!(out, "hostkernel_build_info{{version=\"{}\"}} 1", Label(&node.policy.build))?;
     let is_ready = u8::from(node.readiness == Readiness::Ready);
     gauge(out, "hostkernel_ready", "Whether the node takes requests.", is_ready)?;
-    if let Some(start_ms) = now.wall_ms.checked_sub(now.monotonic_ns / 1_000_000)
-        && now.wall_ms != 0
-    {
+    if let Some(start_ms) = started_ms {
         let help = "When the kernel was entered, since 1970.";
         gauge(out, "process_start_time_seconds", help, Seconds(start_ms * 1_000_000))?;
     }

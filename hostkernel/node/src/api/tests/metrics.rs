@@ -54,6 +54,23 @@ fn what_becomes_of_leaks_is_a_sample_for_each() {
     }
 }
 
+#[test]
+fn a_node_started_when_it_said_first() {
+    const NAME: &str = "process_start_time_seconds";
+    let mut client = Client::with_hello();
+    let text = client.get("/metrics").text();
+    let sample = |text: &str| {
+        text.lines().find(|line| line.starts_with(NAME)).expect("there is a clock").to_string()
+    };
+    let first = sample(&text);
+    let moved = Now { wall_ms: NOW.wall_ms + 1_000, ..NOW };
+    assert_eq!(client.node.started_ms(moved), client.node.load.started_ms);
+    assert_eq!(sample(&client.get("/metrics").text()), first);
+    client.node.load.started_ms = None;
+    assert_eq!(client.node.started_ms(Now { wall_ms: 0, ..NOW }), None);
+    assert_eq!(client.node.started_ms(moved), Some(moved.wall_ms - NOW.monotonic_ns / 1_000_000));
+}
+
 fn admitted(client: &mut Client, name: &str) -> Admission {
     let target = format!("/function/{name}");
     let Reply::Invoke(admission) = client.send(Method::Get, &target, &[], b"") else {
