@@ -25,7 +25,7 @@ use node::dispatch::turns::{Turn, Turns};
 use node::dispatch::{Dispatcher, Patience};
 use node::net::Reading;
 use node::net::nic::Nic;
-use node::registry::{Share, frames_to_run};
+use node::registry::Share;
 use node::serve::Service;
 use node::settings::Settings;
 use node::state::records::Records;
@@ -194,12 +194,14 @@ impl Front {
         self.service.node_mut().clock_was_corrected(error_ns);
     }
 
-    /// Whether this core may run an action now: it is a worker, or the workers will find memory all
-    /// the same. Helping must not turn a wait into a refusal.
+    /// Whether this core may run an action now: it is a worker, or there is memory for all that
+    /// waits in the queues at once, so that the workers will find theirs all the same. Helping must
+    /// not turn a wait into a refusal. What might be called later does not count: one tenant's
+    /// large limit must not keep others waiting. Nor does what a worker has just taken and reserves
+    /// at this very moment.
     fn may_run(&self) -> bool {
-        let largest = frames_to_run(self.service.node().registry().largest_mb());
         self.dispatcher.is_worker(core_area::core_id())
-            || frames::available() >= (self.dispatcher.workers() + 1) * largest
+            || frames::available() >= self.dispatcher.frames_wanted()
     }
 
     /// An interrupt while this core runs an action.

@@ -37,6 +37,31 @@ fn metrics(node: &TestNode, headers: &[&str]) -> String {
     answer.text()
 }
 
+/// Calls of a function that takes its time, more than the node has connections.
+#[test]
+fn who_waits_for_a_slow_function_keeps_no_health_check_out() {
+    let node = boot(machine().memory_mib(64));
+    node.deploy("sleepless");
+    let max = node.metric("hostkernel_connections_max") as usize;
+    let slow = request("POST", "/function/sleepless", &[], br#"{"ms":30000}"#);
+    let mut waiting = Vec::new();
+    for _ in 0..max + 20 {
+        let mut connection = node.connect();
+        connection.send(&slow).expect("an open connection");
+        waiting.push(connection);
+    }
+    let begun = Instant::now();
+    while node.metric("hostkernel_rejected_total{reason=\"connections\"}") == 0 {
+        assert!(begun.elapsed() < BOOT_TIMEOUT, "nobody was refused");
+        thread::sleep(Duration::from_millis(100));
+    }
+    for path in ["/healthz", "/readyz", "/metrics", "/ping"] {
+        assert_eq!(node.get(path).status, 200, "{path}");
+    }
+    assert_eq!(node.request("GET", "/api/v1/namespaces", &[AUTHORIZATION], b"").status, 200);
+    assert!(node.metric("hostkernel_inflight_invocations") < max as u64);
+}
+
 #[test]
 fn the_metrics_are_what_prometheus_reads() {
     let node = boot(machine().cores(2));

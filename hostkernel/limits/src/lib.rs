@@ -112,6 +112,9 @@ pub const PORT_DEFAULT: u16 = 3233;
 pub const CONNECTIONS_MAX: usize = 1024;
 /// Share of the heap that connections may take, as a divisor.
 pub const CONNECTIONS_HEAP_DIVISOR: usize = 2;
+/// Share of the connections that is kept, as a divisor: half for requests with a key, half for
+/// health checks, metrics and draining, however many wait for their answers.
+pub const CONNECTIONS_KEPT_DIVISOR: usize = 8;
 /// Half-open connections that are safe from being given up for newer ones while the table is full.
 pub const HALF_OPEN_MIN: usize = 64;
 /// Neighbours whose hardware address is known at a time ...
@@ -154,6 +157,9 @@ pub const PATHS_MAX: usize = 64;
 pub const PATH_MTU_KEPT_MS: u64 = 600_000;
 /// Nothing acknowledged for so long means that large packets vanish: two repetitions were in vain.
 pub const BLACK_HOLE_MS: u64 = 3_000;
+/// With every connection taken one is given up for a newer one on which no request was admitted for
+/// this long: none has come, or it was refused and the answer is not taken.
+pub const UNADMITTED_SPARED_MS: u64 = 2_000;
 /// Receive buffer of a connection: the TCP window.
 pub const RECEIVE_BUFFER_LEN: usize = 8 * 1024;
 /// Send buffer of a connection.
@@ -339,6 +345,22 @@ pub const LIST_LIMIT_DEFAULT: usize = 30;
 pub const QUEUE_LEN_DEFAULT: usize = 256;
 /// Share of the heap that the queues may take, as a divisor; they are shorter where it is small.
 pub const QUEUES_HEAP_DIVISOR: usize = 8;
+/// Invocations handed on to a worker that has others, at most ...
+pub const AHEAD_MAX: u64 = 4;
+/// ... and only while these take no longer than this; the rest waits where turns are taken.
+pub const AHEAD_NS: u64 = 1_000_000;
+/// What an invocation counts for before it is known how long it took.
+pub const TURN_MIN_NS: u64 = 50_000;
+/// How much more than others a tenant has had at most when it begins to wait: for so long, divided
+/// among the cores, they may go first.
+pub const LEAD_MAX_NS: u64 = 100_000_000;
+/// Invocations under way of one tenant for each place in the queues that is still free, on a node
+/// with several: so there is always a place for another.
+pub const QUEUE_SHARE_FACTOR: usize = 4;
+/// Ends of invocations that are looked at before frames and timers get their turn ...
+pub const COMPLETIONS_PER_POLL_MAX: usize = 64;
+/// ... unless their results are longer than this, all together.
+pub const COMPLETED_LEN_PER_POLL_MAX: usize = 64 * 1024;
 /// Largest configurable queue.
 pub const QUEUE_LEN_MAX: usize = 4096;
 /// Microseconds that a core looks for work before it halts, unless configured. As long as halting
@@ -468,6 +490,11 @@ const _: () = assert!(NEIGHBOURS_MAX.is_multiple_of(NEIGHBOUR_WAYS));
 const _: () = assert!(NEIGHBOUR_FRESH_MS + ARP_TRIES as u64 * ARP_INTERVAL_MS < NEIGHBOUR_LIFE_MS);
 const _: () = assert!(2 * DHCP_RENEW_MS_MIN < DHCP_LEASE_MS_MIN);
 const _: () = assert!(DHCP_RETRY_MS >= 1_000, "a second more or less");
+const _: () = assert!(
+    CONNECTIONS_KEPT_DIVISOR > 1 && CONNECTIONS_MIN / CONNECTIONS_KEPT_DIVISOR / 2 >= 16,
+    "operators have connections for some health checks at a time, whatever the others do"
+);
+const _: () = assert!(UNADMITTED_SPARED_MS < PROGRESS_TIMEOUT_MS);
 const _: () = assert!(
     (HEAP_LEN_BASE + (56 << 20) / HEAP_MEMORY_DIVISOR) / CONNECTIONS_HEAP_DIVISOR
         >= CONNECTIONS_MIN * CONNECTION_LEN,

@@ -28,6 +28,7 @@ impl<'a> Ended<'a> {
         now: Now,
     ) -> Self {
         let outcome = statistics.ended(pending.action(), &completion, pending.age_ns(now));
+        completion.permit.namespace().note_run(completion.timing.run_ns);
         Self { pending, completion, outcome, now }
     }
 
@@ -42,8 +43,8 @@ impl<'a> Ended<'a> {
     #[inline(always)]
     pub fn answer(self, records: &mut Records) -> Response {
         if self.completion.end == End::NotStarted {
-            return refuse(self.pending, &Reject::NotStarted);
             self.pending.refund();
+            return refuse(self.pending, &Reject::NotStarted);
         }
         end::complete(records, self.pending, self.completion, self.now)
     }

@@ -50,6 +50,17 @@ use crate::traceparent::TraceParent;
 use limits::{DEPLOY_LEN_MAX, INPUT_LEN_MAX, OTHER_BODY_LEN_MAX};
 use memory::PageBuffer;
 
+/// Who sends a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Caller {
+    /// Nobody knows.
+    Anybody,
+    /// One with the key of a namespace.
+    Tenant,
+    /// One who asks how the node is, or looks after it. What it asks is answered at once.
+    Operator,
+}
+
 /// Says by a request's head how long its body may be, or refuses it already because its key is
 /// wrong: nobody without a key makes the node receive and keep [`DEPLOY_LEN_MAX`] bytes.
 ///
@@ -147,6 +158,28 @@ pub fn refuse(pending: &Pending, reject: &Reject) -> Response {
 #[must_use]
 pub fn overloaded(headers: Headers<'_>, random_id: u128) -> Response {
     Reject::NoMemory.response(&RequestId::choose(headers, Hex::of(random_id)))
+}
+
+/// The answer to a request that comes while too many others hold connections.
+#[must_use]
+pub fn crowded(node: &mut Node, headers: Headers<'_>, random_id: u128) -> Response {
+    let reject = Reject::Crowded;
+    node.statistics.rejected(reject.reason());
+    reject.response(&RequestId::choose(headers, Hex::of(random_id)))
+}
+
+/// Who sends a request, by its path and header fields.
+#[must_use]
+pub fn caller(node: &Node, path: &str, headers: Headers<'_>) -> Caller {
+    let route = Route::of(path);
+    let key = || node.policy.tenants.authenticate(headers.get("authorization"));
+    match route {
+        Route::Ping | Route::Alive | Route::Ready | Route::Metrics | Route::Drain => {
+            Caller::Operator
+        }
+        _ if route.needs_key() && key().is_ok() => Caller::Tenant,
+        _ => Caller::Anybody,
+    }
 }
 
 /// The answer to bytes that did not become a request.

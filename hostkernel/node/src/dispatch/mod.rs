@@ -6,6 +6,7 @@
 //! what waits behind something that runs. What was started never moves. Completions come back
 //! through one queue that can hold everything outstanding, so a worker never waits for anybody.
 
+mod backlog;
 pub mod idle;
 pub mod invocation;
 pub mod log;
@@ -20,6 +21,7 @@ use core::sync::atomic::{self, AtomicUsize, Ordering};
 
 use crossbeam_queue::ArrayQueue;
 
+pub use backlog::Backlog;
 pub use invocation::{
     ActivationId, Completion, End, Exception, Fault, Invocation, Reports, Ticket, Timing, Usage,
 };
@@ -29,7 +31,9 @@ pub use patience::Patience;
 use sleeper::Sleeper;
 
 use crate::dispatch::idle::IdleClock;
+use crate::registry::frames_to_run;
 use crate::trace::{self, Event};
+use limits::{AHEAD_MAX, AHEAD_NS};
 
 /// The queues between the front (network and API, on one core) and the workers.
 ///
@@ -39,6 +43,8 @@ pub struct Dispatcher {
     completions: ArrayQueue<Completion>,
     // Submitted, and completion not yet taken: at most what `completions` holds.
     in_flight: AtomicUsize,
+    // Frames that what waits in the queues needs to run.
+    frames_wanted: AtomicUsize,
     front: Sleeper,
     front_core: usize,
     front_idle: IdleClock,
@@ -86,6 +92,7 @@ impl Dispatcher {
             // What is queued, and one running on each worker and on the front's core.
             completions: ArrayQueue::new(cores.len() * (queue_len + 1) + 1),
             in_flight: AtomicUsize::new(0),
+            frames_wanted: AtomicUsize::new(0),
             front: Sleeper::new(front_core),
             front_core,
             front_idle: IdleClock::default(),
@@ -107,6 +114,34 @@ impl Dispatcher {
         self.completions.capacity()
     }
 
+    /// Whether a worker would run dry soon, if nothing is handed on now, with invocations that take
+    /// so long. There is always one that waits: a core that has nothing else to do may take it.
+    #[must_use]
+    pub fn is_hungry(&self, mean_ns: u64) -> bool {
+        let outstanding =
+            self.workers.iter().map(|worker| worker.outstanding.load(Ordering::Relaxed));
+        let least = outstanding.min().unwrap_or(0) as u64;
+        least <= 1 || least < AHEAD_MAX && least.saturating_mul(mean_ns) <= AHEAD_NS
+    }
+
+    /// Invocations that may wait, here and elsewhere.
+    #[must_use]
+    pub fn places(&self) -> usize {
+        self.workers.iter().map(|worker| worker.queue.capacity()).sum()
+    }
+
+    /// Frames that all invocations need which wait here, if they ran at once.
+    #[must_use]
+    pub fn frames_wanted(&self) -> usize {
+        self.frames_wanted.load(Ordering::Relaxed)
+    }
+
+    /// Invocations that wait here.
+    #[must_use]
+    pub fn queued(&self) -> usize {
+        self.workers.iter().map(|worker| worker.queue.len()).sum()
+    }
+
     /// Queues an invocation on the worker with the least outstanding work. For the front only.
     ///
     /// # Errors
@@ -125,8 +160,11 @@ impl Dispatcher {
         // Counted first: whoever takes it may complete it before we go on.
         self.in_flight.fetch_add(1, Ordering::Relaxed);
         worker.outstanding.fetch_add(1, Ordering::Relaxed);
+        let frames = frames_to_run(invocation.limits.memory_mb);
+        self.frames_wanted.fetch_add(frames, Ordering::Relaxed);
         if worker.queue.push(invocation).is_err() {
             self.in_flight.fetch_sub(1, Ordering::Relaxed);
+            self.frames_wanted.fetch_sub(frames, Ordering::Relaxed);
             worker.outstanding.fetch_sub(1, Ordering::Relaxed);
             return Err(QueueFull);
         }
@@ -139,6 +177,16 @@ impl Dispatcher {
     /// what a worker is about to run is left to it.
     #[must_use]
     pub fn take(&self, core: usize) -> Option<Invocation> {
+        let taken = self.take_from(core);
+        if let Some(invocation) = &taken {
+            let frames = frames_to_run(invocation.limits.memory_mb);
+            self.frames_wanted.fetch_sub(frames, Ordering::Relaxed);
+        }
+        taken
+    }
+
+    #[inline]
+    fn take_from(&self, core: usize) -> Option<Invocation> {
         let Some(own) = self.workers.iter().find(|worker| worker.core == core) else {
             return self.take_waiting();
         };
@@ -270,6 +318,12 @@ mod tests {
     use memory::LoadPlan;
     use memory::{PageBuffer, Template, install_for_test};
 
+    /// One of this namespace with this ticket.
+    pub fn invocation_of(namespace: &Namespace, ticket: u32) -> Invocation {
+        let permit = namespace.admit(0).expect("there are no quotas");
+        Invocation { ticket: Ticket(ticket), permit, ..invocation(0) }
+    }
+
     fn invocation(number: u128) -> Invocation {
         install_for_test();
         let plan = LoadPlan { entry: 0, segments: Vec::new(), is_host: false };
@@ -361,6 +415,23 @@ mod tests {
         }
         assert_eq!(core::iter::from_fn(|| dispatcher.completed()).count(), 4);
         assert_eq!(dispatcher.outstanding(), 0);
+    }
+
+    #[test]
+    fn what_waits_says_how_much_memory_it_needs() {
+        let dispatcher = Dispatcher::new(&[1, 2], 0, 1, |_| {});
+        let each = frames_to_run(invocation(0).limits.memory_mb);
+        let wanted = |count: usize| assert_eq!(dispatcher.frames_wanted(), count * each);
+        wanted(0);
+        for number in 0..2 {
+            dispatcher.submit(invocation(number)).expect("there is room");
+        }
+        assert!(dispatcher.submit(invocation(2)).is_err());
+        wanted(2);
+        assert!(dispatcher.take(1).is_some());
+        wanted(1);
+        assert!(dispatcher.take(1).is_some(), "the other's");
+        wanted(0);
     }
 
     #[test]

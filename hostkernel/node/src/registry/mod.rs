@@ -178,7 +178,7 @@ impl Registry {
 
     /// The largest memory limit of an action.
     #[must_use]
-    pub fn largest_mb(&self) -> u64 {
+    fn largest_mb(&self) -> u64 {
         self.used.limits.last_key_value().map_or(0, |(limit_mb, _)| *limit_mb)
     }
 

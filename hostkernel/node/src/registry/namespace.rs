@@ -5,9 +5,11 @@ use core::cmp::Ordering;
 use core::fmt;
 use core::sync::atomic::{self, AtomicU32, AtomicU64};
 
-use limits::QUOTA_MAX;
+use limits::{AHEAD_NS, LEAD_MAX_NS, QUOTA_MAX};
 
 const MINUTE_NS: u64 = 60_000_000_000;
+/// An invocation changes the average time by its share of so many.
+const MEAN_WEIGHT: u64 = 8;
 
 /// A namespace, as the configuration names it. Cheap to clone; clones share what they count.
 #[derive(Clone)]
@@ -18,6 +20,10 @@ struct Inner {
     quotas: Quotas,
     /// Permits that are out.
     in_flight: AtomicU32,
+    /// Time on cores that counts for whose turn it is, and how long an invocation took lately, on
+    /// average. Only the front writes them.
+    used_ns: AtomicU64,
+    mean_ns: AtomicU64,
     /// The minute since boot in which an invocation was last admitted, and how many were in it:
     /// upper and lower half. Only the front writes it.
     minute: AtomicU64,
@@ -73,7 +79,10 @@ impl Namespace {
     #[must_use]
     pub fn with_quotas(name: &str, quotas: Quotas) -> Self {
         let (in_flight, minute) = (AtomicU32::new(0), AtomicU64::new(0));
-        Self(Arc::new(Inner { name: name.into(), quotas, in_flight, minute }))
+        // Long, until something is known.
+        let (used_ns, mean_ns) = (AtomicU64::new(0), AtomicU64::new(AHEAD_NS));
+        let name = name.into();
+        Self(Arc::new(Inner { name, quotas, in_flight, used_ns, mean_ns, minute }))
     }
 
     /// Its name.
@@ -92,6 +101,37 @@ impl Namespace {
     #[must_use]
     pub fn in_flight(&self) -> u32 {
         self.0.in_flight.load(atomic::Ordering::Relaxed)
+    }
+
+    /// What counts for whose turn it is among those who wait.
+    #[must_use]
+    pub fn used_ns(&self) -> u64 {
+        self.0.used_ns.load(atomic::Ordering::Relaxed)
+    }
+
+    /// How long its invocations took lately, on average.
+    #[must_use]
+    pub fn mean_ns(&self) -> u64 {
+        self.0.mean_ns.load(atomic::Ordering::Relaxed)
+    }
+
+    /// Counts time on a core. For the front only.
+    pub fn use_ns(&self, ns: u64) {
+        self.0.used_ns.store(self.used_ns().saturating_add(ns), atomic::Ordering::Relaxed);
+    }
+
+    /// Begins to wait, after a pause, where the others are. For the front only.
+    pub fn catch_up(&self, turn_ns: u64) {
+        let used_ns = self.used_ns().clamp(turn_ns, turn_ns.saturating_add(LEAD_MAX_NS));
+        self.0.used_ns.store(used_ns, atomic::Ordering::Relaxed);
+    }
+
+    /// Counts an invocation that has ended. For the front only.
+    pub fn note_run(&self, run_ns: u64) {
+        self.use_ns(run_ns);
+        let mean_ns = self.mean_ns();
+        let mean_ns = mean_ns - mean_ns / MEAN_WEIGHT + run_ns / MEAN_WEIGHT;
+        self.0.mean_ns.store(mean_ns, atomic::Ordering::Relaxed);
     }
 
     /// Counts one more invocation. For the front only: nobody else admits meanwhile.
@@ -118,6 +158,17 @@ impl Namespace {
         }
         in_flight.fetch_add(1, atomic::Ordering::Relaxed);
         Ok(Permit(self.clone()))
+    }
+}
+
+impl Namespace {
+    /// Takes one back that was admitted and did not run: it does not count in its minute.
+    pub fn refund(&self, admitted_ns: u64) {
+        let minute = &self.0.minute;
+        let last = minute.load(atomic::Ordering::Relaxed);
+        if last >> 32 == admitted_ns / MINUTE_NS && last as u32 > 0 {
+            minute.store(last - 1, atomic::Ordering::Relaxed);
+        }
     }
 }
 
@@ -161,17 +212,6 @@ impl Ord for Namespace {
         }
         self.as_str().cmp(other.as_str())
     }
-impl Namespace {
-    /// Takes one back that was admitted and did not run: it does not count in its minute.
-    pub fn refund(&self, admitted_ns: u64) {
-        let minute = &self.0.minute;
-        let last = minute.load(atomic::Ordering::Relaxed);
-        if last >> 32 == admitted_ns / MINUTE_NS && last as u32 > 0 {
-            minute.store(last - 1, atomic::Ordering::Relaxed);
-        }
-    }
-}
-
 }
 
 impl PartialOrd for Namespace {
@@ -237,6 +277,21 @@ mod tests {
     }
 
     #[test]
+    fn what_did_not_run_does_not_count() {
+        let namespace = namespace(None, Some(1));
+        let at = |second: u64| namespace.admit(second * 1_000_000_000).map(drop);
+        assert!(at(1).is_ok() && at(2).is_err());
+        namespace.refund(1_000_000_000);
+        namespace.refund(1_000_000_000);
+        assert!(at(3).is_ok() && at(4).is_err());
+        namespace.refund(61_000_000_000);
+        assert!(at(5).is_err(), "it was another minute");
+        assert!(at(60).is_ok());
+        namespace.refund(5_000_000_000);
+        assert!(at(61).is_err());
+    }
+
+    #[test]
     fn the_name_is_what_counts() {
         assert_eq!(Namespace::new("a"), namespace(Some(1), None));
         assert!(Namespace::new("a") < Namespace::new("b"));
@@ -271,18 +326,3 @@ mod tests {
         }
     }
 }
-    #[test]
-    fn what_did_not_run_does_not_count() {
-        let namespace = namespace(None, Some(1));
-        let at = |second: u64| namespace.admit(second * 1_000_000_000).map(drop);
-        assert!(at(1).is_ok() && at(2).is_err());
-        namespace.refund(1_000_000_000);
-        namespace.refund(1_000_000_000);
-        assert!(at(3).is_ok() && at(4).is_err());
-        namespace.refund(61_000_000_000);
-        assert!(at(5).is_err(), "it was another minute");
-        assert!(at(60).is_ok());
-        namespace.refund(5_000_000_000);
-        assert!(at(61).is_err());
-    }
-

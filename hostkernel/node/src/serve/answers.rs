@@ -3,6 +3,10 @@
 //! What is answered goes through [`respond`], which counts it and tells the log server, and
 //! nothing else hands a response to a connection.
 
+use alloc::boxed::Box;
+
+use super::crowd::Crowd;
+use super::queue::Queue;
 use super::slot::Slot;
 use super::slots::Slots;
 use super::waiting::Waiting;
@@ -13,7 +17,9 @@ use crate::random::Random;
 use crate::state::statistics::Reason;
 use crate::state::{Node, Now};
 use crate::trace::{self, Event};
-use limits::{BLOCKING_WAIT_MS, HEAP_RESERVE_LEN};
+use limits::{
+    BLOCKING_WAIT_MS, COMPLETED_LEN_PER_POLL_MAX, COMPLETIONS_PER_POLL_MAX, HEAP_RESERVE_LEN,
+};
 
 const NS_PER_MS: u64 = 1_000_000;
 
@@ -21,25 +27,40 @@ const NS_PER_MS: u64 = 1_000_000;
 pub struct Answers<'a> {
     pub node: Node,
     waiting: Waiting,
-    dispatcher: &'a Dispatcher,
+    queue: Queue<'a>,
+    pub crowd: Crowd,
     random: Random,
     /// When the last request came.
     pub asked_ns: Option<u64>,
 }
 
 impl<'a> Answers<'a> {
-    pub fn new(node: Node, dispatcher: &'a Dispatcher, random: Random) -> Self {
-        Self { node, waiting: Waiting::new(dispatcher), dispatcher, random, asked_ns: None }
+    pub fn new(
+        node: Node,
+        dispatcher: &'a Dispatcher,
+        random: Random,
+        connections_max: usize,
+    ) -> Self {
+        let queue = Queue::new(dispatcher, node.policy.tenants.are_several());
+        let (waiting, crowd) = (Waiting::new(dispatcher), Crowd::new(connections_max));
+        Self { node, waiting, queue, crowd, random, asked_ns: None }
     }
 
     /// Invocations that have not ended.
     pub fn outstanding(&self) -> usize {
-        self.dispatcher.outstanding()
+        self.queue.outstanding()
     }
 
-    /// Answers with what has completed. What was answered is touched.
+    /// Answers with what has completed, as much as may be at a time, and hands on what waits. What
+    /// was answered is touched.
     pub fn complete(&mut self, slots: &mut Slots, now: Now) {
-        while let Some(completion) = self.dispatcher.completed() {
+        let mut len = 0;
+        for _ in 0..COMPLETIONS_PER_POLL_MAX {
+            if len > COMPLETED_LEN_PER_POLL_MAX {
+                break;
+            }
+            let Some(completion) = self.queue.dispatcher.completed() else { break };
+            len += completion.output.len();
             let Some((mut pending, slot)) = self.waiting.take(completion.ticket) else { continue };
             let (response, outcome) = if pending.is_deploy() {
                 // Whether or not somebody still waits.
@@ -68,23 +89,32 @@ impl<'a> Answers<'a> {
             trace::record(Event::Respond, u64::from(index));
             slots.touch(index);
         }
+        self.queue.feed();
     }
 
     /// Moves what a client sent into its connection, whose head is checked when it is complete.
     pub fn receive(&mut self, slot: &mut Slot, now_ns: u64) -> Option<http::connection::Step> {
-        let Self { node, random, .. } = self;
+        let Self { node, random, crowd, .. } = self;
         let age_ns = slot.age_ns(now_ns);
-        slot.receive(&mut |method, path, headers| {
+        let mut is_held = slot.is_held;
+        let received = slot.receive(&mut |method, path, headers| {
             let mut id = 0;
-            let checked = api::check_head(node, method, path, headers, || {
+            let mut random_id = || {
                 id = random.id();
                 id
-            });
+            };
+            let checked = if crowd.admit(&mut is_held, || api::caller(node, path, headers)) {
+                api::check_head(node, method, path, headers, random_id)
+            } else {
+                Err(Box::new(api::crowded(node, headers, random_id())))
+            };
             checked.inspect_err(|response| {
                 let subject = Subject::Request { path, headers, id };
                 node.answered(Some(method), response.status, subject, age_ns);
             })
-        })
+        });
+        slot.is_held = is_held;
+        received
     }
 
     /// Answers a request, or has it run. Nothing new is begun when it `is_late`.
@@ -111,8 +141,17 @@ impl<'a> Answers<'a> {
                 now,
             );
         }
+        let (node, text) = (&mut self.node, &request.text);
+        let who = || api::caller(node, text.path(), text.headers());
+        let slot = slots.get(index);
+        if !self.crowd.admit(&mut slot.is_held, who) {
+            let response = api::crowded(node, text.headers(), id);
+            // Others wait for a connection.
+            slot.connection.close_after_response();
+            return respond(&mut self.node, slot, response, Subject::of(&request, id), now);
+        }
         if api::asks_for_load(&request) {
-            self.note_load(slots.open(), now);
+            self.note_load((slots.open(), slots.max()), now);
         }
         let slot = slots.get(index);
         match api::handle(&mut self.node, &mut request, now, id) {
@@ -131,7 +170,7 @@ impl<'a> Answers<'a> {
             return self.turn_away(slot, &admission.pending, &Reject::QueueFull, now);
         };
         let (invocation, mut pending) = admission.split(ticket);
-        if self.dispatcher.submit(invocation) == Err(QueueFull) {
+        if self.queue.submit(invocation) == Err(QueueFull) {
             return self.turn_away(slot, &pending, &Reject::QueueFull, now);
         }
         if !pending.is_blocking() {
@@ -149,6 +188,7 @@ impl<'a> Answers<'a> {
     /// Answers an invocation that cannot run.
     fn turn_away(&mut self, slot: &mut Slot, pending: &Pending, reject: &Reject, now: Now) {
         self.node.statistics.rejected(reject.reason());
+        pending.refund();
         let subject = Subject::Invocation(pending, None);
         respond(&mut self.node, slot, api::refuse(pending, reject), subject, now);
     }
@@ -174,6 +214,11 @@ impl<'a> Answers<'a> {
         {
             self.node.abandoned(slot.connection.method(), pending, slot.age_ns(now_ns));
             pending.detach();
+            // Nobody waits for what has not begun, unless it is there for later.
+            if !pending.is_deploy() && self.queue.withdraw(ticket) {
+                self.node.statistics.rejected(Reason::Abandoned);
+                self.waiting.take(ticket);
+            }
         }
     }
 
@@ -185,12 +230,12 @@ impl<'a> Answers<'a> {
         respond(&mut self.node, slot, api::malformed(reject, id), Subject::Nothing(id), now);
     }
 
-    fn note_load(&mut self, connections: usize, now: Now) {
+    fn note_load(&mut self, (open, max): (usize, usize), now: Now) {
         let load = &mut self.node.load;
-        (load.connections, load.in_flight) = (connections, self.dispatcher.outstanding());
-        pending.refund();
+        (load.connections, load.connections_max) = (open, max);
+        (load.in_flight, load.backlog) = (self.queue.outstanding(), self.queue.waiting());
         load.cores.clear();
-        load.cores.extend(self.dispatcher.cores(now.monotonic_ns));
+        load.cores.extend(self.queue.dispatcher.cores(now.monotonic_ns));
     }
 }
 

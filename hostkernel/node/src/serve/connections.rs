@@ -50,7 +50,7 @@ impl<'a> Connections<'a> {
         mut random: Random,
     ) -> Self {
         let slots = Slots::new(slots_max, &mut random);
-        let answers = Answers::new(node, dispatcher, random);
+        let answers = Answers::new(node, dispatcher, random, slots_max);
         Self {
             port: settings.port,
             slots,
@@ -88,7 +88,8 @@ impl<'a> Connections<'a> {
         if let Some(index) = self.slots.free() {
             return Some(index);
         }
-        let victim = self.slots.least_useful(now_ns)?;
+        let half_open_min = self.answers.crowd.half_open_min();
+        let victim = self.slots.least_useful(now_ns, half_open_min)?;
         self.release(victim, now_ns);
         self.slots.free()
     }
@@ -96,6 +97,7 @@ impl<'a> Connections<'a> {
     fn release(&mut self, index: u32, now_ns: u64) {
         let slot = self.slots.get(index);
         self.answers.abandon(slot, now_ns);
+        self.answers.crowd.leave(&mut slot.is_held);
         if let Some(buffers) = slot.give_back() {
             self.budget.free(buffers);
         }
@@ -106,6 +108,11 @@ impl<'a> Connections<'a> {
     pub fn poll(&mut self, now: Now, outward: &mut Outward<'_>) {
         self.mtu = outward.mtu();
         self.answers.complete(&mut self.slots, now);
+        if self.answers.crowd.wants_room(now.monotonic_ns) {
+            for index in self.slots.held_slowly(now.monotonic_ns) {
+                self.release(index, now.monotonic_ns);
+            }
+        }
         self.slots.touch_due(now.monotonic_ns);
         if let Some(drain) = &mut self.drain
             && drain.is_late(now.monotonic_ns)
@@ -140,6 +147,9 @@ impl<'a> Connections<'a> {
                 }
             }
             _ => {}
+        }
+        if slot.is_held && slot.is_answered() {
+            answers.crowd.leave(&mut slot.is_held);
         }
         slot.close_if_done();
         if slot.is_swallowed(now_ns) {
@@ -281,7 +291,10 @@ impl net::Connections for Connections<'_> {
         if self.is_late(now_ns) {
             return Verdict::Nobody;
         }
-        let Some(index) = self.free_slot(now_ns) else { return Verdict::Drop };
+        let Some(index) = self.free_slot(now_ns) else {
+            self.answers.node.load.connects_dropped += 1;
+            return Verdict::Drop;
+        };
         self.slots.enter(index, peer);
         self.begin(index, connect, first, now_ns)
     }

@@ -11,8 +11,10 @@
 mod answers;
 mod clients;
 mod connections;
+mod crowd;
 mod drain;
 mod paths;
+mod queue;
 mod room;
 mod slot;
 mod slots;
@@ -25,7 +27,7 @@ use core::net::Ipv4Addr;
 use self::connections::Connections;
 use self::drain::Stand;
 use self::waiting::Waiting;
-use crate::dispatch::Dispatcher;
+use crate::dispatch::{Backlog, Dispatcher};
 use crate::net::nic::Nic;
 use crate::net::{Network, Reading};
 use crate::random::Random;
@@ -40,7 +42,7 @@ pub struct Service<'a> {
 
 impl<'a> Service<'a> {
     /// What one invocation under way takes of the heap here.
-    pub const INVOCATION_LEN: usize = Waiting::PLACE_LEN;
+    pub const INVOCATION_LEN: usize = Waiting::PLACE_LEN + Backlog::PLACE_LEN;
 
     /// A service on `nic` with room for `connections_max` connections.
     #[must_use]

@@ -16,7 +16,7 @@ use crate::net::windows::{WINDOW_SHIFT, shift_of};
 use crate::net::{Outward, Path};
 use limits::{
     BLACK_HOLE_MS, PATH_MTU_MIN, PROGRESS_TIMEOUT_MS, REQUEST_RATE_MIN, REQUEST_TIMEOUT_MS,
-    STALL_TIMEOUT_MS, WIDE_AFTER_LEN,
+    STALL_TIMEOUT_MS, UNADMITTED_SPARED_MS, WIDE_AFTER_LEN,
 };
 
 const NS_PER_MS: u64 = 1_000_000;
@@ -43,6 +43,8 @@ pub struct Slot {
     unacknowledged: usize,
     /// Something happened that has not been looked at.
     pub is_touched: bool,
+    /// Its request was admitted, and the answer is not in the socket yet.
+    pub is_held: bool,
     /// Where the connection stands in its bytes.
     pub numbers: Numbers,
     /// The largest packet that gets to the client, if that is less than usual.
@@ -107,6 +109,7 @@ impl Slot {
             busy_ns: 0,
             unacknowledged: 0,
             is_touched: false,
+            is_held: false,
             numbers: Numbers::default(),
             mtu: None,
             acknowledged_ns: 0,
@@ -371,10 +374,22 @@ impl Slot {
     }
 
     /// The client has taken so long to send its request or to take its answer that it may not do so
-    /// at the cost of others.
+    /// at the cost of others. Who has not said what it wants, or was refused, has less time.
     pub fn is_slow(&self, now_ns: u64) -> bool {
+        let spared_ms = if self.is_held { PROGRESS_TIMEOUT_MS } else { UNADMITTED_SPARED_MS };
         self.connection.phase() != Phase::Answering
-            && self.busy_ns + PROGRESS_TIMEOUT_MS * NS_PER_MS <= now_ns
+            && self.busy_ns + spared_ms * NS_PER_MS <= now_ns
+    }
+
+    /// Nothing of an answer is left but what fits into the socket, and has its room there anyway.
+    pub fn is_answered(&self) -> bool {
+        matches!(self.connection.phase(), Phase::Idle | Phase::Closing)
+            && self.connection.output().is_empty()
+    }
+
+    /// The client has everything, and was told that no more will come.
+    pub fn is_finished(&self) -> bool {
+        self.socket().state() == State::FinWait2
     }
 
     /// How long ago the current request began.

@@ -12,7 +12,7 @@ use super::timers::Timers;
 use crate::net::arrival::Peer;
 use crate::random::Random;
 use crate::trace::{self, Event};
-use limits::{CONNECTION_LEN, HALF_OPEN_MIN, HEAP_RESERVE_LEN};
+use limits::{CONNECTION_LEN, HEAP_RESERVE_LEN};
 
 /// A connection idle for less does not make room for others: its first request may be on the way.
 pub const IDLE_SPARED_NS: u64 = 1_000_000_000;
@@ -45,6 +45,18 @@ impl Slots {
     /// Slots with a connection.
     pub fn open(&self) -> usize {
         self.slots.len() - self.free.len()
+    }
+
+    /// The most there can be.
+    pub fn max(&self) -> usize {
+        self.slots_max
+    }
+
+    /// Those that are held by who dawdles.
+    pub fn held_slowly(&self, now_ns: u64) -> Vec<u32> {
+        let is_one = |slot: &Slot| slot.is_held && slot.is_slow(now_ns);
+        let all = self.slots.iter().zip(0..);
+        all.filter(|(slot, _)| is_one(slot)).map(|(_, index)| index).collect()
     }
 
     /// The slot with this number.
@@ -88,17 +100,20 @@ impl Slots {
         }
     }
 
-    /// The connection to give up for another one. Half-open ones go first, the oldest first: who
+    /// The connection to give up for another one. One that only its client has not ended costs
+    /// nobody anything. Half-open ones go first, the oldest first: who
     /// floods the node with connects never completes one; who means it needs a slot for one round
     /// trip, and gets it as long as there are fewer connects in that time than slots. Then the one
     /// that was idle longest, then the one that dawdles longest with its request or answer: clients
     /// which only hold connections keep nobody out.
-    pub fn least_useful(&self, now_ns: u64) -> Option<u32> {
+    pub fn least_useful(&self, now_ns: u64, half_open_min: usize) -> Option<u32> {
         let mut half_open_count = 0;
         let (mut half_open, mut idle, mut slow) = (None, None, None);
         for (index, slot) in self.slots.iter().enumerate() {
             let age = |since_ns: u64| (since_ns, index as u32);
-            if slot.is_half_open() {
+            if slot.is_finished() {
+                return Some(index as u32);
+            } else if slot.is_half_open() {
                 half_open_count += 1;
                 keep_older(&mut half_open, age(slot.progress_ns));
             } else if slot.is_idle() {
@@ -109,7 +124,7 @@ impl Slots {
                 keep_older(&mut slow, age(slot.busy_ns));
             }
         }
-        let victim = half_open.filter(|_| half_open_count >= HALF_OPEN_MIN).or(idle).or(slow);
+        let victim = half_open.filter(|_| half_open_count >= half_open_min).or(idle).or(slow);
         victim.map(|(_, index)| index)
     }
 

@@ -3,6 +3,7 @@
 //! `lab` has all that a test needs: connect, send, wait for an answer, let time pass, inject a
 //! fault into a frame by its number, and check at the end that nothing is left over.
 
+mod crowd;
 mod detached;
 mod distance;
 mod exchange;

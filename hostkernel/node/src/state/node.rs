@@ -37,8 +37,14 @@ pub struct Node {
 pub struct Load {
     /// Open connections.
     pub connections: usize,
+    /// The most there can be.
+    pub connections_max: usize,
+    /// Clients that asked to connect and found no room.
+    pub connects_dropped: u64,
     /// Invocations admitted and not yet answered.
     pub in_flight: usize,
+    /// Invocations among them that wait for their tenant's turn.
+    pub backlog: usize,
     /// Requests since the boot, the one under way included.
     pub requests: u64,
     /// What each core has to do.
@@ -49,14 +55,14 @@ pub struct Load {
     pub boot_times: BootTimes,
     /// What is done about the processor's leaks.
     pub mitigations: Option<Report>,
+    /// When the kernel was entered, by the wall clock, in milliseconds; as it was told first.
+    pub started_ms: Option<u64>,
     /// Whether a time server has set the wall clock.
     pub clock_is_synchronised: bool,
     /// By how much the wall clock was wrong at the last look at a better one.
     pub clock_offset_ns: i64,
     /// What the machine itself was heard of.
     pub machine: MachineCounts,
-    /// When the kernel was entered, by the wall clock, in milliseconds; as it was told first.
-    pub started_ms: Option<u64>,
 }
 
 impl Node {
@@ -100,12 +106,6 @@ impl Node {
         (self.load.clock_is_synchronised, self.load.clock_offset_ns) = (true, error_ns);
     }
 
-    /// What is counted of the machine, for whoever hears it.
-    pub fn machine_mut(&mut self) -> &mut MachineCounts {
-        &mut self.load.machine
-    }
-
-    /// What was counted.
     /// When the kernel was entered, by the wall clock. What was told once stays, however the clock
     /// is corrected: another value would say that the node has been restarted.
     pub(crate) fn started_ms(&mut self, now: Now) -> Option<u64> {
@@ -115,6 +115,12 @@ impl Node {
         self.load.started_ms
     }
 
+    /// What is counted of the machine, for whoever hears it.
+    pub fn machine_mut(&mut self) -> &mut MachineCounts {
+        &mut self.load.machine
+    }
+
+    /// What was counted.
     #[must_use]
     pub fn statistics(&self) -> &Statistics {
         &self.statistics

@@ -67,6 +67,10 @@ pub enum Reason {
     Quota,
     /// All queues are full.
     Queue,
+    /// Too many connections wait for answers.
+    Connections,
+    /// The client left while its invocation waited.
+    Abandoned,
     /// There is no memory for it.
     Memory,
     /// The node is about to leave.
@@ -148,7 +152,7 @@ impl Outcome {
 
 impl Reason {
     /// All, in order.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 11] = [
         Self::Key,
         Self::Http,
         Self::Slow,
@@ -156,6 +160,8 @@ impl Reason {
         Self::Image,
         Self::Quota,
         Self::Queue,
+        Self::Connections,
+        Self::Abandoned,
         Self::Memory,
         Self::Draining,
     ];
@@ -171,6 +177,8 @@ impl Reason {
             Self::Image => "image",
             Self::Quota => "quota",
             Self::Queue => "queue_full",
+            Self::Connections => "connections",
+            Self::Abandoned => "abandoned",
             Self::Memory => "memory",
             Self::Draining => "draining",
         }

@@ -80,6 +80,12 @@ impl Tenants {
         Self { list, guest, admin }
     }
 
+    /// Whether there is more than one.
+    #[must_use]
+    pub fn are_several(&self) -> bool {
+        self.list.len() > 1
+    }
+
     /// The namespace of this name, which is one with a key or [`GUEST`].
     #[must_use]
     pub fn namespace(&self, name: &str) -> Option<Namespace> {

@@ -89,6 +89,8 @@ pub enum Reject {
     Exceeded(Exceeded),
     /// There is no memory to do it now. 503.
     NoMemory,
+    /// Too many connections wait for their answers. 503.
+    Crowded,
     /// The queues of all cores are full. 503.
     QueueFull,
     /// The node is about to be switched off. 503.
@@ -202,6 +204,7 @@ impl Reject {
             Self::Code(CodeReject::OutOfFrames)
             | Self::Full(_)
             | Self::NoMemory
+            | Self::Crowded
             | Self::QueueFull
             | Self::Draining
             | Self::NotStarted => 503,
@@ -219,6 +222,7 @@ impl Reject {
             Self::Code(_) | Self::Image(_) | Self::Preparation(_) => Reason::Image,
             Self::Exceeded(_) => Reason::Quota,
             Self::QueueFull => Reason::Queue,
+            Self::Crowded => Reason::Connections,
             Self::Full(_) | Self::NoMemory | Self::NotStarted => Reason::Memory,
             _ => Reason::Request,
         }
@@ -303,6 +307,9 @@ impl fmt::Display for Reject {
             }
             Self::NoMemory => "The node has no memory left for this request now; try again.",
             Self::Draining => "The node is leaving the service. Nothing ran; try another one.",
+            Self::Crowded => {
+                "The node is busy: too many connections wait for answers. Nothing ran; try again."
+            }
             Self::QueueFull => "The node is busy: all queues are full. Nothing ran; try again.",
             Self::NotStarted => {
                 "The node cannot reserve the action's memory now. Nothing ran; try again."

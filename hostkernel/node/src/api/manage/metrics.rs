@@ -105,6 +105,11 @@ fn write_node(out: &mut Document, node: &Node, started_ms: Option<u64>, now: Now
     gauge(out, "hostkernel_inflight_invocations", help, node.load.in_flight)?;
     let help = "Open TCP connections to the API.";
     gauge(out, "hostkernel_open_connections", help, node.load.connections)?;
+    let help = "The most connections there can be.";
+    gauge(out, "hostkernel_connections_max", help, node.load.connections_max)?;
+    let name = "hostkernel_connects_dropped_total";
+    family(out, "counter", name, "Attempts to connect that found no room and got no answer.")?;
+    writeln!(out, "{name} {}", node.load.connects_dropped)?;
     let name = "hostkernel_log_dropped_total";
     family(out, "counter", name, "Lines that found no room on the way to the log server.")?;
     let lost = node.syslog.as_ref().map_or(0, |queue| queue.lost());
@@ -219,6 +224,8 @@ fn write_cores(out: &mut Document, node: &Node, now: Now) -> fmt::Result {
             writeln!(out, "{name}{{cpu=\"{}\"}} {queued}", core.core)?;
         }
     }
+    let help = "Invocations that wait for their turn, before they are in a core's queue.";
+    gauge(out, "hostkernel_backlog_invocations", help, node.load.backlog)?;
     let name = "hostkernel_cpu_seconds_total";
     family(out, "counter", name, "Time since the boot, by core: halted, or not.")?;
     for core in cores {

@@ -16,7 +16,7 @@ use limits::BLOCKING_WAIT_MS;
 const API: &str = "/api/v1/namespaces/_";
 
 /// A request with the key.
-fn request(method: &str, target: &str, body: &[u8]) -> Vec<u8> {
+pub fn request(method: &str, target: &str, body: &[u8]) -> Vec<u8> {
     let head = format!(
         "{method} {API}/{target} HTTP/1.1\r\nHost: node\r\nAuthorization: Basic {}\r\n\
          Content-Length: {}\r\n\r\n",

@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use super::lab::{Lab, PING, ROOM, invoke, pattern};
+use super::lab::{Lab, PING, PUBLIC, invoke, pattern};
 use limits::INPUT_LEN_MAX;
 
 #[test]
@@ -58,7 +58,7 @@ fn more_connections_one_after_the_other_than_there_are_sockets() {
 fn as_many_connections_at_a_time_as_there_is_room() {
     let mut lab = Lab::new();
     lab.worker.run_ns = 50_000;
-    let clients: Vec<_> = (0..ROOM).map(|_| lab.connect()).collect();
+    let clients: Vec<_> = (0..PUBLIC).map(|_| lab.connect()).collect();
     for round in 0..5 {
         for (number, client) in clients.iter().enumerate() {
             lab.send(*client, &invoke(&pattern(100 * number + round)));
@@ -67,6 +67,6 @@ fn as_many_connections_at_a_time_as_there_is_room() {
             lab.is_echoed(*client, &pattern(100 * number + round));
         }
     }
-    assert_eq!(lab.connections(), ROOM);
+    assert_eq!(lab.connections(), PUBLIC);
     lab.settle();
 }

@@ -29,13 +29,15 @@ use crate::registry::{Action, Digest, Name, Namespace, Share, Version};
 use crate::settings::{Address, Server, Settings};
 use crate::state::records::Records;
 use crate::state::{Node, Now, Policy};
-use limits::{IDLE_TIMEOUT_MS, REQUEST_TIMEOUT_MS};
+use limits::{CONNECTIONS_KEPT_DIVISOR, IDLE_TIMEOUT_MS, REQUEST_TIMEOUT_MS};
 use memory::LoadPlan;
 use memory::{PageBuffer, Template, install_for_test};
 
 pub const NS_PER_MS: u64 = 1_000_000;
 /// Connections the node has room for.
 pub const ROOM: usize = 24;
+/// How many of them those without a key may hold.
+pub const PUBLIC: usize = ROOM - ROOM / CONNECTIONS_KEPT_DIVISOR;
 /// One more invocation than this is refused: these wait while one runs.
 pub const QUEUE_LEN: usize = 32;
 /// What the log server is told the time was: 2026-11-23T02:50:41.5Z, for ever.

@@ -4,8 +4,10 @@ use alloc::vec::Vec;
 
 use smoltcp::socket::tcp::State;
 
-use super::lab::{LAST_PING, Lab, PING, QUEUE_LEN, ROOM, invoke, pattern};
+use super::detached::request;
+use super::lab::{LAST_PING, Lab, PING, PUBLIC, QUEUE_LEN, ROOM, invoke, pattern};
 use super::peer::Peer;
+use crate::state::statistics::Reason;
 use limits::{DRAIN_ACCEPT_MS, DRAIN_QUIET_MS, DRAIN_READERS_MS, INPUT_LEN_MAX};
 
 /// A client that is reset while its invocation runs, on a lab that holds what runs.
@@ -42,7 +44,7 @@ fn the_answer_to_a_client_that_left_goes_to_nobody() {
 #[test]
 fn the_answer_to_a_client_that_left_is_not_that_to_the_next_request_in_its_place() {
     let mut lab = abandoned(b"secret");
-    let clients: Vec<_> = (0..ROOM).map(|_| lab.connect()).collect();
+    let clients: Vec<_> = (0..PUBLIC).map(|_| lab.connect()).collect();
     for client in &clients {
         lab.send(*client, &invoke(b"mine"));
     }
@@ -130,21 +132,41 @@ fn a_client_that_closes_within_a_request_is_closed() {
 fn more_invocations_than_the_queue_holds_are_refused_and_the_rest_runs() {
     let mut lab = Lab::new();
     lab.worker.holds = true;
-    // One connection has one request under way, so those who left make the queue full.
-    for _ in 0..=QUEUE_LEN {
-        let client = lab.connect();
-        lab.send(client, &invoke(b"left behind"));
-        lab.pass_ms(10);
-        lab.peer.reset(client);
-        lab.pass_ms(10);
-    }
     let client = lab.connect();
+    for _ in 0..=QUEUE_LEN {
+        // Nobody waits for these: they leave connections free.
+        lab.send(client, &request("POST", "actions/echo", b"{}"));
+        assert_eq!(lab.answer(client).status, 202);
+        lab.pass_ms(1);
+    }
     lab.send(client, &invoke(b"one too many"));
     let answer = lab.answer(client);
     assert_eq!((answer.status, answer.last), (503, false));
     lab.worker.holds = false;
     lab.echo(client, b"now");
     assert_eq!(lab.worker.begun, QUEUE_LEN + 2);
+    lab.settle();
+}
+
+#[test]
+fn what_waits_for_its_turn_is_not_run_for_who_has_left() {
+    const LEFT: usize = 100;
+    let mut lab = Lab::new();
+    lab.worker.holds = true;
+    for _ in 0..LEFT {
+        let client = lab.connect();
+        lab.send(client, &invoke(b"left behind"));
+        lab.pass_ms(10);
+        lab.peer.reset(client);
+        lab.pass_ms(10);
+    }
+    lab.worker.holds = false;
+    let client = lab.connect();
+    lab.echo(client, b"now");
+    // One was running, one was handed on.
+    assert_eq!(lab.worker.begun, 2 + 1);
+    let expected = (Reason::Abandoned, LEFT as u64 - 2);
+    assert!(lab.service.node().statistics().refusals().any(|refusal| refusal == expected));
     lab.settle();
 }
 

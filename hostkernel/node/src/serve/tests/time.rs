@@ -293,28 +293,6 @@ fn a_client_that_vanishes_is_given_up_wherever_it_stood() {
 }
 
 #[test]
-fn a_full_table_lets_the_next_one_in_when_there_is_room() {
-    let mut lab = Lab::new();
-    lab.worker.holds = true;
-    let busy: Vec<_> = (0..ROOM).map(|_| lab.connect()).collect();
-    for client in &busy {
-        lab.send(*client, &invoke(b"busy"));
-    }
-    lab.pass_ms(50);
-    assert_eq!(lab.connections(), ROOM);
-    let late = lab.connect();
-    lab.send(late, &invoke(b"late"));
-    lab.pass_ms(30_000);
-    assert_eq!(lab.peer.state(late), State::SynSent, "neither let in nor refused");
-    lab.worker.holds = false;
-    for client in &busy {
-        lab.is_echoed(*client, b"busy");
-    }
-    lab.is_echoed(late, b"late");
-    lab.settle();
-}
-
-#[test]
 fn idle_connections_make_room_for_new_ones() {
     let mut lab = Lab::new();
     let start_ns = lab.now_ns;
@@ -348,38 +326,5 @@ fn a_connection_that_still_takes_its_answer_does_not_make_room() {
     lab.pass_ms(10_000);
     lab.peer.set_wanted(slow, usize::MAX);
     lab.is_echoed(slow, &body);
-    lab.settle();
-}
-
-#[test]
-fn slow_clients_make_room_when_nobody_else_does() {
-    let mut lab = Lab::new();
-    let body = pattern(10 * SEND_BUFFER_LEN);
-    let request = invoke(&body);
-    let slow: Vec<_> = (0..ROOM).map(|_| lab.connect()).collect();
-    for (number, client) in slow.iter().enumerate() {
-        // Some dawdle with the request, the others with the answer.
-        let len = if number % 2 == 0 { 10 } else { request.len() };
-        lab.peer.set_wanted(*client, 0);
-        lab.send(*client, &request[..len]);
-    }
-    lab.pass_ms(PROGRESS_TIMEOUT_MS / 2);
-    let late = lab.connect();
-    for (number, client) in slow.iter().enumerate() {
-        if number % 2 == 0 {
-            lab.send(*client, &request[10..11]);
-        }
-    }
-    lab.pass_ms(PROGRESS_TIMEOUT_MS / 4);
-    assert_eq!(lab.peer.state(late), State::SynSent, "they may take that long");
-    let start_ns = lab.now_ns;
-    lab.echo(late, b"let me in");
-    assert!(lab.since_ms(start_ns) < PROGRESS_TIMEOUT_MS, "{} ms", lab.since_ms(start_ns));
-    assert_eq!(lab.connections(), ROOM, "one of them had to go");
-    for _ in 1..ROOM {
-        let client = lab.connect();
-        lab.echo(client, b"me, too");
-    }
-    assert_eq!(lab.connections(), ROOM);
     lab.settle();
 }
