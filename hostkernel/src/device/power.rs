@@ -25,13 +25,6 @@ const RESET_FULL: u8 = 0x0e;
 static POWER: Once<Power> = Once::new();
 
 impl Register {
-    fn pointer(self, len: usize) -> Result<u16, *mut u8> {
-        match self {
-            Self::Port(port) => Ok(port),
-            Self::Memory(address) => Err(kernel_map::device(PhysicalAddress(address), len)),
-        }
-    }
-
     fn offset(self, by: u64) -> Self {
         match self {
             Self::Port(port) => Self::Port(port + by as u16),
@@ -42,9 +35,9 @@ impl Register {
     fn read_u16(self) -> u16 {
         // SAFETY: ACPI names the register; reading power registers has no effect on memory.
         unsafe {
-            match self.pointer(2) {
-                Ok(port) => port::read_u16(port),
-                Err(pointer) => pointer.cast::<u16>().read_volatile(),
+            match self {
+                Self::Port(port) => port::read_u16(port),
+                Self::Memory(address) => mapped::<u16>(address).read_volatile(),
             }
         }
     }
@@ -52,9 +45,9 @@ impl Register {
     fn write_u16(self, value: u16) {
         // SAFETY: as above.
         unsafe {
-            match self.pointer(2) {
-                Ok(port) => port::write_u16(port, value),
-                Err(pointer) => pointer.cast::<u16>().write_volatile(value),
+            match self {
+                Self::Port(port) => port::write_u16(port, value),
+                Self::Memory(address) => mapped::<u16>(address).write_volatile(value),
             }
         }
     }
@@ -62,12 +55,17 @@ impl Register {
     fn write_u8(self, value: u8) {
         // SAFETY: as above.
         unsafe {
-            match self.pointer(1) {
-                Ok(port) => port::write_u8(port, value),
-                Err(pointer) => pointer.write_volatile(value),
+            match self {
+                Self::Port(port) => port::write_u8(port, value),
+                Self::Memory(address) => mapped::<u8>(address).write_volatile(value),
             }
         }
     }
+}
+
+/// A register of this width that lies in memory.
+fn mapped<T>(address: u64) -> *mut T {
+    kernel_map::device(PhysicalAddress(address), size_of::<T>()).cast()
 }
 
 /// Takes ACPI control from the firmware and lets the power button, and nothing else, interrupt the

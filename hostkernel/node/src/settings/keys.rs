@@ -171,7 +171,7 @@ pub static KEYS: [Key; 22] = [
         name: "hostkernel.queue_len",
         syntax: "1 to 4096",
         default: "256",
-        meaning: "invocations that may wait for one core",
+        meaning: "invocations that may wait for each core, wherever they wait",
         is_guard: false,
         set: |settings, value| {
             put(&mut settings.queue_len, number(value, 1..=QUEUE_LEN_MAX as u64))
