@@ -82,7 +82,9 @@
 //! At the time that [`Call::Alarm`](crate::Call::Alarm) set, an upcall is delivered as for an
 //! exception with the vector [`UPCALL_ALARM`], once. Inside the declared code it is not delivered:
 //! [`UpcallFrame::pending_alarm`] becomes 1 instead, which the image looks at and resets before it
-//! returns to the program. The call is refused without a reflection. A new one replaces the old.
+//! returns to the program. That look, and all that follows it up to the program, belongs outside
+//! the declared code: an alarm after it is then delivered, where otherwise it would be noted for
+//! nobody. The call is refused without a reflection. A new one replaces the old.
 
 use crate::{Context, IMAGE_END, Range};
 
