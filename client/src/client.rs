@@ -161,7 +161,7 @@ impl Client {
                 path.push_str("&code=false");
                 // Only the document has room for them; it costs a third more bytes.
                 document = json!({
-                    "exec": { "kind": "native:1", "code": BASE64_STANDARD.encode(code) },
+                    "exec": { "code": BASE64_STANDARD.encode(code) },
                     "limits": limits.map(|(name, value)| (name.to_owned(), json!(value)))
                         .collect::<Map<_, _>>(),
                     "parameters": key_values(&options.parameters),

@@ -29,9 +29,6 @@ use crate::state::tenants::Tenant;
 use limits::{KIND_LEN_MAX, PARAMETER_NAME_LEN_MAX, PARAMETERS_LEN_MAX, PARAMETERS_MAX};
 use memory::PageBuffer;
 
-/// Kind of what comes without one.
-const KIND_NATIVE: &str = "native:1";
-
 /// What a request wants an action to be; what it does not mention stays as it is.
 #[derive(Debug, Default)]
 struct Changes {
@@ -47,7 +44,8 @@ struct Changes {
 
 #[derive(Debug)]
 struct Code {
-    kind: Box<str>,
+    /// As the client has it, if it says one.
+    kind: Option<Box<str>>,
     bytes: PageBuffer,
 }
 
@@ -109,7 +107,7 @@ pub fn deploy_at_boot(
             expected: "left out: the code is in the file",
         }));
     }
-    changes.code = Some(Code { kind: KIND_NATIVE.into(), bytes: code });
+    changes.code = Some(Code { kind: None, bytes: code });
     let Node { registry, policy, .. } = node;
     let existing = registry.get(namespace, name.as_str()).map(Arc::clone);
     let owner = Owner { namespace, policy, wall_ms };
@@ -136,7 +134,7 @@ fn from_file(query: Query<'_>, body: PageBuffer) -> Result<Changes, Reject> {
         return Err(CodeReject::Missing.into());
     }
     let limits = LimitChanges::read_query(query)?;
-    let code = Some(Code { kind: KIND_NATIVE.into(), bytes: body });
+    let code = Some(Code { kind: None, bytes: body });
     let mut switches = Vec::new();
     for name in SWITCHES.into_iter().filter(|name| query.has(name)) {
         let value = if query.flag(name, true)? { "true" } else { "false" };
@@ -184,12 +182,12 @@ fn read_exec(json: Json<'_>) -> Result<Code, Reject> {
     let [kind, code] = json
         .pick(["kind", "code"])
         .map_err(|_| Reject::Field(FieldReject { name: "exec", expected: "an object" }))?;
-    let kind = kind.map(|kind| kind.string(KIND_LEN_MAX)).transpose();
-    let kind = kind.ok().map(|kind| kind.unwrap_or(Cow::Borrowed(KIND_NATIVE)));
+    let is_word = |kind: &str| !kind.is_empty() && kind.bytes().all(|byte| byte.is_ascii_graphic());
+    let kind = kind.map(|kind| kind.string(KIND_LEN_MAX)).transpose().ok();
     let kind = kind
-        .filter(|kind| !kind.is_empty() && kind.bytes().all(|byte| byte.is_ascii_graphic()))
+        .filter(|kind| kind.as_deref().is_none_or(is_word))
         .ok_or(Reject::Field(FieldReject { name: "exec.kind", expected: "a short word" }))?;
-    if kind == "sequence" {
+    if kind.as_deref() == Some("sequence") {
         return Err(CodeReject::Sequence.into());
     }
     let code = code.ok_or(CodeReject::Missing)?;
@@ -200,7 +198,7 @@ fn read_exec(json: Json<'_>) -> Result<Code, Reject> {
     if bytes.is_empty() {
         return Err(CodeReject::Missing.into());
     }
-    Ok(Code { kind: kind.into(), bytes })
+    Ok(Code { kind: kind.map(Into::into), bytes })
 }
 
 /// An array of `{"key":NAME,"value":VALUE}`.
@@ -318,8 +316,10 @@ fn apply(
     };
     let settings = Settings { memory_mb: limits.memory_mb, at_input: at_input(&annotations) };
     let (kind, made) = match (changes.code, existing) {
-        (Some(code), _) => prepare::load(code.bytes, &code.kind, registry, owner, settings)
-            .map(|made| (code.kind, made))?,
+        (Some(Code { kind, bytes }), _) => {
+            let (found, made) = prepare::load(bytes, kind.as_deref(), registry, owner, settings)?;
+            (kind.unwrap_or_else(|| found.into()), made)
+        }
         (None, Some(action)) => (action.kind.clone(), prepare::renew(action, registry, settings)),
         (None, None) => return Err(CodeReject::Missing.into()),
     };

@@ -61,6 +61,7 @@ pub fn index(parts: &Parts<'_>, policy: &Policy) -> Response {
     let body = format!(
         "{{\"description\":\"OpenWhisk\",\"support\":{{}},\"api_paths\":[\"/api/v1\"],\
          \"runtimes\":{{\"native\":[{{\"kind\":\"native:1\",\"default\":true,\
+         \"deprecated\":false}}],\"linux\":[{{\"kind\":\"linux\",\"default\":true,\
          \"deprecated\":false}}]}},\"limits\":{{\
          \"min_action_duration\":{TIMEOUT_MS_MIN},\"max_action_duration\":{TIMEOUT_MS_MAX},\
          \"min_action_memory\":{},\"max_action_memory\":{memory_max},\

@@ -21,7 +21,7 @@ pub fn describe(namespace: &Namespace, policy: &Policy, parts: &Parts<'_>) -> Re
     let memory_mb = MEMORY_MB_MAX.min(policy.memory_mb_max);
     let memory_mb = quotas.memory_mb.unwrap_or(memory_mb).min(memory_mb);
     let body = format!(
-        "{{{}{}{}\"firesPerMinute\":0,\"allowedKinds\":[\"native:1\",\"blackbox\"],\
+        "{{{}{}{}\"firesPerMinute\":0,\"allowedKinds\":[\"native:1\",\"linux\",\"blackbox\"],\
          \"minActionDuration\":{TIMEOUT_MS_MIN},\"maxActionDuration\":{TIMEOUT_MS_MAX},\
          \"minActionMemory\":\"{MEMORY_MB_MIN} MB\",\"maxActionMemory\":\"{memory_mb} MB\",\
          \"minActionLogs\":\"0 MB\",\"maxActionLogs\":\"{LOGS_MB_MAX} MB\",\

@@ -25,6 +25,10 @@ use crate::state::Policy;
 use limits::EXCERPT_LEN_MAX;
 use memory::{PageBuffer, Template};
 
+/// Kind of an image for the native calls that comes without one.
+const KIND_NATIVE: &str = "native:1";
+/// Kind of a program for the library OS that comes without one.
+const KIND_LINUX: &str = "linux";
 /// In the environment of a host image that prepares: freeze at the program's input.
 const INIT_AT_INPUT: &[u8] = b"HOSTKERNEL_INIT=input\0";
 
@@ -66,19 +70,19 @@ pub fn at_input(annotations: &Annotations) -> bool {
 }
 
 /// Turns code into what instances are made from. A namespace that has the same code already has it
-/// once.
+/// once. `kind` is what the client says it is; what it was found to be comes back.
 pub fn load(
     bytes: PageBuffer,
-    kind: &str,
+    kind: Option<&str>,
     registry: &Registry,
     Owner { namespace, policy, .. }: Owner<'_>,
     settings: Settings,
-) -> Result<Made, Reject> {
-    let executable = code::executable(bytes, kind)?;
+) -> Result<(&'static str, Made), Reject> {
+    let executable = code::executable(bytes, kind.unwrap_or(KIND_NATIVE))?;
     let of_file = Digest::of(&executable.file);
     let known = |digest: &Digest| registry.image(namespace, digest).map(Arc::clone);
     if let Some(template) = known(&of_file) {
-        return Ok(Made { digest: of_file, template, payload: None });
+        return Ok((KIND_NATIVE, Made { digest: of_file, template, payload: None }));
     }
     let file = contiguous(&executable.file)?;
     if let Some(host) = &policy.host
@@ -89,29 +93,31 @@ pub fn load(
         let mut sent = executable.into_sent();
         sent.clear_tail();
         let digest = settings.digest(Digest::of(&sent));
-        return Ok(match known(&digest) {
+        let made = match known(&digest) {
             Some(template) => Made { digest, template, payload: None },
             None => {
                 let payload = Some(Arc::new(sent));
                 Made { digest, template: Arc::clone(host), payload }
             }
-        });
+        };
+        return Ok((KIND_LINUX, made));
     }
     let plan = elf::plan(&file)?;
     drop(file);
     if !plan.is_host {
         let template = Arc::new(Template::build(&plan, executable.file)?);
-        return Ok(Made { digest: of_file, template, payload: None });
+        return Ok((KIND_NATIVE, Made { digest: of_file, template, payload: None }));
     }
     // It prepares itself.
     let digest = settings.digest(of_file);
-    Ok(match known(&digest) {
+    let made = match known(&digest) {
         Some(template) => Made { digest, template, payload: None },
         None => {
             let template = Arc::new(Template::build(&plan, executable.file)?);
             Made { digest, template, payload: Some(Arc::new(PageBuffer::new())) }
         }
-    })
+    };
+    Ok((KIND_NATIVE, made))
 }
 
 /// The template of an action whose settings may have changed.

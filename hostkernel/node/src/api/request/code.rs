@@ -94,7 +94,7 @@ pub fn executable(code: PageBuffer, kind: &str) -> Result<Executable, CodeReject
     if code.len() > CODE_LEN_MAX {
         return Err(CodeReject::TooLong);
     }
-    let is_native = matches!(kind.split(':').next(), Some("native" | "blackbox"));
+    let is_native = matches!(kind.split(':').next(), Some("native" | "blackbox" | "linux"));
     let executable = if is_zip(code.chunk_at(0)) {
         let file = zip::extract(&code).map_err(|reject| match reject {
             ZipReject::TooLong => CodeReject::TooLong,
@@ -158,7 +158,7 @@ impl fmt::Display for CodeReject {
                 return write!(
                     f,
                     "The specified runtime '{kind}' is not supported by this platform. Valid \
-                     values are: 'native', 'blackbox'."
+                     values are: 'native', 'linux', 'blackbox'."
                 );
             }
         })
@@ -257,12 +257,14 @@ mod tests {
             let reject = check(bytes, kind).expect_err(kind);
             assert!(reject.contains(part), "{kind}: {reject}");
         };
-        for kind in ["native:1", "native", "blackbox", "rust:1.34", "nodejs:default"] {
+        for kind in ["native:1", "native", "linux", "blackbox", "rust:1.34", "go", "nodejs:default"]
+        {
             assert!(check(b"\x7fELF...", kind).is_ok());
             refused(b"PK\x03\x04...", kind, "The zip archive is damaged");
             refused(b"\0asm", kind, "wasm is not supported by this host");
         }
         assert!(check(b"#!/bin/sh", "blackbox").is_ok());
+        assert!(check(b"#!/bin/sh", "linux").is_ok());
         refused(b"function main() {}", "nodejs:default", "runtime 'nodejs:default' is not");
         refused(b"", "python:3", "runtime 'python:3' is not");
         let empty = [&b"PK\x05\x06"[..], &[0; 18]].concat();

@@ -32,6 +32,7 @@ fn open_routes_need_no_key() {
     let index = client.get("/").json();
     assert_eq!(index["api_paths"][0], "/api/v1");
     assert_eq!(index["runtimes"]["native"][0]["kind"], "native:1");
+    assert_eq!(index["runtimes"]["linux"][0]["kind"], "linux");
     assert_eq!(index["limits"]["max_action_memory"], 400 << 20);
     for target in ["/api/v1", "/api/v1/", "/api/v1?"] {
         let api = client.get(target).json();
