@@ -38,6 +38,9 @@ pub struct Receipt {
     /// Digest of the image it ran.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub image: Option<String>,
+    /// What a Linux program called that the node does not serve: `io_uring_setup × 1`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unsupported: Option<String>,
 }
 
 impl Receipt {
@@ -63,6 +66,7 @@ impl Receipt {
             core: number("core"),
             calls: number("calls"),
             image: receipt["image"].as_str().map(str::to_owned),
+            unsupported: receipt["unsupported"].as_str().map(str::to_owned),
         }
     }
 }
@@ -84,14 +88,16 @@ mod tests {
     fn a_receipt_is_read_and_written() {
         let annotations = [
             json!({"key": "limits", "value": {"core": 7}}),
-            json!({"key": "receipt", "value": {"run_us": 340.5, "core": 1, "image": "ab"}}),
+            json!({"key": "receipt", "value": {"run_us": 340.5, "core": 1, "image": "ab",
+                "unsupported": "io_uring_setup × 1"}}),
         ];
         let receipt = Receipt::read(&annotations);
         assert_eq!(receipt.timing.queue, None);
         assert_eq!(receipt.timing.run, Some(Duration::from_nanos(340_500)));
         assert_eq!((receipt.core, receipt.bytes_touched), (Some(1), None));
         let written = serde_json::to_value(&receipt).expect("JSON");
-        let expected = json!({"run_us": 340.5, "core": 1, "image": "ab"});
+        let expected = json!({"run_us": 340.5, "core": 1, "image": "ab",
+            "unsupported": "io_uring_setup × 1"});
         assert_eq!(written, expected);
     }
 

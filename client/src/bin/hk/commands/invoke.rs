@@ -64,6 +64,9 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<(), Failure> {
             } else if !arguments.result {
                 let receipt = Receipt::read(&activation.annotations);
                 terminal::note(times(&invocation.timing, &receipt));
+                if let Some(calls) = &receipt.unsupported {
+                    terminal::note(format_args!("unsupported: {calls}"));
+                }
             }
             output::line(invocation.result())?;
         }

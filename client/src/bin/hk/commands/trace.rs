@@ -71,6 +71,7 @@ pub fn text(activation: &Activation) -> String {
         ("touched", receipt.bytes_touched.map(output::size)),
         ("peak", receipt.memory_peak_bytes.map(output::size)),
         ("image", receipt.image),
+        ("unsupported", receipt.unsupported),
     ];
     let used: Vec<_> =
         used.iter().filter_map(|(name, value)| Some((name, value.as_ref()?))).collect();

@@ -32,6 +32,8 @@ pub struct Activation<'a> {
     pub result: Shown<'a>,
     /// The lines of its log.
     pub log: &'a [u8],
+    /// What its program called in vain; empty if nothing.
+    pub unsupported: &'a str,
 }
 
 /// A result as it is shown: always a JSON object.
@@ -94,6 +96,7 @@ pub fn with_kept<R>(
 ) -> Result<R, OutOfFrames> {
     let (name, kind) = (gather(kept.part(Part::Name))?, gather(kept.part(Part::Kind))?);
     let (bytes, log) = (gather(kept.part(Part::Result))?, gather(kept.part(Part::Log))?);
+    let unsupported = gather(kept.part(Part::Unsupported))?;
     let (form, len) = kept.result();
     // What was text when it was kept still is.
     let text = |bytes| core::str::from_utf8(bytes).unwrap_or_default();
@@ -103,8 +106,8 @@ pub fn with_kept<R>(
         Form::TooLong => Shown::TooLong(len),
         Form::Missing(reason) => Shown::Missing(reason),
     };
-    let (name, kind) = (text(&name), text(&kind));
-    write(&Activation { facts: kept.facts(), name, kind, result, log: &log })
+    let (name, kind, unsupported) = (text(&name), text(&kind), text(&unsupported));
+    write(&Activation { facts: kept.facts(), name, kind, result, log: &log, unsupported })
 }
 
 impl Activation<'_> {
@@ -230,8 +233,12 @@ impl Activation<'_> {
              \"run_us\":{run_us},\"total_us\":{total_us},\"cycles\":{cycles},\
              \"page_faults\":{page_faults},\"pages\":{frames},\"bytes_touched\":{touched_len},\
              \"memory_peak_bytes\":{peak_len},\"core\":{core},\"calls\":{calls},\
-             \"image\":\"sha256:{digest}\"}}}}"
-        )
+             \"image\":\"sha256:{digest}\""
+        )?;
+        if !self.unsupported.is_empty() {
+            write!(out, ",\"unsupported\":{}", Quoted(self.unsupported))?;
+        }
+        out.write_str("}}")
     }
 }
 

@@ -48,7 +48,8 @@ pub fn keep<'a>(
     let facts = pending.facts(completion, judged.status, now);
     let names = [pending.action().name.as_str(), &*pending.action().kind];
     let result = judged.result(&completion.output);
-    let facts = records.keep(facts, names, result, &completion.log.text);
+    let unsupported = outcome::unsupported(completion.reports.as_deref());
+    let facts = records.keep(facts, names, result, &completion.log.text, unsupported.as_bytes());
     (judged, facts)
 }
 

@@ -88,6 +88,12 @@ pub fn reason(end: End, reports: Option<&Reports>) -> Option<String> {
     }
 }
 
+/// What a program called in vain, as its image put it.
+pub fn unsupported(reports: Option<&Reports>) -> &str {
+    // It was text when it was reported.
+    reports.map_or("", |reports| core::str::from_utf8(&reports.unsupported).unwrap_or_default())
+}
+
 /// The beginning of what an action wrote instead of JSON.
 fn excerpt(output: &[u8]) -> String {
     let start = output.get(..EXCERPT_LEN_MAX).unwrap_or(output);
@@ -204,6 +210,7 @@ fn body(
         // It was judged to be text.
         result: Shown::Json(core::str::from_utf8(&text).unwrap_or_default()),
         log: &log,
+        unsupported: unsupported(completion.reports.as_deref()),
     };
     let document = Document::compose(|out| activation.write(out))?;
     Ok((http_status, Body::Pages(document)))

@@ -1,8 +1,10 @@
 //! Blocking invocations: what is admitted, and what an end is answered with.
 
 use super::*;
-use crate::dispatch::{Exception, Fault};
+use crate::dispatch::{Exception, Fault, Reports};
 use crate::registry::Digest;
+use alloc::borrow::ToOwned as _;
+use alloc::boxed::Box;
 use memory::Access;
 use serde_json::json;
 
@@ -128,6 +130,25 @@ fn success_is_the_record_of_the_activation() {
     assert_eq!(answer.header("Content-Type"), Some("application/json"));
     assert_eq!(answer.header("Access-Control-Allow-Origin"), Some("*"));
     assert!(answer.header("X-Request-ID").is_some());
+}
+
+#[test]
+fn what_a_program_called_in_vain_is_in_its_receipt() {
+    let mut client = Client::with_hello();
+    let (invocation, mut pending) = client.admit(Method::Post, BLOCKING, b"{}").split(TICKET);
+    let mut completion = completion(invocation, End::Exit(0), b"{}", &[]);
+    let id = pending.id_text().as_str().to_owned();
+    let unsupported = "io_uring_setup × 1, call 5000 × 2";
+    completion.reports =
+        Some(Box::new(Reports { unsupported: unsupported.into(), ..Reports::default() }));
+    let response = complete(&mut client.node.records, &mut pending, completion, LATER);
+    let answer = Answer::of(response);
+    let kept = client.get(&format!("/api/v1/namespaces/_/activations/{id}")).json();
+    for record in [answer.json(), kept] {
+        let annotations = record["annotations"].as_array().expect("a list");
+        let receipt = annotations.iter().find(|it| it["key"] == "receipt").expect("one");
+        assert_eq!(receipt["value"]["unsupported"], unsupported);
+    }
 }
 
 #[test]

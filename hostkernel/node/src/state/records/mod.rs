@@ -17,6 +17,8 @@ mod tests;
 use alloc::vec;
 use alloc::vec::Vec;
 
+use action_abi::host::REPORT_LEN_MAX;
+
 use self::bytes::Bytes;
 use crate::dispatch::{ActivationId, Timing, Usage};
 use crate::registry::Limits;
@@ -29,7 +31,8 @@ use limits::{
 use memory::{OutOfFrames, PageBuffer};
 
 /// The most bytes one record takes.
-const RECORD_LEN_MAX: usize = NAME_LEN_MAX + KIND_LEN_MAX + RECORD_RESULT_LEN_MAX + LOG_LEN_MAX;
+const RECORD_LEN_MAX: usize =
+    NAME_LEN_MAX + KIND_LEN_MAX + RECORD_RESULT_LEN_MAX + LOG_LEN_MAX + REPORT_LEN_MAX;
 
 /// Who is to blame for the end of an invocation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -118,9 +121,9 @@ struct Record {
     form: Form,
     /// Length of the result, kept or not.
     result_len: usize,
-    /// Where its bytes begin: name, kind, result, log.
+    /// Where its bytes begin: name, kind, result, log, calls in vain.
     position: u64,
-    lens: [u32; 4],
+    lens: [u32; 5],
     /// The record before it in its chain.
     older: u64,
 }
@@ -168,13 +171,14 @@ impl Records {
         Ok(Self { places: Vec::with_capacity(places), chains, bytes, oldest: 1, next: 1 })
     }
 
-    /// Keeps a record. `kind` is the action's.
+    /// Keeps a record. `kind` is the action's, `unsupported` what its program called in vain.
     pub fn keep(
         &mut self,
         facts: Facts,
         [name, kind]: [&str; 2],
         output: Output<'_>,
         log: &PageBuffer,
+        unsupported: &[u8],
     ) -> &Facts {
         let nothing = PageBuffer::new();
         let (form, buffer) = match output {
@@ -187,12 +191,13 @@ impl Records {
             0..=RECORD_RESULT_LEN_MAX => (form, buffer),
             _ => (Form::TooLong, &nothing),
         };
-        let lens = [name.len(), kind.len(), buffer.len(), log.len()];
+        let lens = [name.len(), kind.len(), buffer.len(), log.len(), unsupported.len()];
         self.make_room(lens.iter().sum());
         let position = self.bytes.end();
         self.bytes.append(name.as_bytes());
         self.bytes.append(kind.as_bytes());
         buffer.chunks().chain(log.chunks()).for_each(|chunk| self.bytes.append(chunk));
+        self.bytes.append(unsupported);
         let chain = self.chain(facts.id);
         let older = core::mem::replace(&mut self.chains[chain], self.next);
         let place = self.place(self.next);
@@ -286,4 +291,6 @@ pub enum Part {
     Result,
     /// The log.
     Log,
+    /// What the program called in vain.
+    Unsupported,
 }

@@ -34,7 +34,7 @@ impl Model {
     /// The bytes it takes.
     fn len(&self) -> usize {
         let result_len = if self.is_too_long() { 0 } else { self.result.len() };
-        self.name.len() + KIND.len() + result_len + self.log.len()
+        self.name.len() + KIND.len() + result_len + self.log.len() + UNSUPPORTED.len()
     }
 
     fn is_too_long(&self) -> bool {
@@ -51,6 +51,7 @@ impl Model {
         assert_eq!(kept.facts().id.0, self.id);
         assert_eq!(part(Part::Name), self.name.as_bytes());
         assert_eq!(part(Part::Kind), KIND.as_bytes());
+        assert_eq!(part(Part::Unsupported), UNSUPPORTED);
         assert!(part(Part::Log) == self.log, "the log of {}", self.name);
         let form = if self.is_too_long() { Form::TooLong } else { Form::Raw };
         assert_eq!(kept.result(), (form, self.result.len()));
@@ -59,6 +60,7 @@ impl Model {
 }
 
 const KIND: &str = "native:1";
+const UNSUPPORTED: &[u8] = "io_uring_setup × 1".as_bytes();
 
 fn facts(id: u128) -> Facts {
     Facts {
@@ -81,7 +83,8 @@ fn facts(id: u128) -> Facts {
 fn keep(records: &mut Records, model: &Model) {
     let [result, log] = [&model.result, &model.log]
         .map(|bytes| PageBuffer::from_bytes(bytes).expect("frames are left"));
-    let facts = records.keep(facts(model.id), [&model.name, KIND], Output::Raw(&result), &log);
+    let facts =
+        records.keep(facts(model.id), [&model.name, KIND], Output::Raw(&result), &log, UNSUPPORTED);
     assert_eq!(facts.id.0, model.id);
 }
 
