@@ -321,6 +321,10 @@ pub const PROGRAM_HEADERS_MAX: usize = 32;
 pub const NOTES_LEN_MAX: usize = 4096;
 /// Entries of a zip archive that comes as code.
 pub const ZIP_ENTRIES_MAX: usize = 4096;
+/// Symbolic links in a row that lead to an archive's executable.
+pub const ZIP_LINKS_MAX: usize = 8;
+/// Text of such a link.
+pub const ZIP_LINK_LEN_MAX: usize = 1024;
 /// Deployed actions of the node.
 pub const ACTIONS_MAX: usize = 131_072;
 /// What an action takes of the kernel heap besides the length of its name, kind, parameters and

@@ -4,7 +4,10 @@
 //! at the archive's end. Everything else is refused by name. Numbers are those of PKWARE's
 //! APPNOTE.TXT, 4.3; all offsets come from 16- and 32-bit fields, so sums of them fit `usize`.
 
+mod link;
+
 use alloc::boxed::Box;
+use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 use core::ops::Range;
@@ -14,7 +17,7 @@ use miniz_oxide::inflate::TINFLStatus;
 use miniz_oxide::inflate::core::inflate_flags::TINFL_FLAG_HAS_MORE_INPUT;
 use miniz_oxide::inflate::core::{DecompressorOxide, decompress};
 
-use limits::{CODE_LEN_MAX, ZIP_ENTRIES_MAX};
+use limits::{CODE_LEN_MAX, ZIP_ENTRIES_MAX, ZIP_LINKS_MAX};
 use memory::{OutOfFrames, PageBuffer};
 
 /// First bytes of an archive with files in it, and of an empty one.
@@ -39,6 +42,8 @@ pub enum ZipReject {
     NoExecutable,
     /// It has one of them twice.
     TwoExecutables,
+    /// It is a symbolic link that leads to no file in the archive.
+    Link,
     /// The file is longer than [`CODE_LEN_MAX`].
     TooLong,
     /// There is no memory for the file now.
@@ -87,12 +92,29 @@ impl From<OutOfFrames> for ZipReject {
     }
 }
 
-/// The first of the [`EXECUTABLES`] that is in the archive.
+/// The first of the [`EXECUTABLES`] that is in the archive, or what it leads to as a symbolic link.
 ///
 /// # Errors
 /// See [`ZipReject`].
 pub fn extract(archive: &PageBuffer) -> Result<PageBuffer, ZipReject> {
-    let entry = find(archive)?;
+    let (name, mut entry) = find(archive, &EXECUTABLES)?;
+    let mut name = String::from(name);
+    for _ in 0..=ZIP_LINKS_MAX {
+        if !entry.is_link {
+            return unpack(archive, entry);
+        }
+        link::check_len(entry.len)?;
+        name = link::target(&name, &unpack(archive, entry)?)?;
+        let led = find(archive, &[&name]).map_err(|reject| match reject {
+            ZipReject::NoExecutable => ZipReject::Link,
+            reject => reject,
+        })?;
+        entry = led.1;
+    }
+    Err(ZipReject::Link)
+}
+
+fn unpack(archive: &PageBuffer, entry: Entry) -> Result<PageBuffer, ZipReject> {
     let mut file = File { bytes: PageBuffer::new(), len: entry.len, crc: CRC.digest() };
     match entry.method {
         0 => copy(archive, entry.data, &mut file)?,
@@ -162,10 +184,11 @@ struct Entry {
     crc: u32,
     len: usize,
     data: Range<usize>,
+    is_link: bool,
 }
 
-/// Looks through the directory.
-fn find(archive: &PageBuffer) -> Result<Entry, ZipReject> {
+/// Looks through the directory for the first of these names.
+fn find<'a>(archive: &PageBuffer, names: &[&'a str]) -> Result<(&'a str, Entry), ZipReject> {
     let (end_at, end) = find_end(archive)?;
     let (entries, directory_len, mut at) = (end.half(10), end.word(12), end.word(16));
     if [entries, end.half(8)].contains(&0xffff) || [directory_len, at].contains(&0xffff_ffff) {
@@ -188,7 +211,7 @@ fn find(archive: &PageBuffer) -> Result<Entry, ZipReject> {
         // Some tools write every name with the folder it is in.
         let folder_len = if is_folder(archive, name_at, name_len) { HERE.len() } else { 0 };
         let is_named = |name: &&str| is(archive, name_at + folder_len, name_len - folder_len, name);
-        let rank = EXECUTABLES.iter().position(is_named);
+        let rank = names.iter().position(is_named);
         at += HEADER_LEN + name_len + header.half(30) + header.half(32);
         match (rank, &found) {
             (Some(rank), Some((best, _))) if rank == *best => {
@@ -199,8 +222,8 @@ fn find(archive: &PageBuffer) -> Result<Entry, ZipReject> {
             (None, _) => {}
         }
     }
-    let (_, header) = found.ok_or(ZipReject::NoExecutable)?;
-    entry(archive, &header, end_at)
+    let (rank, header) = found.ok_or(ZipReject::NoExecutable)?;
+    Ok((names[rank], entry(archive, &header, end_at)?))
 }
 
 /// The last place from which an end record reaches exactly to the archive's end.
@@ -269,7 +292,13 @@ fn entry(
     if data.end > end_at {
         return Err(ZipReject::Damaged(Damage::OverEnd));
     }
-    Ok(Entry { method: header.half(10), crc: crc as u32, len, data })
+    Ok(Entry {
+        method: header.half(10),
+        crc: crc as u32,
+        len,
+        data,
+        is_link: link::is_link(header),
+    })
 }
 
 /// A file on its way out: never longer than its directory entry says.
@@ -374,6 +403,9 @@ impl fmt::Display for ZipReject {
                 write!(f, "The zip archive has no file named {first}, {second} or {third}.")
             }
             Self::TwoExecutables => f.write_str("The zip archive has two files of one name."),
+            Self::Link => {
+                f.write_str("The zip archive's executable is a link to no file in the archive.")
+            }
             Self::TooLong => write!(f, "The executable exceeds the limit of {CODE_LEN_MAX} bytes."),
             Self::OutOfFrames => f.write_str("There is no memory for the executable now."),
         }

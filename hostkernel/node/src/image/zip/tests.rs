@@ -11,6 +11,7 @@ use alloc::format;
 use alloc::string::String;
 
 use super::*;
+use limits::ZIP_LINK_LEN_MAX;
 use proptest::prelude::*;
 
 fn archive(files: &[(&str, &[u8])], method: CompressionMethod) -> Vec<u8> {
@@ -63,6 +64,44 @@ fn the_first_of_the_names_counts_wherever_it_is() {
         [&[][..], &["Exec"], &["exec/x", "src/exec", "exe", "././exec", "/exec", "."], &["exec "]]
     {
         assert_eq!(of(names), Err(ZipReject::NoExecutable), "{names:?}");
+    }
+}
+
+#[test]
+fn links_are_followed_to_a_file_in_the_archive() {
+    let of = |links: &[(&str, &str)]| {
+        let options = SimpleFileOptions::default();
+        let mut writer = ZipWriter::new(Cursor::new(Vec::new()));
+        writer.start_file("bin/tool", options).expect("a new file");
+        writer.write_all(b"tool").expect("memory is left");
+        for (name, target) in links {
+            writer.add_symlink(*name, *target, options).expect("a new link");
+        }
+        extracted(&writer.finish().expect("memory is left").into_inner())
+    };
+    let chain: Vec<(String, String)> =
+        (0..=ZIP_LINKS_MAX).map(|at| (format!("l{at}"), format!("l{}", at + 1))).collect();
+    let chained = |len: usize| {
+        let mut links = vec![("exec", "l0")];
+        links.extend(chain[..len].iter().map(|(name, target)| (&**name, &**target)));
+        let last = format!("l{len}");
+        links.push((&last, "bin/tool"));
+        of(&links)
+    };
+    for links in [
+        &[("exec", "bin/tool")][..],
+        &[("exec", "./bin/../bin//tool")],
+        &[("bootstrap", "sort"), ("sort", "bin/tool")],
+        &[("bin/exec", "tool")],
+        &[("bin/exec", "../bin/tool")],
+    ] {
+        assert_eq!(of(links).as_deref(), Ok(&b"tool"[..]), "{links:?}");
+    }
+    assert_eq!(chained(ZIP_LINKS_MAX - 2).as_deref(), Ok(&b"tool"[..]));
+    assert_eq!(chained(ZIP_LINKS_MAX), Err(ZipReject::Link));
+    let long = "./".repeat(ZIP_LINK_LEN_MAX) + "bin/tool";
+    for target in ["nothing", "exec", "/bin/tool", "../bin/tool", "", "bin", &long] {
+        assert_eq!(of(&[("exec", target)]), Err(ZipReject::Link), "{target}");
     }
 }
 
