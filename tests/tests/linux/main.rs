@@ -1,0 +1,165 @@
+//! Linux programs on a node, deployed as they are: what they answer is what they answer on this
+//! computer, byte for byte, and how they end is said in Linux's words.
+
+mod programs;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use hk::{DeployOptions, Receipt};
+use serde_json::{Value, json};
+use system_tests::openwhisk::{deploy_json, deploy_raw, error};
+use system_tests::{SharedNode, TestNode, boot, machine, sample};
+
+use programs::{busybox_as, c, dynamic, go, on_this_computer};
+
+static NODE: SharedNode = SharedNode::new(|| boot(machine()));
+
+/// The limits that programs are deployed with.
+const LIMITS: &str = "memory=64&timeout=20000&overwrite=true";
+/// Longer than what becomes an argument too.
+const LONG_INPUT_LINES: usize = 1000;
+
+/// Deploys a program and returns the answer.
+#[track_caller]
+fn deployed(node: &TestNode, name: &str, file: &[u8]) -> Value {
+    let answer = deploy_raw(node, &format!("{name}?{LIMITS}"), file);
+    assert_eq!(answer.status, 200, "{name}: {}", answer.text());
+    answer.json()
+}
+
+/// What a program answers to bytes.
+#[track_caller]
+fn answered(node: &TestNode, name: &str, input: &[u8]) -> String {
+    let reply = node.client().call(name, input).expect("an answer");
+    assert_eq!(reply.status, 200, "{name}: {}", reply.text());
+    reply.text().to_string()
+}
+
+/// Why a program did not answer.
+#[track_caller]
+fn ended(node: &TestNode, name: &str, input: &str) -> (u16, String) {
+    let answer = node.request("POST", &format!("/function/{name}"), &[], input.as_bytes());
+    (answer.status, answer.text())
+}
+
+#[test]
+fn c_programs_answer_as_on_this_computer() {
+    let node = NODE.get();
+    for compiler in ["musl-gcc", "gcc"] {
+        let program = c(compiler);
+        let name = format!("c-{compiler}");
+        deployed(&node, &name, &program.file());
+        for input in ["", "{\"name\": \"you\"}\nsecond line\n"] {
+            let expected = on_this_computer(&program.path, &[input], input.as_bytes());
+            assert_eq!(answered(&node, &name, input.as_bytes()), expected, "{compiler}");
+        }
+    }
+}
+
+#[test]
+fn a_go_program_answers_as_on_this_computer() {
+    let node = NODE.get();
+    let program = go();
+    deployed(&node, "go", &program.file());
+    let input = r#"{"name":"Gopher","numbers":[1,2,3,40,500]}"#;
+    let expected = on_this_computer(&program.path, &[input], input.as_bytes());
+    assert!(expected.contains("Hello, Gopher") && expected.contains("nil pointer"), "{expected}");
+    for _ in 0..3 {
+        assert_eq!(answered(&node, "go", input.as_bytes()), expected);
+    }
+}
+
+#[test]
+fn busybox_in_an_archive_answers_as_on_this_computer() {
+    let node = NODE.get();
+    let input: String =
+        (0..LONG_INPUT_LINES).map(|line| format!("line {} of it\n", line * 7919 % 1009)).collect();
+    for applet in ["sha256sum", "sort", "wc", "tac", "xxd", "base64"] {
+        let (archive, path) = busybox_as(applet);
+        deployed(&node, applet, &archive);
+        let mut expected = on_this_computer(&path, &[applet], input.as_bytes());
+        let ours = answered(&node, applet, input.as_bytes());
+        assert_eq!(ours.len(), expected.len(), "{applet}: {ours}");
+        if ours != expected {
+            expected.truncate(200);
+            panic!("{applet}: {ours} instead of {expected}…");
+        }
+    }
+}
+
+#[test]
+fn how_a_program_ended_is_said_as_linux_says_it() {
+    let node = NODE.get();
+    let program = c("musl-gcc");
+    deployed(&node, "ends", &program.file());
+    for (input, reason) in [
+        ("crash", "killed by SIGSEGV at 0x0 (null pointer)"),
+        ("abort", "killed by SIGABRT"),
+        ("status", "exited with status 3"),
+    ] {
+        let (status, text) = ended(&node, "ends", input);
+        assert_eq!(status, 502, "{text}");
+        assert!(text.contains(reason), "{input}: {text}");
+    }
+    let query = "hurried?memory=64&timeout=300&overwrite=true";
+    assert_eq!(deploy_raw(&node, query, &program.file()).status, 200);
+    let (status, text) = ended(&node, "hurried", "spin");
+    assert_eq!(status, 502, "{text}");
+    assert!(text.contains("deadline of 300 ms exceeded"), "{text}");
+}
+
+#[test]
+fn a_dynamic_program_is_refused_with_a_sentence() {
+    let node = NODE.get();
+    let answer = deploy_raw(&node, &format!("dynamic?{LIMITS}"), &dynamic());
+    let text = error(&answer);
+    assert_eq!(answer.status, 400, "{text}");
+    assert!(text.contains("needs /lib64/ld-linux-x86-64.so.2; link it statically"), "{text}");
+}
+
+#[test]
+fn an_invocation_sees_nothing_of_another() {
+    let node = NODE.get();
+    deployed(&node, "marks", &c("gcc").file());
+    for _ in 0..6 {
+        assert_eq!(answered(&node, "marks", b"mark"), "static 0, file new\n");
+    }
+}
+
+#[test]
+fn the_kind_is_found_by_looking_and_any_word_is_accepted() {
+    let node = NODE.get();
+    let program = c("musl-gcc").file();
+    let kind = |document: &Value| document["exec"]["kind"].as_str().map(str::to_owned);
+    let found = deployed(&node, "found", &program);
+    assert_eq!(kind(&found).as_deref(), Some("linux"));
+    let options = DeployOptions {
+        annotations: [("note".to_owned(), json!(1))].into_iter().collect(),
+        memory_mb: Some(64),
+        ..DeployOptions::default()
+    };
+    let by_document = node.client().deploy("document", &program, &options).expect("deployed");
+    assert_eq!(by_document.other["exec"]["kind"], "linux");
+    let native = deployed(&node, "native", &sample("hello"));
+    assert_eq!(kind(&native).as_deref(), Some("native:1"));
+    for word in ["linux", "rust", "go:1.19", "blackbox", "native", "native:1"] {
+        let exec = json!({ "kind": word, "code": STANDARD.encode(&program) });
+        let document = json!({ "exec": exec, "limits": { "memory": 64, "timeout": 20_000 } });
+        let answer = deploy_json(&node, "said?overwrite=true", &document);
+        assert_eq!(answer.status, 200, "{word}: {}", answer.text());
+        assert_eq!(kind(&answer.json()).as_deref(), Some(word));
+        assert!(answered(&node, "said", b"").ends_with("e-300\n"));
+    }
+}
+
+#[test]
+fn what_a_program_called_in_vain_is_in_its_receipt() {
+    let node = NODE.get();
+    deployed(&node, "vain", &c("musl-gcc").file());
+    let reply = node.client().call("vain", b"in vain").expect("an answer");
+    assert!(reply.text().starts_with("Function not implemented\n"), "{}", reply.text());
+    let id = reply.activation_id.expect("the node names it");
+    let record = node.client().activation(&id).expect("it is kept");
+    let receipt = Receipt::read(&record.annotations);
+    assert_eq!(receipt.unsupported.as_deref(), Some("io_uring_setup × 1"));
+}

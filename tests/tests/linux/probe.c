@@ -1,0 +1,59 @@
+/* Does what its argument says, which on a node is its input. */
+#include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <math.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+static int seen;
+static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+
+static void *add(void *number) {
+  pthread_mutex_lock(&mutex);
+  seen += (int)(long)number;
+  pthread_mutex_unlock(&mutex);
+  return number;
+}
+
+static int compare(const void *a, const void *b) { return *(const char *)a - *(const char *)b; }
+
+/* What an earlier process left, if it left anything. */
+static int mark(void) {
+  printf("static %d, ", seen++);
+  int file = open("/tmp/linux-probe-mark", O_CREAT | O_EXCL | O_WRONLY, 0600);
+  printf("file %s\n", file < 0 ? strerror(errno) : "new");
+  return file < 0 || write(file, "x", 1) != 1;
+}
+
+static void compute(void) {
+  pthread_t threads[8];
+  for (long i = 0; i < 8; i++) pthread_create(&threads[i], 0, add, (void *)i);
+  for (int i = 0; i < 8; i++) pthread_join(threads[i], 0);
+  char line[200];
+  while (fgets(line, sizeof line, stdin)) {
+    char *copy = strdup(line);
+    qsort(copy, strlen(copy), 1, compare);
+    for (char *at = copy; *at; at++) *at = toupper(*at);
+    printf("[%s]\n", copy);
+    free(copy);
+  }
+  printf("%d %.17g %a %e\n", seen, sqrt(2), 1.0 / 3, 1e-300);
+}
+
+int main(int count, char **arguments) {
+  const char *what = count > 1 ? arguments[1] : "";
+  if (!strcmp(what, "mark")) return mark();
+  if (!strcmp(what, "crash")) *(volatile int *)0 = 1;
+  if (!strcmp(what, "status")) return 3;
+  if (!strcmp(what, "abort")) abort();
+  while (!strcmp(what, "spin")) __asm__ volatile("");
+  if (!strcmp(what, "in vain"))
+    printf("%s\n", syscall(SYS_io_uring_setup, 1, 0) < 0 ? strerror(errno) : "served");
+  compute();
+  return 0;
+}
