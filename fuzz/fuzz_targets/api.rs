@@ -9,16 +9,16 @@ use std::fmt::Write as _;
 use arbitrary::Arbitrary;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use node::api::{self, Reply};
-use node::state::tenants;
-use node::state::{Node, Now, Policy};
-use node::dispatch::{Completion, End, Fault, Invocation, Log, Ticket, Timing, Usage};
-use node::http::connection::{Connection, Phase, Step};
-use memory::{PageBuffer, frames, install_for_test};
-use node::state::records::Records;
-use node::registry::Share;
 use hostkernel_fuzz::{check_response, drain, image};
 use libfuzzer_sys::fuzz_target;
+use memory::{PageBuffer, frames, install_for_test};
+use node::api::{self, Reply};
+use node::dispatch::{Completion, End, Fault, Invocation, Log, Ticket, Timing, Usage};
+use node::http::connection::{Connection, Phase, Step};
+use node::registry::Share;
+use node::state::records::Records;
+use node::state::tenants;
+use node::state::{Node, Now, Policy};
 
 /// Requests of one run.
 const REQUESTS_MAX: usize = 16;

@@ -1,15 +1,15 @@
 //! What a node boots with: any bytes as a boot bundle, as settings, and as tables of the firmware.
 #![no_main]
 
-use node::state::{Node, Policy};
-use node::bundle::{Bundle, cpio};
-use limits::SMBIOS_LEN_MAX;
 use hostkernel::device::{fw_cfg, smbios};
+use libfuzzer_sys::fuzz_target;
+use limits::SMBIOS_LEN_MAX;
 use memory::{frames, install_for_test};
-use node::state::records::Records;
+use node::bundle::{Bundle, cpio};
 use node::registry::Share;
 use node::settings::{Loader, Source};
-use libfuzzer_sys::fuzz_target;
+use node::state::records::Records;
+use node::state::{Node, Policy};
 
 fuzz_target!(|bytes: &[u8]| {
     install_for_test();

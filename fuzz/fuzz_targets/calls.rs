@@ -9,17 +9,17 @@ use std::sync::Arc;
 
 use action_abi::{Call, CallError, protection};
 use arbitrary::Arbitrary;
-use node::call::{self, After, Host, Instance, Request};
+use hostkernel_fuzz::{IMAGE_ADDRESS, image};
+use libfuzzer_sys::fuzz_target;
 use memory::Access;
-use node::registry::Limits;
-use node::dispatch::{End, Log};
-use node::image::elf;
 use memory::{
     AddressSpace, PageBuffer, Processor, Refusal, Reservation, Skeleton, Template, frames,
     install_for_test,
 };
-use hostkernel_fuzz::{IMAGE_ADDRESS, image};
-use libfuzzer_sys::fuzz_target;
+use node::call::{self, After, Host, Instance, Request};
+use node::dispatch::{End, Log};
+use node::image::elf;
+use node::registry::Limits;
 
 const PAGE: u64 = 4096;
 /// Pages of the memory limit.

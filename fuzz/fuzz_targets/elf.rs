@@ -6,13 +6,11 @@
 
 use std::sync::Arc;
 
-use memory::Access;
-use memory::{LoadPlan, Protection, Segment};
-use node::image::{elf};
-use memory::{
-    AddressSpace, PageBuffer, Refusal, Reservation, Template, frames, install_for_test,
-};
 use libfuzzer_sys::fuzz_target;
+use memory::Access;
+use memory::{AddressSpace, PageBuffer, Refusal, Reservation, Template, frames, install_for_test};
+use memory::{LoadPlan, Protection, Segment};
+use node::image::elf;
 
 const PAGE: u64 = 4096;
 /// Longest file.

@@ -1,17 +1,17 @@
 //! HTTP: any bytes, fed at once and in pieces, must give the same requests.
 #![no_main]
 
-use node::http::connection::{Connection, Phase, Step};
-use node::http::{Body, Fields, Method, Reject, Response};
-use memory::install_for_test;
 use hostkernel_fuzz::{check_response, drain};
 use libfuzzer_sys::fuzz_target;
+use memory::install_for_test;
+use node::http::connection::{Connection, Phase, Step};
+use node::http::{Body, Fields, MessageReject, Method, Response};
 
 /// What came out of a connection.
 #[derive(Debug, PartialEq)]
 enum Out {
     Request(Method, String, Option<String>, Vec<(String, String)>, Vec<u8>),
-    Reject(Reject),
+    Reject(MessageReject),
 }
 
 fuzz_target!(|input: (u16, Vec<u8>, &[u8])| {

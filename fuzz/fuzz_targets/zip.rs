@@ -1,10 +1,10 @@
 //! Archives: any bytes as a zip file with an executable in it.
 #![no_main]
 
-use limits::CODE_LEN_MAX;
-use node::image::zip;
-use memory::{PageBuffer, frames, install_for_test};
 use libfuzzer_sys::fuzz_target;
+use limits::CODE_LEN_MAX;
+use memory::{PageBuffer, frames, install_for_test};
+use node::image::zip;
 
 fuzz_target!(|bytes: &[u8]| {
     install_for_test();

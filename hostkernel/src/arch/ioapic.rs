@@ -5,7 +5,7 @@ use spin::Mutex;
 
 use super::interrupt;
 use super::vector;
-use crate::platform::Line;
+use crate::platform::InterruptLine;
 use limits::{IOAPICS_MAX, PAGE_LEN};
 use memory::kernel_map;
 use memory::physical::PhysicalAddress;
@@ -72,7 +72,7 @@ fn registers(address: u32) -> *mut u8 {
 ///
 /// A line that leads to another vector already stays there: two devices share it, and each of the
 /// two vectors is told of both from then on.
-pub fn route(address: u32, first: u32, line: Line, vector: u8, target: u32) -> bool {
+pub fn route(address: u32, first: u32, line: InterruptLine, vector: u8, target: u32) -> bool {
     let Some(number) = line.number.checked_sub(first) else { return false };
     let pin = Pin { address, number };
     let version = pin.read(REGISTER_VERSION);

@@ -11,7 +11,7 @@ use acpi::{AcpiTables, PciAddress, RawPhysicalMapping};
 
 use crate::arch::{apic, ioapic, port};
 use crate::platform::table::{HEADER_LEN, Table};
-use crate::platform::{Line, Signal, aml, fadt, madt, pci};
+use crate::platform::{InterruptLine, Signal, aml, fadt, madt, pci};
 use crate::platform::{Platform, Register};
 use limits::{ACPI_TABLE_LEN_MAX, ACPI_TABLES_MAX, PCI_RANGES_MAX};
 use memory::kernel_map;
@@ -38,7 +38,7 @@ impl Platform {
 
     /// Routes a line to a vector of the calling core. Returns whether some I/O APIC has it.
     #[must_use]
-    pub fn route(&self, line: Line, vector: u8) -> bool {
+    pub fn route(&self, line: InterruptLine, vector: u8) -> bool {
         let target = apic::id();
         let mut controllers = self.ioapics.iter();
         controllers.any(|(address, first)| ioapic::route(*address, *first, line, vector, target))

@@ -2,7 +2,7 @@
 //! without PCI. Both are constants in every table seen, so the code is searched for them and not
 //! interpreted.
 
-use super::{Line, Signal};
+use super::{InterruptLine, Signal};
 
 /// Hardware id of a virtio transport in memory.
 pub const VIRTIO: &[u8; 8] = b"LNRO0005";
@@ -40,7 +40,7 @@ fn small_integer(byte_code: &[u8]) -> Option<(u8, &[u8])> {
 pub fn devices<'a>(
     byte_code: &'a [u8],
     hardware_id: &'a [u8; 8],
-) -> impl Iterator<Item = (u64, Line)> + 'a {
+) -> impl Iterator<Item = (u64, InterruptLine)> + 'a {
     const MEMORY_32_FIXED: &[u8] = &[0x86, 0x09, 0x00];
     const EXTENDED_INTERRUPT: &[u8] = &[0x89, 0x06, 0x00];
     const EDGE: u8 = 1 << 1;
@@ -61,7 +61,7 @@ pub fn devices<'a>(
             None => operation_region(rest)?,
         };
         let signal = Signal { level: flags & EDGE == 0, low: flags & LOW != 0 };
-        Some((u64::from(address), Line { number, signal }))
+        Some((u64::from(address), InterruptLine { number, signal }))
     })
 }
 

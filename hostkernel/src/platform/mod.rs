@@ -36,7 +36,7 @@ pub struct Platform {
     /// Power control.
     pub power: Power,
     /// Virtio transports in memory, named in AML or on the command line, with their line.
-    pub virtio: Vec<(u64, Line)>,
+    pub virtio: Vec<(u64, InterruptLine)>,
     /// Where configuration space of PCI is in memory.
     pub ecam: Vec<Ecam>,
     /// Ranges in which PCI functions can have their registers, named in AML.
@@ -62,7 +62,7 @@ pub struct Power {
     /// Register and value that reset the machine.
     pub reset: Option<(Register, u8)>,
     /// The system control interrupt, or that of a generic event device.
-    pub line: Option<Line>,
+    pub line: Option<InterruptLine>,
     /// Event register of a generic event device, which reports the button on reduced machines.
     pub event_device: Option<Register>,
     /// Port and value that make the firmware hand over ACPI control.
@@ -80,7 +80,7 @@ pub enum Register {
 
 /// An interrupt line, and how it signals.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Line {
+pub struct InterruptLine {
     /// Global system interrupt number.
     pub number: u32,
     /// How it signals.
@@ -110,15 +110,17 @@ impl Platform {
     /// on the old PC's bus or already the global one; it signals as `usual` unless the tables say
     /// otherwise.
     #[must_use]
-    pub fn line(&self, number: u32, usual: Signal) -> Line {
+    pub fn line(&self, number: u32, usual: Signal) -> InterruptLine {
         let by_source = self.overrides.iter().find(|found| u32::from(found.irq) == number);
         let by_line = || self.overrides.iter().find(|found| found.line == number);
-        by_source.or_else(by_line).map_or(Line { number, signal: usual }, |found| Line {
-            number: found.line,
-            signal: Signal {
-                level: found.level.unwrap_or(usual.level),
-                low: found.low.unwrap_or(usual.low),
-            },
+        by_source.or_else(by_line).map_or(InterruptLine { number, signal: usual }, |found| {
+            InterruptLine {
+                number: found.line,
+                signal: Signal {
+                    level: found.level.unwrap_or(usual.level),
+                    low: found.low.unwrap_or(usual.low),
+                },
+            }
         })
     }
 }

@@ -56,7 +56,7 @@ fn a_table_of_acpi_1_says_what_it_has_and_nothing_of_what_lies_behind() {
         event_len: 4,
         general_events: [Some((Register::Port(0x620), 16)), None],
         controls: [port(0x604), None],
-        line: Some(Line { number: 9, signal: Signal::SHARED }),
+        line: Some(InterruptLine { number: 9, signal: Signal::SHARED }),
         handover: Some((0xb2, 2)),
         ..Power::default()
     };
@@ -115,18 +115,22 @@ fn lines_signal_as_the_overrides_say() {
         (0b1010, Signal::SHARED),
     ] {
         let platform = with_entries(&[&sci(flags), others[0], others[1]]);
-        assert_eq!(platform.line(9, Signal::SHARED), Line { number: 9, signal }, "{flags:b}");
+        assert_eq!(
+            platform.line(9, Signal::SHARED),
+            InterruptLine { number: 9, signal },
+            "{flags:b}"
+        );
         assert_eq!(platform.line(0, Signal::SHARED).number, 2);
-        let pci = Line { number: 20, signal: Signal::SHARED };
+        let pci = InterruptLine { number: 20, signal: Signal::SHARED };
         assert_eq!(platform.line(11, Signal::SHARED), pci, "by the number it has for firmware");
         assert_eq!(platform.line(20, Signal::SHARED), pci, "and by its global one");
-        let other = Line { number: 16, signal: Signal::TRANSPORT };
+        let other = InterruptLine { number: 16, signal: Signal::TRANSPORT };
         assert_eq!(platform.line(16, Signal::TRANSPORT), other);
     }
     let mut platform = with_entries(&[&sci(0b1101)]);
     read_fadt(&table(fadt::SIGNATURE, 116, &[(46, &[9, 0])]), &mut platform);
     let signal = Signal { level: true, low: false };
-    assert_eq!(platform.power.line, Some(Line { number: 9, signal }));
+    assert_eq!(platform.power.line, Some(InterruptLine { number: 9, signal }));
 }
 
 #[test]
@@ -173,7 +177,7 @@ fn byte_code_is_searched() {
     };
     let code = [device(0b0001), device(0b0111)].concat();
     let lines: Vec<_> = aml::devices(&code, aml::VIRTIO).collect();
-    let line = |level, low| Line { number: 5, signal: Signal { level, low } };
+    let line = |level, low| InterruptLine { number: 5, signal: Signal { level, low } };
     assert_eq!(lines, [(0xfe00_0200, line(true, false)), (0xfe00_0200, line(false, true))]);
     assert_eq!(aml::devices(&code, aml::EVENT_DEVICE).count(), 0);
     let off = b"\x08_S5_\x12\x06\x04\x0a\x05\x0a\x07\0\0";

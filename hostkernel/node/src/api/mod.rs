@@ -184,7 +184,7 @@ pub fn caller(node: &Node, path: &str, headers: Headers<'_>) -> Caller {
 
 /// The answer to bytes that did not become a request.
 #[must_use]
-pub fn malformed(reject: http::Reject, random_id: u128) -> Response {
+pub fn malformed(reject: http::MessageReject, random_id: u128) -> Response {
     error::http(reject, &RequestId::Generated(Hex::of(random_id)))
 }
 

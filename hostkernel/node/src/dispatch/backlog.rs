@@ -1,4 +1,4 @@
-//! What waits for a core, a line for each tenant: whose turn it is depends on what it has had.
+//! What waits for a core, a lane for each tenant: whose turn it is depends on what it has had.
 //!
 //! Workers have little queued at a time, just enough that none waits for the front. All else waits
 //! here, in the front's own memory, and is handed on when a worker has room: from the tenant whose
@@ -23,7 +23,7 @@ const NONE: u32 = u32::MAX;
 pub struct Backlog {
     /// By ticket. Made once, never grows.
     places: Vec<Option<Place>>,
-    lines: Vec<Line>,
+    lanes: Vec<Lane>,
     len: usize,
     /// What whose turn it was last had had then.
     turn_ns: u64,
@@ -35,8 +35,8 @@ struct Place {
     after: u32,
 }
 
-/// Those of one tenant, the oldest first. There is no empty line.
-struct Line {
+/// Those of one tenant, the oldest first. There is no empty lane.
+struct Lane {
     namespace: Namespace,
     first: u32,
     last: u32,
@@ -51,8 +51,8 @@ impl Backlog {
     pub fn new(capacity: usize) -> Self {
         let places = (0..capacity).map(|_| None).collect();
         // Those with a key, and the one that is there without.
-        let lines = Vec::with_capacity(NAMESPACES_MAX + 1);
-        Self { places, lines, len: 0, turn_ns: 0 }
+        let lanes = Vec::with_capacity(NAMESPACES_MAX + 1);
+        Self { places, lanes, len: 0, turn_ns: 0 }
     }
 
     /// How many wait.
@@ -71,13 +71,13 @@ impl Backlog {
     pub fn push(&mut self, invocation: Invocation) {
         let number = invocation.ticket.0;
         let namespace = invocation.permit.namespace();
-        let found = self.lines.iter().position(|line| line.namespace == *namespace);
+        let found = self.lanes.iter().position(|lane| lane.namespace == *namespace);
         let before = match found {
-            Some(line) => core::mem::replace(&mut self.lines[line].last, number),
+            Some(lane) => core::mem::replace(&mut self.lanes[lane].last, number),
             None => {
                 let namespace = namespace.clone();
                 namespace.catch_up(self.turn_ns);
-                self.lines.push(Line { namespace, first: number, last: number });
+                self.lanes.push(Lane { namespace, first: number, last: number });
                 NONE
             }
         };
@@ -91,19 +91,19 @@ impl Backlog {
     /// How long invocations of the tenant whose turn it is take; `None` if nobody waits.
     #[must_use]
     pub fn mean_ns(&self) -> Option<u64> {
-        self.next().map(|line| line.namespace.mean_ns())
+        self.next().map(|lane| lane.namespace.mean_ns())
     }
 
-    fn next(&self) -> Option<&Line> {
-        self.lines.iter().min_by_key(|line| line.namespace.used_ns())
+    fn next(&self) -> Option<&Lane> {
+        self.lanes.iter().min_by_key(|lane| lane.namespace.used_ns())
     }
 
     /// Takes the oldest of the tenant whose turn it is.
     pub fn pop(&mut self) -> Option<Invocation> {
-        let line = self.next()?;
-        let (first, turn_ns) = (line.first, line.namespace.used_ns());
+        let lane = self.next()?;
+        let (first, turn_ns) = (lane.first, lane.namespace.used_ns());
         // Until it has ended nobody knows how long it takes.
-        line.namespace.use_ns(TURN_MIN_NS);
+        lane.namespace.use_ns(TURN_MIN_NS);
         self.turn_ns = turn_ns;
         self.remove(Ticket(first))
     }
@@ -119,16 +119,16 @@ impl Backlog {
             place.before = before;
         }
         let namespace = invocation.permit.namespace();
-        if let Some(index) = self.lines.iter().position(|line| line.namespace == *namespace) {
-            let line = &mut self.lines[index];
-            if line.first == number {
-                line.first = after;
+        if let Some(index) = self.lanes.iter().position(|lane| lane.namespace == *namespace) {
+            let lane = &mut self.lanes[index];
+            if lane.first == number {
+                lane.first = after;
             }
-            if line.last == number {
-                line.last = before;
+            if lane.last == number {
+                lane.last = before;
             }
-            if line.first == NONE {
-                self.lines.swap_remove(index);
+            if lane.first == NONE {
+                self.lanes.swap_remove(index);
             }
         }
         self.len -= 1;
@@ -241,7 +241,7 @@ mod tests {
                 }
                 prop_assert_eq!(backlog.len(), model.len());
                 let owners = (0..3).filter(|owner| model.iter().any(|(other, _)| other == owner));
-                prop_assert_eq!(backlog.lines.len(), owners.count());
+                prop_assert_eq!(backlog.lanes.len(), owners.count());
             }
         }
     }

@@ -5,7 +5,7 @@
 //! nothing here has a use for them, and merging trailers into the head invites smuggling.
 
 use super::parse::{Framing, is_token};
-use super::{Malformed, Reject};
+use super::{Malformed, MessageReject};
 use limits::{CHUNK_OVERHEAD_LEN_MAX, CHUNK_SIZE_DIGITS_MAX};
 use memory::PageBuffer;
 
@@ -54,10 +54,10 @@ impl BodyReader {
     /// A reader for a body with this framing and at most `len_max` bytes.
     ///
     /// # Errors
-    /// [`Reject::BodyTooLarge`] if the head already says so.
-    pub fn new(framing: Framing, len_max: usize) -> Result<Self, Reject> {
+    /// [`MessageReject::BodyTooLarge`] if the head already says so.
+    pub fn new(framing: Framing, len_max: usize) -> Result<Self, MessageReject> {
         let state = match framing {
-            Framing::Length(len) if len > len_max => return Err(Reject::BodyTooLarge),
+            Framing::Length(len) if len > len_max => return Err(MessageReject::BodyTooLarge),
             Framing::Length(0) => State::Complete,
             Framing::Length(len) => State::Data(len),
             Framing::Chunked => State::Size { len: 0, digits: 0 },
@@ -81,14 +81,14 @@ impl BodyReader {
     ///
     /// # Errors
     /// Why the body is not acceptable.
-    pub fn receive(&mut self, bytes: &[u8]) -> Result<usize, Reject> {
+    pub fn receive(&mut self, bytes: &[u8]) -> Result<usize, MessageReject> {
         let mut rest = bytes;
         while let [byte, after @ ..] = rest {
             match self.state {
                 State::Complete => break,
                 State::Data(remaining) | State::ChunkData(remaining) => {
                     let (data, after) = rest.split_at(remaining.min(rest.len()));
-                    self.body.append(data).map_err(|_| Reject::NoMemory)?;
+                    self.body.append(data).map_err(|_| MessageReject::NoMemory)?;
                     self.state = match (self.state, remaining - data.len()) {
                         (State::Data(_), 0) => State::Complete,
                         (State::Data(_), left) => State::Data(left),
@@ -107,8 +107,8 @@ impl BodyReader {
     }
 
     /// The state after one byte that is not data.
-    fn step(&mut self, byte: u8) -> Result<State, Reject> {
-        const MALFORMED: Reject = Reject::Malformed(Malformed::Chunks);
+    fn step(&mut self, byte: u8) -> Result<State, MessageReject> {
+        const MALFORMED: MessageReject = MessageReject::Malformed(Malformed::Chunks);
         let is_text = byte == b'\t' || !byte.is_ascii_control();
         Ok(match (self.state, byte) {
             (State::Size { len, digits }, b'0'..=b'9' | b'a'..=b'f' | b'A'..=b'F') => {
@@ -137,24 +137,24 @@ impl BodyReader {
         })
     }
 
-    fn digit(&self, len: usize, digits: usize, byte: u8) -> Result<State, Reject> {
+    fn digit(&self, len: usize, digits: usize, byte: u8) -> Result<State, MessageReject> {
         if digits == CHUNK_SIZE_DIGITS_MAX {
-            return Err(Reject::Malformed(Malformed::ChunkSize));
+            return Err(MessageReject::Malformed(Malformed::ChunkSize));
         }
         let digit = (byte as char).to_digit(16).map_or(0, |digit| digit as usize);
         match len.checked_mul(16).map(|len| len + digit) {
             Some(len) if len <= self.len_max - self.body.len() => {
                 Ok(State::Size { len, digits: digits + 1 })
             }
-            _ => Err(Reject::BodyTooLarge),
+            _ => Err(MessageReject::BodyTooLarge),
         }
     }
 
     /// Counts a byte that is dropped.
-    fn overhead(&mut self, next: State) -> Result<State, Reject> {
+    fn overhead(&mut self, next: State) -> Result<State, MessageReject> {
         self.overhead_len += 1;
         if self.overhead_len > CHUNK_OVERHEAD_LEN_MAX {
-            Err(Reject::HeadTooLarge)
+            Err(MessageReject::HeadTooLarge)
         } else {
             Ok(next)
         }

@@ -18,7 +18,7 @@ use alloc::vec::Vec;
 use super::body::BodyReader;
 use super::encode::Output;
 use super::parse::{Framing, Head, HeadReader};
-use super::{Headers, Method, Reject, Request, Response};
+use super::{Headers, MessageReject, Method, Request, Response};
 use limits::{REQUESTS_PER_CONNECTION_MAX, TEXT_LEN_KEPT_MAX};
 
 /// Decides by method, percent-encoded path and header fields how long a request's body may be, or
@@ -68,7 +68,7 @@ pub enum Step {
     /// A request, to be answered with [`respond`](Connection::respond).
     Request(Request),
     /// No acceptable request, to be answered likewise; then the connection is closed.
-    Reject(Reject),
+    Reject(MessageReject),
 }
 
 /// Where a connection stands.
@@ -113,7 +113,11 @@ impl Connection {
         })
     }
 
-    fn receive_head(&mut self, bytes: &[u8], accept: Accept) -> Result<(usize, Step), Reject> {
+    fn receive_head(
+        &mut self,
+        bytes: &[u8],
+        accept: Accept,
+    ) -> Result<(usize, Step), MessageReject> {
         let State::Head(reader) = &mut self.state else { return Ok((0, Step::More)) };
         let received = reader.receive(bytes, &mut self.buffer);
         if received.is_err() {
@@ -153,7 +157,7 @@ impl Connection {
         Ok((consumed, Step::More))
     }
 
-    fn receive_body(&mut self, bytes: &[u8]) -> Result<(usize, Step), Reject> {
+    fn receive_body(&mut self, bytes: &[u8]) -> Result<(usize, Step), MessageReject> {
         let State::Body(_, reader) = &mut self.state else { return Ok((0, Step::More)) };
         let consumed = reader.receive(bytes)?;
         if !reader.is_complete() {

@@ -175,7 +175,7 @@ mod tests {
 
     use proptest::prelude::*;
 
-    use super::super::{Line, Name};
+    use super::super::{FieldLine, Name};
     use super::*;
     use memory::{PageBuffer, install_for_test};
 
@@ -196,7 +196,7 @@ mod tests {
 
     fn response(status: u16, body: Body) -> Response {
         let mut headers = Fields::new();
-        headers.push_line(Line::new("Content-Type: text/plain\r\n"));
+        headers.push_line(FieldLine::new("Content-Type: text/plain\r\n"));
         Response { status, headers, body }
     }
 

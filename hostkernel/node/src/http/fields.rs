@@ -19,7 +19,7 @@ pub struct Name(&'static str);
 
 /// A complete line: a field that is known when the kernel is compiled.
 #[derive(Clone, Copy, Debug)]
-pub struct Line(&'static str);
+pub struct FieldLine(&'static str);
 
 /// Why a field that an action made is not sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,7 +48,7 @@ impl Name {
     }
 }
 
-impl Line {
+impl FieldLine {
     /// A line, given as `Name: value` with CR and LF. Meant for constants, as [`Name::new`].
     ///
     /// # Panics
@@ -126,7 +126,7 @@ impl Fields {
     }
 
     /// Appends a field that is a constant, unless there is one of its name.
-    pub fn push_default(&mut self, line: Line) {
+    pub fn push_default(&mut self, line: FieldLine) {
         if !self.has(line.0.split_once(':').map_or("", |(name, _)| name)) {
             self.push_line(line);
         }
@@ -134,7 +134,7 @@ impl Fields {
 
     /// Appends a field that is a constant.
     #[inline]
-    pub fn push_line(&mut self, line: Line) {
+    pub fn push_line(&mut self, line: FieldLine) {
         self.0.extend_from_slice(line.0.as_bytes());
     }
 
@@ -263,7 +263,7 @@ mod tests {
     #[test]
     fn fields_are_lines() {
         let mut fields = Fields::in_buffer(b"rest".to_vec());
-        fields.push_line(Line::new("Content-Type: text/plain; charset=utf-8\r\n"));
+        fields.push_line(FieldLine::new("Content-Type: text/plain; charset=utf-8\r\n"));
         fields.push(A, b"a\r\nContent-Length: 9");
         fields.push_with(B, |out| push_decimal(out, 12));
         assert_eq!(
@@ -297,7 +297,7 @@ mod tests {
         ];
         for [name, line] in framing.into_iter().chain(malformed) {
             assert!(std::panic::catch_unwind(|| Name::new(name)).is_err(), "{name:?}");
-            assert!(std::panic::catch_unwind(|| Line::new(line)).is_err(), "{line:?}");
+            assert!(std::panic::catch_unwind(|| FieldLine::new(line)).is_err(), "{line:?}");
         }
     }
 
@@ -332,8 +332,8 @@ mod tests {
         }
         assert_eq!(fields.as_bytes(), expected.as_bytes());
         assert!(fields.has("x-a!") && fields.has("SET-COOKIE") && !fields.has("x-a"));
-        fields.push_default(Line::new("X-A: c\r\n"));
-        fields.push_default(Line::new("x-a: d\r\n"));
+        fields.push_default(FieldLine::new("X-A: c\r\n"));
+        fields.push_default(FieldLine::new("x-a: d\r\n"));
         assert_eq!(fields.iter().last(), Some(("X-A", "c")));
     }
 

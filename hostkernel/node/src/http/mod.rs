@@ -4,7 +4,7 @@
 //! bytes; [`parse`] reads one request head into a [`text`], [`body`] what follows it; [`encode`]
 //! writes one response with its [`fields`]. What comes out depends on the bytes alone, not on how
 //! they were cut into segments. Nothing here knows routes, sockets or time. Every length is bounded
-//! by [`limits`]; what exceeds a bound is a [`Reject`] with its status code, never an
+//! by [`limits`]; what exceeds a bound is a [`MessageReject`] with its status code, never an
 //! allocation.
 //!
 //! The memory of a request's text becomes that of its answer's header fields, and then that of the
@@ -17,7 +17,7 @@ pub mod fields;
 pub mod parse;
 pub mod text;
 
-pub use fields::{FieldReject, Fields, Line, Name};
+pub use fields::{FieldLine, FieldReject, Fields, Name};
 pub use text::{Headers, RequestText};
 
 use alloc::vec::Vec;
@@ -147,7 +147,7 @@ impl Body {
 
 /// Why the bytes of a connection were refused. The connection is closed after the answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reject {
+pub enum MessageReject {
     /// Not HTTP, or HTTP that two readers could read differently. 400.
     Malformed(Malformed),
     /// The method is not one of [`Method`]. 501.
@@ -237,7 +237,7 @@ impl fmt::Display for Malformed {
     }
 }
 
-impl Reject {
+impl MessageReject {
     /// The status code of the answer.
     #[must_use]
     pub const fn status(self) -> u16 {

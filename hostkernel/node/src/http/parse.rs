@@ -18,7 +18,7 @@ use core::mem::MaybeUninit;
 use core::ops::Range;
 
 use super::text::find_newline;
-use super::{Malformed, Method, Reject, RequestText};
+use super::{Malformed, MessageReject, Method, RequestText};
 use limits::{BLANK_LINES_MAX, HEAD_LEN_MAX, HEADERS_MAX, METHOD_LEN_MAX, TARGET_LEN_MAX};
 
 /// A request without its body, and how to read the body.
@@ -78,7 +78,7 @@ impl HeadReader {
         &mut self,
         bytes: &[u8],
         buffer: &mut Vec<u8>,
-    ) -> Result<(usize, Option<Head>), Reject> {
+    ) -> Result<(usize, Option<Head>), MessageReject> {
         let before = self.buffer.len();
         if before > 0 {
             self.keep(bytes)?;
@@ -97,9 +97,9 @@ impl HeadReader {
         Ok((consumed, Some(head)))
     }
 
-    fn keep(&mut self, bytes: &[u8]) -> Result<(), Reject> {
+    fn keep(&mut self, bytes: &[u8]) -> Result<(), MessageReject> {
         let kept = &bytes[..bytes.len().min(HEAD_LEN_MAX - self.buffer.len())];
-        self.buffer.try_reserve(kept.len()).map_err(|_| Reject::NoMemory)?;
+        self.buffer.try_reserve(kept.len()).map_err(|_| MessageReject::NoMemory)?;
         self.buffer.extend_from_slice(kept);
         Ok(())
     }
@@ -127,7 +127,7 @@ struct Scanner {
 impl Scanner {
     /// Looks at the bytes that are new in `bytes`, which begins where the connection or the
     /// previous request ended. Returns where the head is once it is complete.
-    fn scan(&mut self, bytes: &[u8]) -> Result<Option<Range<usize>>, Reject> {
+    fn scan(&mut self, bytes: &[u8]) -> Result<Option<Range<usize>>, MessageReject> {
         let bytes = &bytes[..bytes.len().min(HEAD_LEN_MAX)];
         loop {
             let newline = find_newline(&bytes[self.position..]).map(|at| self.position + at);
@@ -138,9 +138,10 @@ impl Scanner {
             let Some(newline) = newline else {
                 self.position = bytes.len();
                 let full = bytes.len() == HEAD_LEN_MAX;
-                return if full { Err(Reject::HeadTooLarge) } else { Ok(None) };
+                return if full { Err(MessageReject::HeadTooLarge) } else { Ok(None) };
             };
-            let line = line.strip_suffix(b"\r").ok_or(Reject::Malformed(Malformed::LineEnd))?;
+            let line =
+                line.strip_suffix(b"\r").ok_or(MessageReject::Malformed(Malformed::LineEnd))?;
             self.position = newline + 1;
             self.line_start = newline + 1;
             if !line.is_empty() {
@@ -150,7 +151,7 @@ impl Scanner {
                 }
                 self.lines += 1;
                 if self.lines > 1 + HEADERS_MAX {
-                    return Err(Reject::HeadTooLarge);
+                    return Err(MessageReject::HeadTooLarge);
                 }
             } else if self.lines > 0 {
                 return Ok(Some(self.head_start..newline + 1));
@@ -158,31 +159,31 @@ impl Scanner {
                 self.head_start = newline + 1;
                 self.blank_lines += 1;
                 if self.blank_lines > BLANK_LINES_MAX {
-                    return Err(Reject::Malformed(Malformed::EmptyLines));
+                    return Err(MessageReject::Malformed(Malformed::EmptyLines));
                 }
             }
         }
     }
 
     /// Judges the request line by as much of it as there is. `line` may end in the CR of its end.
-    fn check_request_line_start(&mut self, line: &[u8]) -> Result<(), Reject> {
+    fn check_request_line_start(&mut self, line: &[u8]) -> Result<(), MessageReject> {
         if line.is_empty() || line == b"\r" {
             return Ok(());
         }
         if self.target_start == 0 {
             let method = &line[..line.len().min(METHOD_LEN_MAX)];
             match method.iter().position(|byte| !is_token(*byte)) {
-                None if method.len() == METHOD_LEN_MAX => return Err(Reject::UnknownMethod),
+                None if method.len() == METHOD_LEN_MAX => return Err(MessageReject::UnknownMethod),
                 None => return Ok(()),
                 Some(end) if end > 0 && method[end] == b' ' => self.target_start = end + 1,
                 Some(_) if method[0] == TLS_HANDSHAKE => {
-                    return Err(Reject::Malformed(Malformed::Tls));
+                    return Err(MessageReject::Malformed(Malformed::Tls));
                 }
-                Some(_) => return Err(Reject::Malformed(Malformed::NotHttp)),
+                Some(_) => return Err(MessageReject::Malformed(Malformed::NotHttp)),
             }
         }
         if line.len() - self.target_start > TARGET_LEN_MAX + VERSION.len() + 1 {
-            return Err(Reject::TargetTooLong);
+            return Err(MessageReject::TargetTooLong);
         }
         Ok(())
     }
@@ -194,30 +195,30 @@ const TLS_HANDSHAKE: u8 = 0x16;
 
 /// Refuses other versions as soon as the request line is there, because their clients may not send
 /// what ends a head: HTTP/0.9 has none, HTTP/2 goes on in binary.
-fn check_version(line: &[u8]) -> Result<(), Reject> {
+fn check_version(line: &[u8]) -> Result<(), MessageReject> {
     if line.ends_with(VERSION) || line.ends_with(b" HTTP/1.0") {
         return Ok(());
     }
     let mut words = line.split(|byte| *byte == b' ').skip(2);
     match words.next() {
-        None => Err(Reject::UnknownVersion),
+        None => Err(MessageReject::UnknownVersion),
         Some(version) if version.starts_with(b"HTTP/") && words.next().is_none() => {
-            Err(Reject::UnknownVersion)
+            Err(MessageReject::UnknownVersion)
         }
-        Some(_) => Err(Reject::Malformed(Malformed::RequestLine)),
+        Some(_) => Err(MessageReject::Malformed(Malformed::RequestLine)),
     }
 }
 
 /// Parses one complete head, of which the header lines begin at `lines_start`.
-fn parse(bytes: &[u8], lines_start: usize, buffer: &mut Vec<u8>) -> Result<Head, Reject> {
+fn parse(bytes: &[u8], lines_start: usize, buffer: &mut Vec<u8>) -> Result<Head, MessageReject> {
     let mut fields = [const { MaybeUninit::uninit() }; HEADERS_MAX];
     let mut request = httparse::Request::new(&mut []);
     match request.parse_with_uninit_headers(bytes, &mut fields) {
         Ok(httparse::Status::Complete(len)) if len == bytes.len() => {}
-        Ok(_) => return Err(Reject::Malformed(Malformed::Head)),
+        Ok(_) => return Err(MessageReject::Malformed(Malformed::Head)),
         Err(error) => return Err(reject_of(error)),
     }
-    let method = request.method.and_then(Method::from_name).ok_or(Reject::UnknownMethod)?;
+    let method = request.method.and_then(Method::from_name).ok_or(MessageReject::UnknownMethod)?;
     let (path, query) = split_target(method, request.path.unwrap_or_default())?;
 
     // Without the CR LF of the empty line.
@@ -253,22 +254,22 @@ fn as_text(lines: &[u8]) -> Cow<'_, str> {
     Cow::Owned(text)
 }
 
-fn reject_of(error: httparse::Error) -> Reject {
+fn reject_of(error: httparse::Error) -> MessageReject {
     use httparse::Error;
     match error {
-        Error::TooManyHeaders => Reject::HeadTooLarge,
-        Error::HeaderName => Reject::Malformed(Malformed::FieldName),
-        Error::HeaderValue => Reject::Malformed(Malformed::FieldValue),
+        Error::TooManyHeaders => MessageReject::HeadTooLarge,
+        Error::HeaderName => MessageReject::Malformed(Malformed::FieldName),
+        Error::HeaderValue => MessageReject::Malformed(Malformed::FieldValue),
         // The scanner has seen a version at the end of the line; this is one too early.
-        Error::Token | Error::Version => Reject::Malformed(Malformed::RequestLine),
-        Error::NewLine | Error::Status => Reject::Malformed(Malformed::Head),
+        Error::Token | Error::Version => MessageReject::Malformed(Malformed::RequestLine),
+        Error::NewLine | Error::Status => MessageReject::Malformed(Malformed::Head),
     }
 }
 
 /// Splits a target into path and query. RFC 9112, 3.2: origin-form, absolute-form (of which the
 /// host is dropped: a node has one), and asterisk-form for `OPTIONS`.
-fn split_target(method: Method, target: &str) -> Result<(&str, Option<&str>), Reject> {
-    const MALFORMED: Reject = Reject::Malformed(Malformed::Target);
+fn split_target(method: Method, target: &str) -> Result<(&str, Option<&str>), MessageReject> {
+    const MALFORMED: MessageReject = MessageReject::Malformed(Malformed::Target);
     const SCHEME: &str = "http://";
     if target == "*" && method == Method::Options {
         return Ok((target, None));
@@ -328,23 +329,23 @@ enum Expectation {
 }
 
 impl ConnectionFields {
-    fn note(&mut self, name: &[u8], value: &[u8]) -> Result<(), Reject> {
+    fn note(&mut self, name: &[u8], value: &[u8]) -> Result<(), MessageReject> {
         if name.eq_ignore_ascii_case(b"host") {
             self.hosts += 1;
             if !is_host(value) {
-                return Err(Reject::Malformed(Malformed::Host));
+                return Err(MessageReject::Malformed(Malformed::Host));
             }
         } else if name.eq_ignore_ascii_case(b"content-length") {
             let len = parse_content_length(value)?;
             if self.content_length.replace(len).is_some() {
-                return Err(Reject::Malformed(Malformed::ContentLengths));
+                return Err(MessageReject::Malformed(Malformed::ContentLengths));
             }
         } else if name.eq_ignore_ascii_case(b"transfer-encoding") {
             if self.chunked {
-                return Err(Reject::Malformed(Malformed::TransferEncodings));
+                return Err(MessageReject::Malformed(Malformed::TransferEncodings));
             }
             if !value.eq_ignore_ascii_case(b"chunked") {
-                return Err(Reject::UnknownCoding);
+                return Err(MessageReject::UnknownCoding);
             }
             self.chunked = true;
         } else if name.eq_ignore_ascii_case(b"connection") {
@@ -361,18 +362,18 @@ impl ConnectionFields {
         Ok(())
     }
 
-    fn check(&self, version_1_1: bool) -> Result<(), Reject> {
+    fn check(&self, version_1_1: bool) -> Result<(), MessageReject> {
         if self.hosts > 1 || (version_1_1 && self.hosts == 0) {
-            return Err(Reject::Malformed(Malformed::Hosts));
+            return Err(MessageReject::Malformed(Malformed::Hosts));
         }
         if self.chunked && self.content_length.is_some() {
-            return Err(Reject::Malformed(Malformed::TwoLengths));
+            return Err(MessageReject::Malformed(Malformed::TwoLengths));
         }
         if self.chunked && !version_1_1 {
-            return Err(Reject::Malformed(Malformed::OldTransferEncoding));
+            return Err(MessageReject::Malformed(Malformed::OldTransferEncoding));
         }
         if version_1_1 && self.expectation == Some(Expectation::Unknown) {
-            return Err(Reject::UnknownExpectation);
+            return Err(MessageReject::UnknownExpectation);
         }
         Ok(())
     }
@@ -387,12 +388,12 @@ impl ConnectionFields {
 }
 
 /// Digits only: no sign, no list, no space.
-fn parse_content_length(value: &[u8]) -> Result<usize, Reject> {
+fn parse_content_length(value: &[u8]) -> Result<usize, MessageReject> {
     if value.is_empty() || !value.iter().all(u8::is_ascii_digit) {
-        return Err(Reject::Malformed(Malformed::ContentLength));
+        return Err(MessageReject::Malformed(Malformed::ContentLength));
     }
     let append = |len: usize, byte: &u8| len.checked_mul(10)?.checked_add(usize::from(byte - b'0'));
-    value.iter().try_fold(0, append).ok_or(Reject::BodyTooLarge)
+    value.iter().try_fold(0, append).ok_or(MessageReject::BodyTooLarge)
 }
 
 /// The characters of `uri-host [":" port]` (RFC 3986, 3.2.2); notably no space, `/`, `@` or `,`,

@@ -223,8 +223,8 @@ impl<'a> Answers<'a> {
     }
 
     /// Answers what is no acceptable request.
-    pub fn refuse(&mut self, slot: &mut Slot, reject: http::Reject, now: Now) {
-        let is_slow = reject == http::Reject::TooSlow;
+    pub fn refuse(&mut self, slot: &mut Slot, reject: http::MessageReject, now: Now) {
+        let is_slow = reject == http::MessageReject::TooSlow;
         self.node.statistics.rejected(if is_slow { Reason::Slow } else { Reason::Http });
         let id = self.random.id();
         respond(&mut self.node, slot, api::malformed(reject, id), Subject::Nothing(id), now);

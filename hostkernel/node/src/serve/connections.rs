@@ -139,7 +139,7 @@ impl<'a> Connections<'a> {
                     Overdue::Close => slot.socket_mut().close(),
                     Overdue::Abort => slot.socket_mut().abort(),
                     Overdue::Refuse => {
-                        answers.refuse(slot, http::Reject::TooSlow, now);
+                        answers.refuse(slot, http::MessageReject::TooSlow, now);
                         slot.send();
                     }
                     // Looked for before it was served.

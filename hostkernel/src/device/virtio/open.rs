@@ -12,7 +12,7 @@ use super::pci::ModernTransport;
 use super::start::Error;
 use crate::arch::vector::NIC;
 use crate::device::pci::{Function, enable_msi_x, route_line};
-use crate::platform::{Line, Platform};
+use crate::platform::{InterruptLine, Platform};
 use memory::kernel_map;
 use memory::physical::PhysicalAddress;
 use node::net::nic::Nic;
@@ -47,7 +47,7 @@ pub fn open_pci(
 /// Opens a memory-mapped transport as a virtio network card; `None` if there is none.
 pub fn open_mmio(
     address: u64,
-    line: Line,
+    line: InterruptLine,
     platform: &Platform,
 ) -> Option<Result<Box<dyn Nic>, Error>> {
     let transport = mmio(address, DeviceType::Network)?;

@@ -13,7 +13,7 @@ use crate::api::request::code::CodeReject;
 use crate::api::request::limit_changes::LimitReject;
 use crate::api::request::query::QueryReject;
 use crate::api::request::route::Collection;
-use crate::http::{self, Line, Response};
+use crate::http::{self, FieldLine, Response};
 use crate::image::ImageReject;
 use crate::json::{FieldReject, JsonReject, Quoted};
 use crate::registry::{Exceeded, Full, NameReject};
@@ -26,7 +26,8 @@ use limits::{
 use memory::OutOfFrames;
 
 /// How to say who one is.
-const CHALLENGE: Line = Line::new("WWW-Authenticate: Basic realm=\"OpenWhisk secure realm\"\r\n");
+const CHALLENGE: FieldLine =
+    FieldLine::new("WWW-Authenticate: Basic realm=\"OpenWhisk secure realm\"\r\n");
 
 /// Why a request is refused.
 #[derive(Debug)]
@@ -258,12 +259,12 @@ pub fn error(status: u16, text: &str, request_id: &RequestId) -> Response {
 
 /// The answer to bytes that did not become a request. Browsers and clients of the API get the same.
 #[must_use]
-pub fn http(reject: http::Reject, request_id: &RequestId) -> Response {
+pub fn http(reject: http::MessageReject, request_id: &RequestId) -> Response {
     let mut response = match reject {
-        http::Reject::Malformed(reason) => {
+        http::MessageReject::Malformed(reason) => {
             error(reject.status(), &format!("Malformed request: {reason}"), request_id)
         }
-        http::Reject::BodyTooLarge => {
+        http::MessageReject::BodyTooLarge => {
             let mib = |len: usize| len >> 20;
             let (input, code) = (mib(INPUT_LEN_MAX), mib(CODE_LEN_MAX));
             let text = format!(
@@ -279,18 +280,18 @@ pub fn http(reject: http::Reject, request_id: &RequestId) -> Response {
     response
 }
 
-const fn http_text(reject: http::Reject) -> &'static str {
+const fn http_text(reject: http::MessageReject) -> &'static str {
     match reject {
-        http::Reject::Malformed(_) => "The request is malformed.",
-        http::Reject::UnknownMethod => "The method is not known.",
-        http::Reject::TargetTooLong => "The path is too long.",
-        http::Reject::HeadTooLarge => "The header fields are too large.",
-        http::Reject::BodyTooLarge => "The body is too large.",
-        http::Reject::NoMemory => "The node has no memory left for the body now; try again.",
-        http::Reject::UnknownCoding => "The transfer coding is not known.",
-        http::Reject::UnknownVersion => "Only HTTP/1.1 and HTTP/1.0 are spoken here.",
-        http::Reject::UnknownExpectation => "The expectation cannot be met.",
-        http::Reject::TooSlow => "The request did not arrive in time.",
+        http::MessageReject::Malformed(_) => "The request is malformed.",
+        http::MessageReject::UnknownMethod => "The method is not known.",
+        http::MessageReject::TargetTooLong => "The path is too long.",
+        http::MessageReject::HeadTooLarge => "The header fields are too large.",
+        http::MessageReject::BodyTooLarge => "The body is too large.",
+        http::MessageReject::NoMemory => "The node has no memory left for the body now; try again.",
+        http::MessageReject::UnknownCoding => "The transfer coding is not known.",
+        http::MessageReject::UnknownVersion => "Only HTTP/1.1 and HTTP/1.0 are spoken here.",
+        http::MessageReject::UnknownExpectation => "The expectation cannot be met.",
+        http::MessageReject::TooSlow => "The request did not arrive in time.",
     }
 }
 

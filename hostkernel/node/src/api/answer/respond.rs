@@ -4,7 +4,7 @@ use alloc::string::String;
 
 use crate::api::request::RequestId;
 use crate::digits::push_decimal;
-use crate::http::{Body, Fields, Line, Name, Response};
+use crate::http::{Body, FieldLine, Fields, Name, Response};
 use limits::RETRY_AFTER_S;
 
 /// Name of the header that carries a [`RequestId`].
@@ -15,28 +15,30 @@ const RETRY_AFTER: Name = Name::new("Retry-After: ");
 
 /// What lets a browser script of any origin read an answer. Requests carry no cookies, so this
 /// gives nothing away that the script's author could not fetch alone.
-pub const ANY_ORIGIN: Line = Line::new("Access-Control-Allow-Origin: *\r\n");
+pub const ANY_ORIGIN: FieldLine = FieldLine::new("Access-Control-Allow-Origin: *\r\n");
 /// What such a script may send.
-const ALLOWED_HEADERS: Line = Line::new(
+const ALLOWED_HEADERS: FieldLine = FieldLine::new(
     "Access-Control-Allow-Headers: \
      Authorization, Origin, X-Requested-With, Content-Type, Accept, User-Agent\r\n",
 );
 /// How it may use the API.
-const METHODS: Line = Line::new("Access-Control-Allow-Methods: GET, DELETE, POST, PUT, HEAD\r\n");
+const METHODS: FieldLine =
+    FieldLine::new("Access-Control-Allow-Methods: GET, DELETE, POST, PUT, HEAD\r\n");
 /// How it may use functions, which have every method.
-const METHODS_FUNCTION: Line =
-    Line::new("Access-Control-Allow-Methods: OPTIONS, GET, DELETE, POST, PUT, HEAD, PATCH\r\n");
+const METHODS_FUNCTION: FieldLine = FieldLine::new(
+    "Access-Control-Allow-Methods: OPTIONS, GET, DELETE, POST, PUT, HEAD, PATCH\r\n",
+);
 
 /// Content types the node itself states.
-pub const JSON: Line = Line::new("Content-Type: application/json\r\n");
+pub const JSON: FieldLine = FieldLine::new("Content-Type: application/json\r\n");
 /// See [`JSON`].
-pub const TEXT: Line = Line::new("Content-Type: text/plain; charset=utf-8\r\n");
+pub const TEXT: FieldLine = FieldLine::new("Content-Type: text/plain; charset=utf-8\r\n");
 /// See [`JSON`].
-pub const HTML: Line = Line::new("Content-Type: text/html; charset=UTF-8\r\n");
+pub const HTML: FieldLine = FieldLine::new("Content-Type: text/html; charset=UTF-8\r\n");
 /// See [`JSON`].
-pub const SVG: Line = Line::new("Content-Type: image/svg+xml\r\n");
+pub const SVG: FieldLine = FieldLine::new("Content-Type: image/svg+xml\r\n");
 /// See [`JSON`].
-pub const BYTES: Line = Line::new("Content-Type: application/octet-stream\r\n");
+pub const BYTES: FieldLine = FieldLine::new("Content-Type: application/octet-stream\r\n");
 
 /// An answer of the API: with the headers that browsers ask for.
 #[must_use]
@@ -54,7 +56,7 @@ pub fn api_with(fields: Fields, status: u16, body: Body, request_id: &RequestId)
 
 /// An answer without those.
 #[must_use]
-pub fn plain(status: u16, kind: Line, body: Body, request_id: &RequestId) -> Response {
+pub fn plain(status: u16, kind: FieldLine, body: Body, request_id: &RequestId) -> Response {
     plain_with(Fields::new(), status, kind, body, request_id)
 }
 
@@ -63,7 +65,7 @@ pub fn plain(status: u16, kind: Line, body: Body, request_id: &RequestId) -> Res
 pub fn plain_with(
     mut fields: Fields,
     status: u16,
-    kind: Line,
+    kind: FieldLine,
     body: Body,
     request_id: &RequestId,
 ) -> Response {
@@ -106,7 +108,7 @@ pub fn push_web_cors(headers: &mut Fields) {
     }
 }
 
-fn push_cors(headers: &mut Fields, methods: Line) {
+fn push_cors(headers: &mut Fields, methods: FieldLine) {
     [ANY_ORIGIN, ALLOWED_HEADERS, methods].into_iter().for_each(|line| headers.push_line(line));
 }
 

@@ -19,7 +19,7 @@ use crate::api::request::Parts;
 use crate::api::request::RequestId;
 use crate::api::request::route::Route;
 use crate::dispatch::Completion;
-use crate::http::{Body, Fields, Line, Method, Response};
+use crate::http::{Body, FieldLine, Fields, Method, Response};
 use crate::state::Node;
 use limits::{INPUT_LEN_MAX, SNIFF_LEN_MAX};
 use memory::PageBuffer;
@@ -109,7 +109,7 @@ fn respond_cgi(
 }
 
 /// What bytes seem to be, by the first of them.
-fn content_type(first: &[u8]) -> Line {
+fn content_type(first: &[u8]) -> FieldLine {
     let start = first.get(..SNIFF_LEN_MAX).unwrap_or(first);
     if matches!(start.trim_ascii_start().first(), Some(b'{' | b'[')) {
         return respond::JSON;

@@ -9,7 +9,7 @@ use crate::api::answer::error::Reject;
 use crate::api::answer::respond;
 use crate::api::request::Parts;
 use crate::document::Document;
-use crate::http::{Body, Line, Response};
+use crate::http::{Body, FieldLine, Response};
 use crate::registry::Namespace;
 use crate::state::Node;
 use crate::state::Now;
@@ -21,7 +21,8 @@ use limits::PAGE_LEN;
 use memory::{frames, heap_free};
 
 /// What Prometheus insists on, to the letter.
-const METRICS: Line = Line::new("Content-Type: text/plain; version=0.0.4; charset=utf-8\r\n");
+const METRICS: FieldLine =
+    FieldLine::new("Content-Type: text/plain; version=0.0.4; charset=utf-8\r\n");
 
 const NS_PER_S: u64 = 1_000_000_000;
 

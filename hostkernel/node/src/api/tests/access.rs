@@ -298,24 +298,24 @@ fn a_wrong_key_is_refused_by_the_head_alone() {
 #[test]
 fn what_never_became_a_request_gets_the_same_kind_of_answer() {
     for (reject, status) in [
-        (http::Reject::Malformed(http::Malformed::Host), 400),
-        (http::Reject::UnknownMethod, 501),
-        (http::Reject::TargetTooLong, 414),
-        (http::Reject::HeadTooLarge, 431),
-        (http::Reject::BodyTooLarge, 413),
-        (http::Reject::NoMemory, 503),
-        (http::Reject::UnknownCoding, 501),
-        (http::Reject::UnknownVersion, 505),
-        (http::Reject::UnknownExpectation, 417),
-        (http::Reject::TooSlow, 408),
+        (http::MessageReject::Malformed(http::Malformed::Host), 400),
+        (http::MessageReject::UnknownMethod, 501),
+        (http::MessageReject::TargetTooLong, 414),
+        (http::MessageReject::HeadTooLarge, 431),
+        (http::MessageReject::BodyTooLarge, 413),
+        (http::MessageReject::NoMemory, 503),
+        (http::MessageReject::UnknownCoding, 501),
+        (http::MessageReject::UnknownVersion, 505),
+        (http::MessageReject::UnknownExpectation, 417),
+        (http::MessageReject::TooSlow, 408),
     ] {
         let answer = Answer::of(malformed(reject, 7));
         answer.refused(status, "");
         assert_eq!(answer.header("Retry-After").is_some(), status == 503);
     }
-    let host = http::Reject::Malformed(http::Malformed::Host);
+    let host = http::MessageReject::Malformed(http::Malformed::Host);
     assert!(Answer::of(malformed(host, 7)).error().contains("Host is malformed"));
-    let too_large = Answer::of(malformed(http::Reject::BodyTooLarge, 7)).error();
+    let too_large = Answer::of(malformed(http::MessageReject::BodyTooLarge, 7)).error();
     assert!(too_large.contains("at most 1 MiB, code 48 MiB"), "{too_large}");
     let text = RequestText::of("/", None, &[("x-request-id", "mine")]);
     let answer = Answer::of(overloaded(text.headers(), 7));

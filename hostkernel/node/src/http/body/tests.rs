@@ -17,7 +17,7 @@ fn read<'a>(
     framing: Framing,
     len_max: usize,
     pieces: impl Iterator<Item = &'a [u8]>,
-) -> Result<Option<(Vec<u8>, usize)>, Reject> {
+) -> Result<Option<(Vec<u8>, usize)>, MessageReject> {
     install_for_test();
     let mut reader = BodyReader::new(framing, len_max)?;
     let mut left = 0;
@@ -28,7 +28,7 @@ fn read<'a>(
     Ok(complete.then(|| (reader.into_body().to_vec().expect("the heap is large"), left)))
 }
 
-fn chunked(bytes: &[u8]) -> Result<Option<(Vec<u8>, usize)>, Reject> {
+fn chunked(bytes: &[u8]) -> Result<Option<(Vec<u8>, usize)>, MessageReject> {
     read(Framing::Chunked, 100, core::iter::once(bytes))
 }
 
@@ -91,8 +91,8 @@ fn a_length_is_kept_to_the_byte() {
     assert_eq!(whole(3, b"abcGET"), Ok(Some((b"abc".to_vec(), 3))));
     assert_eq!(whole(4, b"abc"), Ok(None));
     assert_eq!(whole(10, b"0123456789"), Ok(Some((b"0123456789".to_vec(), 0))));
-    assert_eq!(whole(11, b""), Err(Reject::BodyTooLarge));
-    assert_eq!(whole(usize::MAX, b""), Err(Reject::BodyTooLarge));
+    assert_eq!(whole(11, b""), Err(MessageReject::BodyTooLarge));
+    assert_eq!(whole(usize::MAX, b""), Err(MessageReject::BodyTooLarge));
 }
 
 #[test]
@@ -139,7 +139,7 @@ fn chunks() {
         "0\r\na: b\rc",
         "00000000000000001",
     ] {
-        let status = chunked(stream.as_bytes()).map_err(Reject::status);
+        let status = chunked(stream.as_bytes()).map_err(MessageReject::status);
         assert_eq!(status, Err(400), "{stream:?}");
     }
 }
@@ -149,18 +149,18 @@ fn bounds() {
     let data = "x".repeat(100);
     assert!(matches!(chunked(format!("64\r\n{data}\r\n0\r\n\r\n").as_bytes()), Ok(Some(_))));
     for stream in ["65", "10000000000000000", "ffffffffffffffff", "FFFFFFFFFFFFFFFFF"] {
-        assert_eq!(chunked(stream.as_bytes()), Err(Reject::BodyTooLarge), "{stream}");
+        assert_eq!(chunked(stream.as_bytes()), Err(MessageReject::BodyTooLarge), "{stream}");
     }
     let stream = format!("60\r\n{}\r\n5", "x".repeat(0x60));
-    assert_eq!(chunked(stream.as_bytes()), Err(Reject::BodyTooLarge), "the sum counts");
+    assert_eq!(chunked(stream.as_bytes()), Err(MessageReject::BodyTooLarge), "the sum counts");
 
     let extension = |len: usize| format!("1;{}\r\nx\r\n0\r\n", "e".repeat(len));
     let trailer = |len: usize| format!("t:{}\r\n\r\n", "v".repeat(len - 2));
     let half = CHUNK_OVERHEAD_LEN_MAX / 2;
     let read = |stream: String| chunked(stream.as_bytes());
     assert_eq!(read(extension(half) + &trailer(half)), Ok(Some((b"x".to_vec(), 0))));
-    assert_eq!(read(extension(half) + &trailer(half + 1)), Err(Reject::HeadTooLarge));
-    assert_eq!(read(extension(2 * half + 1)), Err(Reject::HeadTooLarge));
+    assert_eq!(read(extension(half) + &trailer(half + 1)), Err(MessageReject::HeadTooLarge));
+    assert_eq!(read(extension(2 * half + 1)), Err(MessageReject::HeadTooLarge));
 }
 
 #[test]

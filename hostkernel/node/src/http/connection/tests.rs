@@ -8,7 +8,7 @@ use std::vec::Vec;
 
 use proptest::prelude::*;
 
-use super::super::{Body, Fields, Line};
+use super::super::{Body, FieldLine, Fields};
 use super::*;
 use limits::{CHUNK_OVERHEAD_LEN_MAX, TARGET_LEN_MAX, TEXT_LEN_KEPT_MAX};
 use memory::install_for_test;
@@ -27,7 +27,7 @@ fn receive(connection: &mut Connection, bytes: &[u8]) -> (usize, Step) {
 
 fn answer(body: &'static str) -> Response {
     let mut headers = Fields::new();
-    headers.push_line(Line::new("Content-Type: text/plain\r\n"));
+    headers.push_line(FieldLine::new("Content-Type: text/plain\r\n"));
     Response { status: 200, headers, body: Body::Static(body.as_bytes()) }
 }
 
@@ -50,7 +50,7 @@ fn exchange(connection: &mut Connection, request: &str) -> String {
     send_all(connection)
 }
 
-fn rejected(request: &str) -> Reject {
+fn rejected(request: &str) -> MessageReject {
     let mut connection = Connection::new();
     match receive(&mut connection, request.as_bytes()) {
         (consumed, Step::Reject(reject)) if consumed == request.len() => reject,
@@ -180,7 +180,7 @@ fn a_client_that_waits_is_asked_for_the_body() {
     let mut empty = Connection::new();
     assert!(!exchange(&mut empty, &format!("{head}Content-Length: 0\r\n\r\n")).contains("100"));
     let too_large = format!("{head}Content-Length: {}\r\n\r\n", LEN_MAX + 1);
-    assert_eq!(rejected(&too_large), Reject::BodyTooLarge);
+    assert_eq!(rejected(&too_large), MessageReject::BodyTooLarge);
 }
 
 #[test]
@@ -207,7 +207,10 @@ fn rejects_close_after_their_answer() {
     }
     let mut connection = Connection::new();
     let text = b"HEAD / HTTP/1.1\r\nHost: h\r\nContent-Length: 21\r\n\r\n";
-    assert!(matches!(receive(&mut connection, text), (_, Step::Reject(Reject::BodyTooLarge))));
+    assert!(matches!(
+        receive(&mut connection, text),
+        (_, Step::Reject(MessageReject::BodyTooLarge))
+    ));
     assert_eq!(connection.phase(), Phase::Answering);
     assert!(matches!(receive(&mut connection, b"more"), (0, Step::More)));
     connection.respond(Response { status: 413, ..answer("no") });

@@ -10,7 +10,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-fn read(bytes: &[u8]) -> Result<Option<Head>, Reject> {
+fn read(bytes: &[u8]) -> Result<Option<Head>, MessageReject> {
     HeadReader::default().receive(bytes, &mut Vec::new()).map(|(_, head)| head)
 }
 
@@ -27,7 +27,8 @@ fn with_field(line: &str) -> String {
 }
 
 fn status(text: impl AsRef<[u8]>) -> u16 {
-    read(text.as_ref()).map_or_else(Reject::status, |head| if head.is_some() { 200 } else { 100 })
+    read(text.as_ref())
+        .map_or_else(MessageReject::status, |head| if head.is_some() { 200 } else { 100 })
 }
 
 #[test]
