@@ -77,6 +77,8 @@ pub fn check(root: &Path) -> io::Result<Findings> {
         rules::file(file, text, &mut findings);
     }
     layers::check(&sources(texts.keys()), &texts, &mut findings);
+    let kernel = texts.iter().map(|(file, text)| (file.as_path(), text.as_str()));
+    rules::expectations(kernel, &mut findings);
     rules::safe_roots(|file| fs::read_to_string(root.join(file)).ok(), &mut findings);
     Ok(findings)
 }

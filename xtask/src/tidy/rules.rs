@@ -57,6 +57,12 @@ const KERNEL: &str = "hostkernel";
 const CPUID: [&str; 2] = ["__cpuid", "__cpuid_count"];
 const CPUID_FILE: &str = "arch/cpuid.rs";
 
+/// What ends the kernel if somebody was wrong; so many there may be in a thousand lines of it.
+const EXPECTATIONS: [&str; 2] = [".expect(", ".unwrap()"];
+const EXPECTATIONS_MAX: usize = 1;
+/// Folders and files of the kernel that only test it.
+const TESTING: [&str; 2] = ["tests", "selftest"];
+
 /// What must not stay in code.
 const LEFT_BEHIND: [&str; 4] = ["todo!", "unimplemented!", "dbg!", "#[ignore"];
 /// What must not stay in code or comments. Split, so that this file does not contain them.
@@ -165,6 +171,33 @@ fn left_behind(file: &Path, lines: &[Line], findings: &mut Findings) {
     }
 }
 
+/// The kernel expects little of itself: what can fail is an error, not a crash.
+pub fn expectations<'a>(texts: impl Iterator<Item = (&'a Path, &'a str)>, findings: &mut Findings) {
+    let (mut lines, mut found) = (0, 0);
+    for (_, text) in texts.filter(|(file, _)| is_kernel(file)) {
+        let code = source::code_without_tests(&source::lines(text));
+        lines += code.len();
+        let in_line = |line: &String| -> usize {
+            EXPECTATIONS.iter().map(|word| line.matches(word).count()).sum()
+        };
+        found += code.iter().map(in_line).sum::<usize>();
+    }
+    if found * 1000 > lines * EXPECTATIONS_MAX {
+        let message = format!(
+            "`expect` or `unwrap` {found} times in {lines} lines, at most {EXPECTATIONS_MAX} in \
+             1000; return an error"
+        );
+        findings.violation(Path::new(KERNEL), 0, message);
+    }
+}
+
+fn is_kernel(file: &Path) -> bool {
+    let part = |name: &str| file.iter().any(|part| part == name);
+    let is_test = file.to_str().is_some_and(|name| name.ends_with("tests.rs"));
+    let is_code = file.extension().is_some_and(|kind| kind == "rs") && part("src");
+    file.starts_with(KERNEL) && is_code && !is_test && !TESTING.iter().any(|name| part(name))
+}
+
 /// Every file of [`SAFE_ROOTS`] exists and forbids unsafe code.
 pub fn safe_roots(read: impl Fn(&Path) -> Option<String>, findings: &mut Findings) {
     for root in SAFE_ROOTS.map(Path::new) {
@@ -239,6 +272,23 @@ mod tests {
     fn a_long_line_is_found() {
         one("a.sh", &"x".repeat(COLUMNS_MAX + 1), "columns");
         assert!(violations("a.sh", &"ä".repeat(COLUMNS_MAX)).is_empty());
+    }
+
+    #[test]
+    fn a_kernel_that_expects_much_is_found() {
+        let found = |path: &str, text: &str| {
+            let mut findings = Findings::default();
+            expectations([(Path::new(path), text)].into_iter(), &mut findings);
+            findings.violations.iter().map(ToString::to_string).collect::<Vec<_>>()
+        };
+        let code = "fn f() { g().expect(\"\"); }\n";
+        let much = found("hostkernel/src/a.rs", &(code.to_owned() + &"fn h() {}\n".repeat(900)));
+        assert!(much.len() == 1 && much[0].contains("1 times"), "{much:?}");
+        let little = code.to_owned() + &"fn h() {}\n".repeat(1000);
+        assert!(found("hostkernel/src/a.rs", &little).is_empty());
+        for path in ["hostkernel/src/tests.rs", "hostkernel/src/selftest/a.rs", "client/src/a.rs"] {
+            assert!(found(path, code).is_empty(), "{path}");
+        }
     }
 
     #[test]
