@@ -93,7 +93,7 @@ fn a_bundle_need_not_fit_beside_the_kernel() {
     // OVMF keeps memory at 8 MiB for good.
     let mut long = sample("hello");
     long.resize(16 << 20, 0);
-    let image = write("long", &image("", long));
+    let image = write("long", &image("hostkernel.drain_s=1", long));
     for firmware in [Bios, Uefi] {
         let node = boot(Machine::with_image(&image, Virtio, firmware).memory_mib(256));
         assert_eq!(node.get("/readyz").status, 200);

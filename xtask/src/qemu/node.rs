@@ -19,8 +19,9 @@ use crate::lifeline::{self, TiedChild};
 use crate::prerequisites::QEMU;
 use crate::programs::find_program;
 
-/// How long a node may take from the power button to the end of QEMU.
-const POWER_OFF_TIMEOUT: Duration = Duration::from_secs(20);
+/// How long a node may take from the power button to the end of QEMU: its drain, 20 s by default,
+/// on a busy computer.
+const POWER_OFF_TIMEOUT: Duration = Duration::from_secs(90);
 /// How long QEMU may take to obey `quit`.
 const QUIT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Pause between two looks at something that cannot wake us.
