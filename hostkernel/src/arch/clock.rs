@@ -14,8 +14,11 @@ use node::state::boot_times::BootTimes;
 use node::wall::{Correction, SharedWall, Wall};
 
 const NS_PER_S: u128 = 1_000_000_000;
-/// How long to compare the counters. Longer is more exact; this gives about 0.1 %.
-const CALIBRATION_US: u64 = 2_000;
+/// How long to compare the counters each time. Longer is more exact; this gives about 0.2 %.
+const CALIBRATION_US: u64 = 1_000;
+/// How often to compare them. The median counts: a hypervisor that takes the processor away between
+/// two readings can spoil one.
+const CALIBRATIONS: usize = 3;
 /// Rate of the ACPI timer (ACPI 6.5, 4.8.3.3).
 const ACPI_TIMER_HZ: u64 = 3_579_545;
 const ACPI_TIMER_MASK: u32 = 0x00ff_ffff;
@@ -168,7 +171,16 @@ impl Reference {
         }
     }
 
-    /// Microseconds since the counter was created. Must be called often enough not to miss a wrap.
+    /// Counts from now on.
+    fn restart(&mut self) {
+        self.elapsed_us();
+        match self {
+            Self::AcpiTimer { total, .. } | Self::IntervalTimer { total, .. } => *total = 0,
+            Self::VirtualApic => {}
+        }
+    }
+
+    /// Microseconds since the counter was created or restarted. Must be called often enough not to miss a wrap.
     fn elapsed_us(&mut self) -> u64 {
         match self {
             Self::AcpiTimer { port, last, total } => {
@@ -234,11 +246,11 @@ pub fn calibrate(
         return Ok((hz, "stated by the processor"));
     }
     for mut reference in Reference::all(acpi_timer) {
-        let Some((cycles, ticks, elapsed_us)) = compare(&mut reference) else { continue };
-        let hz = stated.unwrap_or(cycles * 1_000_000 / elapsed_us);
+        let Some([cycles_hz, ticks_hz]) = measure(&mut reference) else { continue };
+        let hz = stated.unwrap_or(cycles_hz);
         set_rate(hz);
         if !features.tsc_deadline {
-            apic::set_timer_rate((u64::from(ticks) * 1_000_000 / elapsed_us).max(1));
+            apic::set_timer_rate(ticks_hz.max(1));
         }
         return Ok((hz, reference.name()));
     }
@@ -252,10 +264,26 @@ pub fn calibrate(
     )
 }
 
+/// The rates in Hz of the time stamp counter and of the APIC's timer; nothing if the reference
+/// stands still.
+fn measure(reference: &mut Reference) -> Option<[u64; 2]> {
+    let mut rates = [[0; CALIBRATIONS]; 2];
+    for round in 0..CALIBRATIONS {
+        let (cycles, ticks, elapsed_us) = compare(reference)?;
+        rates[0][round] = cycles * 1_000_000 / elapsed_us;
+        rates[1][round] = u64::from(ticks) * 1_000_000 / elapsed_us;
+    }
+    Some(rates.map(|mut rates| {
+        rates.sort_unstable();
+        rates[CALIBRATIONS / 2]
+    }))
+}
+
 /// Lets the counters run until the reference says that the time for it is over. Returns cycles,
 /// ticks of the APIC's timer, and microseconds; nothing if the reference stands still.
 fn compare(reference: &mut Reference) -> Option<(u64, u32, u64)> {
     let (mut elapsed_us, mut same_reads) = (0, 0);
+    reference.restart();
     let start = cycles();
     let ticks = apic::measure_timer(|| {
         while elapsed_us < CALIBRATION_US && same_reads < SAME_READS_MAX {
