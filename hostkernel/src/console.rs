@@ -11,11 +11,9 @@ use spin::Once;
 
 use crate::arch::clock;
 use crate::device::{screen, serial};
+use node::journal;
 use node::journal::line::{Format, LogLine};
 use node::journal::syslog::Queue;
-
-/// Whose records are for the operator from `info` on.
-const CRATES: [&str; 3] = ["hostkernel", "memory", "node"];
 
 struct NodeLog;
 
@@ -41,8 +39,7 @@ pub fn syslog() -> Option<Arc<Queue>> {
 impl Log for NodeLog {
     fn enabled(&self, metadata: &Metadata) -> bool {
         // The network stack's own debug records say nothing to an operator.
-        let is_ours = CRATES.iter().any(|name| metadata.target().starts_with(name));
-        is_ours || metadata.level() <= log::Level::Warn
+        journal::is_ours(metadata.target()) || metadata.level() <= log::Level::Warn
     }
 
     fn log(&self, record: &Record) {

@@ -19,9 +19,12 @@ use log::{Level, LevelFilter, Record};
 use smoltcp::storage::{PacketBuffer, PacketMetadata};
 use spin::Mutex;
 
+use super::is_ours;
 use crate::calendar::Timestamp;
 use limits::{SYSLOG_HEADER_LEN_MAX, SYSLOG_LEN_MAX, SYSLOG_LINES_MAX, SYSLOG_QUEUE_LEN};
 
+/// Target of what is said of sending.
+pub const SENDER: &str = "node::net::syslog";
 /// Facility `local0`.
 const FACILITY: u8 = 16;
 /// Our structured data. The number is the one reserved for documentation (RFC 5612).
@@ -103,10 +106,7 @@ impl Queue {
     /// and what it says of sending: such a line would be the cause of another.
     pub fn log(&self, record: &Record<'_>) {
         let target = record.target();
-        if self.takes(record.level())
-            && target.starts_with("hostkernel")
-            && !target.starts_with("hostkernel::net::syslog")
-        {
+        if self.takes(record.level()) && is_ours(target) && target != SENDER {
             let mut body = Body::default();
             // A long message is cut.
             let _ = write!(body, "- {}", record.args());

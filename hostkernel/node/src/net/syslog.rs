@@ -14,7 +14,7 @@ use smoltcp::wire::IpEndpoint;
 
 use super::outward::Outward;
 use super::sntp::SOURCE_PORTS;
-use crate::journal::syslog::Queue;
+use crate::journal::syslog::{Queue, SENDER};
 use limits::{SYSLOG_LEN_MAX, SYSLOG_LINES_PER_POLL_MAX, SYSLOG_RETRY_MS, SYSLOG_RETRY_MS_MAX};
 
 const NS_PER_MS: u64 = 1_000_000;
@@ -126,7 +126,7 @@ impl Sender {
 
     fn note_missed(&mut self, server: IpEndpoint) {
         if !core::mem::replace(&mut self.is_missed, true) {
-            log::warn!("the log server {} cannot be reached", server.addr);
+            log::warn!(target: SENDER, "the log server {} cannot be reached", server.addr);
         }
     }
 }

@@ -80,14 +80,14 @@ fn what_nobody_asked_for_is_left_out() {
     let queue = queue();
     log(&queue, Level::Debug, "hostkernel", "below the level");
     log(&queue, Level::Error, "smoltcp::iface", "of others");
-    log(&queue, Level::Error, "hostkernel::net::syslog", "of sending");
+    log(&queue, Level::Error, SENDER, "of sending");
     assert!(queue.is_empty() && take(&queue).is_none());
-    log(&queue, Level::Error, "hostkernel::net", "x");
+    log(&queue, Level::Error, module_path!(), "x");
     queue.close();
-    log(&queue, Level::Error, "hostkernel::net", "x");
+    log(&queue, Level::Error, module_path!(), "x");
     assert!(queue.is_empty() && queue.lost() == 0);
     queue.open();
-    log(&queue, Level::Error, "hostkernel::net", "x");
+    log(&queue, Level::Error, module_path!(), "x");
     assert!(!queue.is_empty());
 }
 
