@@ -180,7 +180,8 @@ impl Reference {
         }
     }
 
-    /// Microseconds since the counter was created or restarted. Must be called often enough not to miss a wrap.
+    /// Microseconds since the counter was created or restarted. Must be called often enough not to
+    /// miss a wrap.
     fn elapsed_us(&mut self) -> u64 {
         match self {
             Self::AcpiTimer { port, last, total } => {
@@ -267,13 +268,13 @@ pub fn calibrate(
 /// The rates in Hz of the time stamp counter and of the APIC's timer; nothing if the reference
 /// stands still.
 fn measure(reference: &mut Reference) -> Option<[u64; 2]> {
-    let mut rates = [[0; CALIBRATIONS]; 2];
-    for round in 0..CALIBRATIONS {
+    let (mut cycles_hz, mut ticks_hz) = ([0; CALIBRATIONS], [0; CALIBRATIONS]);
+    for (cycles_hz, ticks_hz) in cycles_hz.iter_mut().zip(&mut ticks_hz) {
         let (cycles, ticks, elapsed_us) = compare(reference)?;
-        rates[0][round] = cycles * 1_000_000 / elapsed_us;
-        rates[1][round] = u64::from(ticks) * 1_000_000 / elapsed_us;
+        *cycles_hz = cycles * 1_000_000 / elapsed_us;
+        *ticks_hz = u64::from(ticks) * 1_000_000 / elapsed_us;
     }
-    Some(rates.map(|mut rates| {
+    Some([cycles_hz, ticks_hz].map(|mut rates| {
         rates.sort_unstable();
         rates[CALIBRATIONS / 2]
     }))
