@@ -111,8 +111,8 @@ int main(void) {
   SHOW(pthread_cond_timedwait(&changed, &mutex, &now)); pthread_mutex_unlock(&mutex);
   signal(SIGUSR1, woken);
   sigset_t blocked; sigemptyset(&blocked); sigaddset(&blocked, SIGUSR1); sigprocmask(SIG_BLOCK, &blocked, 0);
-  SHOW(pthread_create(&one, 0, wait_for_signal, 0)); usleep(1000); SHOW(pthread_kill(one, SIGUSR1)); SHOW(pthread_join(one, &result)); SHOW(result);
-  SHOW(pthread_create(&one, 0, cancelled, 0)); usleep(3000); SHOW(pthread_cancel(one)); SHOW(pthread_join(one, &result)); SHOW(result == PTHREAD_CANCELED);
+  SHOW(pthread_create(&one, 0, wait_for_signal, 0)); usleep(1000); int sent = pthread_kill(one, SIGUSR1); SHOW(pthread_join(one, &result)); SHOW(sent); SHOW(result);
+  SHOW(pthread_create(&one, 0, cancelled, 0)); usleep(3000); int asked = pthread_cancel(one); SHOW(pthread_join(one, &result)); SHOW(asked); SHOW(result == PTHREAD_CANCELED);
   pthread_key_create(&key, destroy); SHOW(pthread_create(&one, 0, keyed, 0)); SHOW(pthread_join(one, 0));
   pthread_mutexattr_t robust; pthread_mutexattr_init(&robust); pthread_mutexattr_setrobust(&robust, PTHREAD_MUTEX_ROBUST);
   pthread_once_t once = PTHREAD_ONCE_INIT; 
