@@ -21,7 +21,7 @@ int main(void) {
   struct stat stat_;
   sprintf(name, "/tmp/calls-%d", getpid());
   SHOW(mkdir(name, 0755)); SHOW(chdir(name)); SHOW(mkdir("d", 0700)); SHOW(mkdir("d", 0700));
-  SHOW(getcwd(buffer, sizeof buffer) != 0); SHOW(strcmp(buffer, name)); SHOW(getcwd(buffer, 3) != 0);
+  SHOW(getcwd(buffer, sizeof buffer) != 0); SHOW(strcmp(buffer, name)); SHOW(getcwd(buffer, 3) == 0 ? -1 : 0);
   SHOW(open("none", O_RDONLY)); SHOW(open("d", O_WRONLY)); SHOW(syscall(SYS_open, 8L, 0)); SHOW(open("", O_RDONLY));
   int fd = open("a", O_RDWR | O_CREAT | O_TRUNC, 0640);
   SHOW(fd >= 3); SHOW(open("a", O_CREAT | O_EXCL, 0600));
@@ -47,7 +47,7 @@ int main(void) {
   SHOW(fcntl(fd, F_GETFL) & O_ACCMODE); SHOW(fcntl(fd, F_SETFL, O_APPEND)); SHOW(fcntl(fd, F_GETFD)); SHOW(fcntl(fd, F_SETFD, 1)); SHOW(fcntl(fd, F_GETFD)); SHOW(fcntl(99, F_GETFD)); SHOW(fcntl(fd, 999));
   int copy = dup(fd); SHOW(copy > fd); SHOW(dup2(fd, 50)); SHOW(dup3(fd, fd, 0)); SHOW(dup2(99, 51)); SHOW(fcntl(fd, F_DUPFD, 60)); SHOW(close(60)); SHOW(close(60)); SHOW(close(50));
   struct flock lock = {.l_type = F_WRLCK}; SHOW(fcntl(fd, F_SETLK, &lock)); SHOW(fcntl(fd, F_GETLK, &lock)); SHOW(lock.l_type == F_UNLCK); SHOW(fcntl(fd, F_SETLK, (void *)1));
-  struct termios terminal; SHOW(tcgetattr(fd, &terminal)); SHOW(ioctl(fd, 0x12345, 0)); int waiting = -1; SHOW(isatty(0));
+  struct termios terminal; SHOW(tcgetattr(fd, &terminal)); SHOW(ioctl(fd, 0x12345, 0)); int waiting = -1; SHOW(isatty(0) ? 0 : -1);
   int ends[2]; SHOW(pipe(ends)); SHOW(write(ends[1], "abc", 3)); SHOW(ioctl(ends[0], FIONREAD, &waiting)); SHOW(waiting); SHOW(ioctl(ends[0], FIONREAD, (void *)1));
   SHOW(lseek(ends[0], 0, SEEK_CUR)); struct pollfd polled[3] = {{ends[0], POLLIN}, {ends[1], POLLOUT}, {99, POLLIN}}; SHOW(poll(polled, 3, 0)); SHOW(polled[0].revents); SHOW(polled[2].revents); SHOW(poll((void *)1, 1, 0));
   SHOW(read(ends[0], buffer, 10)); SHOW(poll(polled, 1, 1)); fd_set set; FD_ZERO(&set); FD_SET(ends[0], &set); struct timeval wait = {0, 1000}; SHOW(select(ends[0] + 1, &set, 0, 0, &wait)); SHOW(FD_ISSET(ends[0], &set) != 0);

@@ -13,10 +13,11 @@ static const char *strerrorname(int number) {
   return text;
 }
 
-/* Prints an expression, its value, and the error if there is one. */
+/* Prints an expression, its value, and the error if it failed. What succeeds may leave errno as it likes: a
+   `sem_wait` that had to wait does so or not as the threads happen to run. */
 #define SHOW(expression)                                                        \
   do {                                                                          \
     errno = 0;                                                                  \
     long answer_ = (long)(expression);                                            \
-    printf("%s = %ld %s\n", #expression, answer_, errno ? strerrorname(errno) : ""); \
+    printf("%s = %ld %s\n", #expression, answer_, answer_ < 0 && errno ? strerrorname(errno) : ""); \
   } while (0)
