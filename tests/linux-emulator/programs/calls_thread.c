@@ -113,7 +113,7 @@ int main(void) {
   sigset_t blocked; sigemptyset(&blocked); sigaddset(&blocked, SIGUSR1); sigprocmask(SIG_BLOCK, &blocked, 0);
   SHOW(pthread_create(&one, 0, wait_for_signal, 0)); usleep(1000); int sent = pthread_kill(one, SIGUSR1); SHOW(pthread_join(one, &result)); SHOW(sent); SHOW(result);
   SHOW(pthread_create(&one, 0, cancelled, 0)); usleep(3000); int asked = pthread_cancel(one); SHOW(pthread_join(one, &result)); SHOW(asked); SHOW(result == PTHREAD_CANCELED);
-  pthread_key_create(&key, destroy); SHOW(pthread_create(&one, 0, keyed, 0)); SHOW(pthread_join(one, 0));
+  pthread_key_create(&key, destroy); int made = pthread_create(&one, 0, keyed, 0), joined = pthread_join(one, 0); SHOW(made); SHOW(joined);
   pthread_mutexattr_t robust; pthread_mutexattr_init(&robust); pthread_mutexattr_setrobust(&robust, PTHREAD_MUTEX_ROBUST);
   pthread_once_t once = PTHREAD_ONCE_INIT; 
   for (int i = 0; i < 200; i++) { pthread_create(&one, 0, keyed + 0, 0); pthread_join(one, 0); if (i == 2) pthread_key_delete(key); }
