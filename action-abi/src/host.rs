@@ -74,6 +74,12 @@
 //! their protections, general and extended registers, FS and GS base, the reflection, the result
 //! so far. The log is not kept, nor is an alarm.
 //!
+//! What was frozen can be the base of more: an instance of it is started with another payload, an
+//! input and [`HostContext::instance`] 0, goes on behind the call, which returns 0 there, and
+//! freezes again. [`HostContext::payload`] and [`Call::MapPayload`](crate::Call::MapPayload) are
+//! about the newest payload from then on; pages that were mapped from an earlier one stay what
+//! they are.
+//!
 //! In an instance that was not started to prepare, the call is refused with
 //! [`CallError::BadArgument`](crate::CallError::BadArgument).
 //!
@@ -150,7 +156,7 @@ impl Report {
 pub struct HostContext {
     /// What every action is told. Its `len` is that of the whole structure.
     pub common: Context,
-    /// The payload: `len` is its length. It is not mapped, and `address` is 0; see
+    /// The newest payload: `len` is its length. It is not mapped, and `address` is 0; see
     /// [`Call::MapPayload`](crate::Call::MapPayload).
     pub payload: Range,
     /// What the processor offers, as `FEATURE_` bits.

@@ -72,10 +72,10 @@ pub enum Call {
     /// whatever was there. With [`protection::NONE`] a reservation, which takes no memory but for
     /// its note. Returns `address`.
     MapAt = 6,
-    /// `map_payload(address, len, protection, offset)`: the payload's pages from `offset` on, at
-    /// this address, in the place of whatever was there; shared until they are written. Behind the
-    /// payload's end its last page reads as zero; pages behind that one are refused with
-    /// [`CallError::BadArgument`]. Returns `address`.
+    /// `map_payload(address, len, protection, offset)`: the newest payload's pages from `offset`
+    /// on, at this address, in the place of whatever was there; shared until they are written.
+    /// Behind the payload's end its last page reads as zero; pages behind that one are refused
+    /// with [`CallError::BadArgument`]. Returns `address`.
     MapPayload = 7,
     /// `discard(address, len)`: pages become again what they were when they were mapped: zero, or
     /// the payload's bytes. Protections stay. Not for pages of the image.

@@ -118,7 +118,7 @@ impl Action {
         let mut space = AddressSpace::empty(template, bytes, reservation, Skeleton::default());
         if input.is_host {
             let payload = PageBuffer::from_bytes(&[b'p'; 9000]).expect("the arena is large");
-            space.set_payload(Arc::new(payload));
+            space.set_payload(Arc::new(payload)).expect("it is the first");
         }
         space.lay_out(1 << 20).ok()?;
         let host = input.is_host.then(|| Host { is_preparing: true, ..Host::default() });

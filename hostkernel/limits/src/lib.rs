@@ -396,6 +396,9 @@ pub const REGIONS_MAX: usize = 65_536;
 pub const LIKELY_PAGES_MAX: usize = 8;
 /// The same for instances of a template that was frozen.
 pub const LIKELY_PAGES_FROZEN_MAX: usize = 512;
+/// How often a template is frozen from an instance of the one before: a host, a runtime and a
+/// function are three, of which two have a payload.
+pub const STAGES_MAX: u32 = 8;
 /// Frames an invocation may use beyond its memory limit, for its page tables and fixed windows.
 pub const OVERHEAD_PAGES: usize = 16;
 /// Limit range and default for an action's run time.

@@ -10,7 +10,7 @@ use super::frames::{Frame, OutOfFrames, Reservation};
 use crate::Protection;
 use crate::plan::PageRange;
 use leaves::Leaves;
-pub(super) use region::{Region, Source};
+pub(super) use region::{PayloadPage, Region, Source};
 
 /// Why regions cannot be changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -248,6 +248,12 @@ impl Table {
         self.0[index].store(entry.0, Ordering::Relaxed);
     }
 
+    /// All entries that are present, with their slots.
+    pub fn entries(&self) -> impl Iterator<Item = (usize, Entry)> {
+        let all = (0..ENTRIES).map(|slot| (slot, self.get(slot)));
+        all.filter(|(_, entry)| entry.is_present())
+    }
+
     /// Empties a range of slots.
     ///
     /// # Safety
@@ -321,27 +327,31 @@ pub(super) unsafe fn leaf_below(table: FrameNumber, level: u32, address: u64) ->
     unsafe { Table::at(frame) }.get(index(address, 1))
 }
 
-/// Calls `f` for every leaf below a table, in order of addresses, whoever owns the tables.
+/// Calls `f` for every entry below a table, with its address and the level of the table it is in,
+/// in order of addresses, whoever owns the tables. It says whether the table that an entry refers
+/// to is looked at, too.
 ///
 /// # Safety
 /// As for [`leaf`].
-pub(super) unsafe fn for_each_leaf(
+pub(super) unsafe fn for_each_entry(
     table: FrameNumber,
     level: u32,
     start: u64,
-    f: &mut impl FnMut(u64, Entry),
+    f: &mut impl FnMut(u64, u32, Entry) -> bool,
 ) {
-    // The upper half is the kernel's.
-    let slots = if level == 4 { ENTRIES / 2 } else { ENTRIES };
-    for slot in 0..slots {
-        // SAFETY: the caller vouches for it.
-        let entry = unsafe { Table::at(table) }.get(slot);
+    // SAFETY: the caller vouches for it.
+    for (slot, entry) in unsafe { Table::at(table) }.entries() {
+        // The upper half is the kernel's.
+        if level == 4 && slot >= ENTRIES / 2 {
+            return;
+        }
         let address = start + slot as u64 * reach(level);
-        match entry.frame() {
-            Some(_) if level == 1 => f(address, entry),
+        if f(address, level, entry)
+            && level > 1
+            && let Some(below) = entry.frame()
+        {
             // SAFETY: tables refer to live tables.
-            Some(below) => unsafe { for_each_leaf(below, level - 1, address, f) },
-            None => {}
+            unsafe { for_each_entry(below, level - 1, address, f) };
         }
     }
 }

@@ -11,10 +11,10 @@ use alloc::vec::Vec;
 use core::sync::atomic::{AtomicU64, Ordering};
 
 use super::buffer::PageBuffer;
-use super::frames::{Frame, OutOfFrames};
+use super::frames::{Frame, FrameNumber, OutOfFrames};
 use super::likely::{Lessons, LikelyPages};
-use super::regions::Regions;
-use super::table::Entry;
+use super::regions::{PayloadPage, Regions};
+use super::table::{Entry, Slots};
 use super::tree::Tree;
 use crate::plan::{LoadPlan, PageRange, Protection, Segment};
 use limits::PAGE_LEN;
@@ -26,8 +26,8 @@ pub(super) enum Backing {
     Image(Tail),
     /// Zeros.
     Zero,
-    /// This page of the payload.
-    Payload(u32),
+    /// This page of a payload.
+    Payload(PayloadPage),
     /// Pages are placed when the range is made; there is nothing to provide later.
     Placed,
 }
@@ -116,6 +116,33 @@ impl Template {
     #[must_use]
     pub fn frozen(&self) -> Option<&Frozen> {
         self.frozen.as_deref()
+    }
+
+    /// How many templates were frozen one from the other until there was this one.
+    #[must_use]
+    pub fn stages(&self) -> u32 {
+        self.frozen.as_ref().map_or(0, |frozen| frozen.stages)
+    }
+
+    /// The payload that was prepared at a stage.
+    pub(super) fn payload(&self, stage: u32) -> Option<&PageBuffer> {
+        let mut frozen = self.frozen()?;
+        while frozen.stages > stage + 1 {
+            frozen = frozen.base.frozen()?;
+        }
+        Some(&frozen.payload)
+    }
+
+    /// Which slots are in use of a table that is this template's, or of one it was made from.
+    pub(super) fn slots(&self, table: FrameNumber) -> Slots {
+        let mut template = self;
+        loop {
+            if let Some(slots) = template.tree.slots(table) {
+                return slots;
+            }
+            let frozen = template.frozen.as_ref();
+            template = &frozen.expect("a borrowed table is the template's, or its base's").base;
+        }
     }
 
     /// The template whose file the image's pages are from.
@@ -263,6 +290,8 @@ pub struct Frozen {
     /// What the instance was made from, whose pages these tables refer to, too.
     pub(super) base: Arc<Template>,
     pub(super) payload: Arc<PageBuffer>,
+    /// One more than the base's.
+    stages: u32,
     pub(super) regions: Regions,
     pub(super) heap: PageRange,
     pub(super) lessons: Lessons,
@@ -286,7 +315,8 @@ impl Frozen {
     pub(super) fn new(memory: Memory, lessons: Lessons, processor: Processor) -> Self {
         let Memory { base, payload, regions, heap, pages } = memory;
         let instances = AtomicU64::new(0);
-        Self { base, payload, regions, heap, lessons, pages, processor, instances }
+        let stages = base.stages() + 1;
+        Self { base, payload, stages, regions, heap, lessons, pages, processor, instances }
     }
 
     /// What the processor held.
@@ -325,10 +355,11 @@ impl Frozen {
         self.instances.fetch_add(1, Ordering::Relaxed) + 1
     }
 
-    /// Frames it holds, besides the deployed file and tables.
+    /// Frames it holds, besides the deployed file and tables. What it was made from, others have,
+    /// too.
     pub(super) fn frames(&self, code: &Arc<PageBuffer>) -> usize {
         // An image that was deployed by itself is nobody else's.
-        let is_own = Arc::ptr_eq(code, self.base.code());
+        let is_own = Arc::ptr_eq(code, self.base.code()) && self.base.frozen.is_none();
         let base = if is_own { self.base.frames() - code.pages().len() } else { 0 };
         let extended = usize::from(self.processor.extended.is_some());
         base + self.pages + self.regions.frames() + extended + Lessons::FRAMES

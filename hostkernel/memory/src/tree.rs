@@ -88,7 +88,7 @@ impl Tree {
         let is_small = is_near(end) && (end - first) / PAGE <= LEAVES_MAX;
         if !is_small || !written.is_none_or(|address| is_near(address + PAGE)) {
             let mut tables = Tables::build(3, leaves)?;
-            tables.written = written.map(|address| tables.way(address));
+            tables.written = written.map(|address| tables.way(address, |_| Slots::NONE));
             return Ok(Self::Tables(tables));
         }
         let len = ((end - first) / PAGE) as usize;
@@ -120,11 +120,11 @@ impl Tree {
         }
     }
 
-    /// Which slots of one of its tables are in use.
-    pub fn slots(&self, table: FrameNumber) -> Slots {
+    /// Which slots of one of its tables are in use; nothing for a table that is not its own.
+    pub fn slots(&self, table: FrameNumber) -> Option<Slots> {
         match self {
             Self::Tables(tables) | Self::Whole(tables, _) => tables.slots(table),
-            Self::Leaves(_) => unreachable!("no table is borrowed from leaves"),
+            Self::Leaves(_) => None,
         }
     }
 }
@@ -163,7 +163,7 @@ impl Tables {
         let block = address / BLOCK_LEN * BLOCK_LEN;
         let position = match self.last {
             Some((last, position)) if last == block => position,
-            _ => self.way_to(address)?,
+            _ => self.way_to(address, 1)?,
         };
         self.last = Some((block, position));
         self.set(position, index(address, 1), entry);
@@ -173,24 +173,45 @@ impl Tables {
     /// Whether a page is entered.
     pub fn has(&self, address: u64) -> bool {
         // SAFETY: the first table and those below it are on the list.
-        unsafe { leaf_below(self.root(), self.level, address) }.is_present()
+        unsafe { leaf_below(self.root().0, self.level, address) }.is_present()
     }
 
-    fn way_to(&mut self, address: u64) -> Result<usize, OutOfFrames> {
+    /// Refers to a table of another template, which outlives this one, where `entry` of a table of
+    /// `level` does.
+    pub fn share(&mut self, address: u64, level: u32, entry: Entry) -> Result<(), OutOfFrames> {
+        let position = self.way_to(address, level)?;
+        self.set(position, index(address, level), entry);
+        Ok(())
+    }
+
+    /// The position of the own table of a level on the way to an address.
+    fn way_to(&mut self, address: u64, down_to: u32) -> Result<usize, OutOfFrames> {
         let mut position = 0;
-        for level in (2..=self.level).rev() {
+        for level in (down_to + 1..=self.level).rev() {
             let slot = index(address, level);
-            position = match self.table_at(position).get(slot).frame() {
-                Some(next) => self.position(next),
-                None => {
-                    let next = self.add(level == 2)?;
-                    let entry = Entry::borrowed_table(self.list[next].frame.number());
-                    self.set(position, slot, entry);
-                    next
-                }
-            };
+            let shared = self.table_at(position).get(slot).frame();
+            if let Some(own) = shared.and_then(|table| self.position(table)) {
+                position = own;
+                continue;
+            }
+            let next = self.add(level == 2)?;
+            if let Some(shared) = shared {
+                self.copy(next, shared);
+            }
+            let entry = Entry::borrowed_table(self.list[next].frame.number());
+            self.set(position, slot, entry);
+            position = next;
         }
         Ok(position)
+    }
+
+    /// Fills an own table with what a shared one has.
+    fn copy(&mut self, position: usize, shared: FrameNumber) {
+        let is_leaf = self.list[position].is_leaf;
+        // SAFETY: a shared table is another template's, which outlives this one.
+        for (slot, entry) in unsafe { Table::at(shared) }.entries() {
+            self.set(position, slot, if is_leaf { entry.frozen() } else { entry });
+        }
     }
 
     /// Makes the pages that are marked so theirs.
@@ -201,16 +222,17 @@ impl Tables {
         self.owns_pages = true;
     }
 
-    /// The way to the block of an address.
-    pub fn way(&self, address: u64) -> Way {
+    /// The way to the block of an address. `others` says which slots are in use of tables that are
+    /// shared.
+    pub fn way(&self, address: u64, others: impl Fn(FrameNumber) -> Slots) -> Way {
         let mut tables = [None; 3];
-        let mut next = Some(self.root());
+        let mut next = Some(self.root().0);
         if self.level == 4 {
             next = self.table_at(0).get(index(address, 4)).frame();
         }
         for (place, level) in tables.iter_mut().zip((1..=3).rev()) {
             let Some(table) = next else { break };
-            *place = Some((table, self.slots(table)));
+            *place = Some((table, self.slots(table).unwrap_or_else(|| others(table))));
             // SAFETY: entries above level 1 refer to tables on the list.
             let entry = unsafe { Table::at(table) }.get(index(address, level));
             next = if level > 1 { entry.frame() } else { None };
@@ -229,25 +251,24 @@ impl Tables {
     }
 
     /// Which slots of one of its tables are in use.
-    pub fn slots(&self, table: FrameNumber) -> Slots {
-        self.list[self.position(table)].slots
+    pub fn slots(&self, table: FrameNumber) -> Option<Slots> {
+        self.position(table).map(|position| self.list[position].slots)
     }
 
-    fn position(&self, table: FrameNumber) -> usize {
+    fn position(&self, table: FrameNumber) -> Option<usize> {
         let number = |position: usize| self.list[position].frame.number();
         // Most images have a handful of tables.
-        let found = if self.by_frame.len() <= TABLES_FEW {
-            (0..self.list.len()).find(|position| number(*position) == table)
-        } else {
-            let at = self.by_frame.binary_search_by_key(&table, |at| number(*at as usize));
-            at.ok().map(|at| self.by_frame[at] as usize)
-        };
-        found.expect("a borrowed table is the template's")
+        if self.by_frame.len() <= TABLES_FEW {
+            return (0..self.list.len()).find(|position| number(*position) == table);
+        }
+        let at = self.by_frame.binary_search_by_key(&table, |at| number(*at as usize));
+        at.ok().map(|at| self.by_frame[at] as usize)
     }
 
-    /// The first table.
-    pub fn root(&self) -> FrameNumber {
-        self.list[0].frame.number()
+    /// The first table, and which of its slots are in use.
+    pub fn root(&self) -> (FrameNumber, Slots) {
+        let root = &self.list[0];
+        (root.frame.number(), root.slots)
     }
 }
 

@@ -134,6 +134,56 @@ programs! {
         syscall
     "
 
+    /// Freezes with the payload in its memory, and goes on to freeze with the next one, for which
+    /// it wants an input that begins with `i`. Exits with its number: of an instance of the first,
+    /// 100 more. 99 stands for anything amiss.
+    stack: "
+        mov r12, rdi
+        mov ebp, 0x10000000
+        mov rdi, rbp
+        mov esi, 0x1000
+        mov edx, 1
+        xor r10d, r10d
+        mov eax, 7
+        syscall
+        cmp rax, rbp
+        jne 9f
+        mov eax, 10
+        xor edi, edi
+        syscall
+        cmp byte ptr [rbp], 'r'
+        jne 9f
+        lea edi, [rax + 100]
+        test eax, eax
+        jnz 8f
+        mov rax, [r12 + {input}]
+        cmp byte ptr [rax], 'i'
+        jne 9f
+        mov ebx, 0x20000000
+        mov rdi, rbx
+        mov esi, 0x1000
+        mov edx, 1
+        xor r10d, r10d
+        mov eax, 7
+        syscall
+        cmp rax, rbx
+        jne 9f
+        mov eax, 10
+        xor edi, edi
+        syscall
+        mov edi, eax
+        cmp byte ptr [rbp], 'r'
+        jne 9f
+        cmp byte ptr [rbx], 'f'
+        jne 9f
+        test edi, edi
+        jnz 8f
+    9:  mov edi, 99
+    8:  xor esi, esi
+        xor eax, eax
+        syscall
+    "
+
     /// Reflects calls and exceptions of its own second half, with every odd flag set, and exits
     /// with the number of those that came: 5 calls, 10 for each exception.
     reflect: "

@@ -11,8 +11,19 @@ use node::dispatch::{Completion, End, Exception, Fault};
 
 /// Runs a host image to be frozen.
 fn prepare(bench: &mut Bench, template: &Arc<Template>) -> Completion {
-    let mut invocation = invocation(template, b"", TIMEOUT_MS);
-    invocation.payload = Some(Arc::new(PageBuffer::new()));
+    prepare_with(bench, template, b"", b"")
+}
+
+/// The same with a payload and an input; the template may be a frozen one.
+fn prepare_with(
+    bench: &mut Bench,
+    template: &Arc<Template>,
+    payload: &[u8],
+    input: &[u8],
+) -> Completion {
+    let mut invocation = invocation(template, input, TIMEOUT_MS);
+    let payload = PageBuffer::from_bytes(payload).expect("there is memory");
+    invocation.payload = Some(Arc::new(payload));
     bench.worker.run(invocation, &mut go_on)
 }
 
@@ -37,6 +48,34 @@ pub fn frozen(bench: &mut Bench) {
     // It is a host's call, and one of preparation.
     exits(bench, &host, -3);
     drop((frozen, host, prepared.permit));
+    assert_eq!(frames::available(), before, "every frame came back");
+}
+
+/// A frozen template is the base of others, each with a payload and an input of its own, which go
+/// on behind its freeze; it stays what it is, and is not counted with them.
+pub fn stacked(bench: &mut Bench) {
+    let before = frames::available();
+    let host = host_template(programs::stack());
+    let freeze = |bench: &mut Bench, base: &Arc<Template>, payload: &[u8], input: &[u8]| {
+        let prepared = prepare_with(bench, base, payload, input);
+        assert_eq!(prepared.end, End::Frozen { at_input: false });
+        prepared.frozen.expect("it was frozen")
+    };
+    let runtime = freeze(bench, &host, b"runtime", b"");
+    let functions = [(); 3].map(|()| freeze(bench, &runtime, b"function", b"init"));
+    // The file, tables down to it and to the windows, the stack's page, what is learned.
+    assert!(functions.iter().all(|function| function.frames() < 24), "only what is its own");
+    exits(bench, &runtime, 101);
+    drop(runtime);
+    for number in 1..4 {
+        for function in &functions {
+            exits(bench, function, number);
+        }
+    }
+    // Nobody told it what to prepare.
+    let [function, ..] = &functions;
+    assert_eq!(prepare_with(bench, function, b"", b"").end, End::Exit(99));
+    drop((functions, host));
     assert_eq!(frames::available(), before, "every frame came back");
 }
 

@@ -49,6 +49,7 @@ const TESTS: &[(&str, Test)] = &[
     ("guards on the way into the kernel change nothing for actions", mitigations::guards),
     ("an invocation survives every byte of heap that it is refused", isolation::heap_refused),
     ("instances go on where one was frozen", hosts::frozen),
+    ("what was frozen is the base of the next", hosts::stacked),
     ("a freeze survives every frame that it is refused", hosts::frames_refused),
     ("calls and exceptions of hosted code come to its host", hosts::reflected),
     ("a host that faults itself ends", hosts::misused),

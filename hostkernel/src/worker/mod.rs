@@ -125,11 +125,12 @@ impl Worker {
             output: PageBuffer::new(),
             host: None,
         };
-        if let Some(template) = &host {
-            become_host(&mut instance, template, payload);
-        }
         let frozen = host.as_ref().and_then(|template| template.frozen());
-        match self.load(&mut instance, frozen, environment) {
+        let is_ready = match &host {
+            Some(template) => become_host(&mut instance, template, payload),
+            None => Ok(()),
+        };
+        match is_ready.and_then(|()| self.load(&mut instance, frozen, environment)) {
             Ok((start_cycles, number)) => {
                 let mut user = match frozen {
                     None => start(&instance, entry),
@@ -214,38 +215,44 @@ impl Worker {
             },
             random_seed: self.random.seed(),
         };
-        if host.is_none() {
+        let Some(host) = host else {
             space.place_context(&context.to_bytes(), &environment)?;
             return Ok((start_cycles, 0));
-        }
+        };
         context.version = action_abi::HOST_VERSION;
         context.len = size_of::<HostContext>() as u32;
         context.environment.address = space.context_address() + size_of::<HostContext>() as u64;
-        let instance = frozen.map_or(0, Frozen::next_instance);
+        let number = frozen.filter(|_| !host.is_preparing).map_or(0, Frozen::next_instance);
         let context = HostContext {
             common: context,
             payload: action_abi::Range { address: 0, len: space.payload_len() },
             features: if cpu::has_fsgsbase() { FEATURE_FSGSBASE } else { 0 },
-            instance,
+            instance: number,
             arguments: action_abi::Range::default(),
         };
         space.place_context(&context.to_bytes(), &environment)?;
-        Ok((start_cycles, instance))
+        Ok((start_cycles, number))
     }
 }
 
-/// Makes of an instance that of a host image: one that prepares, or that goes on from there.
+/// Makes of an instance that of a host image: one that prepares, one that goes on from there, or
+/// one that goes on from there to prepare more.
 #[cold]
-fn become_host(instance: &mut Instance, template: &Template, payload: Option<Arc<PageBuffer>>) {
+fn become_host(
+    instance: &mut Instance,
+    template: &Template,
+    payload: Option<Arc<PageBuffer>>,
+) -> Result<(), Refusal> {
     let mut host = Host { is_preparing: payload.is_some(), ..Host::default() };
     if let Some(payload) = payload {
-        instance.space.set_payload(payload);
+        instance.space.set_payload(payload)?;
     }
     if let Some(frozen) = template.frozen() {
         host.reflection = reflection_of(frozen.processor());
         instance.written = written_of(frozen.processor());
     }
     instance.host = Some(host);
+    Ok(())
 }
 
 /// The registers with which an instance starts.

@@ -1,7 +1,7 @@
 //! One range of an address space: what its pages hold at first, and what may be done with them.
 
 use crate::plan::{PageRange, Protection};
-use limits::PAGE_LEN;
+use limits::{PAGE_LEN, STAGES_MAX};
 
 /// A range with one protection and one source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,9 +12,20 @@ pub struct Region {
     pub protection: Option<Protection>,
 }
 
-/// What a page holds that nobody has touched yet.
+/// What a page holds that nobody has touched yet: in one word, since there may be thousands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Source(u32);
+
+/// A page of a payload. A template that is made from another has one more than that: they count
+/// from 0, the one that was prepared first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PayloadPage {
+    pub stage: u32,
+    pub page: u32,
+}
+
+/// Bits of a [`Source`] that number a page of the payload; the stage is above them.
+const PAGE_BITS: u32 = 28;
 
 impl Source {
     /// Zeros.
@@ -22,25 +33,31 @@ impl Source {
     /// What the image says.
     pub const IMAGE: Self = Self(u32::MAX - 1);
 
-    /// The payload, from this page of it on.
-    pub fn payload(page: u32) -> Self {
-        assert!(page < Self::IMAGE.0, "payloads are shorter");
-        Self(page)
+    /// A payload, from this page of it on.
+    pub fn payload(PayloadPage { stage, page }: PayloadPage) -> Self {
+        assert!(stage < STAGES_MAX && page >> PAGE_BITS == 0, "payloads are fewer and shorter");
+        Self(stage << PAGE_BITS | page)
     }
 
     /// The page of the payload with which it begins.
-    pub fn payload_page(self) -> Option<u32> {
-        (self.0 < Self::IMAGE.0).then_some(self.0)
+    pub fn payload_page(self) -> Option<PayloadPage> {
+        let page =
+            PayloadPage { stage: self.0 >> PAGE_BITS, page: self.0 & ((1 << PAGE_BITS) - 1) };
+        (page.stage < STAGES_MAX).then_some(page)
     }
 
     /// The source of what begins so many bytes later.
     pub fn behind(self, bytes: u64) -> Self {
         match self.payload_page() {
-            Some(page) => Self::payload(page + (bytes / PAGE_LEN as u64) as u32),
+            Some(PayloadPage { stage, page }) => {
+                Self::payload(PayloadPage { stage, page: page + (bytes / PAGE_LEN as u64) as u32 })
+            }
             None => self,
         }
     }
 }
+
+const _: () = assert!(STAGES_MAX << PAGE_BITS <= Source::IMAGE.0 >> PAGE_BITS << PAGE_BITS);
 
 impl Region {
     /// The part of it that lies in `range`, which overlaps it.

@@ -64,7 +64,12 @@ fn apply(
             regions.set(new.range, Some(new), reservation)
         }
         Step::Payload(start, len, page) => {
-            let new = region(start, len, Source::payload(page), Some(Protection::Read));
+            let new = region(
+                start,
+                len,
+                Source::payload(PayloadPage { stage: 1, page }),
+                Some(Protection::Read),
+            );
             regions.set(new.range, Some(new), reservation)
         }
         Step::Unmap(start, len) => regions.set(range(start, len), None, reservation),
@@ -117,7 +122,7 @@ fn check(regions: &Regions, model: &Model) {
     let pages = found.iter().flat_map(|region| {
         (region.range.start..region.range.end).step_by(PAGE_LEN).map(|page| {
             let source = region.source.behind(page - region.range.start);
-            (page / PAGE, (source.payload_page(), region.protection))
+            (page / PAGE, (source.payload_page().map(|it| it.page), region.protection))
         })
     });
     assert_eq!(pages.collect::<Model>(), *model);

@@ -12,7 +12,7 @@ use crate::buffer::PageBuffer;
 use crate::frames::OutOfFrames;
 use crate::likely::Lessons;
 use crate::regions::Regions;
-use crate::table::{Entry, for_each_leaf};
+use crate::table::{Entry, for_each_entry};
 use crate::template::{Frozen, Memory, Processor, Template};
 use crate::tree::{Tables, Tree};
 use limits::{PAGE_LEN, REGIONS_MAX};
@@ -31,12 +31,14 @@ impl AddressSpace {
         let lessons = Lessons::new()?;
         let (mut tables, pages) = self.frozen_tables()?;
         self.enter_payload(&mut tables)?;
-        let windows = tables.way(WINDOWS_START);
-        tables.written = self.template.written().map(|address| tables.way(address));
+        let shared = |table| self.template.slots(table);
+        let windows = tables.way(WINDOWS_START, shared);
+        tables.written = self.template.written().map(|address| tables.way(address, shared));
 
         let base = Arc::clone(&self.template);
         let payload = self.payload.take().unwrap_or_default();
-        let code = if payload.is_empty() { base.code() } else { &payload };
+        let prepares_itself = payload.is_empty() && base.frozen().is_none();
+        let code = if prepares_itself { base.code() } else { &payload };
         let code: Arc<PageBuffer> = Arc::clone(code);
         let regions = core::mem::replace(&mut self.regions, Regions::new(REGIONS_MAX));
         let heap = self.windows.heap;
@@ -48,20 +50,27 @@ impl AddressSpace {
         Ok(Template::from_frozen(code, Tree::Whole(tables, windows), frozen))
     }
 
-    /// Tables with everything that is mapped, and how many pages are the instance's own.
+    /// Tables with everything that is mapped, and how many pages are the instance's own. Tables
+    /// that are still those of what it was made from are shared with that.
     fn frozen_tables(&self) -> Result<(Tables, usize), OutOfFrames> {
         let mut tables = Tables::build(4, core::iter::empty())?;
         let input = INPUT_START..self.windows.input.end;
         let mut pages = 0;
         let mut outcome = Ok(());
-        let mut enter = |address: u64, entry: Entry| {
-            if outcome.is_ok() && !input.contains(&address) {
+        let mut enter = |address: u64, level: u32, entry: Entry| {
+            if outcome.is_err() || (level > 1 && !entry.is_borrowed()) {
+                return outcome.is_ok();
+            }
+            if level > 1 {
+                outcome = tables.share(address, level, entry);
+            } else if !input.contains(&address) {
                 pages += usize::from(entry.is_owned_page());
                 outcome = tables.map(address, entry.frozen());
             }
+            false
         };
         // SAFETY: the root and everything below it live as long as the address space.
-        unsafe { for_each_leaf(self.tables.root().number(), 4, 0, &mut enter) };
+        unsafe { for_each_entry(self.tables.root().number(), 4, 0, &mut enter) };
         outcome.map(|()| (tables, pages))
     }
 
@@ -77,7 +86,10 @@ impl AddressSpace {
             else {
                 continue;
             };
-            let frames = payload.pages().iter().skip(first as usize);
+            if first.stage != self.payload_stage {
+                continue;
+            }
+            let frames = payload.pages().iter().skip(first.page as usize);
             for (page, frame) in (region.range.start..next).step_by(PAGE_LEN).zip(frames) {
                 if left == 0 {
                     return Ok(());

@@ -8,14 +8,22 @@ use super::{AddressSpace, Refusal};
 use crate::Protection;
 use crate::buffer::PageBuffer;
 use crate::plan::PageRange;
-use crate::regions::{Region, Regions, Source};
+use crate::regions::{PayloadPage, Region, Regions, Source};
 use crate::template::Backing;
-use limits::{PAGE_LEN, REGIONS_MAX};
+use limits::{PAGE_LEN, REGIONS_MAX, STAGES_MAX};
 
 impl AddressSpace {
     /// Names the file that this instance of a host image is to prepare. Before [`Self::lay_out`].
-    pub fn set_payload(&mut self, payload: Arc<PageBuffer>) {
+    ///
+    /// # Errors
+    /// [`Refusal::TooManyStages`] if its template may not be the base of another.
+    pub fn set_payload(&mut self, payload: Arc<PageBuffer>) -> Result<(), Refusal> {
+        self.payload_stage = self.template.stages();
+        if self.payload_stage >= STAGES_MAX {
+            return Err(Refusal::TooManyStages);
+        }
         self.payload = Some(payload);
+        Ok(())
     }
 
     /// Length of the payload.
@@ -27,10 +35,13 @@ impl AddressSpace {
     /// Notes what there is from the start, or what there was when the instance was frozen that this
     /// one is made from.
     pub(super) fn lay_out_regions(&mut self) -> Result<(), Refusal> {
-        let Self { regions, reservation, template, windows, payload, .. } = self;
+        let Self { regions, reservation, template, windows, .. } = self;
         if let Some(frozen) = template.frozen() {
             *regions = frozen.regions.share();
-            *payload = Some(Arc::clone(&frozen.payload));
+            if self.payload.is_none() {
+                self.payload = Some(Arc::clone(&frozen.payload));
+                self.payload_stage = template.stages() - 1;
+            }
             windows.heap = frozen.heap;
             return Ok(());
         }
@@ -70,6 +81,14 @@ impl AddressSpace {
         })
     }
 
+    /// The payload of a stage: what this instance prepares, or what was prepared before.
+    pub(super) fn payload_at(&self, stage: u32) -> Option<&PageBuffer> {
+        if stage == self.payload_stage {
+            return self.payload.as_deref();
+        }
+        self.template.payload(stage)
+    }
+
     /// Puts zeroed memory at an address, or memory that cannot be touched, in the place of whatever
     /// is there.
     ///
@@ -103,7 +122,8 @@ impl AddressSpace {
         if !offset.is_multiple_of(PAGE) || end.is_none_or(|end| end > payload_end) {
             return Err(Refusal::BadRange);
         }
-        let source = Source::payload((offset / PAGE) as u32);
+        let page = PayloadPage { stage: self.payload_stage, page: (offset / PAGE) as u32 };
+        let source = Source::payload(page);
         self.put(Region { range, source, protection })
     }
 

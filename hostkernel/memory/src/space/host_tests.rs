@@ -10,6 +10,7 @@ use super::*;
 use crate::frames::balance;
 use crate::template::Processor;
 use crate::{LoadPlan, Segment, install_for_test};
+use limits::STAGES_MAX;
 
 const IMAGE: u64 = 0x6000_0000;
 const DATA: u64 = IMAGE + 2 * PAGE;
@@ -17,6 +18,8 @@ const HEAP_LEN: u64 = 1 << 20;
 const FRAMES: usize = 400;
 /// Pages of the payload, the last of which is not full.
 const PAYLOAD_PAGES: u64 = 5;
+/// Templates that are made one from the other.
+const STACKED_MAX: usize = 3;
 /// Where steps happen: in two blocks, beside the image, and far up.
 const AREAS: [u64; 3] = [0x3f_c000, IMAGE + 8 * PAGE, 0x7f12_3450_0000];
 const AREA_PAGES: u64 = 12;
@@ -38,7 +41,10 @@ enum Step {
     Protect(u64, u64, Option<Protection>),
     Discard(u64, u64),
     Write(u64, u8),
+    /// Goes on with an instance: of what is being prepared, which is frozen then.
     Freeze,
+    /// Prepares another payload on top of what was frozen last.
+    Stack,
 }
 
 fn template() -> Arc<Template> {
@@ -59,15 +65,17 @@ fn template() -> Arc<Template> {
     Arc::new(Template::build(&plan, code).expect("the arena is large"))
 }
 
-fn payload_byte(page: u64) -> u8 {
-    b'A' + page as u8
+/// What a page of a stage's payload is full of.
+fn payload_byte(stage: u32, page: u64) -> u8 {
+    b'A' + page as u8 + 16 * stage as u8
 }
 
-fn payload() -> Arc<PageBuffer> {
+fn payload(stage: u32) -> Arc<PageBuffer> {
     let mut payload = PageBuffer::new();
     for page in 0..PAYLOAD_PAGES {
         let len = if page + 1 == PAYLOAD_PAGES { 100 } else { PAGE_LEN };
-        payload.append(&[payload_byte(page); PAGE_LEN][..len]).expect("the arena is large");
+        let bytes = [payload_byte(stage, page); PAGE_LEN];
+        payload.append(&bytes[..len]).expect("the arena is large");
     }
     Arc::new(payload)
 }
@@ -77,11 +85,16 @@ fn processor() -> Processor {
 }
 
 fn prepared() -> AddressSpace {
-    install_for_test();
+    preparing(template(), Skeleton::default())
+}
+
+/// An instance that prepares the payload of its stage.
+fn preparing(template: Arc<Template>, skeleton: Skeleton) -> AddressSpace {
+    let stage = template.stages();
+    let input = PageBuffer::from_bytes(b"init").expect("the arena is large");
     let reservation = Reservation::new(FRAMES).expect("the arena is large");
-    let skeleton = Skeleton::default();
-    let mut space = AddressSpace::empty(template(), PageBuffer::new(), reservation, skeleton);
-    space.set_payload(payload());
+    let mut space = AddressSpace::empty(template, input, reservation, skeleton);
+    space.set_payload(payload(stage)).expect("there are few stages");
     space.lay_out(HEAP_LEN).expect("it fits");
     space.place_context(&[b'c'; 100], b"A=b\0").expect("it fits");
     space
@@ -117,8 +130,9 @@ fn apply(space: &mut AddressSpace, model: &mut Model, step: &Step) -> Result<(),
                 assert_eq!(done, Err(Refusal::BadRange));
             }
             done?;
+            let stage = space.payload_stage;
             model.extend(pages(start, len).zip(first..).map(|(address, page)| {
-                let byte = payload_byte(page);
+                let byte = payload_byte(stage, page);
                 (address, Page { byte, first: byte, protection })
             }));
         }
@@ -149,7 +163,7 @@ fn apply(space: &mut AddressSpace, model: &mut Model, step: &Step) -> Result<(),
                 page.byte = byte;
             }
         }
-        Step::Freeze => {}
+        Step::Freeze | Step::Stack => {}
     }
     Ok(())
 }
@@ -197,25 +211,43 @@ fn step() -> impl Strategy<Value = Step> {
         2 => range.clone().prop_map(|(at, len)| Step::Discard(at, len)),
         9 => (range, any::<u8>()).prop_map(|((at, _), byte)| Step::Write(at, byte)),
         1 => Just(Step::Freeze),
+        1 => Just(Step::Stack),
     ]
 }
 
 fn run(steps: &[Step]) {
     let mut space = prepared();
+    let mut is_preparing = true;
     let mut model = Model::new();
-    let mut frozen: Option<(Arc<Template>, Model)> = None;
+    // What was frozen, the last of which instances begin with.
+    let mut frozen: Vec<(Arc<Template>, Model)> = Vec::new();
     for step in steps {
-        if let Step::Freeze = step {
-            // The first time; from then on every instance begins with this.
-            let (template, first) = frozen.get_or_insert_with(|| {
-                let template = space.freeze(processor()).expect("there is memory");
-                (Arc::new(template), model.clone())
-            });
-            model.clone_from(first);
-            let skeleton = space.end();
-            space = instance(template, skeleton);
-        } else {
-            let _ = apply(&mut space, &mut model, step);
+        match step {
+            Step::Freeze => {
+                if core::mem::take(&mut is_preparing) {
+                    let template = space.freeze(processor()).expect("there is memory");
+                    frozen.push((Arc::new(template), model.clone()));
+                }
+                let mut skeleton = space.end();
+                // What is made from a template never changes it.
+                for (template, first) in &frozen {
+                    let mut space = instance(template, skeleton);
+                    check(&mut space, first);
+                    skeleton = space.end();
+                }
+                let (template, first) = frozen.last().expect("just now at the latest");
+                space = instance(template, skeleton);
+                model.clone_from(first);
+            }
+            Step::Stack if !is_preparing && frozen.len() < STACKED_MAX => {
+                let (template, first) = frozen.last().expect("this is an instance of it");
+                space = preparing(Arc::clone(template), space.end());
+                model.clone_from(first);
+                is_preparing = true;
+            }
+            step => {
+                let _ = apply(&mut space, &mut model, step);
+            }
         }
         check(&mut space, &model);
     }
@@ -333,4 +365,77 @@ fn an_instance_goes_on_where_it_was_frozen() {
     }
     drop((frozen, skeleton));
     assert_eq!(balance::held(), before, "every frame came back");
+}
+
+/// A template on top of another has what it wrote itself, refers to the other for the rest, and
+/// keeps it. Both payloads are where they were mapped.
+#[test]
+fn what_was_frozen_is_the_base_of_the_next() {
+    template();
+    let before = balance::held();
+    let (runtime, function) = (AREAS[0] + (64 << 20), AREAS[1] + (64 << 20));
+    let mut space = prepared();
+    for page in pages(runtime, 600 * PAGE).step_by(4) {
+        space.map_at(page, PAGE, Some(Protection::ReadWrite)).expect("it fits");
+        space.write(page, b"runtime").expect("it may be written");
+    }
+    let payload_at = AREAS[2];
+    space.map_payload(payload_at, 2 * PAGE, Some(Protection::Read), 0).expect("it is there");
+    let base = Arc::new(space.freeze(processor()).expect("there is memory"));
+    let mut skeleton = space.end();
+    drop(space);
+
+    let mut space = preparing(Arc::clone(&base), skeleton);
+    assert_eq!(space.payload_len(), 4 * PAGE + 100);
+    assert_eq!(base.stages(), 1);
+    space.map_at(function, PAGE, Some(Protection::ReadWrite)).expect("it fits");
+    space.write(function, b"function").expect("it may be written");
+    space.write(runtime + 4 * PAGE, b"changed").expect("it may be written");
+    // Beside the pages of the base's payload, in a table that is the base's.
+    space.map_payload(payload_at + 4 * PAGE, PAGE, Some(Protection::Read), 0).expect("it is");
+    let top = Arc::new(space.freeze(processor()).expect("there is memory"));
+    skeleton = space.end();
+    drop(space);
+    let frozen = top.frozen().expect("it is");
+    assert_eq!((top.stages(), frozen.pages()), (2, 2));
+    assert!(base.frames() > 150 + 5 && top.frames() < 2 + 5 + 20, "only its own is counted");
+    drop(base);
+
+    for _ in 0..4 {
+        let mut space = instance(&top, skeleton);
+        let mut expect = |address, expected: &[u8]| {
+            let mut bytes = Vec::new();
+            let read = space.read(address, expected.len() as u64, |piece| {
+                bytes.extend_from_slice(piece);
+                Ok(())
+            });
+            read.expect("it is there");
+            assert_eq!(bytes, expected, "{address:#x}");
+        };
+        expect(runtime, b"runtime");
+        expect(runtime + 4 * PAGE, b"changed");
+        expect(runtime + 596 * PAGE, b"runtime");
+        expect(function, b"function");
+        expect(payload_at + PAGE - 1, &[payload_byte(0, 0), payload_byte(0, 1)]);
+        expect(payload_at + 4 * PAGE, &[payload_byte(1, 0)]);
+        space.write(runtime + 596 * PAGE, b"gone").expect("it may be written");
+        space.write(function, b"gone").expect("it may be written");
+        skeleton = space.end();
+    }
+    drop((top, skeleton));
+    assert_eq!(balance::held(), before, "every frame came back");
+}
+
+#[test]
+fn a_pile_of_templates_has_an_end() {
+    let mut template = template();
+    for stage in 0..STAGES_MAX {
+        let mut space = preparing(template, Skeleton::default());
+        assert_eq!(space.payload_stage, stage);
+        template = Arc::new(space.freeze(processor()).expect("there is memory"));
+    }
+    let reservation = Reservation::new(FRAMES).expect("the arena is large");
+    let mut space =
+        AddressSpace::empty(template, PageBuffer::new(), reservation, Skeleton::default());
+    assert_eq!(space.set_payload(payload(0)), Err(Refusal::TooManyStages));
 }

@@ -51,6 +51,8 @@ pub enum Refusal {
     BadRange,
     /// The address space has too many regions.
     TooManyRegions,
+    /// Too many templates were made one from the other.
+    TooManyStages,
 }
 
 impl From<OutOfFrames> for Refusal {
@@ -69,8 +71,10 @@ pub struct AddressSpace {
     // Borrowed entries point into these two; they must outlive the tables.
     template: Arc<Template>,
     input: PageBuffer,
-    /// The file that a host image was deployed with.
+    /// The file that a host image was deployed with, the last of them if there were several.
     payload: Option<Arc<PageBuffer>>,
+    /// How many there were before it.
+    payload_stage: u32,
     windows: Windows,
     is_host: bool,
     mapped_end: u64,
@@ -118,6 +122,7 @@ impl AddressSpace {
             template,
             input,
             payload: None,
+            payload_stage: 0,
             windows,
             is_host,
             mapped_end: MAPPED_START,
@@ -296,8 +301,8 @@ impl AddressSpace {
                 frame
             }
             (Backing::Payload(page), None) => {
-                let payload = self.payload.as_ref().map(|payload| payload.pages());
-                let source = payload.and_then(|pages| pages.get(page as usize));
+                let payload = self.payload_at(page.stage).map(PageBuffer::pages);
+                let source = payload.and_then(|pages| pages.get(page.page as usize));
                 let source = source.ok_or(Refusal::NotAllowed)?.number();
                 if access != Access::Write {
                     let entry = Entry::borrowed_page(source, protection);

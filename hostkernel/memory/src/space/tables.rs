@@ -148,14 +148,14 @@ impl OwnTables {
                 self.clear_image(reservation);
                 match &tables.written {
                     Some(way) => self.copy_way(way, IMAGES_WAY),
-                    None => self.list.get_mut(ROOT).set(0, Entry::borrowed_table(tables.root())),
+                    None => self.list.get_mut(ROOT).set(0, Entry::borrowed_table(tables.root().0)),
                 }
             }
             Tree::Whole(tables, windows) => {
                 self.clear_image(reservation);
                 self.is_whole = true;
-                let root = tables.root();
-                self.list.get_mut(ROOT).copy(root, tables.slots(root));
+                let (root, slots) = tables.root();
+                self.list.get_mut(ROOT).copy(root, slots);
                 self.copy_way(windows, WINDOWS_WAY);
                 self.link_windows();
                 if let Some(way) = &tables.written {
@@ -310,7 +310,7 @@ impl OwnTables {
             None => self.list.push(OwnTable::new(reservation.take()?), reservation)?,
         };
         if let Some(original) = borrowed {
-            self.list.get_mut(position).copy(original, template.tree().slots(original));
+            self.list.get_mut(position).copy(original, template.slots(original));
         }
         self.stale |= below.is_present();
         self.link(above, slot, position);

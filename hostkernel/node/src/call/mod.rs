@@ -81,7 +81,7 @@ fn refused(refusal: Refusal) -> CallError {
         Refusal::NotAllowed | Refusal::StackOverflow => CallError::BadAddress,
         Refusal::OutOfMemory => CallError::OutOfMemory,
         Refusal::BadRange => CallError::BadArgument,
-        Refusal::TooManyRegions => CallError::LimitReached,
+        Refusal::TooManyRegions | Refusal::TooManyStages => CallError::LimitReached,
     }
 }
 

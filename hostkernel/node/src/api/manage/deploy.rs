@@ -12,7 +12,7 @@ use alloc::vec::Vec;
 use crate::api::answer::error::Reject;
 use crate::api::invoke::admission::{Reply, Shape};
 use crate::api::manage::actions::{Detail, describe};
-use crate::api::manage::prepare::{self, Made, Owner, Settings, at_input};
+use crate::api::manage::prepare::{self, Made, Owner, Preparation, Settings, at_input};
 use crate::api::request::Parts;
 use crate::api::request::code::{self, CodeReject};
 use crate::api::request::limit_changes::LimitChanges;
@@ -75,11 +75,11 @@ pub fn put(
     let with_code = !is_file && parts.query.flag("code", true)?;
     let detail = if with_code { Detail::WithCode } else { Detail::WithoutCode };
     let owner = Owner { namespace: &tenant.namespace, policy, wall_ms: parts.now.wall_ms };
-    let (action, payload) = apply(changes, existing.as_deref(), registry, owner, name)?;
+    let (action, preparation) = apply(changes, existing.as_deref(), registry, owner, name)?;
     let action = Arc::new(action);
-    if let Some(payload) = payload {
+    if let Some(preparation) = preparation {
         let shape = Shape::Deploy { with_code, is_new: existing.is_none() };
-        return prepare::admit(&action, parts, payload, shape);
+        return prepare::admit(&action, parts, preparation, shape);
     }
     let response = describe(&action, detail, parts)?;
     registry.insert(action)?;
@@ -111,8 +111,8 @@ pub fn deploy_at_boot(
     let Node { registry, policy, .. } = node;
     let existing = registry.get(namespace, name.as_str()).map(Arc::clone);
     let owner = Owner { namespace, policy, wall_ms };
-    let (action, payload) = apply(changes, existing.as_deref(), registry, owner, name)?;
-    if payload.is_some() {
+    let (action, preparation) = apply(changes, existing.as_deref(), registry, owner, name)?;
+    if preparation.is_some() {
         return Err(CodeReject::NotAtBoot.into());
     }
     Ok(registry.insert(Arc::new(action))?)
@@ -296,7 +296,7 @@ fn apply(
     registry: &Registry,
     owner: Owner<'_>,
     name: Name,
-) -> Result<(Action, Option<Arc<PageBuffer>>), Reject> {
+) -> Result<(Action, Option<Preparation>), Reject> {
     let Owner { namespace, policy, wall_ms } = owner;
     let quotas = namespace.quotas();
     let mut default = policy.limits_default;
@@ -323,7 +323,7 @@ fn apply(
         (None, Some(action)) => (action.kind.clone(), prepare::renew(action, registry, settings)),
         (None, None) => return Err(CodeReject::Missing.into()),
     };
-    let Made { digest, template, payload } = made;
+    let Made { digest, template, preparation } = made;
     let parameters = match changes.parameters {
         Some(new) => Arc::new(new),
         None => existing.map(|action| Arc::clone(&action.parameters)).unwrap_or_default(),
@@ -343,5 +343,5 @@ fn apply(
         template,
         counted_at: existing.map_or_else(CountedAt::default, |action| action.counted_at.clone()),
     };
-    Ok((action, payload))
+    Ok((action, preparation))
 }

@@ -3,6 +3,10 @@
 //! A host image prepares its payload as an invocation of the tenant, on a worker, under the
 //! action's limits. The action waits with that invocation; it is deployed when its image was
 //! frozen. Until then nothing has changed.
+//!
+//! The host may be a frozen template itself. Then it goes on where that was frozen, and what comes
+//! of it holds only what it changed: the base is shared by all that were made from it, whoever has
+//! deployed them.
 
 use alloc::format;
 use alloc::string::String;
@@ -61,7 +65,27 @@ pub struct Made {
     /// What instances are made from, the first of which may have to prepare it.
     pub template: Arc<Template>,
     /// What it has to prepare.
-    pub payload: Option<Arc<PageBuffer>>,
+    pub preparation: Option<Preparation>,
+}
+
+/// What a host image is given before there is anything to invoke.
+#[derive(Debug)]
+pub struct Preparation {
+    /// The file that it is to prepare.
+    pub payload: Arc<PageBuffer>,
+    /// What it reads meanwhile.
+    pub input: PageBuffer,
+    /// `NAME=value` strings, each ended by a NUL byte.
+    pub environment: Vec<u8>,
+}
+
+impl Preparation {
+    /// That of a program, up to its first instruction or its first look at the input.
+    #[must_use]
+    pub fn of_program(payload: Arc<PageBuffer>, at_input: bool) -> Self {
+        let environment = if at_input { Vec::from(INIT_AT_INPUT) } else { Vec::new() };
+        Self { payload, input: PageBuffer::new(), environment }
+    }
 }
 
 /// Whether an image is to be frozen at its program's first look at the input.
@@ -82,7 +106,7 @@ pub fn load(
     let of_file = Digest::of(&executable.file);
     let known = |digest: &Digest| registry.image(namespace, digest).map(Arc::clone);
     if let Some(template) = known(&of_file) {
-        return Ok((KIND_NATIVE, Made { digest: of_file, template, payload: None }));
+        return Ok((KIND_NATIVE, Made { digest: of_file, template, preparation: None }));
     }
     let file = contiguous(&executable.file)?;
     if let Some(host) = &policy.host
@@ -94,10 +118,10 @@ pub fn load(
         sent.clear_tail();
         let digest = settings.digest(Digest::of(&sent));
         let made = match known(&digest) {
-            Some(template) => Made { digest, template, payload: None },
+            Some(template) => Made { digest, template, preparation: None },
             None => {
-                let payload = Some(Arc::new(sent));
-                Made { digest, template: Arc::clone(host), payload }
+                let preparation = Preparation::of_program(Arc::new(sent), settings.at_input);
+                Made { digest, template: Arc::clone(host), preparation: Some(preparation) }
             }
         };
         return Ok((KIND_LINUX, made));
@@ -106,15 +130,17 @@ pub fn load(
     drop(file);
     if !plan.is_host {
         let template = Arc::new(Template::build(&plan, executable.file)?);
-        return Ok((KIND_NATIVE, Made { digest: of_file, template, payload: None }));
+        return Ok((KIND_NATIVE, Made { digest: of_file, template, preparation: None }));
     }
     // It prepares itself.
     let digest = settings.digest(of_file);
     let made = match known(&digest) {
-        Some(template) => Made { digest, template, payload: None },
+        Some(template) => Made { digest, template, preparation: None },
         None => {
             let template = Arc::new(Template::build(&plan, executable.file)?);
-            Made { digest, template, payload: Some(Arc::new(PageBuffer::new())) }
+            let nothing = Arc::new(PageBuffer::new());
+            let preparation = Preparation::of_program(nothing, settings.at_input);
+            Made { digest, template, preparation: Some(preparation) }
         }
     };
     Ok((KIND_NATIVE, made))
@@ -124,32 +150,33 @@ pub fn load(
 pub fn renew(action: &Action, registry: &Registry, settings: Settings) -> Made {
     let Action { namespace, template, .. } = action;
     let unchanged =
-        || Made { digest: action.digest, template: Arc::clone(template), payload: None };
+        || Made { digest: action.digest, template: Arc::clone(template), preparation: None };
     let Some(frozen) = template.frozen() else { return unchanged() };
     let digest = settings.digest(Digest::of(template.code()));
     if digest == action.digest {
         return unchanged();
     }
     match registry.image(namespace, &digest) {
-        Some(template) => Made { digest, template: Arc::clone(template), payload: None },
+        Some(template) => Made { digest, template: Arc::clone(template), preparation: None },
         None => Made {
             digest,
             template: Arc::clone(frozen.base()),
-            payload: Some(Arc::clone(frozen.payload())),
+            preparation: Some(Preparation::of_program(
+                Arc::clone(frozen.payload()),
+                settings.at_input,
+            )),
         },
     }
 }
 
-/// Hands out the invocation that prepares an action.
+/// Hands out the invocation that prepares an action, whose template is its host for now.
 pub fn admit(
     action: &Arc<Action>,
     parts: &Parts<'_>,
-    payload: Arc<PageBuffer>,
+    Preparation { payload, input, environment }: Preparation,
     shape: Shape,
 ) -> Result<Reply, Reject> {
-    let at_input = at_input(&action.annotations);
-    let environment = if at_input { Vec::from(INIT_AT_INPUT) } else { Vec::new() };
-    let reply = admission::prepare(action, parts, PageBuffer::new(), environment, shape)?;
+    let reply = admission::prepare(action, parts, input, environment, shape)?;
     Ok(match reply {
         Reply::Invoke(mut admission) => {
             admission.payload = Some(payload);

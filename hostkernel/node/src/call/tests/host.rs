@@ -28,7 +28,7 @@ fn host(is_preparing: bool) -> Instance {
     let space = AddressSpace::empty(template, PageBuffer::new(), reservation, Default::default());
     let mut instance = Instance { space, ..instance(10) };
     let payload = PageBuffer::from_bytes(&[b'p'; 5000]).expect("the arena is large");
-    instance.space.set_payload(Arc::new(payload));
+    instance.space.set_payload(Arc::new(payload)).expect("it is the first");
     instance.space.lay_out(1 << 20).expect("it fits");
     instance.host = Some(Host { is_preparing, ..Host::default() });
     instance
