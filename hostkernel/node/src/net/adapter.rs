@@ -13,8 +13,9 @@ use smoltcp::time::Instant;
 use smoltcp::wire::{EthernetAddress, EthernetFrame, EthernetProtocol, Ipv4Address};
 
 use super::arrival::Arrival;
+use super::checksum;
 use super::link::{self, ETHERNET_LEN, Link, Way};
-use super::nic::{Checksums, Nic, Receiver};
+use super::nic::{Nic, Receiver};
 use super::out::Out;
 use super::place::Place;
 use super::windows;
@@ -31,7 +32,8 @@ pub struct Adapter {
     nic: Box<dyn Nic>,
     port: u16,
     pub link: Link,
-    checksums: Checksums,
+    /// The card completes the checksums of TCP.
+    completes_checksums: bool,
     pub traffic: Traffic,
     /// Where the packet begins in the frame that waits.
     packet_at: usize,
@@ -47,7 +49,7 @@ pub struct Adapter {
 
 impl Adapter {
     pub fn new(nic: Box<dyn Nic>, port: u16, secret: u64) -> Self {
-        let checksums = nic.checksums();
+        let completes_checksums = nic.completes_checksums();
         let link = Link::new(EthernetAddress(nic.address()), secret);
         // What the card says of its link may be more than it takes, or too little to work with.
         let mtu = nic.mtu().min(nic.frame_len_max().saturating_sub(ETHERNET_LEN)).max(MTU_MIN);
@@ -55,7 +57,7 @@ impl Adapter {
             nic,
             port,
             link,
-            checksums,
+            completes_checksums,
             traffic: Traffic::default(),
             packet_at: ETHERNET_LEN,
             toward: Ipv4Address::UNSPECIFIED,
@@ -82,7 +84,7 @@ impl Adapter {
             if let Some(Look { protocol: EthernetProtocol::Ipv4, mac, packet_at }) = look
                 && let Some((arrival, source)) =
                     Arrival::of(&frame[packet_at..], self.port, self.link.place())
-                && is_sound(receiver, &arrival, packet_at, self.checksums)
+                && is_sound(receiver, &arrival, packet_at)
             {
                 self.link.heard(source, mac, now);
                 (self.packet_at, self.toward) = (packet_at, source);
@@ -230,37 +232,43 @@ impl Device for Adapter {
     type TxToken<'a> = Sending<'a>;
 
     fn receive(&mut self, now: Instant) -> Option<(Received<'_>, Sending<'_>)> {
-        let windows = (self.window_shift, self.checksums.on_send);
         let (receiver, sender) = self.nic.split();
         let out = Out { sender, sent: &mut self.traffic.sent, is_full: &mut self.is_full };
-        let sending = Sending { out, link: &mut self.link, toward: self.toward, windows, now };
+        let sending = Sending {
+            out,
+            link: &mut self.link,
+            toward: self.toward,
+            window_shift: self.window_shift,
+            is_summed_later: self.completes_checksums,
+            now,
+        };
         let packet_at = self.packet_at;
         receiver.frame().is_some().then_some((Received { receiver, packet_at }, sending))
     }
 
     fn transmit(&mut self, now: Instant) -> Option<Sending<'_>> {
-        let windows = (self.window_shift, self.checksums.on_send);
         let (_, sender) = self.nic.split();
         if !sender.is_ready() {
             return None;
         }
         let out = Out { sender, sent: &mut self.traffic.sent, is_full: &mut self.is_full };
-        Some(Sending { out, link: &mut self.link, toward: self.toward, windows, now })
+        Some(Sending {
+            out,
+            link: &mut self.link,
+            toward: self.toward,
+            window_shift: self.window_shift,
+            is_summed_later: self.completes_checksums,
+            now,
+        })
     }
 
     fn capabilities(&self) -> DeviceCapabilities {
         let mut capabilities = DeviceCapabilities::default();
         capabilities.medium = Medium::Ip;
         capabilities.max_transmission_unit = self.mtu;
-        capabilities.checksum.tcp = match (self.checksums.on_receive, self.checksums.on_send) {
-            (false, false) => Checksum::Both,
-            (false, true) => Checksum::Rx,
-            (true, false) => Checksum::Tx,
-            (true, true) => Checksum::None,
-        };
-        if self.checksums.on_receive {
-            capabilities.checksum.udp = Checksum::Tx;
-        }
+        // Received ones are looked at before; of those sent, TCP's is completed after.
+        capabilities.checksum.tcp = Checksum::None;
+        capabilities.checksum.udp = Checksum::Tx;
         capabilities
     }
 }
@@ -285,8 +293,10 @@ pub struct Sending<'a> {
     out: Out<'a>,
     link: &'a mut Link,
     toward: Ipv4Address,
-    /// By how much windows are shifted, and whether somebody completes checksums later.
-    windows: (u8, bool),
+    /// By how much windows are shifted.
+    window_shift: u8,
+    /// The card completes the checksums of TCP.
+    is_summed_later: bool,
     now: Instant,
 }
 
@@ -295,11 +305,14 @@ impl TxToken for Sending<'_> {
         let len = ETHERNET_LEN + len;
         let way = self.link.way(self.toward, self.now);
         let own = self.link.mac();
-        let windows = self.windows;
+        let Self { window_shift, is_summed_later, .. } = self;
         let f = |packet: &mut [u8]| {
             let result = f(packet);
-            if windows.0 > 0 {
-                windows::shift(packet, windows.0, windows.1);
+            if window_shift > 0 {
+                windows::shift(packet, window_shift);
+            }
+            if !is_summed_later {
+                checksum::complete(packet);
             }
             result
         };
@@ -332,15 +345,10 @@ impl TxToken for Sending<'_> {
 
 /// Whether the checksums of the packet in the frame that waits are right, as far as this is ours to
 /// find out.
-fn is_sound(
-    receiver: &mut dyn Receiver,
-    arrival: &Arrival,
-    packet_at: usize,
-    checksums: Checksums,
-) -> bool {
+fn is_sound(receiver: &mut dyn Receiver, arrival: &Arrival, packet_at: usize) -> bool {
     let known = receiver.checksum().from(packet_at);
     let packet = receiver.frame().and_then(|frame| frame.get(packet_at..));
-    packet.is_some_and(|packet| arrival.is_sound(packet, checksums, known))
+    packet.is_some_and(|packet| arrival.is_sound(packet, known))
 }
 
 #[cfg(test)]
@@ -374,8 +382,9 @@ mod tests {
         for len in [46, 2000] {
             let out = Out { sender: &mut card, sent: &mut counted, is_full: &mut is_full };
             let toward = Ipv4Address::BROADCAST;
-            let windows = (0, false);
-            let sending = Sending { out, link: &mut link, toward, windows, now: Instant::ZERO };
+            let (link, now) = (&mut link, Instant::ZERO);
+            let sending =
+                Sending { out, link, toward, window_shift: 0, is_summed_later: false, now };
             assert_eq!(sending.consume(len, |packet| packet.len()), len);
         }
         assert_eq!(counted, Frames { frames: 1, bytes: 60, dropped: 1 });

@@ -4,7 +4,8 @@ use smoltcp::wire::{
     IPV4_HEADER_LEN, IpProtocol, Ipv4Address, Ipv4Packet, TcpOption, TcpPacket, UdpPacket,
 };
 
-use super::nic::{Checksums, ReceivedChecksum};
+use super::checksum;
+use super::nic::ReceivedChecksum;
 use super::place::Place;
 
 /// A client: address and port.
@@ -164,14 +165,11 @@ impl Arrival {
         }))
     }
 
-    /// Whether the packet's checksums are right, as far as nobody else looks. Most packets need no
-    /// looking at: the card did, or smoltcp will. What is acted upon before it does is checked
-    /// here.
-    pub fn is_sound(&self, packet: &[u8], checksums: Checksums, known: ReceivedChecksum) -> bool {
+    /// Whether the packet's checksums are right, as far as nobody else looks: smoltcp looks at that
+    /// of the header, and here is what is acted upon before.
+    pub fn is_sound(&self, packet: &[u8], known: ReceivedChecksum) -> bool {
         match self {
-            Self::Segment(_) | Self::Other => {
-                !checksums.on_receive || has_sound_checksum(packet, known)
-            }
+            Self::Segment(_) | Self::Other => has_sound_checksum(packet, known),
             Self::Connect(_) | Self::Reset(..) => {
                 has_sound_header(packet) && has_sound_checksum(packet, known)
             }
@@ -249,13 +247,15 @@ fn checksum_place(packet: &[u8]) -> Option<usize> {
 
 /// `None` without one of the two.
 fn is_checksum_right(packet: &[u8]) -> Option<bool> {
+    let bytes = packet;
     let packet = Ipv4Packet::new_checked(packet).ok()?;
-    let (from, to) = (packet.src_addr().into(), packet.dst_addr().into());
     match packet.next_header() {
         IpProtocol::Tcp => {
-            TcpPacket::new_checked(packet.payload()).ok().map(|it| it.verify_checksum(&from, &to))
+            TcpPacket::new_checked(packet.payload()).ok()?;
+            Some(checksum::is_segment_right(bytes, packet.payload()))
         }
         IpProtocol::Udp => {
+            let (from, to) = (packet.src_addr().into(), packet.dst_addr().into());
             UdpPacket::new_checked(packet.payload()).ok().map(|it| it.verify_checksum(&from, &to))
         }
         _ => None,
@@ -371,32 +371,24 @@ mod tests {
 
     #[test]
     fn what_is_acted_upon_has_right_checksums() {
-        let offloads = Checksums { on_send: true, on_receive: true };
+        const UNKNOWN: ReceivedChecksum = ReceivedChecksum::Unknown;
         let mut segment = packet(SYN, 3233);
         let connect = Arrival::Connect(CONNECT);
-        for checksums in [Checksums::default(), offloads] {
-            assert!(!connect.is_sound(&segment, checksums, ReceivedChecksum::Unknown));
+        for arrival in [connect, Arrival::Segment(SEGMENT), Arrival::Other] {
+            assert!(!arrival.is_sound(&segment, UNKNOWN));
         }
-        assert!(
-            Arrival::Segment(SEGMENT).is_sound(
-                &segment,
-                Checksums::default(),
-                ReceivedChecksum::Unknown
-            ),
-            "smoltcp looks"
-        );
-        assert!(!Arrival::Segment(SEGMENT).is_sound(&segment, offloads, ReceivedChecksum::Unknown));
+        assert!(Arrival::Segment(SEGMENT).is_sound(&segment, ReceivedChecksum::Verified));
         let mut whole = Ipv4Packet::new_unchecked(&mut segment[..]);
         let (from, to) = (whole.src_addr().into(), whole.dst_addr().into());
         TcpPacket::new_unchecked(whole.payload_mut()).fill_checksum(&from, &to);
         whole.fill_checksum();
-        for checksums in [Checksums::default(), offloads] {
-            assert!(connect.is_sound(&segment, checksums, ReceivedChecksum::Unknown));
+        for arrival in [connect, Arrival::Segment(SEGMENT), Arrival::Other] {
+            assert!(arrival.is_sound(&segment, UNKNOWN));
         }
         segment[26] ^= 1;
-        assert!(!connect.is_sound(&segment, offloads, ReceivedChecksum::Unknown));
+        assert!(!connect.is_sound(&segment, UNKNOWN));
         segment[9] = 1;
-        assert!(Arrival::Other.is_sound(&segment, offloads, ReceivedChecksum::Unknown));
+        assert!(Arrival::Other.is_sound(&segment, UNKNOWN));
     }
 
     #[test]
@@ -417,11 +409,7 @@ mod tests {
         message.extend(&quoted[..28]);
         let expected = TooBig { peer: PEER, sequence: 77, len: 40, mtu: 1280 };
         assert_eq!(arrival(&message), Some(Arrival::TooBig(expected)));
-        assert!(!Arrival::TooBig(expected).is_sound(
-            &message,
-            Checksums::default(),
-            ReceivedChecksum::Unknown
-        ));
+        assert!(!Arrival::TooBig(expected).is_sound(&message, ReceivedChecksum::Unknown));
         for (at, what) in
             [(20, "another message"), (28 + 9, "no segment"), (28 + 21, "another port")]
         {

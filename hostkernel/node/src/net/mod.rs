@@ -12,6 +12,7 @@
 pub(crate) mod adapter;
 mod address;
 pub(crate) mod arrival;
+mod checksum;
 mod dhcp;
 pub(crate) mod forge;
 mod link;

@@ -1,14 +1,5 @@
 //! What a network card is to the network stack.
 
-/// What a card does about the checksums of TCP segments and UDP datagrams in IPv4 packets.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Checksums {
-    /// It completes those of TCP in frames it sends.
-    pub on_send: bool,
-    /// It says of received ones what it knows, see [`ReceivedChecksum`].
-    pub on_receive: bool,
-}
-
 /// What a card knows of the checksum in a received frame, of its TCP segment or UDP datagram.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReceivedChecksum {
@@ -75,9 +66,9 @@ pub trait Nic {
         self.frame_len_max().saturating_sub(ETHERNET_HEADER_LEN)
     }
 
-    /// What it does about checksums.
-    fn checksums(&self) -> Checksums {
-        Checksums::default()
+    /// Whether it completes the checksums of TCP in frames it sends.
+    fn completes_checksums(&self) -> bool {
+        false
     }
 
     /// Both directions, to be used at the same time.

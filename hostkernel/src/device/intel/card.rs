@@ -20,7 +20,7 @@ use crate::device::window::Window;
 use crate::platform::Platform;
 use limits::{NIC_QUEUE_LEN, PAGE_LEN};
 use memory::kernel_map;
-use node::net::nic::{Checksums, Nic, Receiver, Sender};
+use node::net::nic::{Nic, Receiver, Sender};
 
 const REGISTERS_LEN: usize = 0x6000;
 // Registers (SDM 13.4, 82574 10.2).
@@ -239,8 +239,8 @@ impl Nic for Card {
         FRAME_LEN_MAX
     }
 
-    fn checksums(&self) -> Checksums {
-        Checksums { on_send: true, on_receive: true }
+    fn completes_checksums(&self) -> bool {
+        true
     }
 
     fn split(&mut self) -> (&mut dyn Receiver, &mut dyn Sender) {

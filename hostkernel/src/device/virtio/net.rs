@@ -17,7 +17,7 @@ use super::header;
 use super::start::{Error, FEATURE_VERSION_1, start};
 use limits::{MTU_MAX, MTU_MIN, NIC_BUFFER_LEN, NIC_QUEUE_LEN, PAGE_LEN};
 use memory::kernel_map;
-use node::net::nic::{Checksums, ETHERNET_HEADER_LEN, Nic, ReceivedChecksum, Receiver, Sender};
+use node::net::nic::{ETHERNET_HEADER_LEN, Nic, ReceivedChecksum, Receiver, Sender};
 
 const RECEIVE: u16 = 0;
 const SEND: u16 = 1;
@@ -273,11 +273,8 @@ impl<T: Transport> Nic for VirtioNet<T> {
         self.send.frame_len_max
     }
 
-    fn checksums(&self) -> Checksums {
-        Checksums {
-            on_send: self.send.completes_checksums,
-            on_receive: self.receive.trusts_checksums,
-        }
+    fn completes_checksums(&self) -> bool {
+        self.send.completes_checksums
     }
 
     fn split(&mut self) -> (&mut dyn Receiver, &mut dyn Sender) {

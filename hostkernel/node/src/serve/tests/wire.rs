@@ -10,7 +10,7 @@ use core::cell::RefCell;
 use smoltcp::phy::{self, DeviceCapabilities, Medium};
 use smoltcp::time::Instant;
 
-use crate::net::nic::{Checksums, Nic, ReceivedChecksum, Receiver, Sender};
+use crate::net::nic::{Nic, ReceivedChecksum, Receiver, Sender};
 use limits::NIC_QUEUE_LEN;
 
 /// From one end to the other.
@@ -234,10 +234,6 @@ impl Nic for Card {
 
     fn frame_len_max(&self) -> usize {
         FRAME_LEN_MAX
-    }
-
-    fn checksums(&self) -> Checksums {
-        Checksums { on_send: false, on_receive: true }
     }
 
     fn split(&mut self) -> (&mut dyn Receiver, &mut dyn Sender) {
