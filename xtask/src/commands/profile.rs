@@ -13,10 +13,11 @@ use xtask::lab::guest::TUNED_CPU;
 use xtask::lab::profile::Executions;
 use xtask::lab::{Call, Plan, Profile};
 use xtask::prerequisites::ensure_qemu;
-use xtask::qemu::Machine;
+use xtask::qemu::{Machine, Network};
 use xtask::symbols::{Place, Symbols};
 use xtask::workspace;
 
+use super::bench::laboratory;
 use super::bench::machine::deployment;
 use crate::progress::say;
 
@@ -94,7 +95,13 @@ fn measure(arguments: &Arguments, image: &[u8]) -> Result<Executions> {
     let plugin = build::instruction_counter()?;
     let folder = workspace::target().join(format!("profile/{}", process::id()));
     let profile = Profile::create(&folder, arguments.core)?;
-    let machine = Machine::new(workspace::kernel()).cpu(TUNED_CPU).cores(arguments.cores);
+    let mut machine = Machine::new(workspace::kernel()).cpu(TUNED_CPU).cores(arguments.cores);
+    // As `bench` has it: on another network the card does other work.
+    let tap = laboratory::tap()?;
+    let _inside = tap.as_ref().map(|tap| tap.namespace().enter()).transpose()?;
+    if let Some(tap) = &tap {
+        machine = machine.network(Network::Tap(tap.clone()));
+    }
     let node = profile.attach(machine, &plugin).boot()?;
     node.wait_ready(BOOT_TIMEOUT)?;
     let deployment = deployment(&arguments.action, image);

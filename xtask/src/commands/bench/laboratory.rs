@@ -213,7 +213,8 @@ fn guest(solo5: Option<Solo5>) -> Result<Guest> {
     Ok(Guest::make(&lab::Options { solo5 }, say)?)
 }
 
-fn tap() -> Result<Option<Tap>> {
+/// The network of measured machines, if it can be made.
+pub fn tap() -> Result<Option<Tap>> {
     match Tap::new() {
         Ok(tap) => Ok(Some(tap)),
         Err(error @ TapError::NeedsRoot) => {

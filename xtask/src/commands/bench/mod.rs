@@ -6,7 +6,7 @@
 mod boot;
 mod growth;
 mod instructions;
-mod laboratory;
+pub(super) mod laboratory;
 mod latency;
 pub(super) mod machine;
 mod memory;
