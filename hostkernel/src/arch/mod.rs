@@ -8,6 +8,7 @@ pub mod apic;
 pub mod area;
 pub mod backtrace;
 pub mod clock;
+mod copy;
 pub mod cpu;
 pub mod cpuid;
 pub mod descriptor;

@@ -36,6 +36,24 @@ pub fn guard_pages(_: &mut Bench) {
     assert!(!mapped(0) && !mapped(0x20_0000), "the first page tables are gone");
 }
 
+/// The symbol behind every copy is the kernel's own.
+pub fn copies(_: &mut Bench) {
+    const LEN_MAX: usize = 130;
+    const MARGIN: usize = 9;
+    let source: [u8; LEN_MAX + MARGIN] = core::array::from_fn(|index| index as u8 ^ 0x5a);
+    for len in 0..=LEN_MAX {
+        for (from, to) in [(0, 0), (1, 0), (0, 3), (5, 7), (8, 8)] {
+            let mut target = [0xee; LEN_MAX + 2 * MARGIN];
+            // The length is known at run time only, so that it is a call.
+            let len = core::hint::black_box(len);
+            target[to..to + len].copy_from_slice(&source[from..from + len]);
+            assert_eq!(target[to..to + len], source[from..from + len], "{len} bytes");
+            let mut rest = target[..to].iter().chain(&target[to + len..]);
+            assert!(rest.all(|byte| *byte == 0xee), "{len} bytes and no more");
+        }
+    }
+}
+
 pub fn clock(_: &mut Bench) {
     let mut last = clock::now_ns();
     for _ in 0..10_000 {

@@ -34,6 +34,7 @@ const TESTS: &[(&str, Test)] = &[
     ("the kernel's own pages are never writable and executable", machine::write_xor_execute),
     ("no stack has a mapped neighbour", machine::guard_pages),
     ("the clock goes forward at the stated rate", machine::clock),
+    ("bytes are copied as they are, and no others", machine::copies),
     ("interrupts for nothing are switched off", interrupts::switched_off),
     ("an action answers with its input", isolation::answers),
     ("an action sees nothing of the one before it on this core", isolation::nothing_left_behind),
