@@ -89,6 +89,24 @@ fn the_input_is_asked_for_when_it_is_looked_at() {
 }
 
 #[test]
+fn behind_a_piece_of_the_input_more_is_asked_for() {
+    let mut process = Process::new();
+    let freeze = process.open("/dev/hostkernel-freeze", 0).expect("it can be opened");
+    assert_eq!(process.read(freeze, 1), Err(Stop::NeedsInput));
+    process.files.set_input_piece(b"line\n");
+    assert_eq!(process.files.ioctl(0, 0x541b, 0), Ok(5));
+    assert_eq!(process.read(0, 100), Ok(b"line\n".to_vec()));
+    assert_eq!(process.read(0, 100), Err(Stop::NeedsInput));
+    assert_eq!(process.poll(0, ready::IN), Err(Stop::NeedsInput));
+    assert_eq!(process.files.ioctl(0, 0x541b, 0), Err(Stop::NeedsInput));
+    assert_eq!(process.read(freeze, 1), Err(Stop::NeedsInput));
+    process.files.set_input(b"rest");
+    assert_eq!(process.read(freeze, 1), Ok(vec![]));
+    assert_eq!(process.read(0, 100), Ok(b"rest".to_vec()));
+    assert_eq!(process.read(0, 100), Ok(vec![]));
+}
+
+#[test]
 fn output_goes_where_its_descriptor_leads() {
     let mut process = Process::new();
     for (fd, bytes) in [(1, b"one"), (2, b"two"), (3, b"res")] {

@@ -150,10 +150,7 @@ impl Files<'_> {
     fn readable_len(&self, fd: i32) -> Result<u64, Stop> {
         let description = self.table.get(fd)?;
         match description.object {
-            Object::Input => {
-                let input = self.input.ok_or(Stop::NeedsInput)?;
-                Ok(input.len().saturating_sub(self.input_at) as u64)
-            }
+            Object::Input => Ok(self.input.rest()?.len() as u64),
             Object::Output(_) => Ok(0),
             Object::Pipe(pipe) => Ok(self.pipes[pipe as usize].len() as u64),
             Object::Inode(number) => match &self.tree.inode(number).node {

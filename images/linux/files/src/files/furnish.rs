@@ -4,13 +4,14 @@ use super::Files;
 use crate::errno::Errno;
 use crate::tree::{Base, Content, Device, Magic, MountKind, Node, Number, ROOT, Text};
 
-const DEVICES: [(&[u8], Device); 6] = [
+const DEVICES: [(&[u8], Device); 7] = [
     (b"null", Device::Null),
     (b"zero", Device::Zero),
     (b"full", Device::Full),
     (b"random", Device::Random),
     (b"urandom", Device::Urandom),
     (b"tty", Device::Terminal),
+    (b"hostkernel-freeze", Device::Freeze),
 ];
 
 /// Links, by path and target.

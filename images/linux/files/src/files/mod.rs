@@ -12,6 +12,7 @@ mod create;
 mod describe;
 mod epoll;
 mod furnish;
+mod input;
 mod load;
 mod make;
 mod names;
@@ -33,6 +34,7 @@ use crate::errno::Errno;
 use crate::pipe::Pipe;
 use crate::settings::Settings;
 use crate::tree::{Budget, Number, Tree};
+use input::Input;
 
 pub use copy::Side;
 
@@ -44,9 +46,7 @@ pub struct Files<'p> {
     pipes: Slab<Pipe>,
     /// What the pipes may hold together.
     pipes_len: usize,
-    input: Option<&'p [u8]>,
-    /// Bytes of the input that have been read.
-    input_at: usize,
+    input: Input<'p>,
     working: Number,
     mask: u32,
     places: Places,
@@ -75,8 +75,7 @@ impl<'p> Files<'p> {
             table: Descriptors::new(),
             pipes: Slab::new(),
             pipes_len: 0,
-            input: None,
-            input_at: 0,
+            input: Input::default(),
             working: crate::tree::ROOT,
             mask: 0o022,
             places: Places::default(),
@@ -85,13 +84,6 @@ impl<'p> Files<'p> {
         files.furnish()?;
         files.open_standard()?;
         Ok(files)
-    }
-
-    /// Gives the input. Before that, a call that looks at it answers
-    /// [`Stop::NeedsInput`](crate::Stop::NeedsInput).
-    pub fn set_input(&mut self, input: &'p [u8]) {
-        self.input = Some(input);
-        self.input_at = 0;
     }
 
     /// `umask`.

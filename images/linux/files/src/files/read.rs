@@ -33,10 +33,13 @@ impl Files<'_> {
         let bytes = &mut bytes[..len];
         let blocks = description.blocks();
         match &mut description.object {
-            Object::Input => self.read_input(bytes),
+            Object::Input => self.input.read(bytes),
             Object::Inode(number) => {
                 let (number, position) = (*number, description.position);
                 place(position as i64, bytes.len())?;
+                if matches!(self.tree.inode(number).node, Node::Device(Device::Freeze)) {
+                    self.input.need()?;
+                }
                 let count = read_inode(self.tree.inode(number), host, position, bytes)?;
                 description.position += count as u64;
                 Ok(count)
@@ -57,18 +60,6 @@ impl Files<'_> {
             Object::Socket(socket) => host.socket_read(*socket, bytes, blocks),
             Object::Output(_) | Object::Epoll(_) => Err(Errno::EINVAL.into()),
         }
-    }
-
-    fn read_input(&mut self, bytes: &mut [u8]) -> Result<usize, Stop> {
-        if bytes.is_empty() {
-            return Ok(0);
-        }
-        let input = self.input.ok_or(Stop::NeedsInput)?;
-        let rest = input.get(self.input_at..).unwrap_or_default();
-        let count = rest.len().min(bytes.len());
-        bytes[..count].copy_from_slice(&rest[..count]);
-        self.input_at += count;
-        Ok(count)
     }
 
     /// An eventfd or a timer: a number of 8 bytes.
@@ -253,7 +244,7 @@ fn read_inode(
 ) -> Result<usize, Errno> {
     match &inode.node {
         Node::File(content) => Ok(content.read(position, bytes)),
-        Node::Device(Device::Null) => Ok(0),
+        Node::Device(Device::Null | Device::Freeze) => Ok(0),
         Node::Device(Device::Zero | Device::Full) => {
             bytes.fill(0);
             Ok(bytes.len())

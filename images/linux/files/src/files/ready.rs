@@ -44,8 +44,7 @@ impl Files<'_> {
         let (reads, writes) = (description.is_readable(), description.is_writable());
         let events = match &mut description.object {
             Object::Input => {
-                let input = self.input.ok_or(Stop::NeedsInput)?;
-                let has_more = self.input_at < input.len();
+                let has_more = !self.input.rest()?.is_empty();
                 ready::HANG_UP | if has_more { ready::IN | ready::READ_NORMAL } else { 0 }
             }
             Object::Output(_) => ready::OUT | ready::WRITE_NORMAL,

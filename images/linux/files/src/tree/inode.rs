@@ -61,6 +61,8 @@ pub enum Device {
     Urandom,
     /// There is no terminal: opening it answers `ENXIO`.
     Terminal,
+    /// Reading it gives nothing, in an instance; before, it is the moment to freeze.
+    Freeze,
 }
 
 impl Device {
@@ -72,6 +74,8 @@ impl Device {
             Self::Random => device(1, 8),
             Self::Urandom => device(1, 9),
             Self::Terminal => device(5, 0),
+            // Of the numbers for experiments (`Documentation/admin-guide/devices.txt`).
+            Self::Freeze => device(60, 0),
         }
     }
 }
