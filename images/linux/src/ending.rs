@@ -4,11 +4,15 @@
 use alloc::string::String;
 use core::fmt::Write;
 
+use action_abi::Stream;
+
 use crate::frame::Frame;
 use crate::native::{Native, Report};
 use crate::os::Os;
 use crate::report::{Ending, killed_text};
 
+/// Exit status if the program cannot be run, as shells give it.
+pub const STATUS_NOT_RUNNABLE: u32 = 126;
 /// Exit status of a program that hangs, as `timeout(1)` gives it.
 const STATUS_DEADLOCK: u32 = 124;
 /// Added to a signal's number, as shells do.
@@ -21,6 +25,10 @@ impl<N: Native> Os<N> {
             self.native.report(Report::Unsupported, &self.unsupported.text());
         }
         match ending {
+            Ending::Exit(0) if self.is_preparing => {
+                self.refuse("exited with status 0 before it looked at its input");
+                STATUS_NOT_RUNNABLE
+            }
             Ending::Exit(0) => 0,
             Ending::Exit(status) => {
                 let mut text = String::from("exited with status ");
@@ -44,6 +52,13 @@ impl<N: Native> Os<N> {
         }
     }
 
+    /// Says why no instance can be made of the program.
+    pub fn refuse(&mut self, why: &str) {
+        self.native.report(Report::Ending, why);
+        self.native.log(why.as_bytes(), Stream::Stderr);
+        self.native.log(b"\n", Stream::Stderr);
+    }
+
     /// A line in the log that says where the program was.
     fn log_place(&mut self, text: &str, frame: &Frame) {
         let mut line = String::from(text);
@@ -52,6 +67,6 @@ impl<N: Native> Os<N> {
             let _ = write!(line, " ({name}+{offset:#x})");
         }
         line.push('\n');
-        self.native.log(line.as_bytes(), action_abi::Stream::Stderr);
+        self.native.log(line.as_bytes(), Stream::Stderr);
     }
 }

@@ -26,6 +26,7 @@ pub mod call;
 pub mod ending;
 pub mod file;
 pub mod frame;
+pub mod freeze;
 pub mod identity;
 pub mod limits;
 pub mod load;

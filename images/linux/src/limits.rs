@@ -11,6 +11,9 @@ pub const PROGRAM_HEADERS_MAX: usize = 64;
 pub const THREADS_MAX: usize = 4096;
 /// How long a thread runs while others could, in nanoseconds.
 pub const SLICE_NS: u64 = 2_000_000;
+/// How long threads may go on once one of them waits for the input, in nanoseconds: then they have
+/// to wait, too, so that the program can be frozen.
+pub const REST_NS: u64 = 5_000_000_000;
 /// Signals waiting to be taken, as `RLIMIT_SIGPENDING` reports it.
 pub const SIGNALS_PENDING_MAX: usize = 1024;
 /// Kinds of calls not served that are told apart in the receipt.

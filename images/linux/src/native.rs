@@ -5,6 +5,8 @@
 
 use action_abi::{CallError, Stream};
 
+use crate::random::SEED_LEN;
+
 /// What [`Native::report`] tells the kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Report {
@@ -14,6 +16,27 @@ pub enum Report {
     Ending,
     /// How many random bytes it drew before it was frozen.
     Entropy,
+}
+
+/// What an instance begins with, or the next stage of preparing one.
+#[derive(Debug)]
+pub struct Instance {
+    /// Its number; 0 while instances are being prepared.
+    pub number: u64,
+    /// Random bytes.
+    pub seed: [u8; SEED_LEN],
+    /// Standard input.
+    pub input: &'static [u8],
+    /// Where the result goes.
+    pub output: &'static mut [u8],
+    /// Arguments of the deploy, each with its NUL.
+    pub arguments: &'static [u8],
+    /// Environment, each entry with its NUL.
+    pub environment: &'static [u8],
+    /// Memory limit in bytes.
+    pub memory_limit: u64,
+    /// Wall-clock time minus monotonic time.
+    pub wall_offset_ns: u64,
 }
 
 /// The kernel's calls, and what else only the machine can do.
@@ -53,6 +76,21 @@ pub trait Native {
     /// # Errors
     /// As [`map_at`](Self::map_at).
     fn discard(&mut self, address: u64, len: u64) -> Result<(), CallError>;
+
+    /// Maps the payload of this stage for the library OS itself, where no earlier one is, and
+    /// answers its bytes.
+    ///
+    /// # Errors
+    /// As [`map_at`](Self::map_at).
+    fn payload(&mut self) -> Result<&'static [u8], CallError>;
+
+    /// Becomes a template, and goes on as what is made of it: an instance, or the next stage of
+    /// preparing one. `at_input` says that the program ran up to its input. The kernel takes back
+    /// the `output` it gave, and everything else of that [`Instance`].
+    ///
+    /// # Errors
+    /// [`CallError`]: there is no template to be made.
+    fn freeze(&mut self, at_input: bool, output: &'static mut [u8]) -> Result<Instance, CallError>;
 
     /// Asks for an upcall at this monotonic time; 0 for none.
     fn alarm(&mut self, at_ns: u64);

@@ -1,6 +1,7 @@
 //! The library OS as one value: what it holds, and its two ways in.
 #![forbid(unsafe_code)]
 
+use crate::ending::STATUS_NOT_RUNNABLE;
 use crate::file::side::FileSide;
 use crate::frame::Frame;
 use crate::identity::Identity;
@@ -10,7 +11,7 @@ use crate::outcome::{Break, Served};
 use crate::report::{Ending, Unsupported};
 use crate::signal::fault::Exception;
 use crate::signal::{Info, Signals};
-use crate::thread::{State, Threads};
+use crate::thread::{On, State, Threads};
 use crate::timers::Timers;
 
 /// Everything the library OS knows of the program.
@@ -36,6 +37,8 @@ pub struct Os<N> {
     pub identity: Identity,
     /// What it called in vain.
     pub unsupported: Unsupported,
+    /// It runs so that instances can be made of it.
+    pub(crate) is_preparing: bool,
     /// The exception that the next handler is told of.
     pub(crate) trap: Exception,
     /// Where extended registers are put for the length of a call.
@@ -67,6 +70,7 @@ impl<N: Native> Os<N> {
             files: FileSide::new(),
             identity: Identity::new(),
             unsupported: Unsupported::new(),
+            is_preparing: false,
             trap: Exception { vector: 0, error: 0, address: 0 },
             scratch: Extended::empty(),
         }
@@ -127,6 +131,9 @@ impl<N: Native> Os<N> {
             Err(Break::Errno(errno)) => frame.rax = errno.to_result().cast_unsigned(),
             Err(Break::Resumed) => {}
             Err(Break::Wait(wait)) => {
+                if wait.on == On::Input {
+                    self.expect_rest();
+                }
                 let thread = self.threads.running();
                 thread.state = State::Waiting(wait);
                 thread.until_ns = wait.until_ns;
@@ -173,6 +180,7 @@ impl<N: Native> Os<N> {
             self.threads.running().frame = *frame;
             self.wake_by_time(now);
             self.wake_by_signal();
+            self.check_rest(now)?;
             if self.threads.slice_end_ns <= now && self.threads.others_ready() {
                 return self.next_thread(frame);
             }
@@ -185,6 +193,7 @@ impl<N: Native> Os<N> {
         let ending = match *reason {
             Break::Exit(status) => Ending::Exit(status),
             Break::Killed(info) => Ending::Signal(info),
+            Break::Refused => return STATUS_NOT_RUNNABLE,
             _ => Ending::Deadlock,
         };
         self.report_ending(&ending, frame)

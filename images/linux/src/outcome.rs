@@ -29,6 +29,8 @@ pub enum Break {
     Killed(Info),
     /// All its threads wait for what can never happen.
     Deadlock,
+    /// No instance can be made of it, which the kernel was told.
+    Refused,
 }
 
 impl From<Errno> for Break {
@@ -41,9 +43,8 @@ impl From<Stop> for Break {
     fn from(stop: Stop) -> Self {
         match stop {
             Stop::Errno(errno) => Self::Errno(errno),
-            Stop::WouldBlock | Stop::NeedsInput => {
-                Self::Wait(Wait { on: On::Files, until_ns: None })
-            }
+            Stop::WouldBlock => Self::Wait(Wait { on: On::Files, until_ns: None }),
+            Stop::NeedsInput => Self::Wait(Wait { on: On::Input, until_ns: None }),
         }
     }
 }

@@ -11,7 +11,7 @@ use action_abi::{Call, CallError, protection};
 use crate::EmulatorError;
 use crate::count::Count;
 use crate::process::{Process, Stop};
-use crate::windows::{Windows, now_ns};
+use crate::windows::{Beginning, Windows, now_ns};
 
 /// Bytes of the `syscall` instruction.
 pub const SYSCALL_LEN: u64 = 2;
@@ -26,12 +26,21 @@ pub struct Machine {
     /// The alarm that is set, 0 for none.
     pub alarm_ns: u64,
     result: Vec<u8>,
-    frozen: bool,
+    plan: Plan,
     count: Count,
 }
 
+/// What follows when the image freezes.
+#[derive(Debug, Default)]
+pub struct Plan {
+    /// The function of a runtime, once: its code, and what its stage begins with.
+    pub function: Option<(File, Beginning)>,
+    /// Then the instances, one after the other.
+    pub instances: Vec<Beginning>,
+}
+
 impl Machine {
-    pub fn new(process: Process, windows: Windows, payload: File) -> Self {
+    pub fn new(process: Process, windows: Windows, payload: File, plan: Plan) -> Self {
         Self {
             process,
             windows,
@@ -39,12 +48,12 @@ impl Machine {
             reflection: Reflection::default(),
             alarm_ns: 0,
             result: Vec::new(),
-            frozen: false,
+            plan,
             count: Count::default(),
         }
     }
 
-    /// Runs the image to its exit; its status.
+    /// Runs the image to its exit, and every instance; the first status that is not 0.
     pub fn run(mut self) -> Result<u8, EmulatorError> {
         loop {
             let alarm_ns = self.alarm_ns;
@@ -101,7 +110,7 @@ impl Machine {
                 self.memory(libc::SYS_madvise, [one, two, advice, 0, 0, 0])
             }
             Some(Call::Reflect) => self.reflect(one),
-            Some(Call::Freeze) => self.freeze(),
+            Some(Call::Freeze) => return self.freeze(),
             Some(Call::SetThreadPointer) => {
                 self.process.registers.fs_base = one;
                 Ok(0)
@@ -192,18 +201,47 @@ impl Machine {
         Ok(0)
     }
 
-    /// Goes on as the first instance would.
-    fn freeze(&mut self) -> Result<u64, CallError> {
-        if core::mem::replace(&mut self.frozen, true) {
-            return Err(CallError::BadArgument);
+    /// Goes on as what is made of the template would: the next stage, or each of the instances in a
+    /// fork of its own. `Some` if they all have ended.
+    fn freeze(&mut self) -> Result<Option<u8>, EmulatorError> {
+        if let Some((code, beginning)) = self.plan.function.take() {
+            let system = |cause| EmulatorError::System { what: "the function's length", cause };
+            self.windows.context.payload.len = code.metadata().map_err(system)?.len();
+            self.payload = code;
+            self.begin(&beginning)?;
+            return Ok(None);
         }
-        let context = &mut self.windows.context;
-        context.instance = 1;
-        self.process.steps = std::env::var_os("COUNT").is_some();
-        context.common.random_seed.reverse();
-        let bytes = context.to_bytes();
-        self.process.write(self.windows.context_address, &bytes).ok_or(CallError::BadAddress)?;
-        Ok(1)
+        let site = self.process.registers.rip - SYSCALL_LEN;
+        let mut first_failure = 0;
+        for beginning in core::mem::take(&mut self.plan.instances) {
+            let system = |cause| EmulatorError::System { what: "the payload", cause };
+            let mut instance = Self {
+                process: self.process.fork(site)?,
+                windows: self.windows.clone(),
+                payload: self.payload.try_clone().map_err(system)?,
+                reflection: self.reflection,
+                alarm_ns: 0,
+                result: self.result.clone(),
+                plan: Plan::default(),
+                count: Count::default(),
+            };
+            instance.process.steps = std::env::var_os("COUNT").is_some();
+            instance.begin(&beginning)?;
+            let status = instance.run()?;
+            if first_failure == 0 {
+                first_failure = status;
+            }
+        }
+        Ok(Some(first_failure))
+    }
+
+    /// Continues behind the freeze as what begins so.
+    fn begin(&mut self, beginning: &Beginning) -> Result<(), EmulatorError> {
+        self.alarm_ns = 0;
+        self.windows.fill(&self.process, beginning)?;
+        self.process.registers.rax = beginning.instance;
+        self.process.registers.orig_rax = u64::MAX;
+        Ok(())
     }
 
     /// Sleeps, at most until the alarm, which then is due inside declared code.

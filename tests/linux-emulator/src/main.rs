@@ -2,13 +2,23 @@
 //! image sees them, made of `ptrace`.
 //!
 //! ```sh
-//! linux-emulator IMAGE PAYLOAD [ARGUMENT…] <INPUT >RESULT 2>LOG
+//! linux-emulator [OPTION…] IMAGE PAYLOAD [ARGUMENT…] <INPUT >RESULT 2>LOG
 //! ```
+//!
+//! | option | |
+//! |---|---|
+//! | `--at-input` | the program is frozen where it first looks at its input, not at its start |
+//! | `--call FILE` | one more call with this input, each in a process of its own; may be repeated |
+//! | `--function FILE` | the payload is a runtime, and this the code of a function for it |
+//! | `--init TEXT` | the line that the function's stage gets as input; otherwise `{"value":{}}` |
+//!
+//! Variables of this process that begin with `ACTION_` are, without that, a call's environment.
 //!
 //! The image runs as a process whose every `syscall` stops. One from its declared code is a native
 //! call and answered here; any other continues at the image's handler, as the kernel does it.
 //! Signals of the process become upcalls. So the library OS can be tried and debugged in seconds,
-//! with the very bytes that a node runs; what differs is freezing, which here only goes on.
+//! with the very bytes that a node runs; what differs is freezing, which here is a `fork` for each
+//! instance.
 //!
 //! With `COUNT=1` in the environment it counts the instructions of an instance, one by one, and
 //! prints how many were the program's, and for each of its calls how many the image took to answer
@@ -20,24 +30,28 @@
 mod calls;
 mod count;
 mod image;
+mod options;
 mod process;
 mod upcalls;
 mod windows;
 
 use std::env;
 use std::fs::File;
-use std::io::Read;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, ExitCode};
 
 use calls::Machine;
+use options::Job;
 
 /// Why a run gave no status.
 #[derive(Debug, thiserror::Error)]
 pub enum EmulatorError {
     /// The arguments name no image and payload.
-    #[error("usage: linux-emulator IMAGE PAYLOAD [ARGUMENT…]")]
+    #[error("usage: linux-emulator [OPTION…] IMAGE PAYLOAD [ARGUMENT…]")]
     Usage,
+    /// Input, arguments or environment do not fit their windows.
+    #[error("the input, or arguments and environment, are too long")]
+    TooLong,
     /// A file cannot be read, or a system call of this computer failed.
     #[error("{what}: {cause}")]
     System {
@@ -77,18 +91,18 @@ fn main() -> ExitCode {
 }
 
 fn run() -> Result<u8, EmulatorError> {
-    let mut arguments = env::args_os().skip(1);
-    let image = arguments.next().ok_or(EmulatorError::Usage)?;
-    let payload = arguments.next().ok_or(EmulatorError::Usage)?;
-    let arguments: Vec<_> = arguments.collect();
-    let system = |what| move |cause| EmulatorError::System { what, cause };
+    let Job { image, payload, beginning, plan } = options::parse()?;
     let image = std::fs::read(image).map_err(system("the image"))?;
     let payload = File::open(payload).map_err(system("the payload"))?;
-    let mut input = Vec::new();
-    std::io::stdin().read_to_end(&mut input).map_err(system("standard input"))?;
-
+    let payload_len = payload.metadata().map_err(system("the payload's length"))?.len();
     let entry = image::map(&image)?;
-    let windows = windows::map(&payload, &arguments, &input)?;
+    let mut windows = windows::map(payload_len)?;
     let process = process::start(entry, &windows)?;
-    Machine::new(process, windows, payload).run()
+    windows.fill(&process, &beginning)?;
+    Machine::new(process, windows, payload, plan).run()
+}
+
+/// An error of this computer, about this.
+fn system(what: &'static str) -> impl Fn(std::io::Error) -> EmulatorError {
+    move |cause| EmulatorError::System { what, cause }
 }

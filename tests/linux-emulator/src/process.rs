@@ -63,18 +63,15 @@ pub fn start(entry: u64, windows: &Windows) -> Result<Process, EmulatorError> {
     let mut status = 0;
     // SAFETY: waits for the child just made.
     unsafe { libc::waitpid(pid, &mut status, 0) };
-    let options = libc::PTRACE_O_TRACESYSGOOD | libc::PTRACE_O_EXITKILL;
+    let options = libc::PTRACE_O_TRACESYSGOOD | libc::PTRACE_O_EXITKILL | libc::PTRACE_O_TRACEFORK;
     // SAFETY: the child is stopped and traced.
     if unsafe { libc::ptrace(libc::PTRACE_SETOPTIONS, pid, 0, options) } != 0 {
         return Err(system("ptrace"));
     }
     tick();
-    let memory = File::options().read(true).write(true).open(format!("/proc/{pid}/mem"));
-    let memory =
-        memory.map_err(|cause| EmulatorError::System { what: "the image's memory", cause })?;
     // SAFETY: an all-zero structure of numbers.
     let registers = unsafe { core::mem::zeroed() };
-    let mut process = Process { pid, memory, registers, steps: false };
+    let mut process = Process { pid, memory: memory(pid)?, registers, steps: false };
     process.read_registers()?;
     let stack = windows.context.common.stack;
     let segments = process.registers;
@@ -92,6 +89,12 @@ pub fn start(entry: u64, windows: &Windows) -> Result<Process, EmulatorError> {
     Ok(process)
 }
 
+/// The memory of a traced process.
+fn memory(pid: libc::pid_t) -> Result<File, EmulatorError> {
+    let memory = File::options().read(true).write(true).open(format!("/proc/{pid}/mem"));
+    memory.map_err(|cause| EmulatorError::System { what: "the image's memory", cause })
+}
+
 /// Makes waiting end now and then.
 fn tick() {
     extern "C" fn nothing(_: libc::c_int) {}
@@ -103,6 +106,16 @@ fn tick() {
         action.sa_sigaction = nothing as *const () as usize;
         libc::sigaction(libc::SIGALRM, &action, core::ptr::null_mut());
         libc::setitimer(libc::ITIMER_REAL, &timer, core::ptr::null_mut());
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // SAFETY: ends the process, which is this one's own, and waits for that.
+        unsafe {
+            libc::kill(self.pid, libc::SIGKILL);
+            libc::waitpid(self.pid, core::ptr::null_mut(), libc::__WALL);
+        }
     }
 }
 
@@ -177,6 +190,42 @@ impl Process {
         let result = self.registers.rax as i64;
         self.registers = saved;
         Ok(result)
+    }
+
+    /// Makes a second process that is as this one, stopped, too. `site` as in [`Self::inject`].
+    pub fn fork(&mut self, site: u64) -> Result<Self, EmulatorError> {
+        let saved = self.registers;
+        self.registers = libc::user_regs_struct {
+            rip: site,
+            rax: libc::SYS_fork as u64,
+            orig_rax: u64::MAX,
+            ..saved
+        };
+        self.write_registers()?;
+        let mut child: libc::c_ulong = 0;
+        let mut is_in_call = true;
+        // The call is only left by the step behind the one that tells of the child.
+        while is_in_call {
+            // SAFETY: the process is stopped and traced.
+            if unsafe { libc::ptrace(libc::PTRACE_SINGLESTEP, self.pid, 0, 0) } != 0 {
+                return Err(system("ptrace"));
+            }
+            let mut status = 0;
+            // SAFETY: waits for the process.
+            while unsafe { libc::waitpid(self.pid, &mut status, 0) } < 0 {}
+            is_in_call = child == 0;
+            if status >> 16 == libc::PTRACE_EVENT_FORK {
+                // SAFETY: the process is stopped by this event; the call writes its number.
+                unsafe { libc::ptrace(libc::PTRACE_GETEVENTMSG, self.pid, 0, &mut child) };
+            }
+            self.read_registers()?;
+        }
+        self.registers = saved;
+        let pid = child as libc::pid_t;
+        let mut status = 0;
+        // SAFETY: waits for the process just made, which stops at once.
+        while unsafe { libc::waitpid(pid, &mut status, libc::__WALL) } < 0 {}
+        Ok(Self { pid, memory: memory(pid)?, registers: saved, steps: self.steps })
     }
 
     /// Reads memory of the process.

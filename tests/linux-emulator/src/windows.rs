@@ -1,64 +1,60 @@
 //! The windows of an instance, at the addresses of version 2 of the native ABI.
 
-use std::ffi::OsString;
 use std::fs::File;
-use std::os::unix::ffi::OsStrExt;
 use std::time::{Duration, Instant};
 
 use action_abi::host::{FEATURE_FSGSBASE, HostContext};
 use action_abi::{Clock, Context, HOST_VERSION, Range};
 
 use crate::EmulatorError;
+use crate::process::Process;
 
 pub const PAGE: u64 = 4096;
 /// The addresses, and the lengths of what has one always.
 const STACK: Range = Range { address: 0x80_0000_1000, len: 0xf_f000 };
 const CONTEXT: u64 = 0x80_0010_1000;
 const CONTEXT_LEN: u64 = 0xf000;
-const INPUT: u64 = 0x80_0011_0000;
+/// Arguments and environment, in the pages behind the context.
+const STRINGS: u64 = CONTEXT + PAGE;
+const INPUT: Range = Range { address: 0x80_0011_0000, len: 1 << 20 };
 const OUTPUT: Range = Range { address: 0x80_0021_1000, len: 1 << 20 };
 const HEAP: Range = Range { address: 0x80_0100_0000, len: 512 << 20 };
 /// How long the time stamp counter is measured.
 const CALIBRATION: Duration = Duration::from_millis(5);
 
+/// What a stage or an instance begins with.
+#[derive(Clone, Debug, Default)]
+pub struct Beginning {
+    /// Its number; 0 while instances are being prepared.
+    pub instance: u64,
+    /// Arguments, each with its NUL.
+    pub arguments: Vec<u8>,
+    /// Environment, each entry with its NUL.
+    pub environment: Vec<u8>,
+    /// Standard input.
+    pub input: Vec<u8>,
+}
+
 /// What the image is told, and where.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Windows {
     pub context: HostContext,
     pub context_address: u64,
 }
 
-/// Maps the windows into this process.
-pub fn map(payload: &File, arguments: &[OsString], input: &[u8]) -> Result<Windows, EmulatorError> {
-    let system = |what| move |cause| EmulatorError::System { what, cause };
-    let payload_len = payload.metadata().map_err(system("the payload's length"))?.len();
-    for range in [STACK, OUTPUT, HEAP] {
+/// Maps the windows into this process, with nothing in the input.
+pub fn map(payload_len: u64) -> Result<Windows, EmulatorError> {
+    for range in [STACK, OUTPUT, HEAP, INPUT] {
         map_zeroed(range.address, range.len)?;
     }
-    let input_len = (input.len() as u64).next_multiple_of(PAGE).max(PAGE);
-    map_zeroed(INPUT, input_len)?[..input.len()].copy_from_slice(input);
-    protect(INPUT, input_len, libc::PROT_READ)?;
-
-    let mut strings = Vec::new();
-    for argument in arguments {
-        strings.extend_from_slice(argument.as_bytes());
-        strings.push(0);
-    }
-    let arguments_len = strings.len() as u64;
-    for (name, value) in std::env::vars_os() {
-        if let Some(name) = name.as_bytes().strip_prefix(b"ACTION_") {
-            strings.extend([name, b"=", value.as_bytes(), b"\0"].concat());
-        }
-    }
-    let first = CONTEXT + PAGE;
-    let rest = strings.len() as u64 - arguments_len;
+    map_zeroed(CONTEXT, CONTEXT_LEN)?;
     let context = HostContext {
         common: Context {
             version: HOST_VERSION,
             len: size_of::<HostContext>() as u32,
-            input: Range { address: INPUT, len: input.len() as u64 },
+            input: Range { len: 0, ..INPUT },
             output: OUTPUT,
-            environment: Range { address: first + arguments_len, len: rest },
+            environment: Range { address: STRINGS, len: 0 },
             heap: HEAP,
             stack: STACK,
             memory_limit: HEAP.len,
@@ -69,14 +65,40 @@ pub fn map(payload: &File, arguments: &[OsString], input: &[u8]) -> Result<Windo
         payload: Range { address: 0, len: payload_len },
         features: if std::env::var_os("NO_FSGSBASE").is_some() { 0 } else { FEATURE_FSGSBASE },
         instance: 0,
-        arguments: Range { address: first, len: arguments_len },
+        arguments: Range { address: STRINGS, len: 0 },
     };
-    let page = map_zeroed(CONTEXT, CONTEXT_LEN)?;
-    page[..size_of::<HostContext>()].copy_from_slice(&context.to_bytes());
-    let at = PAGE as usize;
-    page[at..at + strings.len()].copy_from_slice(&strings);
+    // From here on they are written from outside.
+    protect(INPUT.address, INPUT.len, libc::PROT_READ)?;
     protect(CONTEXT, CONTEXT_LEN, libc::PROT_READ)?;
     Ok(Windows { context, context_address: CONTEXT })
+}
+
+impl Windows {
+    /// Fills the windows of a stopped process with what a stage or an instance begins with.
+    pub fn fill(&mut self, process: &Process, beginning: &Beginning) -> Result<(), EmulatorError> {
+        let Beginning { instance, arguments, environment, input } = beginning;
+        let write = |address, bytes: &[u8]| {
+            let refused = || EmulatorError::Fault("its windows cannot be written".to_owned());
+            process.write(address, bytes).ok_or_else(refused)
+        };
+        let lens = [arguments.len(), environment.len()].map(|len| len as u64);
+        if STRINGS + lens[0] + lens[1] > CONTEXT + CONTEXT_LEN || input.len() as u64 > INPUT.len {
+            return Err(EmulatorError::TooLong);
+        }
+        // What was there before is of no use to anybody.
+        let mut bytes = vec![0; input.len().max(self.context.common.input.len as usize)];
+        bytes[..input.len()].copy_from_slice(input);
+        write(INPUT.address, &bytes)?;
+        write(STRINGS, &[&arguments[..], environment].concat())?;
+        let context = &mut self.context;
+        context.instance = *instance;
+        context.arguments.len = lens[0];
+        context.common.environment = Range { address: STRINGS + lens[0], len: lens[1] };
+        context.common.input.len = input.len() as u64;
+        context.common.clock = clock();
+        context.common.random_seed = seed()?;
+        write(self.context_address, &context.to_bytes())
+    }
 }
 
 fn seed() -> Result<[u8; 32], EmulatorError> {

@@ -18,18 +18,25 @@ pub struct Output {
     len: usize,
     /// The program wrote to descriptor 3: that is the result, and standard output is log.
     is_on_result: bool,
+    /// Standard output is log anyway: there is nobody yet who would want a result.
+    is_preparing: bool,
 }
 
 impl Output {
     /// No window yet: what is written has no place.
     #[must_use]
     pub const fn new() -> Self {
-        Self { window: &mut [], len: 0, is_on_result: false }
+        Self { window: &mut [], len: 0, is_on_result: false, is_preparing: false }
     }
 
-    /// A result in this window.
-    pub fn set_window(&mut self, window: &'static mut [u8]) {
-        self.window = window;
+    /// A new result, in this window.
+    pub fn begin(&mut self, window: &'static mut [u8], is_preparing: bool) {
+        *self = Self { window, len: 0, is_on_result: false, is_preparing };
+    }
+
+    /// Gives the window back.
+    pub fn take_window(&mut self) -> &'static mut [u8] {
+        core::mem::take(self).window
     }
 
     /// Bytes of the result.
@@ -97,7 +104,9 @@ impl<N: Native> Host for Surroundings<'_, N> {
                 }
                 self.output.append(bytes)
             }
-            Sink::Stdout if !self.output.is_on_result => self.output.append(bytes),
+            Sink::Stdout if !(self.output.is_on_result || self.output.is_preparing) => {
+                self.output.append(bytes)
+            }
             Sink::Stdout => {
                 self.native.log(bytes, Stream::Stdout);
                 Ok(bytes.len())
@@ -112,11 +121,13 @@ impl<N: Native> Host for Surroundings<'_, N> {
     fn regions(&self, each: &mut dyn FnMut(&Region<'_>)) {
         for (start, region) in self.regions.iter() {
             let (name, offset): (&[u8], u64) = match region.source {
-                Source::Anonymous => (b"", 0),
+                Source::Anonymous | Source::Wiped => (b"", 0),
                 Source::Heap => (b"[heap]", 0),
                 Source::Stack => (b"[stack]", 0),
                 Source::Vdso => (b"[vdso]", 0),
-                Source::Payload { offset } => (&self.identity.executable, offset),
+                Source::Payload { offset } | Source::Former { offset } => {
+                    (&self.identity.executable, offset)
+                }
                 Source::Copied { offset, .. } => (b"", offset),
             };
             each(&Region {

@@ -11,7 +11,7 @@ use super::Io;
 use crate::Errno;
 use crate::limits::VECTORS_MAX;
 use crate::memory::calls::{Backing, Mmap};
-use crate::memory::regions::{PAGE, Protection};
+use crate::memory::regions::Protection;
 use crate::native::Native;
 use crate::os::Os;
 use crate::outcome::{Break, Served};
@@ -191,23 +191,14 @@ impl<N: Native> Os<N> {
 
     /// `mmap` of a file.
     pub(super) fn map_file(&mut self, request: Mmap, fd: i32, offset: u64) -> Served {
-        let payload = crate::memory::PAYLOAD;
-        let payload_end = payload + self.space.layout.payload_len;
         let mapping = self.with_files(|io| Ok(io.files.mapping(fd, offset)?))?;
         let whole = match mapping {
             linux_files::Mapping::Payload(bytes) => bytes,
             linux_files::Mapping::Copy => return self.map_copy(request, fd, offset),
         };
-        let address = whole.as_ptr() as u64;
-        let backing = match address.checked_sub(payload) {
-            Some(at)
-                if at.is_multiple_of(PAGE)
-                    && address < payload_end
-                    && whole.len() as u64 >= request.len.next_multiple_of(PAGE) =>
-            {
-                Backing::Payload { offset: at }
-            }
-            _ => Backing::Bytes { bytes: whole, file: 0, offset },
+        let backing = match self.space.layout.payload_offset(whole.as_ptr() as u64) {
+            Some(offset) => Backing::Payload { offset, len: whole.len() as u64 },
+            None => Backing::Bytes { bytes: whole, file: 0, offset },
         };
         self.space.mmap(&mut self.native, request, backing).map_err(Break::Errno)
     }

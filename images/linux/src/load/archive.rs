@@ -7,28 +7,29 @@ use alloc::vec;
 use linux_files::Mapping;
 use linux_files::abi::{at, open};
 
-use super::elf::Reject;
+use super::reject::Reject;
 use crate::memory::values::PATH_LEN_MAX;
 use crate::native::Native;
 use crate::os::Os;
 
 /// What it may be called, by the conventions of OpenWhisk and Lambda.
-const PROGRAMS: [&[u8]; 2] = [b"/action/exec", b"/action/bootstrap"];
+const PROGRAMS: [&[u8]; 2] = [b"/exec", b"/bootstrap"];
 
 impl<N: Native> Os<N> {
     /// Finds the program, and all of its bytes.
     ///
     /// If it is a symbolic link, the program is called by the name of what that leads to: one file
     /// can be many programs, which look at how they were called.
-    pub(super) fn find_program(&mut self) -> Result<&'static [u8], Reject> {
+    pub(super) fn find_program(&mut self, root: &[u8]) -> Result<&'static [u8], Reject> {
         let refused = |_| Reject::NoProgram;
-        self.with_files(|io| io.files.unpack().map_err(|_| linux_files::Errno::EIO.into()))
-            .map_err(refused)?;
-        let opened = PROGRAMS.iter().find_map(|path| {
+        let files = self.files.files.as_mut().ok_or(Reject::NoProgram)?;
+        files.unpack().map_err(Reject::file)?;
+        let opened = PROGRAMS.iter().find_map(|name| {
+            let path = [root, name].concat();
             let fd = self.with_files(|io| {
-                Ok(io.files.openat(io.host, at::CURRENT, path, open::READ_ONLY, 0)?)
+                Ok(io.files.openat(io.host, at::CURRENT, &path, open::READ_ONLY, 0)?)
             });
-            Some((*path, fd.ok()?))
+            Some((path, fd.ok()?))
         });
         let (path, fd) = opened.ok_or(Reject::NoProgram)?;
         let mapping = self.with_files(|io| Ok(io.files.mapping(fd, 0)?)).map_err(refused)?;
@@ -37,16 +38,16 @@ impl<N: Native> Os<N> {
             Mapping::Copy => self.read_whole(fd)?,
         };
         self.with_files(|io| Ok(io.files.close(io.host, fd)?)).map_err(refused)?;
-        self.identity.executable = path.to_vec();
         let mut target = vec![0; PATH_LEN_MAX as usize];
         let link = self
-            .with_files(|io| Ok(io.files.readlinkat(io.host, at::CURRENT, path, &mut target)?));
+            .with_files(|io| Ok(io.files.readlinkat(io.host, at::CURRENT, &path, &mut target)?));
         if let Ok(len) = link {
             target.truncate(len);
             self.identity.called = target;
         } else {
-            self.identity.called = path.to_vec();
+            self.identity.called.clone_from(&path);
         }
+        self.identity.executable = path;
         Ok(bytes)
     }
 

@@ -3,12 +3,12 @@
 
 use alloc::string::String;
 use alloc::vec::Vec;
-use core::fmt;
 
 use object::endian::LittleEndian;
 use object::read::elf::{FileHeader, ProgramHeader};
 use object::{LittleEndian as LE, elf};
 
+use super::reject::Reject;
 use crate::limits::PROGRAM_HEADERS_MAX;
 use crate::memory::ADDRESS_END;
 use crate::memory::regions::{PAGE, Protection};
@@ -41,52 +41,6 @@ pub struct Executable {
     pub header_count: u64,
     /// It can be anywhere, at multiples of this; otherwise its addresses are final.
     pub movable_by: Option<u64>,
-}
-
-/// Why a file cannot be run.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Reject {
-    /// It is no ELF file for this machine, or is not whole.
-    NotExecutable,
-    /// It needs an interpreter, of this name.
-    Dynamic(String),
-    /// A segment asks to be written and executed.
-    WritableAndExecutable,
-    /// Its headers contradict themselves or each other.
-    Malformed,
-    /// It lies where no program can be.
-    BadAddress,
-    /// There is not enough memory for it.
-    NoMemory,
-    /// A zip without `exec` or `bootstrap`, or one that cannot be read.
-    NoProgram,
-}
-
-impl fmt::Display for Reject {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NotExecutable => {
-                f.write_str("this is no complete ELF executable for x86-64 Linux")
-            }
-            Self::Dynamic(interpreter) => write!(
-                f,
-                "the program is dynamically linked and needs {interpreter}; link it statically: \
-                 Rust `--target x86_64-unknown-linux-musl`, Go `CGO_ENABLED=0`, C `-static`, \
-                 Zig `-target x86_64-linux-musl`"
-            ),
-            Self::WritableAndExecutable => {
-                f.write_str("a segment of the program is writable and executable at once")
-            }
-            Self::Malformed => f.write_str("the program's headers make no sense"),
-            Self::BadAddress => {
-                f.write_str("the program is linked to addresses that it cannot have")
-            }
-            Self::NoMemory => f.write_str("the memory limit does not cover the program"),
-            Self::NoProgram => {
-                f.write_str("the archive has no file `exec` or `bootstrap` that could be read")
-            }
-        }
-    }
 }
 
 /// Reads the headers.

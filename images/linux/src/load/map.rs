@@ -1,10 +1,11 @@
 //! An executable's segments in memory.
 #![forbid(unsafe_code)]
 
-use super::elf::{Executable, Reject, Segment};
+use super::elf::{Executable, Segment};
+use super::reject::Reject;
 use crate::Errno;
 use crate::memory::regions::{PAGE, Protection, Source};
-use crate::memory::{ADDRESS_MIN, PAYLOAD, Space, is_free_to_use};
+use crate::memory::{ADDRESS_MIN, Space, is_free_to_use};
 use crate::native::Native;
 
 /// Maps the segments of an executable at this base. `file` is where it can be read: if it lies in
@@ -19,9 +20,7 @@ pub fn segments(
     file: &[u8],
     base: u64,
 ) -> Result<(), Reject> {
-    let in_payload = (file.as_ptr() as u64)
-        .checked_sub(PAYLOAD)
-        .filter(|at| *at < space.layout.payload_len && at.is_multiple_of(PAGE));
+    let in_payload = space.layout.payload_offset(file.as_ptr() as u64);
     for segment in &executable.segments {
         let address = segment.address.checked_add(base).ok_or(Reject::BadAddress)?;
         let start = address / PAGE * PAGE;

@@ -6,5 +6,6 @@ pub mod elf;
 pub mod map;
 pub mod place;
 pub mod program;
+pub mod reject;
 pub mod stack;
 pub mod symbols;

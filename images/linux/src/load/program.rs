@@ -9,33 +9,45 @@ use alloc::vec::Vec;
 
 use linux_files::{Access, Files, Owner, Settings};
 
-use super::elf::{self, Executable, Reject};
+use super::elf::{self, Executable};
 use super::place::{self, Places};
+use super::reject::Reject;
 use super::{map, stack};
 use crate::frame::Frame;
 use crate::limits::{ARGUMENT_LEN_MAX, INODES_MAX, STACK_LEN};
 use crate::memory::regions::{PAGE, Protection, Region, Source};
-use crate::native::Native;
+use crate::native::{Instance, Native};
 use crate::os::Os;
-use crate::random::SEED_LEN;
+use crate::random::{Random, SEED_LEN};
 use crate::signal;
 
-/// Where the deployed file is, as the program sees it.
-const EXECUTABLE: &[u8] = b"/action/exec";
-/// Where an archive is unpacked.
-const ROOT: &[u8] = b"/action";
+/// Where the code of an action is, and where programs begin.
+pub(crate) const ACTION: &[u8] = b"/action";
+/// Where a function's code is that is no archive, and its permissions.
+pub(crate) const SOURCE: &[u8] = b"/action/source";
+pub(crate) const SOURCE_MODE: u32 = 0o644;
+/// Where a runtime is.
+const RUNTIME: &[u8] = b"/runtime";
+/// What the deployed file is called there, if it is no archive.
+const EXECUTABLE: &[u8] = b"/exec";
 /// Permissions of an executable.
 const EXECUTABLE_MODE: u32 = 0o755;
 /// What a zip begins with.
-const ZIP: &[u8] = b"PK";
+pub(crate) const ZIP: &[u8] = b"PK";
+/// What the environment says if the program is to be frozen at its input, not at its start.
+const AT_INPUT: &[u8] = b"HOSTKERNEL_INIT=input";
+/// What it says of a program to which functions will be brought later.
+const IS_RUNTIME: &[u8] = b"HOSTKERNEL_STAGE=runtime";
 /// Flags of a program that begins: interrupts are on, bit 1 is always set.
 const FLAGS: u64 = 0x202;
 
 /// What preparing needs to know.
 #[derive(Clone, Copy, Debug)]
 pub struct Preparation {
-    /// The deployed file, readable at [`crate::memory::PAYLOAD`].
+    /// The deployed file.
     pub payload: &'static [u8],
+    /// Environment of the preparation, each entry with its NUL.
+    pub environment: &'static [u8],
     /// Where the library with the time functions is.
     pub vdso: u64,
     /// Random bytes for the layout.
@@ -44,27 +56,6 @@ pub struct Preparation {
     pub memory_limit: u64,
     /// What the processor offers: `AT_HWCAP`, `AT_HWCAP2`.
     pub hardware: [u64; 2],
-}
-
-/// What an instance begins with.
-#[derive(Debug)]
-pub struct Instance {
-    /// Its number.
-    pub number: u64,
-    /// Random bytes.
-    pub seed: [u8; SEED_LEN],
-    /// Standard input.
-    pub input: &'static [u8],
-    /// Where the result goes.
-    pub output: &'static mut [u8],
-    /// Arguments of the deploy, each with its NUL.
-    pub arguments: &'static [u8],
-    /// Environment, each entry with its NUL.
-    pub environment: &'static [u8],
-    /// Memory limit in bytes.
-    pub memory_limit: u64,
-    /// Wall-clock time minus monotonic time.
-    pub wall_offset_ns: u64,
 }
 
 /// A program that was prepared.
@@ -76,6 +67,8 @@ pub struct Prepared {
     vdso: u64,
     stack_end: u64,
     hardware: [u64; 2],
+    /// The program runs up to its input before it is frozen.
+    pub at_input: bool,
 }
 
 impl<N: Native> Os<N> {
@@ -84,45 +77,49 @@ impl<N: Native> Os<N> {
     /// # Errors
     /// [`Reject`]
     pub fn prepare(&mut self, preparation: &Preparation) -> Result<Prepared, Reject> {
-        self.space.layout.payload_len = preparation.payload.len() as u64;
+        let says =
+            |what: &[u8]| preparation.environment.split(|byte| *byte == 0).any(|e| e == what);
+        let root = if says(IS_RUNTIME) { RUNTIME } else { ACTION };
+        self.space.set_payload(preparation.payload);
         self.identity.memory_limit = preparation.memory_limit;
-        self.files.random.seed(preparation.seed);
         let settings = Settings {
             owner: Owner { user: 0, group: 0 },
             bytes_max: preparation.memory_limit,
             inodes_max: INODES_MAX,
         };
-        let mut files = Files::new(&settings).map_err(|_| Reject::NoMemory)?;
+        let files = Files::new(&settings).map_err(|_| Reject::NoMemory)?;
+        let files = self.files.files.insert(files);
+        files.make_directory(ACTION).map_err(|_| Reject::NoMemory)?;
         let file = match preparation.payload.starts_with(ZIP) {
             true => {
                 files
-                    .mount(preparation.payload, ROOT, Access::Writable)
-                    .map_err(|_| Reject::NoProgram)?;
-                self.files.files = Some(files);
-                self.find_program()?
+                    .mount(preparation.payload, root, Access::Writable)
+                    .map_err(|why| Reject::archive(preparation.payload, why))?;
+                self.find_program(root)?
             }
             false => {
+                let path = [root, EXECUTABLE].concat();
                 files
-                    .insert(EXECUTABLE, preparation.payload, EXECUTABLE_MODE)
+                    .insert(&path, preparation.payload, EXECUTABLE_MODE)
                     .map_err(|_| Reject::NoMemory)?;
-                self.identity.executable = EXECUTABLE.to_vec();
-                self.identity.called = EXECUTABLE.to_vec();
-                self.files.files = Some(files);
+                self.identity.called.clone_from(&path);
+                self.identity.executable = path;
                 preparation.payload
             }
         };
-        self.with_files(|io| Ok(io.files.chdir(io.host, ROOT)?)).map_err(|_| Reject::NoMemory)?;
-        self.load(file, preparation)
+        self.with_files(|io| Ok(io.files.chdir(io.host, ACTION)?)).map_err(|_| Reject::NoMemory)?;
+        Ok(Prepared { at_input: says(AT_INPUT), ..self.load(file, preparation)? })
     }
 
     fn load(&mut self, file: &'static [u8], given: &Preparation) -> Result<Prepared, Reject> {
         let executable = elf::parse(file)?;
-        let mut random = [[0; 8]; 3];
-        for word in &mut random {
-            self.files.random.fill(word);
-        }
+        // Another stream than the one the program draws from.
+        let mut random = Random::new();
+        random.seed(given.seed.map(|byte| !byte));
+        let mut words = [[0; 8]; 3];
+        words.iter_mut().for_each(|word| random.fill(word));
         let align = executable.movable_by.unwrap_or(PAGE);
-        let places = place::places(random.map(u64::from_le_bytes), align);
+        let places = place::places(words.map(u64::from_le_bytes), align);
         let base = executable.movable_by.map_or(0, |_| places.base);
         map::segments(&mut self.space, &mut self.native, &executable, file, base)?;
         self.lay_out(&executable, base, &places)?;
@@ -141,6 +138,7 @@ impl<N: Native> Os<N> {
             vdso: given.vdso,
             stack_end: places.stack_end,
             hardware: given.hardware,
+            at_input: false,
         })
     }
 
@@ -168,23 +166,13 @@ impl<N: Native> Os<N> {
     /// # Errors
     /// [`Reject::NoMemory`] if arguments and environment do not fit.
     pub fn begin(&mut self, prepared: &Prepared, instance: Instance) -> Result<Frame, Reject> {
-        /// Numbers of processes begin above this: 1 would be the first process, which some treat
-        /// as special.
-        const PROCESS_MIN: u64 = 2;
-        const PROCESS_SPAN: u64 = (1 << 22) - PROCESS_MIN;
-        let process = (PROCESS_MIN + instance.number % PROCESS_SPAN) as u32;
-        self.identity.process_id = process;
-        self.identity.memory_limit = instance.memory_limit;
-        self.identity.wall_offset_ns = instance.wall_offset_ns;
-        self.identity.start_ns = self.native.now_ns();
-        self.identity.environment = instance.environment;
-        self.threads.adopt(process);
-        self.files.random.seed(instance.seed);
-        self.files.output.set_window(instance.output);
-        self.identity.command_line =
-            arguments(&self.identity.called, instance.arguments, instance.input);
-        if let Some(files) = &mut self.files.files {
-            files.set_input(instance.input);
+        let (seed, input, environment) = (instance.seed, instance.input, instance.environment);
+        self.identity.command_line = arguments(&self.identity.called, instance.arguments, input);
+        self.adopt(instance);
+        if let Some(files) = &mut self.files.files
+            && !self.is_preparing
+        {
+            files.set_input(input);
         }
         let mut path = [0; PATH_LEN];
         let executable = &self.identity.executable;
@@ -193,8 +181,8 @@ impl<N: Native> Os<N> {
             end: prepared.stack_end,
             path: &path[..=executable.len()],
             arguments: &self.identity.command_line,
-            environment: instance.environment,
-            random: stack_random(&instance.seed),
+            environment,
+            random: stack_random(&seed),
             hardware: prepared.hardware,
             entry: prepared.entry,
             headers: prepared.headers,
@@ -204,6 +192,25 @@ impl<N: Native> Os<N> {
         };
         let rsp = stack::build(&mut self.space, &start).map_err(|_| Reject::NoMemory)?;
         Ok(Frame { rip: prepared.entry, rsp, flags: FLAGS, ..Frame::zero() })
+    }
+}
+
+impl<N: Native> Os<N> {
+    /// Makes the process another one.
+    pub(crate) fn adopt(&mut self, instance: Instance) {
+        /// Numbers of processes begin above this: 1 would be the first process, which some treat
+        /// as special.
+        const PROCESS_MIN: u64 = 2;
+        const PROCESS_SPAN: u64 = (1 << 22) - PROCESS_MIN;
+        let wanted = (PROCESS_MIN + instance.number % PROCESS_SPAN) as u32;
+        self.is_preparing = instance.number == 0;
+        self.identity.process_id = self.threads.adopt(wanted);
+        self.identity.memory_limit = instance.memory_limit;
+        self.identity.wall_offset_ns = instance.wall_offset_ns;
+        self.identity.start_ns = self.native.now_ns();
+        self.identity.environment = instance.environment;
+        self.files.random.seed(instance.seed);
+        self.files.output.begin(instance.output, self.is_preparing);
     }
 }
 

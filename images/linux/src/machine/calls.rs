@@ -3,10 +3,15 @@
 use core::arch::asm;
 use core::arch::x86_64::{__cpuid_count, _rdtsc};
 use core::fmt::Write;
+use core::ptr::{with_exposed_provenance, with_exposed_provenance_mut};
+use core::slice;
 
-use action_abi::host::{FEATURE_FSGSBASE, HostContext, Reflection};
-use action_abi::{Call, CallError, Stream};
-use linux_os::native::{Extended, Native, Report};
+use action_abi::host::{FEATURE_FSGSBASE, FREEZE_AT_INPUT, HostContext, Reflection};
+use action_abi::{Call, CallError, PAGE_LEN, Range, Stream, protection};
+use linux_os::memory::PAYLOAD;
+use linux_os::native::{Extended, Instance, Native, Report};
+
+use super::heap;
 
 /// Exit status after a panic of the library OS itself.
 const STATUS_PANIC: u32 = 101;
@@ -22,6 +27,8 @@ pub struct Calls {
     /// The processor has `xsave`, and the kernel has switched it on.
     has_xsave: bool,
     extended_len: usize,
+    /// Where the next payload is mapped.
+    next_payload: u64,
 }
 
 /// Bytes that `fxsave` writes.
@@ -35,6 +42,7 @@ impl Calls {
             pointer: 0,
             has_xsave: false,
             extended_len: LEGACY_LEN,
+            next_payload: PAYLOAD,
         }
     }
 
@@ -50,6 +58,33 @@ impl Calls {
         self.has_xsave = __cpuid_count(1, 0).ecx & OSXSAVE != 0;
         if self.has_xsave {
             self.extended_len = __cpuid_count(0xd, 0).ebx as usize;
+        }
+    }
+
+    /// What this instance begins with.
+    ///
+    /// # Safety
+    /// What an earlier call gave must not be used any more.
+    pub unsafe fn instance(&self) -> Instance {
+        let context = self.context();
+        let common = &context.common;
+        let clock = common.clock;
+        // SAFETY: windows that the kernel mapped for the length of the invocation; those that are
+        // only read nobody writes, and the output is nobody else's, as the caller promises.
+        unsafe {
+            Instance {
+                number: context.instance,
+                seed: common.random_seed,
+                input: bytes(common.input),
+                output: slice::from_raw_parts_mut(
+                    with_exposed_provenance_mut(common.output.address as usize),
+                    common.output.len as usize,
+                ),
+                arguments: bytes(context.arguments),
+                environment: bytes(common.environment),
+                memory_limit: common.memory_limit,
+                wall_offset_ns: clock.start_wall_ns.saturating_sub(clock.start_ns),
+            }
         }
     }
 
@@ -100,11 +135,18 @@ pub fn reflect(reflection: &Reflection) -> Result<(), CallError> {
     unsafe { call(Call::Reflect, [core::ptr::from_ref(reflection) as u64, 0, 0, 0]) }.map(drop)
 }
 
-/// Becomes a template; the instance's number in each that is made of it.
-pub fn freeze() -> Result<u64, CallError> {
-    // SAFETY: memory is the same behind the call, but for the kernel's windows, of which nothing is
-    // held.
-    unsafe { call(Call::Freeze, [0; 4]) }
+/// The bytes of a range.
+///
+/// # Safety
+/// They must be mapped readable, and stay so unchanged as long as they are used.
+pub unsafe fn bytes(range: Range) -> &'static [u8] {
+    if range.len == 0 {
+        return &[];
+    }
+    // SAFETY: the caller's promise.
+    unsafe {
+        slice::from_raw_parts(with_exposed_provenance(range.address as usize), range.len as usize)
+    }
 }
 
 /// Logs a panic and ends the invocation.
@@ -153,6 +195,30 @@ impl Native for Calls {
     fn discard(&mut self, address: u64, len: u64) -> Result<(), CallError> {
         // SAFETY: as above.
         unsafe { call(Call::Discard, [address, len, 0, 0]) }.map(drop)
+    }
+
+    fn payload(&mut self) -> Result<&'static [u8], CallError> {
+        /// Bytes between payloads that are not mapped.
+        const GAP: u64 = PAGE_LEN as u64;
+        let (address, len) = (self.next_payload, self.context().payload.len);
+        let mapped = len.next_multiple_of(PAGE_LEN as u64);
+        if mapped == 0 {
+            return Ok(&[]);
+        }
+        self.map_payload(address, mapped, protection::READ, 0)?;
+        self.next_payload = address + mapped + GAP;
+        // SAFETY: just mapped where nothing was, and never changed: it is not the program's to map.
+        Ok(unsafe { bytes(Range { address, len }) })
+    }
+
+    fn freeze(&mut self, at_input: bool, _: &'static mut [u8]) -> Result<Instance, CallError> {
+        let flags = if at_input { FREEZE_AT_INPUT } else { 0 };
+        // SAFETY: memory is the same behind the call, but for the kernel's windows, which the
+        // caller gave back.
+        unsafe { call(Call::Freeze, [flags, 0, 0, 0]) }?;
+        heap::resize(self.context().common.heap);
+        // SAFETY: as above.
+        Ok(unsafe { self.instance() })
     }
 
     fn alarm(&mut self, at_ns: u64) {

@@ -31,6 +31,11 @@ pub fn begin(window: Range) {
     END.store((window.address + window.len) as usize, Ordering::Relaxed);
 }
 
+/// Takes the window as another instance has it: where it begins does not change.
+pub fn resize(window: Range) {
+    END.store((window.address + window.len) as usize, Ordering::Relaxed);
+}
+
 /// The heap window as a source of memory.
 #[derive(Debug)]
 struct Window {

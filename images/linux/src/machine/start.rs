@@ -3,20 +3,16 @@
 use core::arch::naked_asm;
 use core::arch::x86_64::__cpuid_count;
 use core::fmt::Write;
-use core::ptr::{with_exposed_provenance, with_exposed_provenance_mut};
-use core::slice;
 
 use action_abi::host::{EXCEPTIONS, FEATURE_FSGSBASE, HostContext, Reflection};
-use action_abi::{HOST_VERSION, NOTE_NAME, NOTE_TYPE, PAGE_LEN, Range, protection};
+use action_abi::{HOST_VERSION, NOTE_NAME, NOTE_TYPE, Range};
 use alloc::string::String;
-use linux_os::load::program::{Instance, Preparation, Prepared};
-use linux_os::memory::PAYLOAD;
-use linux_os::native::{Native, Report};
+use linux_os::ending::STATUS_NOT_RUNNABLE;
+use linux_os::load::program::{Preparation, Prepared};
+use linux_os::native::{Instance, Native};
 
 use super::{FRAME, OS, calls, entry, heap, vdso};
 
-/// Exit status if the program cannot be run, as shells give it.
-const STATUS_NOT_RUNNABLE: u32 = 126;
 /// Exit status if the kernel refuses what it promised.
 const STATUS_REFUSED: u32 = 102;
 
@@ -77,24 +73,28 @@ extern "C" fn start(context: *const HostContext) {
     if calls::reflect(&reflection()).is_err() {
         refuse(STATUS_REFUSED, "the kernel does not reflect calls");
     }
-    let Ok(number) = calls::freeze() else {
+    // SAFETY: nothing that the kernel gave is in use: what was prepared lies in the image's memory.
+    let instance = match prepared.at_input {
+        true => Ok(unsafe { os.native.instance() }),
+        false => os.native.freeze(false, &mut []),
+    };
+    let Ok(instance) = instance else {
         refuse(STATUS_REFUSED, "the kernel does not freeze this instance");
     };
-    begin(number, &prepared);
+    begin(instance, &prepared);
 }
 
 /// Loads the program, or ends with the sentence that says why it cannot be.
 fn prepare(context: &HostContext) -> Prepared {
     // SAFETY: as in `start`; the caller's reference is not used meanwhile.
     let os = unsafe { &mut *OS.0.get() };
-    let len = context.payload.len.next_multiple_of(PAGE_LEN as u64);
-    if len == 0 || os.native.map_payload(PAYLOAD, len, protection::READ, 0).is_err() {
+    let Ok(payload) = os.native.payload() else {
         refuse(STATUS_NOT_RUNNABLE, "there is no program, or no memory for it");
-    }
-    let payload = Range { address: PAYLOAD, len: context.payload.len };
+    };
     let preparation = Preparation {
-        // SAFETY: just mapped, and never changed: it is not the program's to map.
-        payload: unsafe { bytes(payload) },
+        payload,
+        // SAFETY: the kernel's window, which is read before there is an instance.
+        environment: unsafe { calls::bytes(context.common.environment) },
         vdso: vdso::address(),
         seed: context.common.random_seed,
         memory_limit: context.common.memory_limit,
@@ -137,54 +137,19 @@ fn reflection() -> Reflection {
 }
 
 /// Makes the instance's own what differs from one to the next.
-fn begin(number: u64, prepared: &Prepared) {
+fn begin(instance: Instance, prepared: &Prepared) {
     // SAFETY: as in `start`.
     let (os, frame) = unsafe { (&mut *OS.0.get(), &mut *FRAME.0.get()) };
-    let context = os.native.context();
-    let common = &context.common;
-    let clock = common.clock;
-    // SAFETY: windows that the kernel mapped for the length of the invocation; those that are only
-    // read nobody writes, and the output is nobody else's.
-    let instance = unsafe {
-        Instance {
-            number,
-            seed: common.random_seed,
-            input: bytes(common.input),
-            output: slice::from_raw_parts_mut(
-                with_exposed_provenance_mut(common.output.address as usize),
-                common.output.len as usize,
-            ),
-            arguments: bytes(context.arguments),
-            environment: bytes(common.environment),
-            memory_limit: common.memory_limit,
-            wall_offset_ns: clock.start_wall_ns.saturating_sub(clock.start_ns),
-        }
-    };
     match os.begin(prepared, instance) {
         Ok(first) => *frame = first,
         Err(_) => refuse(STATUS_NOT_RUNNABLE, "arguments and environment do not fit the stack"),
     }
 }
 
-/// The bytes of a range.
-///
-/// # Safety
-/// They must be mapped readable, and stay so unchanged.
-unsafe fn bytes(range: Range) -> &'static [u8] {
-    if range.len == 0 {
-        return &[];
-    }
-    // SAFETY: the caller's promise.
-    unsafe {
-        slice::from_raw_parts(with_exposed_provenance(range.address as usize), range.len as usize)
-    }
-}
-
 /// Ends the invocation with a sentence that says why.
 fn refuse(status: u32, why: &str) -> ! {
-    let mut native = super::Calls::new();
-    native.report(Report::Ending, why);
-    native.log(why.as_bytes(), action_abi::Stream::Stderr);
-    native.log(b"\n", action_abi::Stream::Stderr);
+    // SAFETY: as in `start`; whoever had the reference does not go on.
+    let os = unsafe { &mut *OS.0.get() };
+    os.refuse(why);
     calls::exit(status, 0)
 }

@@ -17,6 +17,8 @@ pub enum Backing<'a> {
     Payload {
         /// Offset in the payload, of whole pages.
         offset: u64,
+        /// Bytes from there to the file's end.
+        len: u64,
     },
     /// A file whose bytes must be copied.
     Bytes {
@@ -67,7 +69,9 @@ impl Space {
             Backing::Anonymous => {
                 self.map_zeroed(native, range, protection, Source::Anonymous)?;
             }
-            Backing::Payload { offset } => self.map_payload(native, range, protection, offset)?,
+            Backing::Payload { offset, len } => {
+                self.map_file_pages(native, range, protection, offset, len)?;
+            }
             Backing::Bytes { bytes, file, offset } => {
                 let source = Source::Copied { file, offset };
                 self.map_zeroed(native, range.clone(), Protection::WRITE, source)?;
@@ -77,6 +81,34 @@ impl Space {
             }
         }
         Ok(start)
+    }
+
+    /// Maps the pages of a file in the payload. Behind its end the last of them is zero, and there
+    /// are no more: where Linux raises `SIGBUS` there is no access.
+    fn map_file_pages(
+        &mut self,
+        native: &mut impl Native,
+        range: core::ops::Range<u64>,
+        protection: Protection,
+        offset: u64,
+        len: u64,
+    ) -> Result<(), Errno> {
+        let len = len.min(range.end - range.start);
+        let (file_end, pages_end) = (range.start + len, range.start + len.next_multiple_of(PAGE));
+        if pages_end > range.start {
+            self.map_payload(native, range.start..pages_end, protection, offset)?;
+        }
+        if file_end < pages_end {
+            let last = pages_end - PAGE..pages_end;
+            self.set_protection(native, last.clone(), Protection::WRITE)?;
+            self.bytes_mut(file_end, pages_end - file_end)?.fill(0);
+            self.set_protection(native, last, protection)?;
+        }
+        if range.end > pages_end {
+            let rest = pages_end..range.end;
+            self.map_zeroed(native, rest, Protection::NONE, Source::Anonymous)?;
+        }
+        Ok(())
     }
 
     /// Where a mapping goes.
@@ -187,7 +219,8 @@ impl Space {
         if !address.is_multiple_of(PAGE) {
             return Err(Errno::EINVAL);
         }
-        let discards = match u32::try_from(advice).map_err(|_| Errno::EINVAL)? {
+        let advice = u32::try_from(advice).map_err(|_| Errno::EINVAL)?;
+        let discards = match advice {
             linux::MADV_DONTNEED | linux::MADV_FREE | linux::MADV_DONTNEED_LOCKED => true,
             linux::MADV_NORMAL..=linux::MADV_WILLNEED
             | linux::MADV_DONTFORK
@@ -209,6 +242,11 @@ impl Space {
         }
         let len = pages(len).ok_or(Errno::EINVAL)?;
         let end = address.checked_add(len).ok_or(Errno::EINVAL)?;
+        match advice {
+            linux::MADV_WIPEONFORK => self.change_source(address..end, Source::Wiped)?,
+            linux::MADV_KEEPONFORK => self.change_source(address..end, Source::Anonymous)?,
+            _ => {}
+        }
         if discards {
             for (start, region) in self.regions.within(address..end) {
                 // What was copied out of a file cannot be read again.
@@ -221,6 +259,26 @@ impl Space {
             true => Ok(()),
             false => Err(Errno::ENOMEM),
         }
+    }
+
+    /// Makes anonymous memory some that is wiped behind a fork, or such memory what it was.
+    fn change_source(&mut self, range: core::ops::Range<u64>, to: Source) -> Result<(), Errno> {
+        let can_be = |source| matches!(source, Source::Anonymous | Source::Wiped);
+        if self.regions.within(range.clone()).any(|(_, region)| !can_be(region.source)) {
+            return Err(Errno::EINVAL);
+        }
+        self.regions.change(range, |region| region.source = to);
+        Ok(())
+    }
+
+    /// Wipes what is to be wiped behind a fork.
+    pub(crate) fn wipe(&self, native: &mut impl Native) -> Result<(), Errno> {
+        for (start, region) in self.regions.iter() {
+            if region.source == Source::Wiped {
+                native.discard(start, region.end - start).map_err(super::errno)?;
+            }
+        }
+        Ok(())
     }
 
     /// `brk`: where the heap ends now. Like Linux it never fails, but leaves the end where it was.

@@ -20,7 +20,7 @@ pub const ADDRESS_END: u64 = action_abi::host::USER_END;
 /// What belongs to the library OS and the kernel's windows, and is no program's to map.
 pub const RESERVED: [core::ops::Range<u64>; 2] =
     [0x6000_0000..0x7000_0000, PAYLOAD..action_abi::host::WINDOWS_END];
-/// Where the library OS maps the payload for itself.
+/// From where on the library OS maps payloads for itself.
 pub const PAYLOAD: u64 = 0x40_0000_0000;
 
 /// Where the program's parts lie.
@@ -32,8 +32,20 @@ pub struct Layout {
     pub break_start: u64,
     /// Where it ends now.
     pub break_end: u64,
-    /// Bytes of the payload.
+    /// Where the library OS reads the payload of this stage, and its bytes.
+    pub payload: u64,
+    /// See there.
     pub payload_len: u64,
+}
+
+impl Layout {
+    /// The offset in the payload of what the library OS reads at this address, if it can be mapped
+    /// from there.
+    #[must_use]
+    pub fn payload_offset(&self, address: u64) -> Option<u64> {
+        let offset = address.checked_sub(self.payload)?;
+        (offset < self.payload_len && offset.is_multiple_of(PAGE)).then_some(offset)
+    }
 }
 
 /// The program's address space.
@@ -57,8 +69,20 @@ impl Space {
     /// No memory yet.
     #[must_use]
     pub const fn new() -> Self {
-        let layout = Layout { mmap_top: 0, break_start: 0, break_end: 0, payload_len: 0 };
+        let layout =
+            Layout { mmap_top: 0, break_start: 0, break_end: 0, payload: 0, payload_len: 0 };
         Self { regions: Regions::new(), layout, memory: Memory::new() }
+    }
+
+    /// Takes the payload of a stage: of this one pages can be mapped, of one before no longer.
+    pub fn set_payload(&mut self, payload: &'static [u8]) {
+        let layout = &mut self.layout;
+        (layout.payload, layout.payload_len) = (payload.as_ptr() as u64, payload.len() as u64);
+        self.regions.change(0..ADDRESS_END, |region| {
+            if let Source::Payload { offset } = region.source {
+                region.source = Source::Former { offset };
+            }
+        });
     }
 
     /// Maps zeroed pages in place of what is there.

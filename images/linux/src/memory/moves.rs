@@ -86,7 +86,7 @@ impl Space {
                 let offset = offset + (end - old.start);
                 self.map_payload(native, end..new_end, old.region.protection, offset)?;
             }
-            Source::Copied { .. } => return Ok(false),
+            Source::Former { .. } | Source::Copied { .. } => return Ok(false),
             source => self.map_zeroed(native, end..new_end, old.region.protection, source)?,
         }
         Ok(true)
@@ -128,7 +128,9 @@ impl Space {
         let protection = old.region.protection;
         let source = match old.region.source {
             // The copy is no longer the file's.
-            Source::Payload { .. } | Source::Stack | Source::Heap => Source::Anonymous,
+            Source::Payload { .. } | Source::Former { .. } | Source::Stack | Source::Heap => {
+                Source::Anonymous
+            }
             source => source,
         };
         self.map_zeroed(native, place..place + new_len, Protection::WRITE, source)?;

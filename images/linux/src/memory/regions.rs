@@ -47,6 +47,8 @@ impl Protection {
 pub enum Source {
     /// Zeroes.
     Anonymous,
+    /// Zeroes, and zeroes again behind a fork (`MADV_WIPEONFORK`).
+    Wiped,
     /// The memory of `brk`.
     Heap,
     /// The first thread's stack.
@@ -55,6 +57,11 @@ pub enum Source {
     Vdso,
     /// The deployed file, from this offset on, not copied.
     Payload {
+        /// Offset of the region's first byte.
+        offset: u64,
+    },
+    /// The file of an earlier stage, from this offset on, not copied: the kernel maps no more of it.
+    Former {
         /// Offset of the region's first byte.
         offset: u64,
     },
@@ -72,6 +79,7 @@ impl Source {
     fn advanced(self, len: u64) -> Self {
         match self {
             Self::Payload { offset } => Self::Payload { offset: offset + len },
+            Self::Former { offset } => Self::Former { offset: offset + len },
             Self::Copied { file, offset } => Self::Copied { file, offset: offset + len },
             other => other,
         }
@@ -234,12 +242,17 @@ impl Regions {
 
     /// Changes the protection of everything in the range.
     pub fn protect(&mut self, range: Range<u64>, protection: Protection) {
+        self.change(range, |region| region.protection = protection);
+    }
+
+    /// Changes every region in the range, and leaves what is outside of it.
+    pub fn change(&mut self, range: Range<u64>, change: impl Fn(&mut Region)) {
         self.forget();
         self.split(range.start);
         self.split(range.end);
         let mut starts = alloc::vec::Vec::new();
         for (start, region) in self.map.range_mut(range.start..range.end.max(range.start)) {
-            region.protection = protection;
+            change(region);
             starts.push(*start);
         }
         for start in starts {

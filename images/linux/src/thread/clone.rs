@@ -116,7 +116,7 @@ impl<N: Native> Os<N> {
     /// Marks the locks that the thread holds as without an owner, and wakes one waiter each.
     fn leave_robust_list(&mut self) {
         let thread = self.threads.running();
-        let (head, number) = (thread.robust, thread.number);
+        let (head, numbers) = (thread.robust, [thread.number, thread.former]);
         if head == 0 {
             return;
         }
@@ -128,18 +128,18 @@ impl<N: Native> Os<N> {
             }
             let Ok(next) = self.space.read_u64(entry & !1) else { return };
             if entry != pending {
-                self.leave_lock((entry & !1).wrapping_add(offset), number);
+                self.leave_lock((entry & !1).wrapping_add(offset), numbers);
             }
             entry = next;
         }
         if pending != 0 {
-            self.leave_lock((pending & !1).wrapping_add(offset), number);
+            self.leave_lock((pending & !1).wrapping_add(offset), numbers);
         }
     }
 
-    fn leave_lock(&mut self, address: u64, number: u32) {
+    fn leave_lock(&mut self, address: u64, numbers: [u32; 2]) {
         let Ok(word) = self.space.read_u32(address) else { return };
-        if word & OWNER != number {
+        if !numbers.contains(&(word & OWNER)) {
             return;
         }
         let left = word & WAITERS | OWNER_DIED;

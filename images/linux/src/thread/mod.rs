@@ -36,6 +36,8 @@ pub enum On {
     },
     /// Whatever another thread does with files: then the call is made again.
     Files,
+    /// The input, or whatever another thread does with files: then the call is made again.
+    Input,
     /// Nothing else.
     Time,
     /// A signal of this set, which the call takes itself; or, if it is empty, only a handler.
@@ -58,6 +60,8 @@ pub enum State {
 pub struct Thread {
     /// Its number; that of the first is the process'.
     pub number: u32,
+    /// Its number when it began, maybe before the program was frozen.
+    pub former: u32,
     /// Whether it can run.
     pub state: State,
     /// Its registers, unless it runs.
@@ -94,6 +98,7 @@ impl Thread {
     pub fn new(number: u32) -> Self {
         Self {
             number,
+            former: number,
             state: State::Ready,
             frame: Frame::zero(),
             pointer: 0,
@@ -109,6 +114,18 @@ impl Thread {
             interrupted: false,
             name: [0; 16],
         }
+    }
+
+    /// Whether this number means it.
+    #[must_use]
+    pub fn is(&self, number: u32) -> bool {
+        self.number == number || self.former == number
+    }
+
+    /// Whether it waits for the input.
+    #[must_use]
+    pub fn waits_for_input(&self) -> bool {
+        matches!(self.state, State::Waiting(Wait { on: On::Input, .. }))
     }
 }
 
@@ -127,13 +144,23 @@ pub struct Threads {
     pub slice_end_ns: u64,
     /// The alarm that is set, 0 for none.
     pub alarm_ns: u64,
+    /// By when all have to wait, since one waits for the input; 0 if none did.
+    pub rest_until_ns: u64,
 }
 
 impl Threads {
     /// No threads.
     #[must_use]
     pub const fn new() -> Self {
-        Self { all: Vec::new(), current: 0, last_number: 0, turns: 0, slice_end_ns: 0, alarm_ns: 0 }
+        Self {
+            all: Vec::new(),
+            current: 0,
+            last_number: 0,
+            turns: 0,
+            slice_end_ns: 0,
+            alarm_ns: 0,
+            rest_until_ns: 0,
+        }
     }
 
     /// Adds the first thread.
@@ -142,10 +169,26 @@ impl Threads {
         self.last_number = number;
     }
 
-    /// Gives the first thread its number, in a new instance.
-    pub fn adopt(&mut self, number: u32) {
-        self.running().number = number;
-        self.last_number = number;
+    /// Gives the first thread its number, that of the process, in a new instance: the next one
+    /// that no other thread has.
+    pub fn adopt(&mut self, wanted: u32) -> u32 {
+        let others = self.all.get(1..).unwrap_or_default();
+        let taken = |number| others.iter().any(|thread| thread.number == number);
+        let number = (wanted..).find(|number| !taken(*number)).unwrap_or(wanted);
+        if let Some(first) = self.all.first_mut() {
+            first.number = number;
+            if first.former == 0 {
+                first.former = number;
+            }
+        }
+        self.last_number = self.all.iter().map(|thread| thread.number).max().unwrap_or(number);
+        number
+    }
+
+    /// Whether one waits for the input.
+    #[must_use]
+    pub fn wait_for_input(&self) -> bool {
+        self.all.iter().any(Thread::waits_for_input)
     }
 
     /// The thread that runs.
@@ -170,16 +213,19 @@ impl Threads {
         self.turns
     }
 
-    /// The thread of this number.
+    /// The thread of this number, or which had it when the program was frozen: C libraries note
+    /// the number of a thread when it begins.
     pub fn find(&mut self, number: u32) -> Option<&mut Thread> {
-        self.all.iter_mut().find(|thread| thread.number == number)
+        let at = self.all.iter().position(|thread| thread.number == number);
+        let at = at.or_else(|| self.all.iter().position(|thread| thread.is(number)))?;
+        self.all.get_mut(at)
     }
 
     /// Lets those look again that wait for files.
     pub fn files_changed(&mut self) {
         if self.all.len() > 1 {
             for thread in &mut self.all {
-                if matches!(thread.state, State::Waiting(Wait { on: On::Files, .. })) {
+                if matches!(thread.state, State::Waiting(Wait { on: On::Files | On::Input, .. })) {
                     thread.state = State::Again;
                 }
             }

@@ -22,10 +22,15 @@ impl<N: Native> Os<N> {
             let now = self.native.now_ns();
             self.wake_by_time(now);
             self.wake_by_signal();
+            self.check_rest(now)?;
             if let Some(next) = self.first_ready() {
                 self.switch(frame, next);
                 self.threads.slice_end_ns = now + SLICE_NS;
                 return Ok(());
+            }
+            if self.threads.wait_for_input() {
+                self.freeze()?;
+                continue;
             }
             let until = self.threads.first_end().into_iter().chain(self.timers.first()).min();
             match until {
@@ -52,7 +57,7 @@ impl<N: Native> Os<N> {
                 continue;
             }
             match on {
-                On::Files => thread.state = State::Again,
+                On::Files | On::Input => thread.state = State::Again,
                 On::Futex { .. } => end(thread, Err(Errno::ETIMEDOUT)),
                 On::Time => end(thread, Ok(0)),
                 On::Signal(_) => end(thread, Err(Errno::EAGAIN)),
@@ -102,7 +107,10 @@ impl<N: Native> Os<N> {
     /// Asks for an alarm where a thread that does not wait must be interrupted.
     pub(crate) fn arm(&mut self) {
         let slice = self.threads.others_ready().then_some(self.threads.slice_end_ns);
+        let rest = Some(self.threads.rest_until_ns);
+        let rest = rest.filter(|rest| *rest != 0 && self.threads.wait_for_input());
         let wanted = slice.into_iter().chain(self.threads.first_end()).chain(self.timers.first());
+        let wanted = wanted.chain(rest);
         let Some(at) = wanted.min() else { return };
         if self.threads.alarm_ns == 0 || at < self.threads.alarm_ns {
             self.threads.alarm_ns = at.max(1);

@@ -204,6 +204,14 @@ impl<'p> Files<'p> {
         Ok(directory)
     }
 
+    /// Makes a directory, with those on the way, unless it is there.
+    ///
+    /// # Errors
+    /// `ENOTDIR` and `EINVAL` for paths that cannot be; `ENOSPC`.
+    pub fn make_directory(&mut self, path: &[u8]) -> Result<(), Errno> {
+        self.make_directories(path).map(drop)
+    }
+
     /// Puts a file there, with the directories on the way: for an executable that is no archive.
     ///
     /// # Errors
