@@ -441,8 +441,9 @@ pub const ENVIRONMENT_FIXED_LEN: usize = 1024;
 
 /// Longest `tracestate` that is passed to an action; a longer one is left out.
 pub const TRACESTATE_LEN_MAX: usize = 512;
-/// After so many bytes a list of whole activation records ends, whatever limit the request names.
-pub const RECORD_LIST_LEN_MAX: usize = 1 << 20;
+/// After so many bytes a list of actions or of whole activation records ends, whatever limit the
+/// request names.
+pub const LIST_LEN_MAX: usize = 1 << 20;
 
 // --- observation -----------------------------------------------------------------------------
 

@@ -146,10 +146,12 @@ impl Client {
 }
 
 impl Answer {
-    fn of(response: Response) -> Self {
+    fn of(mut response: Response) -> Self {
         let mut body = Vec::new();
+        response.body.prepare(0);
         while let chunk @ [_, ..] = response.body.chunk_at(body.len()) {
             body.extend_from_slice(chunk);
+            response.body.prepare(body.len());
         }
         Self { response, body }
     }

@@ -36,7 +36,7 @@ impl Output {
         with_body: bool,
     ) -> Vec<u8> {
         assert!(self.body.is_empty(), "one response at a time");
-        let Response { status, headers, body } = response;
+        let Response { status, headers, mut body } = response;
         let len = body.len();
         push_head(&mut self.front, status, &headers, len, persistent);
         if with_body && may_have_body(status) {
@@ -45,6 +45,7 @@ impl Output {
             } else {
                 let mut copied = 0;
                 while copied < len {
+                    body.prepare(copied);
                     let chunk = body.chunk_at(copied);
                     self.front.extend_from_slice(chunk);
                     copied += chunk.len();
@@ -72,6 +73,7 @@ impl Output {
             self.front_sent += sent;
         } else {
             self.body_sent += sent;
+            self.body.prepare(self.body_sent);
         }
         if self.bytes().is_empty() {
             self.front.clear();

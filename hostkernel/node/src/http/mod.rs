@@ -13,6 +13,7 @@
 pub mod body;
 pub mod connection;
 pub mod encode;
+pub mod encoded;
 pub mod fields;
 pub mod parse;
 pub mod text;
@@ -20,9 +21,11 @@ pub mod text;
 pub use fields::{FieldLine, FieldReject, Fields, Name};
 pub use text::{Headers, RequestText};
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::fmt;
 
+use encoded::Encoded;
 use memory::PageBuffer;
 
 /// Request methods the node knows. Everything else is answered 501.
@@ -98,7 +101,7 @@ pub struct Response {
 }
 
 /// Where the bytes of a response body live.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub enum Body {
     /// No body.
     #[default]
@@ -111,6 +114,8 @@ pub enum Body {
     Pages(PageBuffer),
     /// The rest of one, from this byte on.
     PagesFrom(PageBuffer, usize),
+    /// Text with bytes in base64 in it, made as it is taken.
+    Encoded(Box<Encoded>),
 }
 
 impl Body {
@@ -123,6 +128,25 @@ impl Body {
             Self::Heap(bytes) => bytes.len(),
             Self::Pages(pages) => pages.len(),
             Self::PagesFrom(pages, start) => pages.len().saturating_sub(*start),
+            Self::Encoded(encoded) => encoded.len(),
+        }
+    }
+
+    /// How much memory it holds that nobody else has anyway.
+    #[must_use]
+    pub fn held_len(&self) -> usize {
+        match self {
+            Self::Empty | Self::Static(_) => 0,
+            Self::Heap(bytes) => bytes.capacity(),
+            Self::Pages(pages) | Self::PagesFrom(pages, _) => pages.len(),
+            Self::Encoded(encoded) => encoded.held_len(),
+        }
+    }
+
+    /// Makes what [`chunk_at`](Self::chunk_at) will be asked for next, where it is not there yet.
+    pub fn prepare(&mut self, offset: usize) {
+        if let Self::Encoded(encoded) = self {
+            encoded.prepare(offset);
         }
     }
 
@@ -132,7 +156,8 @@ impl Body {
         self.len() == 0
     }
 
-    /// The longest contiguous piece that starts at `offset`; empty at the end.
+    /// The longest contiguous piece that starts at `offset`, which was
+    /// [prepared](Self::prepare); empty at the end.
     #[must_use]
     pub fn chunk_at(&self, offset: usize) -> &[u8] {
         match self {
@@ -141,7 +166,14 @@ impl Body {
             Self::Heap(bytes) => bytes.get(offset..).unwrap_or_default(),
             Self::Pages(pages) => pages.chunk_at(offset),
             Self::PagesFrom(pages, start) => pages.chunk_at(start.saturating_add(offset)),
+            Self::Encoded(encoded) => encoded.chunk_at(offset),
         }
+    }
+}
+
+impl fmt::Debug for Body {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Body({} bytes)", self.len())
     }
 }
 

@@ -122,26 +122,42 @@ impl Decoder {
 /// Bytes that are encoded at a time; a multiple of three, so that only the last piece is padded.
 const ENCODED_LEN: usize = 768;
 const _: () = assert!(ENCODED_LEN.is_multiple_of(3));
+/// Characters that so many bytes become.
+pub const PIECE_LEN: usize = ENCODED_LEN / 3 * 4;
+
+/// A piece of bytes in base64.
+pub type Piece = [u8; PIECE_LEN];
+
+/// How long so many bytes are in base64.
+#[must_use]
+pub const fn text_len(bytes_len: usize) -> usize {
+    bytes_len.div_ceil(3) * 4
+}
+
+/// Writes the piece with this number, counted from 0, of bytes in base64. Returns its length, which
+/// is [`PIECE_LEN`] of all but the last, and 0 behind it.
+pub fn piece(buffer: &PageBuffer, number: usize, text: &mut Piece) -> usize {
+    let mut block = [0; ENCODED_LEN];
+    let mut filled = 0;
+    while filled < ENCODED_LEN {
+        let chunk = buffer.chunk_at(number * ENCODED_LEN + filled);
+        if chunk.is_empty() {
+            break;
+        }
+        let count = chunk.len().min(ENCODED_LEN - filled);
+        block[filled..filled + count].copy_from_slice(&chunk[..count]);
+        filled += count;
+    }
+    // There is room for what so many bytes become.
+    STANDARD.encode_slice(&block[..filled], text).unwrap_or(0)
+}
 
 /// Writes bytes in base64.
 pub fn write(out: &mut impl fmt::Write, buffer: &PageBuffer) -> fmt::Result {
-    let mut block = [0; ENCODED_LEN];
-    let mut text = [0; ENCODED_LEN / 3 * 4];
-    let mut offset = 0;
-    while offset < buffer.len() {
-        let mut filled = 0;
-        while filled < ENCODED_LEN {
-            let chunk = buffer.chunk_at(offset + filled);
-            if chunk.is_empty() {
-                break;
-            }
-            let count = chunk.len().min(ENCODED_LEN - filled);
-            block[filled..filled + count].copy_from_slice(&chunk[..count]);
-            filled += count;
-        }
-        let len = STANDARD.encode_slice(&block[..filled], &mut text).map_err(|_| fmt::Error)?;
+    let mut text = [0; PIECE_LEN];
+    for number in 0..buffer.len().div_ceil(ENCODED_LEN) {
+        let len = piece(buffer, number, &mut text);
         out.write_str(core::str::from_utf8(&text[..len]).map_err(|_| fmt::Error)?)?;
-        offset += filled;
     }
     Ok(())
 }
@@ -162,6 +178,7 @@ mod tests {
             let buffer = PageBuffer::from_bytes(&bytes).expect("frames are left");
             let mut text = String::new();
             write(&mut text, &buffer).expect("a string has room");
+            assert_eq!(text.len(), text_len(len));
             assert_eq!(text, STANDARD.encode(&bytes), "{len}");
         }
     }

@@ -1,5 +1,6 @@
 //! Reading and deleting actions, and the document that describes one.
 
+use alloc::boxed::Box;
 use alloc::format;
 use alloc::sync::Arc;
 use core::fmt;
@@ -10,13 +11,14 @@ use crate::api::lookup::find;
 use crate::api::request::query::{Query, QueryReject};
 use crate::api::request::{Parts, RequestId};
 use crate::document::Document;
+use crate::http::encoded::Encoded;
 use crate::http::{Body, Response};
-use crate::json::{Quoted, base64};
+use crate::json::Quoted;
 use crate::registry::Limits;
 use crate::registry::{Action, KeyValues, Registry};
 use crate::state::statistics::Statistics;
 use crate::state::tenants::Tenant;
-use limits::{LIST_LIMIT_DEFAULT, LIST_LIMIT_MAX, PAGE_LEN};
+use limits::{LIST_LEN_MAX, LIST_LIMIT_DEFAULT, LIST_LIMIT_MAX, PAGE_LEN};
 
 /// How much of an action a document tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,8 +70,11 @@ pub fn list(registry: &Registry, tenant: &Tenant, parts: &Parts<'_>) -> Result<R
     let pages = Document::compose(|out| {
         let mut separator = "[";
         for action in registry.list(namespace).skip(skip).take(limit) {
+            if out.len() > LIST_LEN_MAX {
+                break;
+            }
             fmt::Write::write_str(out, separator)?;
-            write_action(out, action, Detail::Summary)?;
+            write_summary(out, action)?;
             separator = ",";
         }
         fmt::Write::write_str(out, if separator == "[" { "[]" } else { "]" })
@@ -127,11 +132,24 @@ pub fn describe(action: &Action, detail: Detail, parts: &Parts<'_>) -> Result<Re
 
 /// The same, for the request with this id.
 pub fn describe_to(action: &Action, detail: Detail, id: &RequestId) -> Result<Response, Reject> {
-    let pages = Document::compose(|out| write_action(out, action, detail))?;
-    Ok(respond::api(200, Body::Pages(pages), id))
+    let before = Document::compose(|out| write_exec(out, action, detail))?;
+    let after = Document::compose(|out| write_rest(out, action, detail))?;
+    let code = match detail {
+        Detail::WithCode => Arc::clone(action.template.code()),
+        Detail::Summary | Detail::WithoutCode => Arc::default(),
+    };
+    let body = Body::Encoded(Box::new(Encoded::new(before, code, after)));
+    Ok(respond::api(200, body, id))
 }
 
-fn write_action(out: &mut impl fmt::Write, action: &Action, detail: Detail) -> fmt::Result {
+/// What lists tell of an action.
+fn write_summary(out: &mut impl fmt::Write, action: &Action) -> fmt::Result {
+    write_exec(out, action, Detail::Summary)?;
+    write_rest(out, action, Detail::Summary)
+}
+
+/// Up to where the code is, if that is told.
+fn write_exec(out: &mut impl fmt::Write, action: &Action, detail: Detail) -> fmt::Result {
     write!(
         out,
         "{{\"namespace\":{},\"name\":{},\"version\":\"{}\",\"publish\":{},\"exec\":{{",
@@ -145,7 +163,13 @@ fn write_action(out: &mut impl fmt::Write, action: &Action, detail: Detail) -> f
     }
     if detail == Detail::WithCode {
         out.write_str("\"code\":\"")?;
-        base64::write(out, action.template.code())?;
+    }
+    Ok(())
+}
+
+/// What comes behind that.
+fn write_rest(out: &mut impl fmt::Write, action: &Action, detail: Detail) -> fmt::Result {
+    if detail == Detail::WithCode {
         out.write_str("\",")?;
     }
     out.write_str("\"binary\":true},\"annotations\":[")?;

@@ -13,7 +13,7 @@ use crate::document::Document;
 use crate::http::{Body, Response};
 use crate::state::records::{Kept, Part, Records};
 use crate::state::tenants::Tenant;
-use limits::RECORD_LIST_LEN_MAX;
+use limits::LIST_LEN_MAX;
 use memory::OutOfFrames;
 
 /// Writes a part of an activation.
@@ -44,7 +44,7 @@ pub fn list(records: &Records, tenant: &Tenant, parts: &Parts<'_>) -> Result<Res
     let pages = Document::compose(|out| {
         let mut separator = "[";
         for kept in meant.skip(skip).take(limit) {
-            if out.len() > RECORD_LIST_LEN_MAX {
+            if out.len() > LIST_LEN_MAX {
                 break;
             }
             out.write_str(separator)?;

@@ -3,7 +3,7 @@
 use super::*;
 use crate::dispatch::Fault;
 use crate::state::tenants::GUEST_KEY;
-use limits::{LIST_LIMIT_MAX, RECORD_LIST_LEN_MAX, RECORD_RESULT_LEN_MAX, TRACESTATE_LEN_MAX};
+use limits::{LIST_LIMIT_MAX, LIST_LEN_MAX, RECORD_RESULT_LEN_MAX, TRACESTATE_LEN_MAX};
 use serde_json::json;
 
 const LIST: &str = "/api/v1/namespaces/_/activations";
@@ -215,8 +215,8 @@ fn what_is_too_long_is_left_out_and_said_so() {
     }
     let answer = client.get(&format!("{LIST}?docs=true"));
     let count = answer.json().as_array().expect("a list").len();
-    assert_eq!(count, RECORD_LIST_LEN_MAX.div_ceil(60_000 + 1000));
-    assert!(answer.body.len() < RECORD_LIST_LEN_MAX + 100_000);
+    assert_eq!(count, LIST_LEN_MAX.div_ceil(60_000 + 1000));
+    assert!(answer.body.len() < LIST_LEN_MAX + 100_000);
 }
 
 #[test]

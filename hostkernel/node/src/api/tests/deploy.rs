@@ -31,6 +31,19 @@ fn described(version: &str, with_code: bool) -> Value {
 }
 
 #[test]
+fn a_description_holds_no_copy_of_the_code() {
+    let mut client = Client::new();
+    let mut file = image();
+    file.resize(100_000, 7);
+    assert_eq!(client.ask(Method::Put, ACTION, &file).status(), 200);
+    let Reply::Respond(response) = client.send(Method::Get, ACTION, &[], b"") else {
+        panic!("nothing is invoked")
+    };
+    assert!(response.body.len() > 133_000 && response.body.held_len() < 1000);
+    assert_eq!(Answer::of(response).json()["exec"]["code"], STANDARD.encode(&file));
+}
+
+#[test]
 fn an_action_is_created_updated_read_and_deleted() {
     let mut client = Client::new();
     let created = client.put(ACTION, &document(""));
