@@ -16,8 +16,8 @@ use crate::device::{power, screen};
 use crate::entropy;
 use crate::worker::{NEVER, Resume, Worker};
 use limits::{
-    CONNECTION_LEN, CONNECTIONS_HEAP_DIVISOR, CONNECTIONS_MAX, PAGE_LEN, REGISTRY_HEAP_DIVISOR,
-    REQUESTS_MEMORY_DIVISOR,
+    CONNECTION_LEN, CONNECTIONS_HEAP_DIVISOR, CONNECTIONS_MAX, EXCHANGE_LEN_MIN,
+    EXCHANGE_MEMORY_DIVISOR, HELD_FREE_LEN, PAGE_LEN, REGISTRY_HEAP_DIVISOR,
 };
 use memory::core_area;
 use memory::{frames, heap};
@@ -25,7 +25,7 @@ use node::dispatch::turns::{Turn, Turns};
 use node::dispatch::{Dispatcher, Patience};
 use node::net::Reading;
 use node::net::nic::Nic;
-use node::registry::Share;
+use node::registry::{Share, frames_to_run};
 use node::serve::Service;
 use node::settings::Settings;
 use node::state::records::Records;
@@ -69,7 +69,13 @@ impl Front {
         let records = records.expect("a machine has memory for its records");
         let mut policy = policy(settings, at_once, available);
         policy.host = host;
-        let mut node = Node::new(policy, registry_share(available), records);
+        // Each connection, and each invocation, has room for a little that is not counted.
+        let uncounted_len = (connections_max + dispatcher.places()) * HELD_FREE_LEN;
+        let share = share(available, uncounted_len);
+        if share.frames < frames_to_run(policy.memory_mb_max) {
+            log::warn!("memory is short: not even one action with the largest limit can run");
+        }
+        let mut node = Node::new(policy, share, records);
         node.log_to(console::syslog());
         deploy(&mut node, now().wall_ms);
         let service = Service::new(
@@ -233,11 +239,14 @@ impl Front {
     }
 }
 
-/// What deployed actions may take: the rest is for connections, requests and results.
-fn registry_share(available: usize) -> Share {
+/// What of `available` frames is for what: first for requests and answers, with `uncounted_len`
+/// bytes besides; the rest is for deployed actions, and for running them.
+fn share(available: usize, uncounted_len: usize) -> Share {
+    let exchange_len = (available * PAGE_LEN / EXCHANGE_MEMORY_DIVISOR).max(EXCHANGE_LEN_MIN);
     Share {
-        frames: available - available / REQUESTS_MEMORY_DIVISOR,
+        frames: available.saturating_sub((exchange_len + uncounted_len).div_ceil(PAGE_LEN)),
         heap_len: heap::len() / REGISTRY_HEAP_DIVISOR,
+        exchange_len,
     }
 }
 

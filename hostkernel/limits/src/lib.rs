@@ -332,8 +332,17 @@ pub const ACTIONS_MAX: usize = 131_072;
 pub const ACTION_HEAP_LEN: usize = 768;
 /// Share of the heap that deployed actions may take, as a divisor.
 pub const REGISTRY_HEAP_DIVISOR: usize = 4;
-/// Share of memory that deployed actions leave for requests and results, as a divisor.
-pub const REQUESTS_MEMORY_DIVISOR: usize = 16;
+/// Share of memory that deployed actions leave for requests and answers, as a divisor ...
+pub const EXCHANGE_MEMORY_DIVISOR: usize = 16;
+/// ... and at least this.
+pub const EXCHANGE_LEN_MIN: usize = 4 << 20;
+/// What the request or answer of one connection, or of one invocation for which no connection
+/// waits, may hold without being counted. There is room for this besides.
+pub const HELD_FREE_LEN: usize = PAGE_LEN;
+/// In such steps what is held grows.
+pub const HELD_STEP_LEN: usize = 16 * 1024;
+/// How many times as much as is left of a budget one namespace may hold, on a node with several.
+pub const HELD_SHARE_FACTOR: usize = 2;
 /// Name of an action, decoded.
 pub const NAME_LEN_MAX: usize = 256;
 /// Bound parameters and annotations of one action, as JSON text, each.
@@ -477,6 +486,12 @@ const _: () = assert!(IDLE_TIMEOUT_MS >= 10_000, "KEEP_ALIVE_ANNOUNCED_S leaves 
 const _: () = assert!(INLINE_BODY_LEN_MAX < OUTPUT_LEN_KEPT_MAX);
 const _: () = assert!(HEAD_LEN_MAX <= u32::MAX as usize);
 const _: () = assert!(INPUT_LEN_MAX <= DEPLOY_LEN_MAX);
+const _: () = assert!(
+    INPUT_LEN_MAX <= HELD_SHARE_FACTOR * (EXCHANGE_LEN_MIN / 2 - INPUT_LEN_MAX)
+        && INPUT_LEN_MAX.is_multiple_of(HELD_STEP_LEN),
+    "the largest input has room on each node, if nobody else has one"
+);
+const _: () = assert!(HELD_FREE_LEN < WIDE_AFTER_LEN, "who is not counted has no larger window");
 const _: () = assert!(
     TARGET_LEN_MAX
         + NAME_LEN_MAX

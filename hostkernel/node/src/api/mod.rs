@@ -38,12 +38,13 @@ use answer::{error, respond};
 use invoke::{end, function, web};
 use manage::{actions, activations, admin, deploy, health, metrics, prepare};
 use request::Parts;
-use request::query::Query;
+use request::query::{Query, decode_segment};
 use request::route::{Collection, Route};
 
 use crate::digits::Hex;
 use crate::dispatch::{ActivationId, Completion};
 use crate::http::{self, Body, Headers, Method, Request, Response};
+use crate::registry::{Namespace, Purpose};
 use crate::state::statistics::Outcome;
 use crate::state::{Node, Now};
 use crate::traceparent::TraceParent;
@@ -180,6 +181,42 @@ pub fn caller(node: &Node, path: &str, headers: Headers<'_>) -> Caller {
         _ if route.needs_key() && key().is_ok() => Caller::Tenant,
         _ => Caller::Anybody,
     }
+}
+
+/// For whom the body of a request is held, and what for. An exported action's requests are held for
+/// its namespace, whoever sends them.
+#[must_use]
+pub fn holder(
+    node: &Node,
+    method: Method,
+    path: &str,
+    headers: Headers<'_>,
+) -> (Namespace, Purpose) {
+    let route = Route::of(path);
+    let tenants = &node.policy.tenants;
+    let key = || tenants.authenticate(headers.get("authorization"));
+    let namespace = match route {
+        Route::Function { .. } => node.policy.public_namespace.clone(),
+        Route::Web(target) => {
+            let name = decode_segment(target.namespace);
+            name.and_then(|name| tenants.namespace(&name))
+        }
+        _ if route.needs_key() => key().ok().map(|tenant| tenant.namespace.clone()),
+        _ => None,
+    };
+    let purpose = match (route, method) {
+        (Route::Action { .. }, Method::Put) => Purpose::Deploy,
+        _ => Purpose::Request,
+    };
+    (namespace.unwrap_or_else(|| node.books.nobody().clone()), purpose)
+}
+
+/// The answer to a request for whose body, or answer, there is no room.
+#[must_use]
+pub fn over_budget(node: &mut Node, headers: Headers<'_>, random_id: u128) -> Response {
+    let reject = Reject::OverBudget;
+    node.statistics.rejected(reject.reason());
+    reject.response(&RequestId::choose(headers, Hex::of(random_id)))
 }
 
 /// The answer to bytes that did not become a request.

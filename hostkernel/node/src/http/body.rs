@@ -71,6 +71,12 @@ impl BodyReader {
         self.state == State::Complete
     }
 
+    /// How much has arrived.
+    #[must_use]
+    pub fn arrived_len(&self) -> usize {
+        self.body.len()
+    }
+
     /// The body as far as it has arrived.
     #[must_use]
     pub fn into_body(self) -> PageBuffer {

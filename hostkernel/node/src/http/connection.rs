@@ -18,7 +18,7 @@ use alloc::vec::Vec;
 use super::body::BodyReader;
 use super::encode::Output;
 use super::parse::{Framing, Head, HeadReader};
-use super::{Headers, MessageReject, Method, Request, Response};
+use super::{Headers, MessageReject, Method, Request, RequestText, Response};
 use limits::{REQUESTS_PER_CONNECTION_MAX, TEXT_LEN_KEPT_MAX};
 
 /// Decides by method, percent-encoded path and header fields how long a request's body may be, or
@@ -220,6 +220,24 @@ impl Connection {
             State::Answering => Phase::Answering,
             State::Sending => Phase::Sending,
             State::Closing => Phase::Closing,
+        }
+    }
+
+    /// The head of a request whose body has not arrived as a whole.
+    #[must_use]
+    pub fn head(&self) -> Option<(Method, &RequestText)> {
+        match &self.state {
+            State::Body(head, _) => Some((head.method, &head.text)),
+            _ => None,
+        }
+    }
+
+    /// How much of such a body has arrived.
+    #[must_use]
+    pub fn body_len(&self) -> usize {
+        match &self.state {
+            State::Body(_, reader) => reader.arrived_len(),
+            _ => 0,
         }
     }
 

@@ -31,7 +31,7 @@ impl Encoded {
 
     /// Its length.
     #[must_use]
-    pub fn len(&self) -> usize {
+    pub fn text_len(&self) -> usize {
         self.held_len() + base64::text_len(self.bytes.len())
     }
 
@@ -84,7 +84,7 @@ mod tests {
             for step in [1, 5, 1000, usize::MAX] {
                 let bytes = Arc::new(buffer(&bytes));
                 let mut encoded = Encoded::new(buffer(b"before"), bytes, buffer(b"after"));
-                assert_eq!((encoded.len(), encoded.held_len()), (expected.len(), 11));
+                assert_eq!((encoded.text_len(), encoded.held_len()), (expected.len(), 11));
                 let mut taken = Vec::new();
                 loop {
                     encoded.prepare(taken.len());

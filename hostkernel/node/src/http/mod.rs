@@ -128,7 +128,7 @@ impl Body {
             Self::Heap(bytes) => bytes.len(),
             Self::Pages(pages) => pages.len(),
             Self::PagesFrom(pages, start) => pages.len().saturating_sub(*start),
-            Self::Encoded(encoded) => encoded.len(),
+            Self::Encoded(encoded) => encoded.text_len(),
         }
     }
 

@@ -7,6 +7,8 @@
 mod action;
 mod annotations;
 mod counted_at;
+mod held;
+mod holding;
 mod key_values;
 mod name;
 mod namespace;
@@ -14,6 +16,8 @@ mod namespace;
 pub use action::{Action, Digest, Limits, Version};
 pub use annotations::{Annotations, Door};
 pub use counted_at::CountedAt;
+pub use held::Purpose;
+pub use holding::{Books, Holding, OverBudget};
 pub use key_values::KeyValues;
 pub use name::{Name, NameReject};
 pub use namespace::{Exceeded, Namespace, Permit, Quotas};
@@ -61,18 +65,22 @@ impl fmt::Display for Full {
     }
 }
 
-/// What a registry may use.
+/// What may be used of memory: the registry's shares, and beside them the budget of requests and
+/// answers.
 #[derive(Clone, Copy, Debug)]
 pub struct Share {
     /// Frames for images and, besides, one invocation of the action with the largest memory limit.
     pub frames: usize,
     /// Bytes of the kernel heap.
     pub heap_len: usize,
+    /// Bytes that requests and answers may hold.
+    pub exchange_len: usize,
 }
 
 impl Share {
     /// No bound but the number of actions.
-    pub const UNBOUNDED: Self = Self { frames: usize::MAX, heap_len: usize::MAX };
+    pub const UNBOUNDED: Self =
+        Self { frames: usize::MAX, heap_len: usize::MAX, exchange_len: usize::MAX };
 }
 
 /// All deployed actions.
@@ -174,6 +182,12 @@ impl Registry {
             return Err(Full::Heap);
         }
         Ok(())
+    }
+
+    /// What of its share no image has, in bytes.
+    #[must_use]
+    pub fn room_len(&self) -> usize {
+        self.share.frames.saturating_sub(self.used.frames).saturating_mul(PAGE_LEN)
     }
 
     /// The largest memory limit of an action.

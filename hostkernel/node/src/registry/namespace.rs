@@ -5,6 +5,7 @@ use core::cmp::Ordering;
 use core::fmt;
 use core::sync::atomic::{self, AtomicU32, AtomicU64};
 
+use super::held::{Held, Purpose};
 use limits::{AHEAD_NS, LEAD_MAX_NS, QUOTA_MAX};
 
 const MINUTE_NS: u64 = 60_000_000_000;
@@ -27,6 +28,8 @@ struct Inner {
     /// The minute since boot in which an invocation was last admitted, and how many were in it:
     /// upper and lower half. Only the front writes it.
     minute: AtomicU64,
+    /// What is held for it at the moment.
+    held: Held,
 }
 
 /// What a namespace may use; `None` is as much as the node has.
@@ -82,7 +85,8 @@ impl Namespace {
         // Long, until something is known.
         let (used_ns, mean_ns) = (AtomicU64::new(0), AtomicU64::new(AHEAD_NS));
         let name = name.into();
-        Self(Arc::new(Inner { name, quotas, in_flight, used_ns, mean_ns, minute }))
+        let held = Held::default();
+        Self(Arc::new(Inner { name, quotas, in_flight, used_ns, mean_ns, minute, held }))
     }
 
     /// Its name.
@@ -101,6 +105,16 @@ impl Namespace {
     #[must_use]
     pub fn in_flight(&self) -> u32 {
         self.0.in_flight.load(atomic::Ordering::Relaxed)
+    }
+
+    /// What is held for it, in bytes.
+    #[must_use]
+    pub fn held_len(&self, purpose: Purpose) -> usize {
+        self.0.held.len(purpose)
+    }
+
+    pub(super) fn held(&self) -> &Held {
+        &self.0.held
     }
 
     /// What counts for whose turn it is among those who wait.

@@ -6,6 +6,7 @@
 use alloc::boxed::Box;
 
 use super::crowd::Crowd;
+use super::holdings;
 use super::queue::Queue;
 use super::slot::Slot;
 use super::slots::Slots;
@@ -19,6 +20,7 @@ use crate::state::{Node, Now};
 use crate::trace::{self, Event};
 use limits::{
     BLOCKING_WAIT_MS, COMPLETED_LEN_PER_POLL_MAX, COMPLETIONS_PER_POLL_MAX, HEAP_RESERVE_LEN,
+    HELD_FREE_LEN,
 };
 
 const NS_PER_MS: u64 = 1_000_000;
@@ -88,6 +90,7 @@ impl<'a> Answers<'a> {
             );
             trace::record(Event::Respond, u64::from(index));
             slots.touch(index);
+            holdings::relieve(&mut self.node, slots, index);
         }
         self.queue.feed();
     }
@@ -153,15 +156,24 @@ impl<'a> Answers<'a> {
         if api::asks_for_load(&request) {
             self.note_load((slots.open(), slots.max()), now);
         }
-        let slot = slots.get(index);
         match api::handle(&mut self.node, &mut request, now, id) {
             Reply::Respond(response) => {
+                let slot = slots.get(index);
                 respond(&mut self.node, slot, response, Subject::of(&request, id), now);
+                holdings::relieve(&mut self.node, slots, index);
             }
-            Reply::Invoke(admission) if is_late => {
-                self.turn_away(slot, &admission.pending, &Reject::Draining, now);
+            Reply::Invoke(admission) => {
+                let namespace = admission.permit.namespace();
+                let is_full = holdings::is_full(&mut self.node, slots, namespace, now);
+                let slot = slots.get(index);
+                if is_late {
+                    self.turn_away(slot, &admission.pending, &Reject::Draining, now);
+                } else if is_full {
+                    self.turn_away(slot, &admission.pending, &Reject::OverBudget, now);
+                } else {
+                    self.submit(slot, index, admission, now);
+                }
             }
-            Reply::Invoke(admission) => self.submit(slot, index, admission, now),
         }
     }
 
@@ -174,9 +186,11 @@ impl<'a> Answers<'a> {
             return self.turn_away(slot, &pending, &Reject::QueueFull, now);
         }
         if !pending.is_blocking() {
+            let holding = core::mem::take(&mut slot.holding);
             let response = api::accepted(&mut pending);
             respond(&mut self.node, slot, response, Subject::Invocation(&pending, None), now);
             self.waiting.enter(pending, None);
+            self.waiting.hold(ticket, holding);
             return;
         }
         let wait_ns = pending.may_be_accepted().then_some(BLOCKING_WAIT_MS * NS_PER_MS);
@@ -197,10 +211,9 @@ impl<'a> Answers<'a> {
     pub fn accept_if_overdue(&mut self, slot: &mut Slot, now: Now) {
         let Self { node, waiting, .. } = self;
         let is_due = slot.waits_until_ns.is_some_and(|at_ns| at_ns <= now.monotonic_ns);
-        if is_due
-            && let Some(ticket) = slot.waits_for.take()
-            && let Some(pending) = waiting.leave(ticket)
-        {
+        if is_due && let Some(ticket) = slot.waits_for.take() {
+            waiting.hold(ticket, core::mem::take(&mut slot.holding));
+            let Some(pending) = waiting.leave(ticket) else { return };
             slot.progress_ns = now.monotonic_ns;
             let response = api::accepted(pending);
             respond(node, slot, response, Subject::Invocation(pending, None), now);
@@ -208,10 +221,10 @@ impl<'a> Answers<'a> {
     }
 
     /// Forgets who waits for the end of an invocation: the client has left.
-    pub fn abandon(&mut self, slot: &Slot, now_ns: u64) {
-        if let Some(ticket) = slot.waits_for
-            && let Some(pending) = self.waiting.leave(ticket)
-        {
+    pub fn abandon(&mut self, slot: &mut Slot, now_ns: u64) {
+        if let Some(ticket) = slot.waits_for {
+            self.waiting.hold(ticket, core::mem::take(&mut slot.holding));
+            let Some(pending) = self.waiting.leave(ticket) else { return };
             self.node.abandoned(slot.connection.method(), pending, slot.age_ns(now_ns));
             pending.detach();
             // Nobody waits for what has not begun, unless it is there for later.
@@ -220,6 +233,37 @@ impl<'a> Answers<'a> {
                 self.waiting.take(ticket);
             }
         }
+    }
+
+    /// Whether there is room for what has arrived of a request, `request` if it is complete. If not
+    /// the request is answered, and its body forgotten.
+    #[inline(never)]
+    pub fn hold_body(
+        &mut self,
+        slots: &mut Slots,
+        index: u32,
+        request: Option<&Request>,
+        now: Now,
+    ) -> bool {
+        if holdings::hold_body(&mut self.node, slots, index, request, now.monotonic_ns) {
+            return true;
+        }
+        let id = self.random.id();
+        let slot = slots.get(index);
+        slot.holding.clear();
+        if let Some(request) = request {
+            let response = api::over_budget(&mut self.node, request.text.headers(), id);
+            respond(&mut self.node, slot, response, Subject::of(request, id), now);
+            return false;
+        }
+        let Some((method, text)) = slot.connection.head() else { return false };
+        let (path, headers) = (text.path(), text.headers());
+        let response = api::over_budget(&mut self.node, headers, id);
+        let subject = Subject::Request { path, headers, id };
+        self.node.answered(Some(method), response.status, subject, slot.age_ns(now.monotonic_ns));
+        slot.busy_ns = now.monotonic_ns;
+        slot.connection.respond(response);
+        false
     }
 
     /// Answers what is no acceptable request.
@@ -245,5 +289,8 @@ fn respond(node: &mut Node, slot: &mut Slot, response: Response, subject: Subjec
     node.answered(method, response.status, subject, age_ns);
     slot.busy_ns = now.monotonic_ns;
     slot.answer_len = response.body.len();
+    if slot.answer_len > HELD_FREE_LEN || !slot.holding.is_empty() {
+        holdings::enter_answer(node, slot, &response, subject);
+    }
     slot.connection.respond(response);
 }

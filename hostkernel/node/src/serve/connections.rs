@@ -18,6 +18,7 @@ use crate::net::{self, Outward, Verdict};
 use crate::random::Random;
 use crate::settings::{self, Settings};
 use crate::state::{Node, Now, Readiness};
+use limits::HELD_FREE_LEN;
 
 const NS_PER_MS: u64 = 1_000_000;
 /// How long an acknowledgement waits for an answer to go with: as long as smoltcp lets it wait.
@@ -150,6 +151,7 @@ impl<'a> Connections<'a> {
         }
         if slot.is_held && slot.is_answered() {
             answers.crowd.leave(&mut slot.is_held);
+            slot.holding.clear();
         }
         slot.close_if_done();
         if slot.is_swallowed(now_ns) {
@@ -208,9 +210,19 @@ impl<'a> Connections<'a> {
                 slot.progress_ns = now_ns;
             }
             match received {
-                Some(Step::Request(request)) => answers.answer(slots, index, request, is_late, now),
+                Some(Step::Request(request)) => {
+                    if request.body.len() <= HELD_FREE_LEN
+                        || answers.hold_body(slots, index, Some(&request), now)
+                    {
+                        answers.answer(slots, index, request, is_late, now);
+                    }
+                }
                 Some(Step::Reject(reject)) => answers.refuse(slot, reject, now),
-                Some(Step::More | Step::Continue) => {}
+                Some(Step::More | Step::Continue) => {
+                    if slot.connection.body_len() > HELD_FREE_LEN {
+                        answers.hold_body(slots, index, None, now);
+                    }
+                }
                 None if sent => {}
                 None => break,
             }

@@ -13,6 +13,7 @@ mod clients;
 mod connections;
 mod crowd;
 mod drain;
+mod holdings;
 mod paths;
 mod queue;
 mod room;

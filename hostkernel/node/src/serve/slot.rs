@@ -14,6 +14,7 @@ use crate::net::forge::Forged;
 use crate::net::transplant::{MAX_SEGMENT_DEFAULT, Standing};
 use crate::net::windows::{WINDOW_SHIFT, shift_of};
 use crate::net::{Outward, Path};
+use crate::registry::{Holding, Namespace};
 use limits::{
     BLACK_HOLE_MS, PATH_MTU_MIN, PROGRESS_TIMEOUT_MS, REQUEST_RATE_MIN, REQUEST_TIMEOUT_MS,
     STALL_TIMEOUT_MS, UNADMITTED_SPARED_MS, WIDE_AFTER_LEN,
@@ -45,6 +46,8 @@ pub struct Slot {
     pub is_touched: bool,
     /// Its request was admitted, and the answer is not in the socket yet.
     pub is_held: bool,
+    /// What its request or its answer holds.
+    pub holding: Holding,
     /// Where the connection stands in its bytes.
     pub numbers: Numbers,
     /// The largest packet that gets to the client, if that is less than usual.
@@ -110,6 +113,7 @@ impl Slot {
             unacknowledged: 0,
             is_touched: false,
             is_held: false,
+            holding: Holding::default(),
             numbers: Numbers::default(),
             mtu: None,
             acknowledged_ns: 0,
@@ -160,6 +164,7 @@ impl Slot {
     pub fn reset(&mut self) -> Option<Peer> {
         self.connection = Connection::new();
         self.waits_for = None;
+        self.holding.clear();
         self.unacknowledged = 0;
         self.peer.take()
     }
@@ -379,6 +384,27 @@ impl Slot {
         let spared_ms = if self.is_held { PROGRESS_TIMEOUT_MS } else { UNADMITTED_SPARED_MS };
         self.connection.phase() != Phase::Answering
             && self.busy_ns + spared_ms * NS_PER_MS <= now_ns
+    }
+
+    /// The client has had time to take its answer, or has taken nothing of it for some.
+    pub fn dawdles(&self, now_ns: u64) -> bool {
+        let is_stuck = self.progress_ns + UNADMITTED_SPARED_MS * NS_PER_MS <= now_ns;
+        is_stuck || self.is_slow(now_ns)
+    }
+
+    /// Whether it sends a body for this namespace.
+    pub fn is_sender_of(&self, namespace: &Namespace) -> bool {
+        self.connection.phase() == Phase::Receiving && self.holds_for(namespace)
+    }
+
+    fn holds_for(&self, namespace: &Namespace) -> bool {
+        self.holding.owner().is_some_and(|(owner, _)| owner == namespace)
+    }
+
+    /// Whether it is a reader for this namespace: part of an answer waits to be taken.
+    pub fn is_reader_of(&self, namespace: &Namespace) -> bool {
+        matches!(self.connection.phase(), Phase::Sending | Phase::Closing)
+            && self.holds_for(namespace)
     }
 
     /// Nothing of an answer is left but what fits into the socket, and has its room there anyway.

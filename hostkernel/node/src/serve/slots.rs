@@ -11,6 +11,7 @@ use super::slot::Slot;
 use super::timers::Timers;
 use crate::net::arrival::Peer;
 use crate::random::Random;
+use crate::registry::Namespace;
 use crate::trace::{self, Event};
 use limits::{CONNECTION_LEN, HEAP_RESERVE_LEN};
 
@@ -57,6 +58,35 @@ impl Slots {
         let is_one = |slot: &Slot| slot.is_held && slot.is_slow(now_ns);
         let all = self.slots.iter().zip(0..);
         all.filter(|(slot, _)| is_one(slot)).map(|(_, index)| index).collect()
+    }
+
+    /// The connection that has been reading an answer for this namespace longest, of those that
+    /// `may_go`.
+    pub fn oldest_reader(
+        &self,
+        namespace: &Namespace,
+        may_go: impl Fn(u32, &Slot) -> bool,
+    ) -> Option<u32> {
+        self.oldest(|index, slot| slot.is_reader_of(namespace) && may_go(index, slot))
+    }
+
+    /// The one that has been sending a body for it longest, likewise.
+    pub fn oldest_sender(
+        &self,
+        namespace: &Namespace,
+        may_go: impl Fn(u32, &Slot) -> bool,
+    ) -> Option<u32> {
+        self.oldest(|index, slot| slot.is_sender_of(namespace) && may_go(index, slot))
+    }
+
+    fn oldest(&self, is_one: impl Fn(u32, &Slot) -> bool) -> Option<u32> {
+        let mut oldest = None;
+        for (slot, index) in self.slots.iter().zip(0..) {
+            if is_one(index, slot) {
+                keep_older(&mut oldest, (slot.busy_ns, index));
+            }
+        }
+        oldest.map(|(_, index)| index)
     }
 
     /// The slot with this number.

@@ -8,6 +8,7 @@ mod detached;
 mod distance;
 mod exchange;
 mod faults;
+mod holdings;
 mod hostile;
 mod lab;
 mod leaving;

@@ -8,22 +8,28 @@ use alloc::vec::Vec;
 
 use crate::api::Pending;
 use crate::dispatch::{Dispatcher, Ticket};
+use crate::registry::Holding;
 
 /// A place for each invocation that can be under way. Made once, never grows.
 pub struct Waiting {
     places: Vec<Option<Place>>,
     free: Vec<Ticket>,
+    /// What is held at each place while no connection holds it; mostly nothing.
+    holdings: Vec<Holding>,
 }
 
 struct Place {
     pending: Pending,
     /// The slot of the connection that waits.
     slot: Option<u32>,
+    /// Something is held.
+    holds: bool,
 }
 
 impl Waiting {
     /// What one invocation under way takes of the heap.
-    pub const PLACE_LEN: usize = size_of::<Option<Place>>() + size_of::<Ticket>();
+    pub const PLACE_LEN: usize =
+        size_of::<Option<Place>>() + size_of::<Ticket>() + size_of::<Holding>();
 
     /// Places for all that a dispatcher takes.
     pub fn new(dispatcher: &Dispatcher) -> Self {
@@ -31,6 +37,7 @@ impl Waiting {
         Self {
             places: (0..count).map(|_| None).collect(),
             free: (0..count as u32).rev().map(Ticket).collect(),
+            holdings: (0..count).map(|_| Holding::default()).collect(),
         }
     }
 
@@ -42,7 +49,7 @@ impl Waiting {
     /// Takes the place that [`Self::next`] named.
     pub fn enter(&mut self, pending: Pending, slot: Option<u32>) {
         if let Some(ticket) = self.free.pop() {
-            self.places[ticket.0 as usize] = Some(Place { pending, slot });
+            self.places[ticket.0 as usize] = Some(Place { pending, slot, holds: false });
         }
     }
 
@@ -53,9 +60,24 @@ impl Waiting {
         Some(&mut place.pending)
     }
 
+    /// Holds something until the invocation has ended, because its connection does not any more.
+    pub fn hold(&mut self, ticket: Ticket, holding: Holding) {
+        let index = ticket.0 as usize;
+        if let Some(Some(place)) = self.places.get_mut(index)
+            && !holding.is_empty()
+        {
+            place.holds = true;
+            self.holdings[index] = holding;
+        }
+    }
+
     /// Takes what belongs to a completion, and frees its place.
     pub fn take(&mut self, ticket: Ticket) -> Option<(Pending, Option<u32>)> {
-        let Place { pending, slot } = self.places.get_mut(ticket.0 as usize)?.take()?;
+        let index = ticket.0 as usize;
+        let Place { pending, slot, holds } = self.places.get_mut(index)?.take()?;
+        if holds {
+            self.holdings[index].clear();
+        }
         self.free.push(ticket);
         Some((pending, slot))
     }

@@ -11,13 +11,16 @@ use super::statistics::{Statistics, Traffic};
 use crate::dispatch::CoreLoad;
 use crate::journal::syslog::Queue;
 use crate::mitigation::Report;
-use crate::registry::{Registry, Share};
+use crate::registry::{Books, Holding, Namespace, OverBudget, Purpose, Registry, Share};
 
 /// What requests read and change.
 #[derive(Debug)]
 pub struct Node {
     /// The deployed actions.
     pub(crate) registry: Registry,
+    /// What is held for whom.
+    pub(crate) books: Books,
+    exchange_len: usize,
     /// What is kept of invocations that ended.
     pub(crate) records: Records,
     /// What the operator decided.
@@ -41,6 +44,8 @@ pub struct Load {
     pub connections_max: usize,
     /// Clients that asked to connect and found no room.
     pub connects_dropped: u64,
+    /// Answers given up for others of their namespace, before their clients had taken them.
+    pub answers_dropped: u64,
     /// Invocations admitted and not yet answered.
     pub in_flight: usize,
     /// Invocations among them that wait for their tenant's turn.
@@ -71,6 +76,8 @@ impl Node {
     pub fn new(policy: Policy, share: Share, records: Records) -> Self {
         Self {
             registry: Registry::new(share),
+            books: Books::new(policy.tenants.are_several()),
+            exchange_len: share.exchange_len,
             records,
             policy,
             readiness: Readiness::Booting,
@@ -78,6 +85,38 @@ impl Node {
             syslog: None,
             load: Load::default(),
         }
+    }
+
+    /// What all namespaces may hold together: code on its way has what no image has of their share.
+    #[must_use]
+    pub fn budget_len(&self, purpose: Purpose) -> usize {
+        match purpose {
+            // Half each, so that neither can keep the other out.
+            Purpose::Request | Purpose::Answer => self.exchange_len / 2,
+            Purpose::Deploy => self.registry.room_len(),
+        }
+    }
+
+    /// Whether a namespace may hold so many bytes more.
+    #[must_use]
+    pub fn may_hold(&self, namespace: &Namespace, purpose: Purpose, more_len: usize) -> bool {
+        self.books.admits(namespace, purpose, more_len, self.budget_len(purpose))
+    }
+
+    /// Whether a namespace would have too much of what answers may hold with another one of this
+    /// length.
+    pub(crate) fn is_greedy(&self, namespace: &Namespace, more_len: usize) -> bool {
+        let budget_len = self.budget_len(Purpose::Answer);
+        self.books.is_greedy(namespace, Purpose::Answer, more_len, budget_len)
+    }
+
+    /// Lets what is held grow, if there is room.
+    ///
+    /// # Errors
+    /// [`OverBudget`]; then it is as it was.
+    pub(crate) fn hold(&self, holding: &mut Holding, len: usize) -> Result<(), OverBudget> {
+        let Some((_, purpose)) = holding.owner() else { return Ok(()) };
+        self.books.grow(holding, len, self.budget_len(purpose))
     }
 
     /// Tells a log server from now on, by way of this queue.

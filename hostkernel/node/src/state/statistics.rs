@@ -71,6 +71,8 @@ pub enum Reason {
     Connections,
     /// The client left while its invocation waited.
     Abandoned,
+    /// The namespace holds as much as it may.
+    Budget,
     /// There is no memory for it.
     Memory,
     /// The node is about to leave.
@@ -152,7 +154,7 @@ impl Outcome {
 
 impl Reason {
     /// All, in order.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Key,
         Self::Http,
         Self::Slow,
@@ -162,6 +164,7 @@ impl Reason {
         Self::Queue,
         Self::Connections,
         Self::Abandoned,
+        Self::Budget,
         Self::Memory,
         Self::Draining,
     ];
@@ -179,6 +182,7 @@ impl Reason {
             Self::Queue => "queue_full",
             Self::Connections => "connections",
             Self::Abandoned => "abandoned",
+            Self::Budget => "budget",
             Self::Memory => "memory",
             Self::Draining => "draining",
         }

@@ -16,7 +16,7 @@ use crate::api::request::route::Collection;
 use crate::http::{self, FieldLine, Response};
 use crate::image::ImageReject;
 use crate::json::{FieldReject, JsonReject, Quoted};
-use crate::registry::{Exceeded, Full, NameReject};
+use crate::registry::{Exceeded, Full, NameReject, OverBudget};
 use crate::state::statistics::Reason;
 use crate::state::tenants::KeyReject;
 use limits::{
@@ -90,6 +90,8 @@ pub enum Reject {
     Exceeded(Exceeded),
     /// There is no memory to do it now. 503.
     NoMemory,
+    /// The namespace holds as much as it may of the node's memory for requests and answers. 503.
+    OverBudget,
     /// Too many connections wait for their answers. 503.
     Crowded,
     /// The queues of all cores are full. 503.
@@ -116,6 +118,12 @@ impl From<OutOfFrames> for Reject {
 impl From<JsonReject> for Reject {
     fn from(reject: JsonReject) -> Self {
         Self::Json(reject)
+    }
+}
+
+impl From<OverBudget> for Reject {
+    fn from(_: OverBudget) -> Self {
+        Self::OverBudget
     }
 }
 
@@ -205,6 +213,7 @@ impl Reject {
             Self::Code(CodeReject::OutOfFrames)
             | Self::Full(_)
             | Self::NoMemory
+            | Self::OverBudget
             | Self::Crowded
             | Self::QueueFull
             | Self::Draining
@@ -223,6 +232,7 @@ impl Reject {
             Self::Code(_) | Self::Image(_) | Self::Preparation(_) => Reason::Image,
             Self::Exceeded(_) => Reason::Quota,
             Self::QueueFull => Reason::Queue,
+            Self::OverBudget => Reason::Budget,
             Self::Crowded => Reason::Connections,
             Self::Full(_) | Self::NoMemory | Self::NotStarted => Reason::Memory,
             _ => Reason::Request,
@@ -308,6 +318,10 @@ impl fmt::Display for Reject {
             }
             Self::NoMemory => "The node has no memory left for this request now; try again.",
             Self::Draining => "The node is leaving the service. Nothing ran; try another one.",
+            Self::OverBudget => {
+                "The namespace holds as much as it may of the node's memory for requests and \
+                 answers. Nothing ran; try again."
+            }
             Self::Crowded => {
                 "The node is busy: too many connections wait for answers. Nothing ran; try again."
             }

@@ -10,7 +10,7 @@ use crate::api::answer::respond;
 use crate::api::request::Parts;
 use crate::document::Document;
 use crate::http::{Body, FieldLine, Response};
-use crate::registry::Namespace;
+use crate::registry::{Namespace, Purpose};
 use crate::state::Node;
 use crate::state::Now;
 use crate::state::Readiness;
@@ -111,6 +111,22 @@ fn write_node(out: &mut Document, node: &Node, started_ms: Option<u64>, now: Now
     let name = "hostkernel_connects_dropped_total";
     family(out, "counter", name, "Attempts to connect that found no room and got no answer.")?;
     writeln!(out, "{name} {}", node.load.connects_dropped)?;
+    let name = "hostkernel_held_bytes";
+    family(out, "gauge", name, "What requests, answers and code on its way hold, by purpose.")?;
+    for purpose in Purpose::ALL {
+        let held_len = node.books.held_len(purpose);
+        writeln!(out, "{name}{{purpose=\"{}\"}} {held_len}", purpose.name())?;
+    }
+    let name = "hostkernel_held_bytes_max";
+    family(out, "gauge", name, "What they may hold.")?;
+    for purpose in Purpose::ALL {
+        let budget_len = node.budget_len(purpose);
+        writeln!(out, "{name}{{purpose=\"{}\"}} {budget_len}", purpose.name())?;
+    }
+    let name = "hostkernel_answers_dropped_total";
+    let help = "Answers given up for others of their namespace before their clients took them.";
+    family(out, "counter", name, help)?;
+    writeln!(out, "{name} {}", node.load.answers_dropped)?;
     let name = "hostkernel_log_dropped_total";
     family(out, "counter", name, "Lines that found no room on the way to the log server.")?;
     let lost = node.syslog.as_ref().map_or(0, |queue| queue.lost());

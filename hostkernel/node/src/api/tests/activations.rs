@@ -3,7 +3,7 @@
 use super::*;
 use crate::dispatch::Fault;
 use crate::state::tenants::GUEST_KEY;
-use limits::{LIST_LIMIT_MAX, LIST_LEN_MAX, RECORD_RESULT_LEN_MAX, TRACESTATE_LEN_MAX};
+use limits::{LIST_LEN_MAX, LIST_LIMIT_MAX, RECORD_RESULT_LEN_MAX, TRACESTATE_LEN_MAX};
 use serde_json::json;
 
 const LIST: &str = "/api/v1/namespaces/_/activations";

@@ -17,10 +17,15 @@ const API: &str = "/api/v1/namespaces/_";
 
 /// A request with the key.
 pub fn request(method: &str, target: &str, body: &[u8]) -> Vec<u8> {
+    request_by(GUEST_KEY, method, target, body)
+}
+
+/// A request with this key.
+pub fn request_by(key: &str, method: &str, target: &str, body: &[u8]) -> Vec<u8> {
     let head = format!(
         "{method} {API}/{target} HTTP/1.1\r\nHost: node\r\nAuthorization: Basic {}\r\n\
          Content-Length: {}\r\n\r\n",
-        STANDARD.encode(GUEST_KEY),
+        STANDARD.encode(key),
         body.len(),
     );
     [head.as_bytes(), body].concat()

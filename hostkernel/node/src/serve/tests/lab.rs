@@ -81,6 +81,8 @@ pub struct Worker {
     pub run_ns: u64,
     /// Nothing that runs ends.
     pub holds: bool,
+    /// If it gives back something of this length instead.
+    pub output_len: Option<usize>,
     /// Invocations it began.
     pub begun: usize,
     running: Option<(u64, Invocation)>,
@@ -98,25 +100,30 @@ impl Lab {
 
     /// One whose clients and their line take other chances.
     pub fn with_seed(seed: u32, case: String) -> Self {
-        Self::build(seed, case, Settings::default())
+        Self::build(seed, case, Settings::default(), Share::UNBOUNDED)
     }
 
     /// One with other settings. The address is always the same.
     pub fn with_settings(settings: Settings) -> Self {
-        Self::build(1, String::new(), settings)
+        Self::with_share(settings, Share::UNBOUNDED)
+    }
+
+    /// One whose memory is bounded.
+    pub fn with_share(settings: Settings, share: Share) -> Self {
+        Self::build(1, String::new(), settings, share)
     }
 
     /// One with an address of its own.
     pub fn at(settings: Settings) -> Self {
-        Self::build_at(1, String::new(), settings)
+        Self::build_at(1, String::new(), settings, Share::UNBOUNDED)
     }
 
-    fn build(seed: u32, case: String, settings: Settings) -> Self {
+    fn build(seed: u32, case: String, settings: Settings, share: Share) -> Self {
         let address = Address::Static { address: NODE_IP, prefix_len: PREFIX_LEN, gateway: None };
-        Self::build_at(seed, case, Settings { address, ..settings })
+        Self::build_at(seed, case, Settings { address, ..settings }, share)
     }
 
-    fn build_at(seed: u32, case: String, settings: Settings) -> Self {
+    fn build_at(seed: u32, case: String, settings: Settings, share: Share) -> Self {
         install_for_test();
         let now_ns = 1_000 * NS_PER_MS;
         let (to_node, to_peer) = (Line::default(), Line::default());
@@ -128,7 +135,7 @@ impl Lab {
             Box::new(Card::new(&to_node, &to_peer)),
             &settings,
             ROOM,
-            node(&settings),
+            node(&settings, share),
             dispatcher,
             Random::from_seed([7; 32]),
             now_ns,
@@ -325,7 +332,11 @@ impl Worker {
             }
             let ended = |(end_ns, _): &mut (u64, _)| !self.holds && *end_ns <= now_ns;
             let Some((_, invocation)) = self.running.take_if(ended) else { return };
-            dispatcher.complete(WORKER, echo(invocation));
+            let mut completion = echo(invocation);
+            if let Some(len) = self.output_len {
+                completion.output = PageBuffer::from_bytes(&pattern(len)).expect("frames are left");
+            }
+            dispatcher.complete(WORKER, completion);
         }
     }
 
@@ -350,12 +361,27 @@ fn echo(invocation: Invocation) -> Completion {
     }
 }
 
-/// A node on which `echo` is deployed.
-fn node(settings: &Settings) -> Node {
+/// A node on which every tenant has deployed `echo`.
+fn node(settings: &Settings, share: Share) -> Node {
+    let records = Records::new(RECORDS, 1).expect("frames are left");
+    let mut node = Node::new(Policy::new(&settings.access, 1), share, records);
+    let names = settings.access.namespaces.iter().map(|it| it.name.as_str());
+    for name in names.chain(["guest"]) {
+        let Some(namespace) = node.policy.tenants.namespace(name) else { continue };
+        node.registry.insert(Arc::new(action(namespace))).expect("there is room");
+    }
+    node.log_to(
+        (settings.log_server != Server::Nobody)
+            .then(|| Arc::new(Queue::new(settings.log_level, || Some(WALL_NS)))),
+    );
+    node
+}
+
+fn action(namespace: Namespace) -> Action {
     let plan = LoadPlan { entry: 0, segments: vec![], is_host: false };
     let template = Template::build(&plan, PageBuffer::new()).expect("frames are left");
-    let action = Action {
-        namespace: Namespace::new("guest"),
+    Action {
+        namespace,
         name: Name::new("echo").expect("a good name"),
         version: Version::FIRST,
         digest: Digest([0; 32]),
@@ -367,15 +393,7 @@ fn node(settings: &Settings) -> Node {
         updated_ms: 0,
         template: Arc::new(template),
         counted_at: Default::default(),
-    };
-    let records = Records::new(RECORDS, 1).expect("frames are left");
-    let mut node = Node::new(Policy::development(1), Share::UNBOUNDED, records);
-    node.registry.insert(Arc::new(action)).expect("there is room");
-    node.log_to(
-        (settings.log_server != Server::Nobody)
-            .then(|| Arc::new(Queue::new(settings.log_level, || Some(WALL_NS)))),
-    );
-    node
+    }
 }
 
 /// A request to `echo`.
