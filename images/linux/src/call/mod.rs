@@ -42,7 +42,7 @@ impl<N: Native> Os<N> {
             return served;
         }
         if let Some(served) = self.serve_file(number, frame) {
-            self.threads.files_changed();
+            self.threads.files_used(&served);
             return served;
         }
         self.unsupported(frame.rax)

@@ -29,7 +29,7 @@ impl<N: Native> Os<N> {
             let bytes = io.memory.bytes_mut(io.regions, address, len)?;
             Ok(io.files.read(io.host, fd as i32, bytes)? as u64)
         });
-        self.threads.files_changed();
+        self.threads.files_used(&served);
         served
     }
 
@@ -41,7 +41,7 @@ impl<N: Native> Os<N> {
             let bytes = io.memory.bytes(io.regions, address, len)?;
             Ok(io.files.write(io.host, fd as i32, bytes)? as u64)
         });
-        self.threads.files_changed();
+        self.threads.files_used(&written);
         self.written(written)
     }
 
@@ -120,7 +120,7 @@ impl<N: Native> Os<N> {
             }
             Ok(io.files.writev(io.host, fd as i32, pieces)? as u64)
         });
-        self.threads.files_changed();
+        self.threads.files_used(&written);
         self.written(written)
     }
 

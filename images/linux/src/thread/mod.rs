@@ -11,6 +11,7 @@ use alloc::vec::Vec;
 
 use crate::frame::Frame;
 use crate::native::Extended;
+use crate::outcome::{Break, Served};
 use crate::signal::{AlternateStack, Pending, SignalSet};
 
 /// What a thread waits for.
@@ -221,9 +222,11 @@ impl Threads {
         self.all.get_mut(at)
     }
 
-    /// Lets those look again that wait for files.
-    pub fn files_changed(&mut self) {
-        if self.all.len() > 1 {
+    /// Lets those look again that wait for files, behind a call about files. One that waits itself
+    /// changed nothing: two of them would wake each other for ever.
+    #[inline]
+    pub fn files_used(&mut self, served: &Served) {
+        if self.all.len() > 1 && !matches!(served, Err(Break::Wait(_))) {
             for thread in &mut self.all {
                 if matches!(thread.state, State::Waiting(Wait { on: On::Files | On::Input, .. })) {
                     thread.state = State::Again;

@@ -66,6 +66,16 @@ fn a_crash_is_named_with_the_function() {
 }
 
 #[test]
+fn threads_that_can_never_go_on_end_the_program() {
+    image();
+    let folder = TempDir::new().expect("a temporary folder");
+    let program = compile(&folder, "musl-gcc", "stuck");
+    let (run, log) = hosted(&program, &["argument"]);
+    assert_eq!((run.status, run.output.as_str()), (124, ""), "{log}");
+    assert!(log.contains("all its threads wait for something that cannot happen"), "{log}");
+}
+
+#[test]
 fn a_dynamic_program_is_refused_with_a_sentence() {
     image();
     let folder = TempDir::new().expect("a temporary folder");
