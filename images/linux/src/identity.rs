@@ -16,8 +16,8 @@ pub struct Identity {
     pub wall_offset_ns: u64,
     /// Monotonic time at which the instance began.
     pub start_ns: u64,
-    /// Path of the executable.
-    pub executable: Vec<u8>,
+    /// Path of the executable, with its NUL.
+    path: Vec<u8>,
     /// What it is called by: its first argument.
     pub called: Vec<u8>,
     /// Arguments, each with its NUL.
@@ -39,13 +39,30 @@ impl Identity {
             memory_limit: 0,
             wall_offset_ns: 0,
             start_ns: 0,
-            executable: Vec::new(),
+            path: Vec::new(),
             called: Vec::new(),
             command_line: Vec::new(),
             environment: &[],
             image: &[],
             base: 0,
         }
+    }
+
+    /// Sets the path of the executable.
+    pub(crate) fn set_path(&mut self, path: &[u8]) {
+        self.path = [path, b"\0"].concat();
+    }
+
+    /// The path of the executable, with its NUL.
+    #[must_use]
+    pub fn path(&self) -> &[u8] {
+        &self.path
+    }
+
+    /// The path of the executable.
+    #[must_use]
+    pub fn executable(&self) -> &[u8] {
+        self.path.strip_suffix(b"\0").unwrap_or_default()
     }
 
     /// The function at an address, and how far into it that is, if the executable has symbols.

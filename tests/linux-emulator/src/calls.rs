@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::Write;
 use std::os::fd::AsRawFd;
+use std::rc::Rc;
 use std::time::Duration;
 
 use action_abi::host::{Reflection, UpcallFrame};
@@ -21,7 +22,8 @@ pub const SYSCALL_LEN: u64 = 2;
 pub struct Machine {
     pub process: Process,
     windows: Windows,
-    payload: File,
+    /// By the number that the image's process knows it by, too: all share one.
+    payload: Rc<File>,
     pub reflection: Reflection,
     /// The alarm that is set, 0 for none.
     pub alarm_ns: u64,
@@ -44,7 +46,7 @@ impl Machine {
         Self {
             process,
             windows,
-            payload,
+            payload: Rc::new(payload),
             reflection: Reflection::default(),
             alarm_ns: 0,
             result: Vec::new(),
@@ -207,18 +209,17 @@ impl Machine {
         if let Some((code, beginning)) = self.plan.function.take() {
             let system = |cause| EmulatorError::System { what: "the function's length", cause };
             self.windows.context.payload.len = code.metadata().map_err(system)?.len();
-            self.payload = code;
+            self.payload = Rc::new(code);
             self.begin(&beginning)?;
             return Ok(None);
         }
         let site = self.process.registers.rip - SYSCALL_LEN;
         let mut first_failure = 0;
         for beginning in core::mem::take(&mut self.plan.instances) {
-            let system = |cause| EmulatorError::System { what: "the payload", cause };
             let mut instance = Self {
                 process: self.process.fork(site)?,
                 windows: self.windows.clone(),
-                payload: self.payload.try_clone().map_err(system)?,
+                payload: Rc::clone(&self.payload),
                 reflection: self.reflection,
                 alarm_ns: 0,
                 result: self.result.clone(),

@@ -126,7 +126,7 @@ impl<N: Native> Host for Surroundings<'_, N> {
                 Source::Stack => (b"[stack]", 0),
                 Source::Vdso => (b"[vdso]", 0),
                 Source::Payload { offset } | Source::Former { offset } => {
-                    (&self.identity.executable, offset)
+                    (self.identity.executable(), offset)
                 }
                 Source::Copied { offset, .. } => (b"", offset),
             };
@@ -165,7 +165,7 @@ impl<N: Native> Host for Surroundings<'_, N> {
     }
 
     fn executable(&self) -> &[u8] {
-        &self.identity.executable
+        self.identity.executable()
     }
 
     fn processor(&self) -> &[u8] {

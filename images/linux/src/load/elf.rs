@@ -1,7 +1,6 @@
 //! What an executable's headers say (System V gABI, chapters 4 and 5).
 #![forbid(unsafe_code)]
 
-use alloc::string::String;
 use alloc::vec::Vec;
 
 use object::endian::LittleEndian;
@@ -12,6 +11,7 @@ use super::reject::Reject;
 use crate::limits::PROGRAM_HEADERS_MAX;
 use crate::memory::ADDRESS_END;
 use crate::memory::regions::{PAGE, Protection};
+use crate::memory::values::PATH_LEN_MAX;
 
 /// A part of the file and of memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,7 +30,7 @@ pub struct Segment {
 
 /// An executable that can be loaded.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Executable {
+pub struct Executable<'f> {
     /// Its parts.
     pub segments: Vec<Segment>,
     /// Where it begins, before a base is added.
@@ -41,13 +41,15 @@ pub struct Executable {
     pub header_count: u64,
     /// It can be anywhere, at multiples of this; otherwise its addresses are final.
     pub movable_by: Option<u64>,
+    /// What loads it and its libraries, by its path.
+    pub interpreter: Option<&'f [u8]>,
 }
 
 /// Reads the headers.
 ///
 /// # Errors
 /// [`Reject`]
-pub fn parse(file: &[u8]) -> Result<Executable, Reject> {
+pub fn parse(file: &[u8]) -> Result<Executable<'_>, Reject> {
     let header =
         elf::FileHeader64::<LittleEndian>::parse(file).map_err(|_| Reject::NotExecutable)?;
     let kind = header.e_type(LE);
@@ -65,9 +67,10 @@ pub fn parse(file: &[u8]) -> Result<Executable, Reject> {
     let mut segments = Vec::new();
     let mut align = PAGE;
     let mut headers_address = 0;
+    let mut interpreter = None;
     for program in headers {
         match program.p_type(LE) {
-            elf::PT_INTERP => return Err(Reject::Dynamic(interpreter(program, file))),
+            elf::PT_INTERP => interpreter = Some(name(program, file)?),
             elf::PT_LOAD if program.p_memsz(LE) > 0 => {
                 let segment = segment(program, file)?;
                 align = align.max(program.p_align(LE));
@@ -90,16 +93,21 @@ pub fn parse(file: &[u8]) -> Result<Executable, Reject> {
         headers: headers_address,
         header_count: headers.len() as u64,
         movable_by: movable.then_some(align),
+        interpreter,
     })
 }
 
 /// The name of the interpreter that a program asks for.
-fn interpreter(header: &elf::ProgramHeader64<LittleEndian>, file: &[u8]) -> String {
-    /// A path longer than this is cut: it goes into a sentence.
-    const LEN_MAX: usize = 100;
-    let name = header.data(LE, file).unwrap_or_default();
+fn name<'f>(
+    header: &elf::ProgramHeader64<LittleEndian>,
+    file: &'f [u8],
+) -> Result<&'f [u8], Reject> {
+    let name = header.data(LE, file).map_err(|()| Reject::Malformed)?;
     let name = name.split(|byte| *byte == 0).next().unwrap_or_default();
-    String::from_utf8_lossy(&name[..name.len().min(LEN_MAX)]).into_owned()
+    if name.is_empty() || name.len() >= PATH_LEN_MAX as usize {
+        return Err(Reject::Malformed);
+    }
+    Ok(name)
 }
 
 fn segment(header: &elf::ProgramHeader64<LittleEndian>, file: &[u8]) -> Result<Segment, Reject> {

@@ -16,7 +16,7 @@ use crate::native::Native;
 pub fn segments(
     space: &mut Space,
     native: &mut impl Native,
-    executable: &Executable,
+    executable: &Executable<'_>,
     file: &[u8],
     base: u64,
 ) -> Result<(), Reject> {

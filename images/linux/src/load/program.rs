@@ -61,6 +61,10 @@ pub struct Preparation {
 /// A program that was prepared.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Prepared {
+    /// The first instruction: the program's, or that of its interpreter.
+    start: u64,
+    /// Where the interpreter lies, if there is one.
+    interpreter: u64,
     entry: u64,
     headers: u64,
     header_count: u64,
@@ -102,8 +106,8 @@ impl<N: Native> Os<N> {
                 files
                     .insert(&path, preparation.payload, EXECUTABLE_MODE)
                     .map_err(|_| Reject::NoMemory)?;
-                self.identity.called.clone_from(&path);
-                self.identity.executable = path;
+                self.identity.set_path(&path);
+                self.identity.called = path;
                 preparation.payload
             }
         };
@@ -123,6 +127,10 @@ impl<N: Native> Os<N> {
         let base = executable.movable_by.map_or(0, |_| places.base);
         map::segments(&mut self.space, &mut self.native, &executable, file, base)?;
         self.lay_out(&executable, base, &places)?;
+        let (start, interpreter) = match executable.interpreter {
+            Some(path) => self.load_interpreter(path)?,
+            None => (executable.entry + base, 0),
+        };
         if given.vdso != 0 {
             // A page of the library OS's image that the program may execute.
             let (end, protection) = (given.vdso + PAGE, Protection::EXECUTE);
@@ -132,6 +140,8 @@ impl<N: Native> Os<N> {
         self.identity.base = base;
         self.threads.begin(0);
         Ok(Prepared {
+            start,
+            interpreter,
             entry: executable.entry + base,
             headers: executable.headers + base,
             header_count: executable.header_count,
@@ -142,10 +152,28 @@ impl<N: Native> Os<N> {
         })
     }
 
+    /// Loads what loads the program: the address of its first instruction, and its base.
+    fn load_interpreter(&mut self, path: &[u8]) -> Result<(u64, u64), Reject> {
+        let unusable = || Reject::interpreter(path);
+        let file = self.open_whole(path).ok_or_else(|| Reject::dynamic(path))?;
+        let interpreter = elf::parse(file)?;
+        let align = interpreter.movable_by.ok_or_else(unusable)?;
+        if interpreter.interpreter.is_some() {
+            return Err(unusable());
+        }
+        let last = interpreter.segments.last().ok_or_else(unusable)?;
+        let len = (last.address + last.memory_len).next_multiple_of(PAGE);
+        // Wherever in the gap the alignment wants it.
+        let gap = len.checked_add(align).and_then(|len| self.space.gap(len));
+        let base = gap.ok_or(Reject::NoMemory)?.next_multiple_of(align);
+        map::segments(&mut self.space, &mut self.native, &interpreter, file, base)?;
+        Ok((interpreter.entry + base, base))
+    }
+
     /// Stack, heap, and where mappings go.
     fn lay_out(
         &mut self,
-        executable: &Executable,
+        executable: &Executable<'_>,
         base: u64,
         places: &Places,
     ) -> Result<(), Reject> {
@@ -174,16 +202,14 @@ impl<N: Native> Os<N> {
         {
             files.set_input(input);
         }
-        let mut path = [0; PATH_LEN];
-        let executable = &self.identity.executable;
-        path[..executable.len()].copy_from_slice(executable);
         let start = stack::Start {
             end: prepared.stack_end,
-            path: &path[..=executable.len()],
+            path: self.identity.path(),
             arguments: &self.identity.command_line,
             environment,
             random: stack_random(&seed),
             hardware: prepared.hardware,
+            interpreter: prepared.interpreter,
             entry: prepared.entry,
             headers: prepared.headers,
             header_count: prepared.header_count,
@@ -191,7 +217,7 @@ impl<N: Native> Os<N> {
             signal_stack_len: signal::stack::len_max(self.native.extended_len()),
         };
         let rsp = stack::build(&mut self.space, &start).map_err(|_| Reject::NoMemory)?;
-        Ok(Frame { rip: prepared.entry, rsp, flags: FLAGS, ..Frame::zero() })
+        Ok(Frame { rip: prepared.start, rsp, flags: FLAGS, ..Frame::zero() })
     }
 }
 
@@ -213,9 +239,6 @@ impl<N: Native> Os<N> {
         self.files.output.begin(instance.output, self.is_preparing);
     }
 }
-
-/// Bytes of the longest path of an executable, with its NUL.
-const PATH_LEN: usize = 32;
 
 /// The program's own 16 random bytes: the seed turned around, of which the generator only shows
 /// what it makes of it.

@@ -12,8 +12,10 @@ use linux_files::{EntryReject, LoadReject, entry_name};
 pub enum Reject {
     /// It is no ELF file for this machine, or is not whole.
     NotExecutable,
-    /// It needs an interpreter, of this name.
+    /// It needs an interpreter that is not there, of this name.
     Dynamic(String),
+    /// That cannot be used as one.
+    Interpreter(String),
     /// A segment asks to be written and executed.
     WritableAndExecutable,
     /// Its headers contradict themselves or each other.
@@ -44,6 +46,16 @@ impl Reject {
         }
     }
 
+    /// A program's interpreter that is not there.
+    pub(crate) fn dynamic(interpreter: &[u8]) -> Self {
+        Self::Dynamic(printable(interpreter))
+    }
+
+    /// A program's interpreter that is none.
+    pub(crate) fn interpreter(interpreter: &[u8]) -> Self {
+        Self::Interpreter(printable(interpreter))
+    }
+
     /// What is wrong with a file out of an archive.
     pub(crate) fn file((path, why): (Vec<u8>, EntryReject)) -> Self {
         Self::Entry(printable(&path), why)
@@ -65,8 +77,11 @@ impl fmt::Display for Reject {
                 f,
                 "the program is dynamically linked and needs {interpreter}; link it statically: \
                  Rust `--target x86_64-unknown-linux-musl`, Go `CGO_ENABLED=0`, C `-static`, \
-                 Zig `-target x86_64-linux-musl`"
+                 Zig `-target x86_64-linux-musl`; or put that and the libraries into its archive"
             ),
+            Self::Interpreter(name) => {
+                write!(f, "the program's interpreter {name} is no executable that could load it")
+            }
             Self::WritableAndExecutable => {
                 f.write_str("a segment of the program is writable and executable at once")
             }

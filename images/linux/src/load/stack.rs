@@ -45,7 +45,9 @@ pub struct Start<'a> {
     pub random: [u8; RANDOM_LEN],
     /// What the processor offers: `AT_HWCAP`, `AT_HWCAP2`.
     pub hardware: [u64; 2],
-    /// Address of the first instruction, the program headers, and their number.
+    /// Where the interpreter lies, 0 if there is none.
+    pub interpreter: u64,
+    /// Address of the program's first instruction.
     pub entry: u64,
     /// Where the program headers are.
     pub headers: u64,
@@ -127,7 +129,7 @@ fn vector(start: &Start<'_>, random: u64, platform: u64, path: u64) -> [[u64; 2]
         (auxvec::AT_PHDR, start.headers),
         (auxvec::AT_PHENT, PROGRAM_HEADER_LEN),
         (auxvec::AT_PHNUM, start.header_count),
-        (auxvec::AT_BASE, 0),
+        (auxvec::AT_BASE, start.interpreter),
         (auxvec::AT_FLAGS, 0),
         (auxvec::AT_ENTRY, start.entry),
         (auxvec::AT_UID, 0),

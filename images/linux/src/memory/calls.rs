@@ -142,7 +142,7 @@ impl Space {
     }
 
     /// A free place for a mapping of this many bytes.
-    pub(super) fn gap(&self, len: u64) -> Option<u64> {
+    pub(crate) fn gap(&self, len: u64) -> Option<u64> {
         self.regions.gap_below(self.layout.mmap_top, PLACE_MIN, len)
     }
 

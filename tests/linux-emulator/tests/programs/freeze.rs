@@ -12,7 +12,12 @@ use zip::write::SimpleFileOptions;
 use crate::{C_COMPILERS, Run, compile, image, run};
 
 /// Runs a payload with options of the emulator.
-fn emulated(options: &[&str], payload: &Path, arguments: &[&str], input: &str) -> (Run, String) {
+pub fn emulated(
+    options: &[&str],
+    payload: &Path,
+    arguments: &[&str],
+    input: &str,
+) -> (Run, String) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_linux-emulator"));
     command.args(options).arg(image()).arg(payload).args(arguments);
     command.env("ACTION_CALL", "this");

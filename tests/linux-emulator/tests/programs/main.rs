@@ -4,6 +4,7 @@
 //! The programs in `programs/calls_*.c` are tables: each line calls Linux and prints the answer and
 //! the error.
 
+mod dynamic;
 mod freeze;
 mod linux;
 
@@ -83,9 +84,15 @@ fn source(name: &str) -> PathBuf {
 
 /// Compiles a C program statically.
 fn compile(folder: &TempDir, compiler: &str, name: &str) -> PathBuf {
+    compile_with(folder, compiler, &["-static"], name)
+}
+
+/// Compiles a C program.
+fn compile_with(folder: &TempDir, compiler: &str, flags: &[&str], name: &str) -> PathBuf {
     let program = folder.path().join(format!("{name}-{compiler}"));
     let status = Command::new(compiler)
-        .args(["-static", "-O1", "-w", "-pthread", "-o"])
+        .args(flags)
+        .args(["-O1", "-w", "-pthread", "-o"])
         .arg(&program)
         .arg(source(&format!("{name}.c")))
         .status();

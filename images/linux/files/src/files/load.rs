@@ -212,6 +212,24 @@ impl<'p> Files<'p> {
         self.make_directories(path).map(drop)
     }
 
+    /// Lets `/lib`, `/usr` and the like lead into a directory that has them, where programs and
+    /// their interpreter look for libraries.
+    ///
+    /// # Errors
+    /// `ENOTDIR` if there is no such directory, `ENOSPC`.
+    pub fn expose(&mut self, path: &[u8]) -> Result<(), Errno> {
+        const NAMES: [&[u8]; 7] = [b"bin", b"lib", b"lib32", b"lib64", b"opt", b"sbin", b"usr"];
+        let from = self.make_directories(path)?;
+        for name in NAMES {
+            let is_there = self.tree.directory(from)?.get(name).is_some();
+            if is_there && self.tree.directory(ROOT)?.get(name).is_none() {
+                let target = [path, b"/", name].concat().into_boxed_slice();
+                self.put(ROOT, name, Node::Link(target), 0o777, 0)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Puts a file there, with the directories on the way: for an executable that is no archive.
     ///
     /// # Errors
