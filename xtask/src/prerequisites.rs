@@ -215,6 +215,24 @@ pub fn ensure_programs(
     install(&packages, &names.join(", "), say)
 }
 
+/// Makes sure files are there that programs are built with, each named with the Debian package that
+/// has it. `say` hears what is about to be done.
+///
+/// # Errors
+/// [`PrerequisiteError`] if one is missing and cannot be installed from here.
+pub fn ensure_files(
+    files: &[(&str, &'static str)],
+    say: impl Fn(&str),
+) -> Result<(), PrerequisiteError> {
+    let missing: Vec<_> = files.iter().filter(|(file, _)| !Path::new(file).is_file()).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let names: Vec<_> = missing.iter().map(|(file, _)| *file).collect();
+    let packages: Vec<_> = missing.iter().map(|(_, package)| *package).collect();
+    install(&packages, &names.join(", "), say)
+}
+
 fn install(
     packages: &[&'static str],
     what: &str,

@@ -6,6 +6,7 @@
 
 mod dynamic;
 mod freeze;
+mod libraries;
 mod linux;
 
 use std::io::Write;
