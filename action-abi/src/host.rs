@@ -105,6 +105,9 @@ pub const REPORT_LEN_MAX: usize = 512;
 /// In the argument of [`Call::Freeze`](crate::Call::Freeze): it is made where the program first
 /// looked at its input. Shown in the deploy's answer.
 pub const FREEZE_AT_INPUT: u64 = 1 << 0;
+/// In the argument of [`Call::Freeze`](crate::Call::Freeze): it is made where the program first
+/// waited for a connection. It is a web server then: what an invocation answers is a request.
+pub const FREEZE_AT_ACCEPT: u64 = 1 << 1;
 /// In [`HostContext::features`]: ring 3 may use `rdfsbase`, `wrfsbase` and their like.
 pub const FEATURE_FSGSBASE: u64 = 1 << 0;
 /// The vector of an [`UpcallFrame`] that no exception caused but the alarm.
@@ -124,6 +127,41 @@ pub const EXCEPTIONS: u64 = 1 << 0
     | 1 << 16
     | 1 << 17
     | 1 << 19;
+
+/// Where a program was when its instance was frozen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Moment {
+    /// Where its host wanted, as a rule at its first instruction.
+    #[default]
+    Start,
+    /// At its first look at the input.
+    Input,
+    /// Where it first waited for a connection.
+    Accept,
+}
+
+impl Moment {
+    /// What the argument of [`Call::Freeze`](crate::Call::Freeze) says, if it says something known.
+    #[must_use]
+    pub const fn from_flags(flags: u64) -> Option<Self> {
+        Some(match flags {
+            0 => Self::Start,
+            FREEZE_AT_INPUT => Self::Input,
+            FREEZE_AT_ACCEPT => Self::Accept,
+            _ => return None,
+        })
+    }
+
+    /// Its name in the deploy's answer.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Start => "start",
+            Self::Input => "input",
+            Self::Accept => "accept",
+        }
+    }
+}
 
 /// What a text of [`Call::Report`](crate::Call::Report) is about.
 #[repr(u64)]

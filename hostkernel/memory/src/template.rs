@@ -10,6 +10,8 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicU64, Ordering};
 
+use action_abi::host::Moment;
+
 use super::buffer::PageBuffer;
 use super::frames::{Frame, FrameNumber, OutOfFrames};
 use super::likely::{Lessons, LikelyPages};
@@ -275,8 +277,8 @@ pub struct Processor {
     pub words: [u64; Processor::WORDS],
     /// Extended state, if it is not the initial one.
     pub extended: Option<Frame>,
-    /// Whether the program had come to its input.
-    pub is_at_input: bool,
+    /// What the program had come to.
+    pub at: Moment,
 }
 
 impl Processor {
@@ -337,10 +339,10 @@ impl Frozen {
         &self.payload
     }
 
-    /// Whether its program had come to its input.
+    /// What its program had come to.
     #[must_use]
-    pub fn is_at_input(&self) -> bool {
-        self.processor.is_at_input
+    pub fn at(&self) -> Moment {
+        self.processor.at
     }
 
     /// Pages that were written before it was frozen.

@@ -10,7 +10,7 @@ use super::registers::Registers;
 use super::segments::{USER_CODE, USER_DATA};
 use super::trap::{self, VECTOR_SYSCALL, pop_registers};
 use action_abi::Range;
-use action_abi::host::{Reflection, UPCALL_ALARM, UpcallFrame};
+use action_abi::host::{Moment, Reflection, UPCALL_ALARM, UpcallFrame};
 use memory::core_area;
 use memory::space::USER_END;
 use memory::{Access, AddressSpace, Frame, OutOfFrames, Processor};
@@ -103,7 +103,7 @@ impl UserContext {
         &mut self,
         reflection: &Reflection,
         written: u64,
-        is_at_input: bool,
+        at: Moment,
     ) -> Result<Processor, OutOfFrames> {
         let mut words = [0; Processor::WORDS];
         let general = general_registers(self.registers_mut());
@@ -122,7 +122,7 @@ impl UserContext {
         words[WRITTEN] = written;
         let mut area = Frame::allocate()?;
         let is_needed = cpu::save_user_state(area.bytes_mut());
-        Ok(Processor { words, extended: is_needed.then_some(area), is_at_input })
+        Ok(Processor { words, extended: is_needed.then_some(area), at })
     }
 
     /// Sends calls of other code than this to its handler from now on.

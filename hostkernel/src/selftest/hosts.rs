@@ -6,6 +6,7 @@ use super::Bench;
 use super::program::{TEXT, TIMEOUT_MS, host_template, invocation};
 use crate::arch::programs;
 use crate::worker::go_on;
+use action_abi::host::Moment;
 use memory::{Access, PageBuffer, Template, failure, frames};
 use node::dispatch::{Completion, End, Exception, Fault};
 
@@ -37,7 +38,7 @@ pub fn frozen(bench: &mut Bench) {
     let before = frames::available();
     let host = host_template(programs::freeze());
     let prepared = prepare(bench, &host);
-    assert_eq!(prepared.end, End::Frozen { at_input: false });
+    assert_eq!(prepared.end, End::Frozen { at: Moment::Start });
     let frozen = prepared.frozen.expect("it was frozen");
     for number in 1..8 {
         exits(bench, &frozen, number);
@@ -58,7 +59,7 @@ pub fn stacked(bench: &mut Bench) {
     let host = host_template(programs::stack());
     let freeze = |bench: &mut Bench, base: &Arc<Template>, payload: &[u8], input: &[u8]| {
         let prepared = prepare_with(bench, base, payload, input);
-        assert_eq!(prepared.end, End::Frozen { at_input: false });
+        assert_eq!(prepared.end, End::Frozen { at: Moment::Start });
         prepared.frozen.expect("it was frozen")
     };
     let runtime = freeze(bench, &host, b"runtime", b"");

@@ -5,7 +5,7 @@
 use alloc::sync::Arc;
 
 use action_abi::CallError;
-use action_abi::host::UPCALL_ALARM;
+use action_abi::host::{Moment, UPCALL_ALARM};
 
 use crate::arch::interrupt::{self, Arrived};
 use crate::arch::user::{Stop, UserContext};
@@ -168,20 +168,20 @@ impl<'a> Run<'a> {
                     return Some(end);
                 }
             }
-            Request::Freeze { at_input } => return Some(self.freeze(at_input)),
+            Request::Freeze { at } => return Some(self.freeze(at)),
         }
         self.user.set_result(0);
         None
     }
 
-    fn freeze(&mut self, at_input: bool) -> End {
+    fn freeze(&mut self, at: Moment) -> End {
         let Instance { space, host, written, limits, .. } = &mut *self.instance;
         let reflection = host.as_ref().map(|host| host.reflection).unwrap_or_default();
-        let processor = self.user.freeze(&reflection, *written, at_input).map_err(Refusal::from);
+        let processor = self.user.freeze(&reflection, *written, at).map_err(Refusal::from);
         match processor.and_then(|processor| space.freeze(processor)) {
             Ok(template) => {
                 self.frozen = Some(Arc::new(template));
-                End::Frozen { at_input }
+                End::Frozen { at }
             }
             Err(_) => End::Fault(Fault::Memory { memory_mb: limits.memory_mb, address: 0 }),
         }

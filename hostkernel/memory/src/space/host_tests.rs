@@ -4,6 +4,7 @@
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
+use action_abi::host::Moment;
 use proptest::prelude::*;
 
 use super::*;
@@ -81,7 +82,7 @@ fn payload(stage: u32) -> Arc<PageBuffer> {
 }
 
 fn processor() -> Processor {
-    Processor { words: [7; Processor::WORDS], extended: None, is_at_input: false }
+    Processor { words: [7; Processor::WORDS], extended: None, at: Moment::Start }
 }
 
 fn prepared() -> AddressSpace {

@@ -7,7 +7,7 @@
 use alloc::vec::Vec;
 
 use action_abi::host::{
-    EXCEPTIONS, FREEZE_AT_INPUT, REPORT_LEN_MAX, Reflection, Report, USER_END, UpcallFrame,
+    EXCEPTIONS, Moment, REPORT_LEN_MAX, Reflection, Report, USER_END, UpcallFrame,
 };
 use action_abi::{Call, CallError};
 
@@ -33,9 +33,9 @@ pub(super) fn serve(
             let reflection = read_reflection(instance, a)?;
             return Ok(After::Machine(Request::Reflect(reflection)));
         }
-        Call::Freeze if host.is_preparing && a & !FREEZE_AT_INPUT == 0 => {
-            let at_input = a & FREEZE_AT_INPUT != 0;
-            return Ok(After::Machine(Request::Freeze { at_input }));
+        Call::Freeze if host.is_preparing => {
+            let at = Moment::from_flags(a).ok_or(CallError::BadArgument)?;
+            return Ok(After::Machine(Request::Freeze { at }));
         }
         Call::SetThreadPointer if a < USER_END => {
             return Ok(After::Machine(Request::ThreadPointer(a)));

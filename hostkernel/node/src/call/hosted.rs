@@ -3,7 +3,7 @@
 use alloc::boxed::Box;
 
 use action_abi::Range;
-use action_abi::host::Reflection;
+use action_abi::host::{Moment, Reflection};
 
 use crate::dispatch::Reports;
 
@@ -27,8 +27,8 @@ pub enum Request {
     Reflect(Reflection),
     /// Ends the instance as a template.
     Freeze {
-        /// Whether the program has come to its input.
-        at_input: bool,
+        /// What the program has come to.
+        at: Moment,
     },
     /// Sets the base of FS.
     ThreadPointer(u64),

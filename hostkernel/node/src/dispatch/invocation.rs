@@ -5,6 +5,8 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 
+use action_abi::host::Moment;
+
 use super::Log;
 use crate::registry::{Limits, Permit};
 use memory::{Access, PageBuffer, Template};
@@ -121,8 +123,8 @@ pub enum End {
     Fault(Fault),
     /// It became a template.
     Frozen {
-        /// Whether its program had come to its input.
-        at_input: bool,
+        /// What its program had come to.
+        at: Moment,
     },
     /// It was never started: its memory limit cannot be reserved on this node now. 503.
     NotStarted,

@@ -175,13 +175,12 @@ fn write_rest(out: &mut impl fmt::Write, action: &Action, detail: Detail) -> fmt
     out.write_str("\"binary\":true},\"annotations\":[")?;
     write_annotations(out, action.annotations.list(), &action.kind)?;
     if let Some(frozen) = action.template.frozen().filter(|_| detail != Detail::Summary) {
-        let (pages, at_input) = (frozen.pages(), frozen.is_at_input());
+        let (pages, at) = (frozen.pages(), frozen.at().name());
         let bytes = action.template.frames() * PAGE_LEN;
         write!(
             out,
             ",{{\"key\":\"frozen\",\"value\":{{\"pages\":{pages},\"memory\":{bytes},\
-             \"at\":\"{}\"}}}}",
-            if at_input { "input" } else { "start" }
+             \"at\":\"{at}\"}}}}"
         )?;
     }
     if detail != Detail::Summary {

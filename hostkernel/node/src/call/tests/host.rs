@@ -1,7 +1,9 @@
 //! The calls of host images: what they refuse, and what they hand on.
 
 use action_abi::Range;
-use action_abi::host::{EXCEPTIONS, FREEZE_AT_INPUT, Reflection, USER_END};
+use action_abi::host::{
+    EXCEPTIONS, FREEZE_AT_ACCEPT, FREEZE_AT_INPUT, Moment, Reflection, USER_END,
+};
 use action_abi::protection::NONE;
 
 use super::*;
@@ -134,10 +136,13 @@ fn what_needs_the_core_is_handed_on_or_refused() {
     let refused = After::Resume(CallError::BadArgument.to_result());
     let mut instance = host(true);
     let mut serve = |call: Call, a| serve(&mut instance, call as u64, [a, 0, 0, 0]);
-    assert_eq!(serve(Call::Freeze, 0), machine(Request::Freeze { at_input: false }));
-    let at_input = serve(Call::Freeze, FREEZE_AT_INPUT);
-    assert_eq!(at_input, machine(Request::Freeze { at_input: true }));
-    assert_eq!(serve(Call::Freeze, 2), refused);
+    for (flags, at) in
+        [(0, Moment::Start), (FREEZE_AT_INPUT, Moment::Input), (FREEZE_AT_ACCEPT, Moment::Accept)]
+    {
+        assert_eq!(serve(Call::Freeze, flags), machine(Request::Freeze { at }));
+    }
+    assert_eq!(serve(Call::Freeze, FREEZE_AT_INPUT | FREEZE_AT_ACCEPT), refused, "one moment");
+    assert_eq!(serve(Call::Freeze, 4), refused);
     assert_eq!(serve(Call::SetThreadPointer, 7), machine(Request::ThreadPointer(7)));
     assert_eq!(serve(Call::SetThreadPointer, 1 << 47), refused);
     assert_eq!(serve(Call::SetThreadPointer, u64::MAX), refused);
