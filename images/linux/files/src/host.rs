@@ -129,8 +129,11 @@ pub trait Host {
     }
 
     /// How a socket stands.
-    fn socket_readiness(&mut self, _socket: u32) -> SocketReadiness {
-        SocketReadiness::default()
+    ///
+    /// # Errors
+    /// [`Stop::NeedsInput`] where that depends on what nobody has given yet.
+    fn socket_readiness(&mut self, _socket: u32) -> Result<SocketReadiness, Stop> {
+        Ok(SocketReadiness::default())
     }
 
     /// Nothing refers to the socket any more.

@@ -90,6 +90,14 @@ impl Files<'_> {
         self.table.open(Object::Socket(socket), flags & DESCRIPTOR_FLAGS | open::READ_WRITE)
     }
 
+    /// Whether another descriptor can be had.
+    ///
+    /// # Errors
+    /// `EMFILE` if not.
+    pub fn has_descriptor(&self) -> Result<(), Errno> {
+        self.table.has_room()
+    }
+
     /// The host's number for the socket behind a descriptor.
     ///
     /// # Errors

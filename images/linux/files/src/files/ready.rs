@@ -82,7 +82,7 @@ impl Files<'_> {
             Object::Epoll(_) if depth > EPOLL_DEPTH_MAX => 0,
             Object::Epoll(_) => return self.epoll_readiness(host, number, depth + 1),
             Object::Socket(socket) => {
-                let state = host.socket_readiness(*socket);
+                let state = host.socket_readiness(*socket)?;
                 return Ok(Ready {
                     events: state.events,
                     readable_edges: state.readable_edges,
