@@ -15,6 +15,8 @@ use crate::report::{Ending, killed_text};
 pub const STATUS_NOT_RUNNABLE: u32 = 126;
 /// Exit status of a program that hangs, as `timeout(1)` gives it.
 const STATUS_DEADLOCK: u32 = 124;
+/// Exit status of a web server that has not answered.
+const STATUS_UNANSWERED: u32 = 1;
 /// Added to a signal's number, as shells do.
 const STATUS_SIGNAL: u32 = 128;
 
@@ -41,6 +43,13 @@ impl<N: Native> Os<N> {
                 self.native.report(Report::Ending, &text);
                 self.log_place(&text, frame);
                 STATUS_SIGNAL + info.signal
+            }
+            Ending::Answer(Ok(())) => 0,
+            Ending::Answer(Err(why)) => {
+                let mut text = String::new();
+                let _ = write!(text, "{why}");
+                self.native.report(Report::Ending, &text);
+                STATUS_UNANSWERED
             }
             Ending::Deadlock => {
                 self.native.report(

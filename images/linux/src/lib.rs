@@ -37,6 +37,7 @@ pub mod outcome;
 pub mod random;
 pub mod report;
 pub mod signal;
+pub mod socket;
 pub mod thread;
 pub mod time;
 pub mod timers;

@@ -30,3 +30,21 @@ pub const INODES_MAX: u32 = 262_144;
 pub const POLLED_MAX: usize = 65_536;
 /// Events that one `epoll_wait` returns.
 pub const EVENTS_MAX: usize = 1024;
+/// Sockets of a program.
+pub const SOCKETS_MAX: usize = linux_files::limits::DESCRIPTORS_MAX as usize;
+/// Connections that wait to be accepted by one socket (`net.core.somaxconn`).
+pub const BACKLOG_MAX: usize = 4096;
+/// Bytes that one direction of a connection holds.
+pub const CONNECTION_HELD_MAX: usize = 208 << 10;
+/// Bytes that all connections hold together.
+pub const SOCKETS_HELD_MAX: usize = 16 << 20;
+/// Bytes of the head of a web server's answer: what the node takes of fields.
+pub const ANSWER_HEAD_LEN_MAX: usize = 16 << 10;
+/// Fields of one.
+pub const ANSWER_FIELDS_MAX: usize = 128;
+/// Bytes of a line of the chunked coding.
+pub const CHUNK_LINE_LEN_MAX: usize = 4096;
+/// Bytes of the fields behind the last chunk.
+pub const TRAILER_LEN_MAX: usize = 16 << 10;
+/// How long a program may run on when it has answered, in nanoseconds.
+pub const AFTERWARDS_NS: u64 = 100_000_000;

@@ -11,6 +11,8 @@ use crate::outcome::{Break, Served};
 use crate::report::{Ending, Unsupported};
 use crate::signal::fault::Exception;
 use crate::signal::{Info, Signals};
+use crate::socket::Sockets;
+use crate::socket::answer::Unanswered;
 use crate::thread::{On, State, Threads};
 use crate::timers::Timers;
 
@@ -33,6 +35,8 @@ pub struct Os<N> {
     pub timers: Timers,
     /// Its files.
     pub files: FileSide,
+    /// Its sockets.
+    pub sockets: Sockets,
     /// Who it is.
     pub identity: Identity,
     /// What it called in vain.
@@ -68,6 +72,7 @@ impl<N: Native> Os<N> {
             signals: Signals::new(),
             timers: Timers::new(),
             files: FileSide::new(),
+            sockets: Sockets::new(),
             identity: Identity::new(),
             unsupported: Unsupported::new(),
             is_preparing: false,
@@ -172,6 +177,7 @@ impl<N: Native> Os<N> {
 
     /// Lets another thread run if the one that did cannot, or has had its time.
     fn take_turns(&mut self, frame: &mut Frame) -> Result<(), Break> {
+        self.check_answer()?;
         if !self.is_loaded || matches!(self.threads.running().state, State::Waiting(_)) {
             return self.next_thread(frame);
         }
@@ -191,6 +197,9 @@ impl<N: Native> Os<N> {
     /// Tells the kernel how the program ended: the exit status of the invocation.
     fn end(&mut self, reason: &Break, frame: &Frame) -> u32 {
         let ending = match *reason {
+            Break::Exit(0) if self.is_serving() => Ending::Answer(self.answer(Unanswered::Ended)),
+            Break::Answered => Ending::Answer(self.answer(Unanswered::Waits)),
+            Break::Deadlock if self.is_serving() => Ending::Answer(self.answer(Unanswered::Waits)),
             Break::Exit(status) => Ending::Exit(status),
             Break::Killed(info) => Ending::Signal(info),
             Break::Refused => return STATUS_NOT_RUNNABLE,

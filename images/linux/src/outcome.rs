@@ -31,6 +31,8 @@ pub enum Break {
     Deadlock,
     /// No instance can be made of it, which the kernel was told.
     Refused,
+    /// It is a server that has answered.
+    Answered,
 }
 
 impl From<Errno> for Break {

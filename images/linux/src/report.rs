@@ -12,6 +12,7 @@ use crate::limits::UNSUPPORTED_MAX;
 use crate::memory::ADDRESS_MIN;
 use crate::signal::Info;
 use crate::signal::names;
+use crate::socket::answer::Unanswered;
 
 /// How a program ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +23,8 @@ pub enum Ending {
     Signal(Info),
     /// All its threads wait for each other.
     Deadlock,
+    /// A web server got so far with its answer.
+    Answer(Result<(), Unanswered>),
 }
 
 /// Calls that were made in vain, by number.

@@ -45,6 +45,10 @@ impl<N: Native> Os<N> {
             self.threads.files_used(&served);
             return served;
         }
+        if let Some(served) = self.serve_socket(number, frame) {
+            self.threads.files_used(&served);
+            return served;
+        }
         self.unsupported(frame.rax)
     }
 

@@ -63,10 +63,6 @@ impl<N: Native> Os<N> {
                 self.count_unsupported(frame.rax);
                 Err(Errno::EPERM.into())
             }
-            Sysno::socket | Sysno::socketpair => {
-                self.count_unsupported(frame.rax);
-                Err(Errno::EAFNOSUPPORT.into())
-            }
             Sysno::clock_settime | Sysno::settimeofday | Sysno::adjtimex => {
                 Err(Errno::EPERM.into())
             }

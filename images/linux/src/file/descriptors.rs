@@ -67,7 +67,12 @@ impl<N: Native> Os<N> {
             requests::NONBLOCK => self.space.read_u32(argument)?,
             _ => 0,
         };
-        let answer = self.with_files(|io| Ok(io.files.ioctl(fd as i32, request, value)?))?;
+        let answer = match self.socket_of(fd) {
+            Ok(socket) if request == requests::BYTES_READABLE => {
+                self.sockets.readable_len(socket)? as u32
+            }
+            _ => self.with_files(|io| Ok(io.files.ioctl(fd as i32, request, value)?))?,
+        };
         if request == requests::BYTES_READABLE {
             self.space.write_u32(argument, answer)?;
         }

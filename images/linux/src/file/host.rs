@@ -2,13 +2,15 @@
 #![forbid(unsafe_code)]
 
 use action_abi::Stream;
-use linux_files::{Host, Memory, Region, Sink, Time};
+use linux_files::{Host, Memory, Region, Sink, SocketReadiness, Stop, Time};
 
 use crate::Errno;
 use crate::identity::Identity;
 use crate::memory::regions::{Protection, Regions, Source};
 use crate::native::Native;
 use crate::random::Random;
+use crate::socket::Sockets;
+use crate::socket::stream::Reading;
 use crate::timers::SECOND_NS;
 
 /// The result, written where the kernel takes it from.
@@ -57,6 +59,23 @@ impl Output {
         &self.window[..self.len]
     }
 
+    /// Appends all of the bytes, or none.
+    ///
+    /// # Errors
+    /// `ENOSPC` if they have no room.
+    pub fn append_all(&mut self, bytes: &[u8]) -> Result<(), Errno> {
+        if bytes.len() > self.window.len() - self.len {
+            return Err(Errno::ENOSPC);
+        }
+        self.append(bytes).map(drop)
+    }
+
+    /// The result is what a web server answers: what was written so far turns out to be log.
+    pub fn becomes_answer(&mut self, native: &mut impl Native) {
+        native.log(self.bytes(), Stream::Stdout);
+        self.len = 0;
+    }
+
     fn append(&mut self, bytes: &[u8]) -> Result<usize, Errno> {
         let room = &mut self.window[self.len..];
         if room.is_empty() && !bytes.is_empty() {
@@ -75,6 +94,7 @@ pub(crate) struct Surroundings<'a, N> {
     pub regions: &'a Regions,
     pub identity: &'a Identity,
     pub output: &'a mut Output,
+    pub sockets: &'a mut Sockets,
     pub random: &'a mut Random,
     pub threads: u32,
 }
@@ -95,6 +115,10 @@ impl<N: Native> Host for Surroundings<'_, N> {
 
     fn output(&mut self, sink: Sink, bytes: &[u8]) -> Result<usize, Errno> {
         match sink {
+            Sink::Result | Sink::Stdout if self.sockets.exchange.is_server() => {
+                self.native.log(bytes, Stream::Stdout);
+                Ok(bytes.len())
+            }
             Sink::Result => {
                 if !self.output.is_on_result && !bytes.is_empty() {
                     // What was written to standard output so far turns out to be log.
@@ -166,6 +190,23 @@ impl<N: Native> Host for Surroundings<'_, N> {
 
     fn executable(&self) -> &[u8] {
         self.identity.executable()
+    }
+
+    fn socket_read(&mut self, socket: u32, bytes: &mut [u8], blocks: bool) -> Result<usize, Stop> {
+        self.sockets.read(socket, bytes, Reading { blocks, ..Reading::default() })
+    }
+
+    fn socket_write(&mut self, socket: u32, bytes: &[u8], blocks: bool) -> Result<usize, Stop> {
+        self.sockets
+            .write(socket, bytes, blocks, &mut |bytes| self.output.append_all(bytes).is_ok())
+    }
+
+    fn socket_readiness(&mut self, socket: u32) -> Result<SocketReadiness, Stop> {
+        self.sockets.readiness(socket)
+    }
+
+    fn socket_closed(&mut self, socket: u32) {
+        self.sockets.close(socket);
     }
 
     fn processor(&self) -> &[u8] {

@@ -42,15 +42,18 @@ impl<N: Native> Os<N> {
             regions: &self.space.regions,
             identity: &self.identity,
             output: &mut self.files.output,
+            sockets: &mut self.sockets,
             random: &mut self.files.random,
             threads,
         };
-        work(Io {
+        let result = work(Io {
             files,
             host: &mut host,
             memory: &mut self.space.memory,
             regions: &self.space.regions,
-        })
+        });
+        self.note_answer();
+        result
     }
 
     /// `mmap`, of memory or of a file.

@@ -46,7 +46,7 @@ impl<N: Native> Os<N> {
     }
 
     /// Raises `SIGPIPE` where a write found nobody to read.
-    fn written(&mut self, written: Served) -> Served {
+    pub(crate) fn written(&mut self, written: Served) -> Served {
         if written == Err(Break::Errno(Errno::EPIPE)) {
             let info = Info::sent(linux::SIGPIPE, 0, self.identity.process_id);
             self.raise(info);
@@ -142,7 +142,7 @@ impl<N: Native> Os<N> {
     }
 
     /// The buffers of a call.
-    fn vectors(&self, list: u64, count: u64) -> Result<Vec<(u64, u64)>, Errno> {
+    pub(crate) fn vectors(&self, list: u64, count: u64) -> Result<Vec<(u64, u64)>, Errno> {
         if count > VECTORS_MAX as u64 {
             return Err(Errno::EINVAL);
         }

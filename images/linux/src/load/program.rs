@@ -194,9 +194,10 @@ impl<N: Native> Os<N> {
     /// # Errors
     /// [`Reject::NoMemory`] if arguments and environment do not fit.
     pub fn begin(&mut self, prepared: &Prepared, instance: Instance) -> Result<Frame, Reject> {
-        let (seed, input, environment) = (instance.seed, instance.input, instance.environment);
+        let (seed, input) = (instance.seed, instance.input);
         self.identity.command_line = arguments(&self.identity.called, instance.arguments, input);
         self.adopt(instance);
+        let environment = self.identity.environment;
         if let Some(files) = &mut self.files.files
             && !self.is_preparing
         {
@@ -234,7 +235,10 @@ impl<N: Native> Os<N> {
         self.identity.memory_limit = instance.memory_limit;
         self.identity.wall_offset_ns = instance.wall_offset_ns;
         self.identity.start_ns = self.native.now_ns();
-        self.identity.environment = instance.environment;
+        self.identity.environment = match self.is_preparing {
+            true => instance.environment,
+            false => self.meet_client(instance.environment, instance.input),
+        };
         self.files.random.seed(instance.seed);
         self.files.output.begin(instance.output, self.is_preparing);
     }

@@ -13,7 +13,7 @@ impl<N: Native> Os<N> {
     /// Lets the next thread that can run do so, waiting for one if need be.
     ///
     /// # Errors
-    /// [`Break::Deadlock`] if none ever could.
+    /// [`Break::Deadlock`] if none ever could, [`Break::Answered`] if none has to.
     pub(crate) fn next_thread(&mut self, frame: &mut Frame) -> Result<(), Break> {
         if self.is_loaded {
             self.threads.running().frame = *frame;
@@ -31,6 +31,9 @@ impl<N: Native> Os<N> {
             if self.threads.wait_for_input() {
                 self.freeze()?;
                 continue;
+            }
+            if self.sockets.exchange.end().is_some() {
+                return Err(Break::Answered);
             }
             let until = self.threads.first_end().into_iter().chain(self.timers.first()).min();
             match until {
@@ -110,7 +113,7 @@ impl<N: Native> Os<N> {
         let rest = Some(self.threads.rest_until_ns);
         let rest = rest.filter(|rest| *rest != 0 && self.threads.wait_for_input());
         let wanted = slice.into_iter().chain(self.threads.first_end()).chain(self.timers.first());
-        let wanted = wanted.chain(rest);
+        let wanted = wanted.chain(rest).chain(self.sockets.exchange.runs_until_ns);
         let Some(at) = wanted.min() else { return };
         if self.threads.alarm_ns == 0 || at < self.threads.alarm_ns {
             self.threads.alarm_ns = at.max(1);

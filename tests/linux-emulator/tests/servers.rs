@@ -1,0 +1,303 @@
+//! Web servers under the library OS and on this computer: what they answer to the same requests
+//! must be the same, status, fields and body.
+//!
+//! On this computer the answer is what came over the connection, read here by `httparse`; under the
+//! library OS it is the result, which has the form of CGI. Both become an [`Answer`].
+
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
+use std::thread;
+use std::time::Duration;
+
+use tempfile::TempDir;
+use xtask::build;
+use xtask::prerequisites::{KERNEL_TARGET, ensure_programs, ensure_targets};
+
+/// How often a server is asked whether it listens, and how long it is waited in between.
+const TRIES: u32 = 500;
+const BETWEEN: Duration = Duration::from_millis(20);
+
+/// The image, built once.
+fn image() -> &'static Path {
+    static IMAGE: OnceLock<PathBuf> = OnceLock::new();
+    IMAGE.get_or_init(|| {
+        let say = |text: &str| eprintln!("{text}");
+        ensure_targets(&[KERNEL_TARGET], say).expect("the target can be had");
+        let programs = [("musl-gcc", "musl-tools"), ("go", "golang-go")];
+        ensure_programs(&programs, say).expect("the compilers can be had");
+        build::linux_image().expect("the image builds")
+    })
+}
+
+/// What a client is told.
+#[derive(Debug, PartialEq, Eq)]
+struct Answer {
+    status: u16,
+    fields: Vec<(String, String)>,
+    body: Vec<u8>,
+}
+
+impl Answer {
+    /// Leaves out what is about the connection, and what time it is.
+    fn new<'a>(
+        status: u16,
+        fields: impl Iterator<Item = (&'a str, &'a str)>,
+        body: Vec<u8>,
+    ) -> Self {
+        let connection = ["connection", "keep-alive", "transfer-encoding", "content-length"];
+        let fields = fields
+            .map(|(name, value)| (name.to_owned(), value.trim().to_owned()))
+            .filter(|(name, _)| !connection.contains(&name.to_lowercase().as_str()))
+            .map(|(name, value)| match name.as_str() {
+                "Date" => (name, "now".to_owned()),
+                _ => (name, value),
+            });
+        Self { status, fields: fields.collect(), body }
+    }
+
+    /// Out of the bytes of a connection.
+    fn of_http(bytes: &[u8]) -> Self {
+        let mut fields = [httparse::EMPTY_HEADER; 64];
+        let mut head = httparse::Response::new(&mut fields);
+        let len = head.parse(bytes).expect("it is HTTP").unwrap();
+        let status = head.code.expect("a status");
+        if status < 200 {
+            return Self::of_http(&bytes[len..]);
+        }
+        let text = |field: &httparse::Header<'_>| {
+            (field.name.to_owned(), String::from_utf8_lossy(field.value).into_owned())
+        };
+        let fields: Vec<_> = head.headers.iter().map(text).collect();
+        let is_chunked =
+            fields.iter().any(|(name, _)| name.eq_ignore_ascii_case("transfer-encoding"));
+        let body = &bytes[len..];
+        let body = if is_chunked { unchunked(body) } else { body.to_vec() };
+        Self::new(status, fields.iter().map(|(name, value)| (&**name, &**value)), body)
+    }
+
+    /// Out of a result.
+    fn of_result(bytes: &[u8]) -> Self {
+        let end = bytes.windows(4).position(|window| window == b"\r\n\r\n");
+        let end = end.unwrap_or_else(|| panic!("no head: {:?}", String::from_utf8_lossy(bytes)));
+        let head = str::from_utf8(&bytes[..end]).expect("a head is text");
+        let mut lines = head.lines().map(|line| line.split_once(':').expect("a field"));
+        let (name, status) = lines.next().expect("a status");
+        assert_eq!(name, "Status");
+        Self::new(status.trim().parse().expect("a number"), lines, bytes[end + 4..].to_vec())
+    }
+}
+
+fn unchunked(mut bytes: &[u8]) -> Vec<u8> {
+    let mut body = Vec::new();
+    loop {
+        let (at, len) = httparse::parse_chunk_size(bytes).expect("a chunk").unwrap();
+        if len == 0 {
+            return body;
+        }
+        let end = at + len as usize;
+        body.extend_from_slice(&bytes[at..end]);
+        bytes = &bytes[end + 2..];
+    }
+}
+
+/// A request as the node makes it.
+fn request(method: &str, target: &str, fields: &[&str], body: &str) -> Vec<u8> {
+    let mut text = format!("{method} {target} HTTP/1.1\r\nHost: here.test\r\n");
+    for field in fields {
+        text += &format!("{field}\r\n");
+    }
+    if !body.is_empty() {
+        text += &format!("Content-Length: {}\r\n", body.len());
+    }
+    text += "Connection: close\r\n\r\n";
+    text += body;
+    text.into_bytes()
+}
+
+/// A server on this computer.
+struct Server {
+    process: Child,
+    port: u16,
+}
+
+impl Server {
+    fn start(mut command: Command) -> Self {
+        let free = TcpListener::bind("127.0.0.1:0").expect("a port is free");
+        let port = free.local_addr().expect("it has an address").port();
+        drop(free);
+        for argument in command.get_args().map(ToOwned::to_owned).collect::<Vec<_>>() {
+            assert_ne!(argument, "", "arguments are words");
+        }
+        command.env("PORT", port.to_string()).stdout(Stdio::null()).stderr(Stdio::null());
+        let process = command.spawn().expect("the server starts");
+        Self { process, port }
+    }
+
+    fn ask(&self, request: &[u8]) -> Answer {
+        let mut stream = (0..TRIES).find_map(|_| {
+            TcpStream::connect(("127.0.0.1", self.port)).ok().or_else(|| {
+                thread::sleep(BETWEEN);
+                None
+            })
+        });
+        let stream = stream.as_mut().expect("the server listens");
+        stream.write_all(request).expect("it takes the request");
+        let mut answer = Vec::new();
+        // Who closes with bytes unread resets the connection, which still has its answer.
+        let _ = stream.read_to_end(&mut answer);
+        Answer::of_http(&answer)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// What a run under the library OS left.
+struct Run {
+    status: i32,
+    result: Vec<u8>,
+    log: String,
+}
+
+fn hosted(payload: &Path, arguments: &[&str], request: &[u8]) -> Run {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_linux-emulator"));
+    command.arg(image()).arg(payload).args(arguments).env("ACTION_PORT", "8080");
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().expect("the emulator starts");
+    let mut input = child.stdin.take().expect("it was piped");
+    input.write_all(request).expect("the emulator reads its input");
+    drop(input);
+    let output = child.wait_with_output().expect("the program ends");
+    let log = String::from_utf8_lossy(&output.stderr).into_owned();
+    Run { status: output.status.code().expect("a status"), result: output.stdout, log }
+}
+
+#[track_caller]
+fn same(server: &Server, payload: &Path, arguments: &[&str], request: &[u8]) {
+    let run = hosted(payload, arguments, request);
+    let text = String::from_utf8_lossy(request);
+    assert_eq!(run.status, 0, "{text}\nlog: {}", run.log);
+    let mut ours = Answer::of_result(&run.result);
+    let mut theirs = server.ask(request);
+    for answer in [&mut ours, &mut theirs] {
+        // Long bodies are told apart by their length first.
+        if answer.body.len() > 1000 {
+            answer.body.splice(..0, answer.body.len().to_string().into_bytes());
+        }
+    }
+    assert_eq!(ours, theirs, "{text}\nlog: {}", run.log);
+}
+
+/// Compiles the server in C.
+fn server_in_c(folder: &TempDir) -> PathBuf {
+    let program = folder.path().join("server");
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("programs/server.c");
+    let mut compiler = Command::new("musl-gcc");
+    compiler.args(["-static", "-O1", "-w", "-pthread", "-o"]).arg(&program).arg(source);
+    assert!(compiler.status().expect("the compiler starts").success());
+    program
+}
+
+#[test]
+fn every_way_to_wait_for_a_connection() {
+    image();
+    let folder = TempDir::new().expect("a temporary folder");
+    let program = server_in_c(&folder);
+    for mode in ["accept", "poll", "select", "epoll", "edge", "threads"] {
+        let mut command = Command::new(&program);
+        command.arg(mode);
+        let server = Server::start(command);
+        for (method, path, body) in [
+            ("GET", "/", ""),
+            ("POST", "/echo?a=b", "some body"),
+            ("GET", "/chunked", ""),
+            ("GET", "/close", ""),
+            ("POST", "/continue", "x"),
+            ("DELETE", "/empty", ""),
+        ] {
+            let request = request(method, path, &["X-Test: 1", "Cookie: a=b; c=d"], body);
+            same(&server, &program, &[mode], &request);
+        }
+    }
+}
+
+#[test]
+fn what_is_no_answer_is_named() {
+    image();
+    let folder = TempDir::new().expect("a temporary folder");
+    let program = server_in_c(&folder);
+    for (path, status, reason) in [
+        ("/silence", 1, "the server closed the connection without an answer"),
+        ("/half", 1, "the server's answer ended before it was complete"),
+        ("/nonsense", 1, "the server's answer is not HTTP/1.1"),
+        ("/long", 1, "the server's answer is longer than a result may be"),
+        ("/wait", 1, "the server waits for something that cannot happen, without an answer"),
+        ("/leave", 1, "the server ended without an answer"),
+        ("/exit", 3, "exited with status 3"),
+        ("/crash", 139, "killed by SIGSEGV at 0x8"),
+    ] {
+        let run = hosted(&program, &["accept"], &request("GET", path, &[], ""));
+        assert!(run.log.contains(&format!("report: 2: {reason}")), "{path}: {}", run.log);
+        assert_eq!(run.status, status, "{path}");
+    }
+}
+
+#[test]
+fn an_answer_is_enough_whatever_comes_afterwards() {
+    image();
+    let folder = TempDir::new().expect("a temporary folder");
+    let program = server_in_c(&folder);
+    for (path, body) in [("/after", "first"), ("/keep", "kept")] {
+        let run = hosted(&program, &["accept"], &request("GET", path, &[], ""));
+        assert_eq!(run.status, 0, "{}", run.log);
+        assert_eq!(Answer::of_result(&run.result).body, body.as_bytes());
+        assert!(run.log.starts_with("listening\n"), "what it prints is log: {}", run.log);
+    }
+    let run = hosted(&program, &["accept"], &request("HEAD", "/", &[], ""));
+    let head = String::from_utf8_lossy(&run.result).into_owned();
+    assert_eq!(head, { "Status: 200\r\nContent-Type: text/plain\r\nContent-Length: 1234\r\n\r\n" });
+}
+
+#[test]
+fn go_net_http() {
+    image();
+    let folder = TempDir::new().expect("a temporary folder");
+    let program = folder.path().join("http");
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("programs/http.go");
+    let status = Command::new("go")
+        .args(["build", "-o"])
+        .arg(&program)
+        .arg(source)
+        .envs([("CGO_ENABLED", "0"), ("GO111MODULE", "off")])
+        .env("GOCACHE", folder.path().join("cache"))
+        .status();
+    assert!(status.expect("the compiler starts").success());
+    let server = Server::start(Command::new(&program));
+    for (method, target, fields, body) in [
+        ("GET", "/a/b?c=d", &["X-Test: 1"][..], ""),
+        ("PUT", "/%20x", &[], "some body"),
+        ("POST", "/json", &["Content-Type: application/json"], r#"{"name":"you"}"#),
+        ("POST", "/json", &[], "{"),
+        ("GET", "/stream", &[], ""),
+        ("HEAD", "/stream", &[], ""),
+        ("POST", "/form", &["Content-Type: application/x-www-form-urlencoded"], "a=1&c=2"),
+        ("GET", "/slow", &[], ""),
+        ("OPTIONS", "/", &[], ""),
+    ] {
+        same(&server, &program, &[], &request(method, target, fields, body));
+    }
+    let run = hosted(&program, &[], &request("GET", "/panic", &[], ""));
+    assert!(run.log.contains("report: 2: the server closed the connection without"), "{}", run.log);
+    assert!(run.log.contains("on purpose"), "{}", run.log);
+    let run = hosted(&program, &[], &request("GET", "/outside", &[], ""));
+    let answer = Answer::of_result(&run.result);
+    let text = String::from_utf8_lossy(&answer.body).into_owned();
+    assert!(text.contains("192.0.2.1:80: connect: network is unreachable"), "{text}");
+}
