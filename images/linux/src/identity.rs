@@ -10,6 +10,8 @@ use crate::load::symbols;
 pub struct Identity {
     /// Number of the process.
     pub process_id: u32,
+    /// Number of the process that it came from by `fork`; 0 if it did not.
+    pub parent_id: u32,
     /// Memory limit in bytes.
     pub memory_limit: u64,
     /// Wall-clock time minus monotonic time; 0 if the node knows no time.
@@ -36,6 +38,7 @@ impl Identity {
     pub const fn new() -> Self {
         Self {
             process_id: 0,
+            parent_id: 0,
             memory_limit: 0,
             wall_offset_ns: 0,
             start_ns: 0,

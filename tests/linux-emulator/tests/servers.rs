@@ -4,6 +4,7 @@
 //! On this computer the answer is what came over the connection, read here by `httparse`; under the
 //! library OS it is the result, which has the form of CGI. Both become an [`Answer`].
 
+use std::fs;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
@@ -15,6 +16,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 use xtask::build;
 use xtask::prerequisites::{KERNEL_TARGET, ensure_programs, ensure_targets};
+use zip::write::SimpleFileOptions;
 
 /// How often a server is asked whether it listens, and how long it is waited in between.
 const TRIES: u32 = 500;
@@ -26,7 +28,8 @@ fn image() -> &'static Path {
     IMAGE.get_or_init(|| {
         let say = |text: &str| eprintln!("{text}");
         ensure_targets(&[KERNEL_TARGET], say).expect("the target can be had");
-        let programs = [("musl-gcc", "musl-tools"), ("go", "golang-go")];
+        let programs =
+            [("musl-gcc", "musl-tools"), ("go", "golang-go"), ("busybox", "busybox-static")];
         ensure_programs(&programs, say).expect("the compilers can be had");
         build::linux_image().expect("the image builds")
     })
@@ -300,4 +303,63 @@ fn go_net_http() {
     let answer = Answer::of_result(&run.result);
     let text = String::from_utf8_lossy(&answer.body).into_owned();
     assert!(text.contains("192.0.2.1:80: connect: network is unreachable"), "{text}");
+}
+
+#[test]
+fn busybox_httpd() {
+    image();
+    let folder = TempDir::new().expect("a temporary folder");
+    let busybox = Path::new("/bin/busybox");
+    let archive = folder.path().join("httpd.zip");
+    let mut zip = zip::ZipWriter::new(fs::File::create(&archive).expect("a temporary file"));
+    let options = SimpleFileOptions::default().unix_permissions(0o755);
+    zip.start_file("busybox", options).expect("a file in the archive");
+    zip.write_all(&fs::read(busybox).expect("BusyBox is installed")).expect("its bytes");
+    zip.add_symlink("exec", "busybox", options).expect("a link in the archive");
+    let pages = folder.path().join("pages");
+    fs::create_dir(&pages).expect("a temporary folder");
+    let files: [(&str, Vec<u8>); 3] = [
+        ("index.html", b"<p>hello</p>\n".to_vec()),
+        ("data.json", br#"{"a":1}"#.to_vec()),
+        ("large.bin", (0..300_000_u32).map(|at| (at.wrapping_mul(at) >> 7) as u8).collect()),
+    ];
+    for (name, bytes) in &files {
+        let path = pages.join(name);
+        fs::write(&path, bytes).expect("a temporary file");
+        zip.start_file(
+            format!("pages/{name}"),
+            options.last_modified_time(zip::DateTime::default()),
+        )
+        .expect("a file in the archive");
+        zip.write_all(bytes).expect("its bytes");
+    }
+    zip.finish().expect("a whole archive");
+    let free = TcpListener::bind("127.0.0.1:0").expect("a port is free");
+    let port = free.local_addr().expect("it has an address").port();
+    drop(free);
+    let mut command = Command::new(busybox);
+    command.args(["httpd", "-f", "-p", &format!("127.0.0.1:{port}"), "-h"]).arg(&pages);
+    let mut server = Server::start(command);
+    server.port = port;
+    let arguments = ["httpd", "-f", "-p", "8080", "-h", "/action/pages"];
+    for (method, target, fields) in [
+        ("GET", "/data.json", &[][..]),
+        ("GET", "/large.bin", &[]),
+        ("GET", "/none", &[]),
+        ("GET", "/../etc/passwd", &[]),
+        ("BREW", "/data.json", &[]),
+    ] {
+        let request = request(method, target, fields, "");
+        let run = hosted(&archive, &arguments, &request);
+        assert_eq!(run.status, 0, "{target}\nlog: {}", run.log);
+        let undated = |mut answer: Answer| {
+            // The files are not equally old.
+            answer.fields.retain(|(name, _)| name != "Last-Modified" && name != "ETag");
+            answer
+        };
+        let ours = undated(Answer::of_result(&run.result));
+        let theirs = undated(server.ask(&request));
+        assert_eq!(ours.body.len(), theirs.body.len(), "{target}");
+        assert_eq!(ours, theirs, "{target}\nlog: {}", run.log);
+    }
 }

@@ -29,8 +29,8 @@ impl<N: Native> Os<N> {
     pub(super) fn process_number(&self, number: u64) -> u64 {
         match number == Sysno::getpid as u64 {
             true => u64::from(self.identity.process_id),
-            // Nobody is above it, as for the first process of a container.
-            false => 0,
+            // As a rule nobody is above it, as for the first process of a container.
+            false => u64::from(self.identity.parent_id),
         }
     }
 

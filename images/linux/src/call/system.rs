@@ -9,6 +9,7 @@ use crate::frame::Frame;
 use crate::native::Native;
 use crate::os::Os;
 use crate::outcome::Served;
+use crate::thread::fork::Child;
 
 /// Bytes of a field of `struct utsname`, and their number.
 const NAME_LEN: usize = 65;
@@ -59,7 +60,8 @@ impl<N: Native> Os<N> {
             // What glibc asks for and does without.
             Sysno::rseq | Sysno::membarrier => Err(Errno::ENOSYS.into()),
             Sysno::wait4 | Sysno::waitid => Err(Errno::ECHILD.into()),
-            Sysno::fork | Sysno::vfork | Sysno::execve | Sysno::execveat => {
+            Sysno::fork => self.fork(frame.rax, Child::default()),
+            Sysno::vfork | Sysno::execve | Sysno::execveat => {
                 self.count_unsupported(frame.rax);
                 Err(Errno::EPERM.into())
             }

@@ -4,6 +4,7 @@
 use linux_raw_sys::general as linux;
 
 use super::Thread;
+use super::fork::Child;
 use crate::Errno;
 use crate::frame::Frame;
 use crate::limits::{ROBUST_LIST_MAX, THREADS_MAX};
@@ -65,6 +66,14 @@ impl<N: Native> Os<N> {
 
     fn make_thread(&mut self, frame: &Frame, request: Request) -> Served {
         let has = |flag: u32| request.flags & u64::from(flag) != 0;
+        if request.flags & (SHARED | u64::from(linux::CLONE_VFORK)) == 0 && request.stack == 0 {
+            let at = |flag, address| if has(flag) { address } else { 0 };
+            let child = Child {
+                number_at: at(linux::CLONE_CHILD_SETTID, request.child_number),
+                clear_at: at(linux::CLONE_CHILD_CLEARTID, request.child_number),
+            };
+            return self.fork(frame.rax, child);
+        }
         if request.flags & SHARED != SHARED {
             self.count_unsupported(frame.rax);
             return Err(Errno::EPERM.into());

@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 pub mod clone;
+pub mod fork;
 pub mod futex;
 pub mod schedule;
 
