@@ -114,6 +114,12 @@ impl Template {
         self.is_host
     }
 
+    /// Whether it is of a web server: frozen where its program waits for a connection.
+    #[must_use]
+    pub fn is_server(&self) -> bool {
+        self.frozen().is_some_and(|frozen| frozen.at() == Moment::Accept)
+    }
+
     /// What its instances start from, if one was frozen.
     #[must_use]
     pub fn frozen(&self) -> Option<&Frozen> {

@@ -124,7 +124,7 @@ impl<'a> Subject<'a> {
         };
         let (namespace, name) = (&pending.action().namespace, pending.action().name.as_str());
         match pending.shape() {
-            Shape::Function { .. } => write!(out, "/function/{name}"),
+            Shape::Function(_) => write!(out, "/function/{name}"),
             Shape::Web { .. } => write!(out, "/api/v1/web/{}/default/{name}", namespace.as_str()),
             _ => write!(out, "/api/v1/namespaces/{}/actions/{name}", namespace.as_str()),
         }

@@ -38,7 +38,8 @@ impl Output {
         assert!(self.body.is_empty(), "one response at a time");
         let Response { status, headers, mut body } = response;
         let len = body.len();
-        push_head(&mut self.front, status, &headers, len, persistent);
+        let stated = if let Body::Unsent(stated) = body { stated } else { Some(len) };
+        push_head(&mut self.front, status, &headers, stated, persistent);
         if with_body && may_have_body(status) {
             if len > INLINE_BODY_LEN_MAX {
                 self.body = body;
@@ -93,9 +94,15 @@ fn may_have_body(status: u16) -> bool {
 /// What a head has at most besides its header fields.
 const HEAD_FIXED_LEN_MAX: usize = 192;
 
-fn push_head(out: &mut Vec<u8>, status: u16, fields: &Fields, body_len: usize, persistent: bool) {
+fn push_head(
+    out: &mut Vec<u8>,
+    status: u16,
+    fields: &Fields,
+    body_len: Option<usize>,
+    persistent: bool,
+) {
     let fields = fields.as_bytes();
-    out.reserve(HEAD_FIXED_LEN_MAX + fields.len() + INLINE_BODY_LEN_MAX.min(body_len));
+    out.reserve(HEAD_FIXED_LEN_MAX + fields.len() + INLINE_BODY_LEN_MAX.min(body_len.unwrap_or(0)));
     if status == 200 {
         out.extend_from_slice(b"HTTP/1.1 200 OK\r\n");
     } else {
@@ -106,7 +113,9 @@ fn push_head(out: &mut Vec<u8>, status: u16, fields: &Fields, body_len: usize, p
         out.extend_from_slice(b"\r\n");
     }
     out.extend_from_slice(fields);
-    if may_have_body(status) {
+    if let Some(body_len) = body_len
+        && may_have_body(status)
+    {
         out.extend_from_slice(b"Content-Length: ");
         push_decimal(out, body_len as u64);
         out.extend_from_slice(b"\r\n");
@@ -220,6 +229,9 @@ mod tests {
             one(sent(response(200, hello()), false, false))
                 .ends_with("Content-Length: 5\r\nConnection: close\r\n\r\n")
         );
+        let head = |len| one(sent(response(200, Body::Unsent(len)), false, false));
+        assert!(head(Some(7)).ends_with("Content-Length: 7\r\nConnection: close\r\n\r\n"));
+        assert!(!head(None).contains("Content-Length"));
         for status in [204, 304] {
             let text = one(sent(response(status, hello()), false, true));
             assert!(!text.contains("Content-Length") && text.ends_with("close\r\n\r\n"), "{text}");

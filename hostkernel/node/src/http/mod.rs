@@ -116,6 +116,8 @@ pub enum Body {
     PagesFrom(PageBuffer, usize),
     /// Text with bytes in base64 in it, made as it is taken.
     Encoded(Box<Encoded>),
+    /// One that is not sent, in answer to `HEAD`, with its length if that is known.
+    Unsent(Option<usize>),
 }
 
 impl Body {
@@ -123,7 +125,7 @@ impl Body {
     #[must_use]
     pub fn len(&self) -> usize {
         match self {
-            Self::Empty => 0,
+            Self::Empty | Self::Unsent(_) => 0,
             Self::Static(bytes) => bytes.len(),
             Self::Heap(bytes) => bytes.len(),
             Self::Pages(pages) => pages.len(),
@@ -136,7 +138,7 @@ impl Body {
     #[must_use]
     pub fn held_len(&self) -> usize {
         match self {
-            Self::Empty | Self::Static(_) => 0,
+            Self::Empty | Self::Static(_) | Self::Unsent(_) => 0,
             Self::Heap(bytes) => bytes.capacity(),
             Self::Pages(pages) | Self::PagesFrom(pages, _) => pages.len(),
             Self::Encoded(encoded) => encoded.held_len(),
@@ -161,7 +163,7 @@ impl Body {
     #[must_use]
     pub fn chunk_at(&self, offset: usize) -> &[u8] {
         match self {
-            Self::Empty => &[],
+            Self::Empty | Self::Unsent(_) => &[],
             Self::Static(bytes) => bytes.get(offset..).unwrap_or_default(),
             Self::Heap(bytes) => bytes.get(offset..).unwrap_or_default(),
             Self::Pages(pages) => pages.chunk_at(offset),

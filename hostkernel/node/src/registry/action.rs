@@ -35,6 +35,8 @@ pub struct Action {
     pub updated_ms: u64,
     /// The image.
     pub template: Arc<Template>,
+    /// Whether what it writes begins with header fields: see [`Self::makes_fields`].
+    pub makes_fields: bool,
     /// Where its invocations are counted, those of its other versions too.
     pub counted_at: CountedAt,
 }
@@ -50,9 +52,16 @@ impl Action {
             annotations: Arc::clone(&self.annotations),
             parameters: Arc::clone(&self.parameters),
             counted_at: self.counted_at.clone(),
+            makes_fields: Self::makes_fields(&self.annotations, &template),
             template,
             ..*self
         }
+    }
+
+    /// Whether an action is a CGI program or a web server. Decided once, since requests ask.
+    #[must_use]
+    pub fn makes_fields(annotations: &Annotations, template: &Template) -> bool {
+        annotations.is_cgi || template.is_server()
     }
 
     /// What it takes of the kernel heap, its image apart.

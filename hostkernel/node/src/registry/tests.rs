@@ -30,6 +30,7 @@ fn action(namespace: &Namespace, name: &str, template: &Arc<Template>) -> Arc<Ac
         publish: false,
         updated_ms: 0,
         template: Arc::clone(template),
+        makes_fields: false,
         counted_at: Default::default(),
     })
 }

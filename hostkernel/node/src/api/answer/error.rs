@@ -56,6 +56,8 @@ pub enum Reject {
     Encoding,
     /// The request names parameters that are the node's, or the action's own. 400.
     ReservedParameters,
+    /// The action is a web server, which takes a request and no JSON. 400.
+    Server,
     /// Query or form are not what they should be. 400, 413.
     Query(QueryReject),
     /// What should be the id of an activation is none. 400.
@@ -201,6 +203,7 @@ impl Reject {
             | Self::Name(_)
             | Self::Encoding
             | Self::ReservedParameters
+            | Self::Server
             | Self::ActivationId
             | Self::ListLimit(_)
             | Self::Json(_)
@@ -316,6 +319,7 @@ impl fmt::Display for Reject {
             Self::ReservedParameters => {
                 "The request defines parameters that are not allowed (e.g., reserved properties)."
             }
+            Self::Server => "The action is a web server: it answers at /function/NAME.",
             Self::NoMemory => "The node has no memory left for this request now; try again.",
             Self::Draining => "The node is leaving the service. Nothing ran; try another one.",
             Self::OverBudget => {

@@ -19,6 +19,9 @@ pub fn admit(
     name: &str,
 ) -> Result<Reply, Reject> {
     let action = find(registry, &tenant.namespace, name)?;
+    if action.template.is_server() {
+        return Err(Reject::Server);
+    }
     let blocking = parts.query.flag("blocking", false)?;
     let shape = match parts.query.flag("result", false)? {
         _ if !blocking => Shape::Accepted,

@@ -70,10 +70,7 @@ pub enum Shape {
     /// The action's JSON result.
     Result,
     /// The bytes the action wrote.
-    Function {
-        /// They begin with header fields.
-        cgi: bool,
-    },
+    Function(Form),
     /// The document that describes what was deployed, once it was prepared.
     Deploy {
         /// With the code.
@@ -87,6 +84,20 @@ pub enum Shape {
         media: Media,
         /// Whether scripts of any origin may read it.
         cors: bool,
+    },
+}
+
+/// How the bytes that an action wrote become an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// They are its body.
+    Bytes,
+    /// They begin with header fields.
+    Cgi,
+    /// They begin with all header fields that a web server sent.
+    Server {
+        /// In answer to `HEAD`: there is no body, and a field may say how long it would be.
+        is_head: bool,
     },
 }
 

@@ -9,6 +9,7 @@ use alloc::borrow::Cow;
 use alloc::vec::Vec;
 use core::fmt;
 
+use super::admission::Form;
 use crate::api::answer::error::Reject;
 use crate::api::request::Parts;
 use crate::api::request::query::decode_segment;
@@ -114,16 +115,36 @@ pub enum CgiReject {
     Field(FieldReject),
 }
 
-/// Takes over the fields at the beginning of an output. Returns the status, and where the body
-/// begins.
-pub fn take_fields(fields: &mut Fields, output: &PageBuffer) -> Result<(u16, usize), CgiReject> {
+/// What the beginning of an output says, besides fields.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Taken {
+    /// The status of the answer.
+    pub status: u16,
+    /// Where the body begins.
+    pub start: usize,
+    /// How long it is said to be. What counts is how long it is, where there is one.
+    pub len: Option<usize>,
+}
+
+/// Takes over the fields at the beginning of an output. The first line of a server's is its status,
+/// and no other: it may have a field of that name.
+pub fn take_fields(
+    fields: &mut Fields,
+    output: &PageBuffer,
+    form: Form,
+) -> Result<Taken, CgiReject> {
+    let is_server = form != Form::Cgi;
     let start = start(output);
     let end = head_len(&start).ok_or(CgiReject::NoEnd)?;
     let head = start.get(..end).and_then(|head| str::from_utf8(head).ok());
-    let (mut status, mut is_empty) = (None, true);
+    let (mut status, mut len, mut is_empty) = (None, None, true);
     for line in head.ok_or(CgiReject::NotAField)?.lines().filter(|line| !line.is_empty()) {
         let (name, value) = line.split_once(':').ok_or(CgiReject::NotAField)?;
-        if name.eq_ignore_ascii_case("status") {
+        if name.eq_ignore_ascii_case("content-length") {
+            len = value.trim_ascii().parse().ok();
+        }
+        let is_status = name.eq_ignore_ascii_case("status");
+        if is_status && !(is_server && status.is_some()) {
             status = Some(read_status(value.trim_ascii()).ok_or(CgiReject::Status)?);
         } else {
             fields.push_foreign(name, value).map_err(CgiReject::Field)?;
@@ -135,7 +156,7 @@ pub fn take_fields(fields: &mut Fields, output: &PageBuffer) -> Result<(u16, usi
     }
     // RFC 3875, 6.3.3: a redirection, unless the script says otherwise.
     let otherwise = if fields.has("location") { 302 } else { 200 };
-    Ok((status.unwrap_or(otherwise), end))
+    Ok(Taken { status: status.unwrap_or(otherwise), start: end, len })
 }
 
 /// As much of an output as may be fields; where it is if it ends in the first page.
@@ -205,7 +226,7 @@ mod tests {
         memory::install_for_test();
         let output = PageBuffer::from_bytes(output).expect("frames are left");
         let mut fields = Fields::new();
-        let (status, start) = take_fields(&mut fields, &output)?;
+        let Taken { status, start, .. } = take_fields(&mut fields, &output, Form::Cgi)?;
         let body = output.to_vec().expect("memory is left").split_off(start);
         Ok((status, String::from_utf8_lossy(fields.as_bytes()).into_owned(), body))
     }

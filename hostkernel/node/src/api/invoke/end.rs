@@ -27,7 +27,7 @@ pub fn complete(
     let (judged, facts) = keep(records, pending, &completion, now);
     let (timing, total_ns) = (facts.timing, facts.total_ns);
     let mut response = match pending.shape() {
-        Shape::Function { cgi } => function::complete(pending, completion, cgi),
+        Shape::Function(form) => function::complete(pending, completion, form),
         Shape::Web { media, cors } => web::complete(pending, completion, (media, cors)),
         _ => outcome::complete(pending, judged, completion, facts),
     };

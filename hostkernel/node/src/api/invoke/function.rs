@@ -1,7 +1,7 @@
 //! `ANY /function/NAME`: raw bytes in, raw bytes out, no key.
 //!
-//! With the annotation `cgi` the action knows all of the request, and says what is sent besides
-//! bytes.
+//! With the annotation `cgi`, or as a web server, the action knows all of the request, and says
+//! what is sent besides bytes.
 
 use alloc::string::ToString as _;
 use alloc::vec::Vec;
@@ -10,9 +10,10 @@ use super::environment::environment;
 use crate::api::answer::error::{Reject, error};
 use crate::api::answer::respond;
 use crate::api::invoke::admission::Reply;
-use crate::api::invoke::admission::{Pending, Shape, prepare};
-use crate::api::invoke::cgi;
+use crate::api::invoke::admission::{Form, Pending, Shape, prepare};
+use crate::api::invoke::cgi::{self, Taken};
 use crate::api::invoke::outcome::reason;
+use crate::api::invoke::server;
 use crate::api::invoke::web::check_secret;
 use crate::api::lookup::find;
 use crate::api::request::Parts;
@@ -35,8 +36,16 @@ pub fn admit(
 ) -> Result<Reply, Reject> {
     let public = node.policy.public_namespace.as_ref().ok_or(Reject::NotFound)?;
     let action = find(&node.registry, public, name)?;
-    let cgi = action.annotations.is_cgi;
-    if parts.method == Method::Options && !(cgi && action.annotations.answers_options) {
+    let form = match action.makes_fields {
+        true => server::form(action, parts.method),
+        false => Form::Bytes,
+    };
+    let answers_options = match form {
+        Form::Bytes => false,
+        Form::Cgi => action.annotations.answers_options,
+        Form::Server { .. } => true,
+    };
+    if parts.method == Method::Options && !answers_options {
         let allow = Route::Function { name, path }.allow();
         return Ok(Reply::Respond(respond::preflight(true, allow, &parts.request_id)));
     }
@@ -54,10 +63,15 @@ pub fn admit(
     environment.extend_from_slice(b"\0__OW_QUERY=");
     push_without_nul(&mut environment, query);
     environment.push(0);
-    if cgi {
-        cgi::describe(&mut environment, parts, action, path, body.len())?;
+    match form {
+        Form::Bytes => {}
+        Form::Cgi => cgi::describe(&mut environment, parts, action, path, body.len())?,
+        Form::Server { .. } => {
+            let head = server::head(parts, action, path, body.len())?;
+            environment.splice(..0, head);
+        }
     }
-    prepare(action, parts, body, environment, Shape::Function { cgi })
+    prepare(action, parts, body, environment, Shape::Function(form))
 }
 
 /// A NUL would end the variable. The parser refuses it; this is where it would do harm.
@@ -71,17 +85,15 @@ fn push_without_nul(out: &mut Vec<u8>, value: &str) {
 }
 
 /// The answer to an invocation that ran.
-pub fn complete(pending: &mut Pending, completion: Completion, cgi: bool) -> Response {
+pub fn complete(pending: &mut Pending, completion: Completion, form: Form) -> Response {
     let mut fields = pending.take_fields();
     let request_id = pending.request_id();
     if let Some(reason) = reason(completion.end, completion.reports.as_deref()) {
         return error(502, &reason, request_id);
     }
-    if cgi {
-        return match cgi::take_fields(&mut fields, &completion.output) {
-            Ok((status, start)) => {
-                respond_cgi(fields, status, completion.output, start, request_id)
-            }
+    if form != Form::Bytes {
+        return match cgi::take_fields(&mut fields, &completion.output, form) {
+            Ok(taken) => respond_cgi(fields, taken, completion.output, form, request_id),
             Err(reject) => error(502, &reject.to_string(), request_id),
         };
     }
@@ -95,11 +107,17 @@ pub fn complete(pending: &mut Pending, completion: Completion, cgi: bool) -> Res
 /// The answer whose fields the action made.
 fn respond_cgi(
     mut fields: Fields,
-    status: u16,
+    Taken { status, start, len }: Taken,
     output: PageBuffer,
-    start: usize,
+    form: Form,
     request_id: &RequestId,
 ) -> Response {
+    if let Form::Server { is_head } = form {
+        // All else is the server's to say.
+        respond::push_request_id(&mut fields, request_id);
+        let body = if is_head { Body::Unsent(len) } else { Body::PagesFrom(output, start) };
+        return Response { status, headers: fields, body };
+    }
     if start < output.len() && !fields.has("content-type") {
         fields.push_line(content_type(output.chunk_at(start)));
     }

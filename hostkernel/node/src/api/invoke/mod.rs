@@ -8,4 +8,5 @@ mod environment;
 pub mod function;
 mod input;
 pub mod outcome;
+pub mod server;
 pub mod web;

@@ -121,7 +121,7 @@ impl Judged {
     /// Judges an end. What was to be bytes is taken as it is, anything else must be JSON.
     #[must_use]
     pub fn of(completion: &Completion, shape: Shape) -> Self {
-        let raw = matches!(shape, Shape::Function { .. });
+        let raw = matches!(shape, Shape::Function(_));
         let judged = match completion.end {
             End::NotStarted => Err(Reject::NotStarted),
             _ => Self::compose(completion, raw).map_err(Reject::from),

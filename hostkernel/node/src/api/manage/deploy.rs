@@ -336,6 +336,7 @@ fn apply(
         digest,
         kind,
         limits,
+        makes_fields: Action::makes_fields(&annotations, &template),
         annotations,
         parameters,
         publish: changes.publish.or(existing.map(|action| action.publish)).unwrap_or(false),

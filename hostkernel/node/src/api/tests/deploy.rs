@@ -452,6 +452,7 @@ fn a_full_registry_is_no_place_for_a_new_name() {
         alloc::sync::Arc::clone(client.node.registry.get(&guest, "hello").expect("deployed"));
     for number in 1..ACTIONS_MAX {
         let action = crate::registry::Action {
+            makes_fields: false,
             namespace: guest.clone(),
             name: crate::registry::Name::new(&format!("n{number}")).expect("a good name"),
             version: hello.version,

@@ -381,6 +381,7 @@ fn action(namespace: Namespace) -> Action {
     let plan = LoadPlan { entry: 0, segments: vec![], is_host: false };
     let template = Template::build(&plan, PageBuffer::new()).expect("frames are left");
     Action {
+        makes_fields: false,
         namespace,
         name: Name::new("echo").expect("a good name"),
         version: Version::FIRST,

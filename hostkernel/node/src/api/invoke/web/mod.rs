@@ -41,6 +41,9 @@ pub fn admit(
     target: WebTarget<'_>,
 ) -> Result<Reply, Reject> {
     let (action, media) = find(node, target)?;
+    if action.template.is_server() {
+        return Err(Reject::Server);
+    }
     let cors = !action.annotations.answers_options;
     if parts.method == Method::Options && cors {
         let asked = parts.headers.get("access-control-request-headers");
