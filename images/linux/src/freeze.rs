@@ -64,6 +64,10 @@ impl<N: Native> Os<N> {
         if drawn > 0 {
             self.native.report(Report::Entropy, &format!("{drawn} bytes"));
         }
+        let unsupported = core::mem::take(&mut self.unsupported);
+        if !unsupported.is_empty() {
+            self.native.report(Report::Unsupported, &unsupported.text());
+        }
         // What the kernel gave it takes back.
         self.identity.environment = &[];
         if let Some(files) = &mut self.files.files {

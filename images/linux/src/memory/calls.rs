@@ -186,10 +186,19 @@ impl Space {
         let len = pages(len).ok_or(Errno::ENOMEM)?;
         let end = address.checked_add(len).ok_or(Errno::ENOMEM)?;
         let mapped = self.regions.covered_len(address, len, Protection::NONE);
+        if self.holds_vdso(address..address + mapped) {
+            return Err(Errno::EACCES);
+        }
         if mapped > 0 {
             self.set_protection(native, address..address + mapped, protection)?;
         }
         if address + mapped == end { Ok(()) } else { Err(Errno::ENOMEM) }
+    }
+
+    /// Whether the page with the time functions is in a range: it is the library OS's, too, and
+    /// stays as it is.
+    pub(super) fn holds_vdso(&self, range: core::ops::Range<u64>) -> bool {
+        self.regions.within(range).any(|(_, region)| region.source == Source::Vdso)
     }
 
     /// Changes the protection of pages that are all mapped.
@@ -250,7 +259,7 @@ impl Space {
         if discards {
             for (start, region) in self.regions.within(address..end) {
                 // What was copied out of a file cannot be read again.
-                if !matches!(region.source, Source::Copied { .. }) {
+                if !matches!(region.source, Source::Copied { .. } | Source::Vdso) {
                     native.discard(start, region.end - start).map_err(super::errno)?;
                 }
             }

@@ -129,11 +129,31 @@ impl Space {
         native: &mut impl Native,
         range: core::ops::Range<u64>,
     ) -> Result<(), Errno> {
-        if !self.regions.is_free(range.clone()) {
-            native.unmap(range.start, range.end - range.start).map_err(errno)?;
-            self.regions.remove(range);
+        // Between the program's regions may lie what is not the program's.
+        let mut at = range.start;
+        while at < range.end
+            && let Some(piece) = self.next_piece(at..range.end)
+        {
+            native.unmap(piece.start, piece.end - piece.start).map_err(errno)?;
+            at = piece.end;
         }
+        self.regions.remove(range);
         Ok(())
+    }
+
+    /// The first pages in the range that the kernel mapped for the program, without a gap.
+    fn next_piece(&self, range: core::ops::Range<u64>) -> Option<core::ops::Range<u64>> {
+        let own = |(_, region): &(u64, Region)| region.source != Source::Vdso;
+        let mut regions = self.regions.within(range).filter(own);
+        let (start, first) = regions.next()?;
+        let mut end = first.end;
+        for (start, region) in regions {
+            if start != end {
+                break;
+            }
+            end = region.end;
+        }
+        Some(start..end)
     }
 }
 

@@ -45,6 +45,9 @@ impl Space {
             return Err(Errno::EINVAL);
         }
         let (start, region) = self.regions.find(address).ok_or(Errno::EFAULT)?;
+        if self.holds_vdso(address..address.saturating_add(old_len)) {
+            return Err(Errno::EFAULT);
+        }
         let old = Old { address, len: old_len, start, region };
         if fixed {
             return self.move_to(native, &old, new_len, request.new_address, keep);

@@ -8,6 +8,7 @@ mod dynamic;
 mod freeze;
 mod libraries;
 mod linux;
+mod storm;
 
 use std::io::Write;
 use std::os::unix::process::ExitStatusExt;
