@@ -1,6 +1,7 @@
 //! Linux programs on a node, deployed as they are: what they answer is what they answer on this
 //! computer, byte for byte, and how they end is said in Linux's words.
 
+mod input;
 mod programs;
 
 use base64::Engine as _;

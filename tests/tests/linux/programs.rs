@@ -62,6 +62,16 @@ pub fn c(compiler: &str) -> Program {
     })
 }
 
+/// The program that the emulator freezes at its input, linked statically by this compiler.
+pub fn frozen(compiler: &str) -> Program {
+    Program::build(|path| {
+        let source = concat!(env!("CARGO_MANIFEST_DIR"), "/linux-emulator/programs/freeze.c");
+        let mut command = Command::new(compiler);
+        command.args(["-static", "-O1", "-w", "-pthread", "-o"]).arg(path).arg(source);
+        command
+    })
+}
+
 /// The probe as compilers link it unless told otherwise.
 pub fn dynamic() -> Vec<u8> {
     Program::build(|path| {
