@@ -11,6 +11,7 @@
 //! | [`connection`] | HTTP by hand, for requests no library would send |
 //! | [`lab`] | a Linux guest with hostkernel's peers, and instruction counts of either |
 //! | [`lifeline`] | child processes that cannot outlive this one |
+//! | [`runtime`] | runtimes: what nodes need to run source code |
 //! | [`symbols`] | the lines of source behind the addresses of a crash record |
 //! | [`trial`] | a live node under hostile or heavy use, every answer checked |
 //! | [`tidy`] | the rules of size and unsafe zones |
@@ -29,6 +30,7 @@ pub mod lifeline;
 pub mod prerequisites;
 mod programs;
 pub mod qemu;
+pub mod runtime;
 pub mod symbols;
 pub mod tidy;
 pub mod trial;

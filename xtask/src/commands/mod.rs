@@ -13,6 +13,7 @@ pub mod miri;
 pub mod new;
 pub mod profile;
 pub mod run;
+pub mod runtime;
 pub mod soak;
 pub mod symbolise;
 pub mod test;

@@ -1,0 +1,73 @@
+//! The zip archive of a runtime: the same tree gives the same bytes.
+//!
+//! Programs and libraries are stored as they are, at whole pages, so that every function of a node
+//! maps the pages of the one archive. Other files are stored too, for nobody has to unpack
+//! them then; but not source code, which only tracebacks show.
+
+use std::fs;
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use zip::write::SimpleFileOptions;
+use zip::{CompressionMethod, ZipWriter};
+
+use super::error::{RuntimeError, file_error};
+
+/// First bytes of what is mapped.
+const ELF_MAGIC: &[u8] = b"\x7fELF";
+const PAGE_LEN: u16 = 4096;
+/// Code whose compiled form lies beside it.
+const SOURCE: &str = "py";
+
+/// Packs all files of a folder.
+pub(super) fn pack(folder: &Path, to: &Path) -> Result<(), RuntimeError> {
+    let mut files = Vec::new();
+    collect(folder, &mut files)?;
+    files.sort();
+    let mut zip = ZipWriter::new(BufWriter::new(File::create(to).map_err(file_error(to))?));
+    for file in files {
+        let name = file.strip_prefix(folder).unwrap_or(&file).to_string_lossy().into_owned();
+        let content = fs::read(&file).map_err(file_error(&file))?;
+        let mode = fs::metadata(&file).map_err(file_error(&file))?.permissions().mode();
+        let archive_error = |cause| RuntimeError::Archive { path: name.clone().into(), cause };
+        zip.start_file(&*name, options(&file, &content, mode)).map_err(archive_error)?;
+        zip.write_all(&content).map_err(file_error(to))?;
+    }
+    let finish = zip.finish();
+    let mut file =
+        finish.map_err(|cause| RuntimeError::Archive { path: to.to_path_buf(), cause })?;
+    file.flush().map_err(file_error(to))
+}
+
+fn options(file: &Path, content: &[u8], mode: u32) -> SimpleFileOptions {
+    let is_source = file.extension().is_some_and(|kind| kind == SOURCE) && mode & 0o111 == 0;
+    let method = match is_source && is_compiled(file) {
+        true => CompressionMethod::Deflated,
+        false => CompressionMethod::Stored,
+    };
+    // The time of no file is in it, nor who was allowed what beyond running it.
+    let mode = if mode & 0o111 == 0 { 0o644 } else { 0o755 };
+    let options = SimpleFileOptions::default().compression_method(method).unix_permissions(mode);
+    match content.starts_with(ELF_MAGIC) {
+        true => options.with_alignment(PAGE_LEN),
+        false => options,
+    }
+}
+
+/// Whether a file's compiled form lies where the interpreter looks first.
+fn is_compiled(file: &Path) -> bool {
+    file.parent().is_some_and(|folder| folder.join("__pycache__").is_dir())
+}
+
+fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> Result<(), RuntimeError> {
+    for entry in fs::read_dir(folder).map_err(file_error(folder))? {
+        let path = entry.map_err(file_error(folder))?.path();
+        match path.is_dir() {
+            true => collect(&path, files)?,
+            false => files.push(path),
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,94 @@
+//! Runtimes: what a node needs so that people can deploy source code.
+//!
+//! A runtime is a zip archive with a Linux program (`exec`), its libraries and its files, and a
+//! launcher in the language itself. The interpreters are the distribution's or come from crates;
+//! the project has the launchers, in `runtimes/`, and the recipes, here.
+
+mod archive;
+mod error;
+mod libraries;
+mod python;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
+
+pub use error::RuntimeError;
+use error::file_error;
+
+use crate::workspace;
+
+/// A language that there is a recipe for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Language {
+    /// `CPython` of the distribution, with its library and all of its extensions.
+    Python,
+}
+
+/// A runtime that was built.
+#[derive(Clone, Debug)]
+pub struct Runtime {
+    /// The archive.
+    pub file: PathBuf,
+    /// Its length in bytes.
+    pub len: u64,
+    /// SHA-256 of it, 64 hexadecimal digits.
+    pub digest: String,
+    /// What is in it, for people: `CPython 3.11.2`.
+    pub what: String,
+}
+
+impl Language {
+    /// The kind of functions that a node runs with it.
+    #[must_use]
+    pub const fn kind(self) -> &'static str {
+        match self {
+            Self::Python => "python:3",
+        }
+    }
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Python => "python",
+        }
+    }
+
+    /// Where the archive is put.
+    #[must_use]
+    pub fn file(self) -> PathBuf {
+        workspace::target().join("runtimes").join(self.name()).with_extension("zip")
+    }
+
+    /// Builds the archive. `say` hears what is about to be done.
+    ///
+    /// # Errors
+    /// [`RuntimeError`]
+    pub fn build(self, say: impl Fn(&str)) -> Result<Runtime, RuntimeError> {
+        let stage = workspace::target().join("runtimes").join(self.name());
+        if stage.exists() {
+            fs::remove_dir_all(&stage).map_err(file_error(&stage))?;
+        }
+        fs::create_dir_all(&stage).map_err(file_error(&stage))?;
+        let what = match self {
+            Self::Python => python::stage(&stage, say)?,
+        };
+        let file = self.file();
+        archive::pack(&stage, &file)?;
+        let bytes = fs::read(&file).map_err(file_error(&file))?;
+        let digest = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+        Ok(Runtime { file, len: bytes.len() as u64, digest, what })
+    }
+}
+
+/// The folder with what the project has of a runtime.
+fn sources(language: Language) -> PathBuf {
+    workspace::root().join("runtimes").join(language.name())
+}
+
+fn copy(from: &Path, to: &Path) -> Result<(), RuntimeError> {
+    if let Some(folder) = to.parent() {
+        fs::create_dir_all(folder).map_err(file_error(folder))?;
+    }
+    fs::copy(from, to).map(drop).map_err(file_error(from))
+}
