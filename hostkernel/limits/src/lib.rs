@@ -313,6 +313,19 @@ pub const CODE_LEN_MAX: usize = 48 << 20;
 pub const DEPLOY_LEN_MAX: usize = CODE_LEN_MAX / 3 * 4 + PARAMETERS_LEN_MAX + 64 * 1024;
 /// Largest memory an image may ask for with its segments, zeroed parts included.
 pub const IMAGE_MEMORY_LEN_MAX: u64 = 512 << 20;
+/// Runtimes of the node.
+pub const RUNTIMES_MAX: usize = 16;
+/// Archive of a runtime.
+pub const RUNTIME_LEN_MAX: usize = 256 << 20;
+/// Memory that a runtime may take until it waits for code, in MiB, unless stated; less on a node
+/// that has less.
+pub const RUNTIME_MEMORY_MB_DEFAULT: u64 = 256;
+/// How long it may take until then.
+pub const RUNTIME_TIMEOUT_MS: u64 = 300_000;
+/// Source code that is told as text when somebody asks for an action; longer one is in base64.
+pub const SOURCE_TOLD_LEN_MAX: usize = 256 * 1024;
+/// Name of a function in source code.
+pub const MAIN_LEN_MAX: usize = 256;
 /// Loadable segments of an image.
 pub const SEGMENTS_MAX: usize = 16;
 /// Program headers that are looked at; an image with more is refused.
@@ -443,6 +456,8 @@ pub const KIND_LEN_MAX: usize = 64;
 pub const OTHER_BODY_LEN_MAX: usize = 4096;
 /// What an error message quotes of an action's output.
 pub const EXCERPT_LEN_MAX: usize = 256;
+/// What an action that fails may say about it, as JSON.
+pub const SAID_LEN_MAX: usize = 16 * 1024;
 /// What is looked at to tell text from other bytes in the result of a function.
 pub const SNIFF_LEN_MAX: usize = 512;
 /// What the fixed names and values in the environment of an invocation take at most.

@@ -46,6 +46,8 @@ const ORDERED: [Ordered; 2] = [
             "api/invoke",
             // A deploy may be an invocation.
             "api/manage/prepare",
+            "api/manage/functions",
+            "api/manage/runtimes",
             "api/manage/deploy",
             "api",
             "bundle",

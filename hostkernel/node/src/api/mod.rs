@@ -35,8 +35,9 @@ use alloc::boxed::Box;
 
 use answer::error::Unsupported;
 use answer::{error, respond};
+use invoke::admission::Shape;
 use invoke::{end, function, web};
-use manage::{actions, activations, admin, deploy, health, metrics, prepare};
+use manage::{actions, activations, admin, deploy, health, metrics, prepare, runtimes};
 use request::Parts;
 use request::query::{Query, decode_segment};
 use request::route::{Collection, Route};
@@ -48,7 +49,7 @@ use crate::registry::{Namespace, Purpose};
 use crate::state::statistics::Outcome;
 use crate::state::{Node, Now};
 use crate::traceparent::TraceParent;
-use limits::{DEPLOY_LEN_MAX, INPUT_LEN_MAX, OTHER_BODY_LEN_MAX};
+use limits::{DEPLOY_LEN_MAX, INPUT_LEN_MAX, OTHER_BODY_LEN_MAX, RUNTIME_LEN_MAX};
 use memory::PageBuffer;
 
 /// Who sends a request.
@@ -75,8 +76,12 @@ pub fn check_head(
     random_id: impl FnOnce() -> u128,
 ) -> Result<usize, Box<Response>> {
     let route = Route::of(path);
-    if method != Method::Options && route.needs_key() {
-        let checked = node.policy.tenants.authenticate(headers.get("authorization"));
+    if method != Method::Options && (route.needs_key() || route.needs_admin()) {
+        let (tenants, key) = (&node.policy.tenants, headers.get("authorization"));
+        let checked = match route.needs_admin() {
+            true => tenants.authorize_admin(key),
+            false => tenants.authenticate(key).map(drop),
+        };
         checked.map_err(|reject| {
             let reject = Reject::from(reject);
             let id = RequestId::choose(headers, Hex::of(random_id()));
@@ -90,6 +95,7 @@ pub fn check_head(
 const fn body_len_max(route: Route<'_>, method: Method) -> usize {
     match (route, method) {
         (Route::Action { .. }, Method::Put) => DEPLOY_LEN_MAX,
+        (Route::Runtimes { .. }, Method::Put) => RUNTIME_LEN_MAX,
         (Route::Action { .. }, Method::Post) | (Route::Function { .. } | Route::Web(_), _) => {
             INPUT_LEN_MAX
         }
@@ -139,7 +145,16 @@ pub fn asks_for_load(request: &Request) -> bool {
 /// what it is counted as.
 pub fn deployed(node: &mut Node, pending: &Pending, completion: Completion) -> (Response, Outcome) {
     let outcome = Outcome::of(&completion.end);
-    (prepare::complete(node, pending, completion), outcome)
+    let Node { registry, statistics, .. } = node;
+    let deployed = match pending.shape() {
+        Shape::Runtime => runtimes::complete(registry, pending, completion),
+        _ => prepare::complete(registry, pending, completion),
+    };
+    let response = deployed.unwrap_or_else(|reject| {
+        statistics.rejected(reject.reason());
+        reject.response(pending.request_id())
+    });
+    (response, outcome)
 }
 
 /// The answer to an invocation that goes on without anybody waiting for it.
@@ -179,6 +194,9 @@ pub fn caller(node: &Node, path: &str, headers: Headers<'_>) -> Caller {
             Caller::Operator
         }
         _ if route.needs_key() && key().is_ok() => Caller::Tenant,
+        _ if route.needs_admin() && node.policy.tenants.is_admin(headers.get("authorization")) => {
+            Caller::Tenant
+        }
         _ => Caller::Anybody,
     }
 }
@@ -202,10 +220,13 @@ pub fn holder(
             name.and_then(|name| tenants.namespace(&name))
         }
         _ if route.needs_key() => key().ok().map(|tenant| tenant.namespace.clone()),
+        _ if route.needs_admin() && tenants.is_admin(headers.get("authorization")) => {
+            Some(node.registry.runtimes().owner().clone())
+        }
         _ => None,
     };
     let purpose = match (route, method) {
-        (Route::Action { .. }, Method::Put) => Purpose::Deploy,
+        (Route::Action { .. } | Route::Runtimes { .. }, Method::Put) => Purpose::Deploy,
         _ => Purpose::Request,
     };
     (namespace.unwrap_or_else(|| node.books.nobody().clone()), purpose)
@@ -244,6 +265,10 @@ fn answer(
     if route == Route::Drain {
         return admin::drain(node, parts, route.allow()).map(Reply::Respond);
     }
+    if let Route::Runtimes { name } = route {
+        let Node { registry, policy, .. } = node;
+        return runtimes::answer(registry, policy, parts, body, name, route.allow());
+    }
     if route.needs_key() {
         return api(node, route, parts, body);
     }
@@ -259,7 +284,7 @@ fn answer(
         Route::Ready => health::ready(parts, node.readiness),
         Route::Metrics => metrics::metrics(parts, node)?,
         Route::Description => health::description(parts, &node.policy),
-        _ => health::index(parts, &node.policy),
+        _ => health::index(parts, node),
     };
     Ok(Reply::Respond(response))
 }
@@ -301,7 +326,7 @@ fn api(
         Route::Namespaces if read => actions::namespaces(tenant, parts)?,
         Route::Limits { namespace } if read => {
             lookup::check_namespace(tenant, namespace)?;
-            manage::limits::describe(&tenant.namespace, policy, parts)
+            manage::limits::describe(&tenant.namespace, registry.runtimes(), policy, parts)
         }
         Route::Other { namespace, collection, name } => {
             lookup::check_namespace(tenant, namespace)?;

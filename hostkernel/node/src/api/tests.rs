@@ -9,6 +9,7 @@ mod invoke;
 mod metrics;
 mod out_of_memory;
 mod quotas;
+mod runtimes;
 mod servers;
 mod web;
 

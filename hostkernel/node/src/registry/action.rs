@@ -23,6 +23,8 @@ pub struct Action {
     pub digest: Digest,
     /// Kind as the client stated it, at most [`limits::KIND_LEN_MAX`] bytes.
     pub kind: Box<str>,
+    /// Name of its function in source code, if another than the language's own is meant.
+    pub main: Option<Box<str>>,
     /// What an invocation may use.
     pub limits: Limits,
     /// What clients noted about it. Shared by the versions of an action, as long as it stays.
@@ -49,6 +51,7 @@ impl Action {
             namespace: self.namespace.clone(),
             name: self.name.clone(),
             kind: self.kind.clone(),
+            main: self.main.clone(),
             annotations: Arc::clone(&self.annotations),
             parameters: Arc::clone(&self.parameters),
             counted_at: self.counted_at.clone(),
@@ -64,11 +67,18 @@ impl Action {
         annotations.is_cgi || template.is_server()
     }
 
+    /// Whether it is source code, which a runtime has loaded.
+    #[must_use]
+    pub fn is_function(&self) -> bool {
+        self.template.frozen().is_some_and(|frozen| frozen.base().frozen().is_some())
+    }
+
     /// What it takes of the kernel heap, its image apart.
     #[must_use]
     pub fn heap_len(&self) -> usize {
         let key_values = self.annotations.heap_len() + self.parameters.heap_len();
-        ACTION_HEAP_LEN + self.name.as_str().len() + self.kind.len() + key_values
+        let main_len = self.main.as_ref().map_or(0, |main| main.len());
+        ACTION_HEAP_LEN + self.name.as_str().len() + self.kind.len() + main_len + key_values
     }
 }
 
@@ -132,6 +142,13 @@ impl Digest {
         let mut hasher = Sha256::new();
         code.chunks().for_each(|chunk| hasher.update(chunk));
         Self(hasher.finalize().into())
+    }
+
+    /// The digest of code that has this one, loaded by what has another, as this function of it.
+    #[must_use]
+    pub fn loaded_by(self, runtime: Self, main: Option<&str>) -> Self {
+        let hasher = Sha256::new_with_prefix(self.0).chain_update(runtime.0);
+        Self(hasher.chain_update(main.unwrap_or_default()).finalize().into())
     }
 
     /// The digest of what has this one, frozen under these settings.

@@ -12,6 +12,7 @@ mod holding;
 mod key_values;
 mod name;
 mod namespace;
+mod runtimes;
 
 pub use action::{Action, Digest, Limits, Version};
 pub use annotations::{Annotations, Door};
@@ -21,12 +22,13 @@ pub use holding::{Books, Holding, OverBudget};
 pub use key_values::KeyValues;
 pub use name::{Name, NameReject};
 pub use namespace::{Exceeded, Namespace, Permit, Quotas};
+pub use runtimes::{Runtime, RuntimeNameReject, Runtimes, check_runtime_name};
 
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use core::fmt;
 
-use limits::{ACTIONS_MAX, OVERHEAD_PAGES, PAGE_LEN};
+use limits::{ACTIONS_MAX, OVERHEAD_PAGES, PAGE_LEN, RUNTIMES_MAX};
 use memory::Template;
 
 /// What an action does not fit into. Each bound leaves room for what the node must be able to do
@@ -39,6 +41,8 @@ pub enum Full {
     Frames,
     /// The memory for names, parameters and annotations is used up.
     Heap,
+    /// There are [`RUNTIMES_MAX`] runtimes.
+    Runtimes,
     /// The namespace has so much code, in MB, and may have no more.
     Code(u64),
 }
@@ -56,6 +60,9 @@ impl fmt::Display for Full {
             Self::Heap => f.write_str(
                 "the node has no memory for this action's name, parameters and annotations",
             ),
+            Self::Runtimes => {
+                write!(f, "the node already holds {RUNTIMES_MAX} runtimes, as many as it can")
+            }
             Self::Code(allowed_mb) => write!(
                 f,
                 "the code of all actions of the namespace exceeds allowed threshold of \
@@ -91,6 +98,7 @@ impl Share {
 pub struct Registry {
     holdings: BTreeMap<Namespace, Holdings>,
     len: usize,
+    runtimes: Runtimes,
     share: Share,
     used: Used,
 }
@@ -118,9 +126,9 @@ struct Used {
 impl Registry {
     /// A registry without actions.
     #[must_use]
-    pub const fn new(share: Share) -> Self {
+    pub fn new(share: Share) -> Self {
         let used = Used { frames: 0, heap_len: 0, limits: BTreeMap::new() };
-        Self { holdings: BTreeMap::new(), len: 0, share, used }
+        Self { holdings: BTreeMap::new(), len: 0, runtimes: Runtimes::new(), share, used }
     }
 
     /// The action of this name.
@@ -188,6 +196,39 @@ impl Registry {
     #[must_use]
     pub fn room_len(&self) -> usize {
         self.share.frames.saturating_sub(self.used.frames).saturating_mul(PAGE_LEN)
+    }
+
+    /// What source code runs with.
+    #[must_use]
+    pub fn runtimes(&self) -> &Runtimes {
+        &self.runtimes
+    }
+
+    /// Puts a runtime in its place, instead of the one that may be there, whose functions keep it.
+    ///
+    /// # Errors
+    /// [`Full`] if there is no room for it; then nothing changes.
+    pub fn insert_runtime(&mut self, runtime: Arc<Runtime>) -> Result<(), Full> {
+        if self.runtimes.is_full_for(&runtime.name) {
+            return Err(Full::Runtimes);
+        }
+        let used = self.used.frames.saturating_add(frames_to_run(self.largest_mb()));
+        let replaced = self.runtimes.get(&runtime.name);
+        let freed = replaced.map_or(0, |runtime| runtime.template.frames());
+        let frames = runtime.template.frames();
+        if used.saturating_sub(freed).saturating_add(frames) > self.share.frames {
+            return Err(Full::Frames);
+        }
+        self.runtimes.insert(runtime);
+        self.used.frames = self.used.frames - freed + frames;
+        Ok(())
+    }
+
+    /// Takes a runtime out; functions that were deployed stay.
+    pub fn remove_runtime(&mut self, name: &str) -> Option<Arc<Runtime>> {
+        let removed = self.runtimes.remove(name)?;
+        self.used.frames -= removed.template.frames();
+        Some(removed)
     }
 
     /// The largest memory limit of an action.

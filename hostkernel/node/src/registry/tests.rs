@@ -24,6 +24,7 @@ fn action(namespace: &Namespace, name: &str, template: &Arc<Template>) -> Arc<Ac
         version: Version::FIRST,
         digest: Digest([0; 32]),
         kind: "native:1".into(),
+        main: None,
         limits: Limits { timeout_ms: 1000, memory_mb: 1, logs_mb: 0 },
         annotations: Arc::default(),
         parameters: Arc::default(),

@@ -3,6 +3,7 @@
 //! A [`Reject`] has had no effect: nothing ran and nothing changed. What an action does wrong is
 //! not here; it becomes an outcome, see the module `outcome`.
 
+use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::{String, ToString};
 use core::fmt;
@@ -16,7 +17,7 @@ use crate::api::request::route::Collection;
 use crate::http::{self, FieldLine, Response};
 use crate::image::ImageReject;
 use crate::json::{FieldReject, JsonReject, Quoted};
-use crate::registry::{Exceeded, Full, NameReject, OverBudget};
+use crate::registry::{Exceeded, Full, NameReject, OverBudget, RuntimeNameReject};
 use crate::state::statistics::Reason;
 use crate::state::tenants::KeyReject;
 use limits::{
@@ -73,6 +74,15 @@ pub enum Reject {
     /// The code is not something the node runs, 400; too long, 413; or there is no memory for it,
     /// 503.
     Code(CodeReject),
+    /// The code is for a runtime that the node does not have. 400.
+    Kind {
+        /// Which.
+        kind: Box<str>,
+        /// Those it has, as text.
+        valid: Box<str>,
+    },
+    /// A runtime cannot be called like that. 400.
+    RuntimeName(RuntimeNameReject),
     /// The code is an image with a flaw. 400.
     Image(ImageReject),
     /// The code ran to be prepared, and did not get there. 400.
@@ -209,6 +219,8 @@ impl Reject {
             | Self::Json(_)
             | Self::Field(_)
             | Self::Limit(_)
+            | Self::Kind { .. }
+            | Self::RuntimeName(_)
             | Self::Image(_)
             | Self::Preparation(_) => 400,
             Self::EnvironmentTooLong => 431,
@@ -232,7 +244,9 @@ impl Reject {
             Self::Key(_) => Reason::Key,
             Self::Draining => Reason::Draining,
             Self::Code(CodeReject::OutOfFrames) => Reason::Memory,
-            Self::Code(_) | Self::Image(_) | Self::Preparation(_) => Reason::Image,
+            Self::Code(_) | Self::Kind { .. } | Self::Image(_) | Self::Preparation(_) => {
+                Reason::Image
+            }
             Self::Exceeded(_) => Reason::Quota,
             Self::QueueFull => Reason::Queue,
             Self::OverBudget => Reason::Budget,
@@ -342,6 +356,11 @@ impl fmt::Display for Reject {
             Self::Field(reject) => return reject.fmt(f),
             Self::Limit(reject) => return reject.fmt(f),
             Self::Code(reject) => return reject.fmt(f),
+            Self::Kind { kind, valid } => {
+                let unknown = CodeReject::Kind(kind.clone());
+                return write!(f, "{unknown} Valid values are: {valid}.");
+            }
+            Self::RuntimeName(reject) => return reject.fmt(f),
             Self::Image(reject) => return reject.fmt(f),
             Self::Preparation(what) => what,
             Self::Name(reject) => return reject.fmt(f),

@@ -78,6 +78,8 @@ pub enum Shape {
         /// There was no action of this name.
         is_new: bool,
     },
+    /// The document that describes a runtime, once it was prepared.
+    Runtime,
     /// What the action's JSON result says, to browsers.
     Web {
         /// What the result is read as.
@@ -184,7 +186,7 @@ impl Pending {
     /// Whether it is no request to an action but the preparation of one.
     #[must_use]
     pub fn is_deploy(&self) -> bool {
-        matches!(self.shape, Shape::Deploy { .. })
+        matches!(self.shape, Shape::Deploy { .. } | Shape::Runtime)
     }
 
     pub(in crate::api) fn shape(&self) -> Shape {

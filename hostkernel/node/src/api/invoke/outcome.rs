@@ -13,17 +13,17 @@ use crate::document::{Document, contiguous};
 use crate::http::{Body, Response};
 use crate::json::{Json, Quoted};
 use crate::state::records::{Blame, Facts, Output};
-use limits::EXCERPT_LEN_MAX;
+use limits::{EXCERPT_LEN_MAX, SAID_LEN_MAX};
 use memory::{OutOfFrames, PageBuffer};
 
 /// Who is to blame for the end of an invocation, and with what result.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Verdict<'a> {
-    /// Nobody. The JSON object is the result.
+    /// Nobody. The JSON object or array is the result.
     Success(&'a str),
     /// The action reported an error: the JSON value of its member `error`.
     ApplicationError(&'a str),
-    /// The action broke a rule, or returned no JSON object. The text says how.
+    /// The action broke a rule, or returned neither JSON object nor array. The text says how.
     DeveloperError(String),
 }
 
@@ -33,6 +33,9 @@ impl<'a> Verdict<'a> {
     pub fn of_output(output: &'a [u8]) -> Self {
         let mut error = None;
         let read = Json::read(output).and_then(|json| {
+            if json.is_array() {
+                return json.check().map(|()| json.text());
+            }
             json.members(|name, value| {
                 if name.is("error") {
                     error = Some(value.text());
@@ -86,6 +89,18 @@ pub fn reason(end: End, reports: Option<&Reports>) -> Option<String> {
         End::Fault(fault) => Some(fault.to_string()),
         End::NotStarted => Some(Reject::NotStarted.to_string()),
     }
+}
+
+/// What an action says itself that it did wrong: the text of `{"error":TEXT}` as its result, with
+/// an exit status that is not 0.
+#[must_use]
+pub fn said(end: End, output: &PageBuffer) -> Option<String> {
+    if !matches!(end, End::Exit(status) if status != 0) || output.len() > SAID_LEN_MAX {
+        return None;
+    }
+    let output = contiguous(output).ok()?;
+    let [error] = Json::read(&output).ok()?.pick(["error"]).ok()?;
+    error?.string(SAID_LEN_MAX).ok().map(String::from)
 }
 
 /// What a program called in vain, as its image put it.
@@ -142,7 +157,8 @@ impl Judged {
         raw: bool,
     ) -> Result<(Blame, Option<PageBuffer>), OutOfFrames> {
         let text;
-        let verdict = match reason(*end, reports.as_deref()) {
+        let why = reason(*end, reports.as_deref());
+        let verdict = match why.map(|why| said(*end, output).unwrap_or(why)) {
             Some(reason) => Verdict::DeveloperError(reason),
             None if raw => return Ok((Blame::Success, None)),
             None => {
@@ -227,11 +243,12 @@ mod tests {
     use memory::Access;
 
     #[test]
-    fn an_object_is_a_result_and_one_with_an_error_is_an_error() {
+    fn objects_and_arrays_are_results_and_one_with_an_error_is_an_error() {
         let of = |output: &'static str| Verdict::of_output(output.as_bytes());
         assert_eq!(of("{}"), Verdict::Success("{}"));
         assert_eq!(of(" {\"a\":1}\n").to_string(), "{\"a\":1}");
         assert_eq!(of("{\"a\":{\"error\":1}}").status(), Blame::Success);
+        assert_eq!(of(" [1,{}] ").to_string(), "[1,{}]");
         for (output, error) in [
             (r#"{"error":"x","code":5}"#, r#""x""#),
             (r#"{"a":1,"error":{"b":[]}}"#, r#"{"b":[]}"#),
@@ -246,7 +263,9 @@ mod tests {
 
     #[test]
     fn everything_else_is_the_developers_error() {
-        for output in [&b""[..], b"hello", b"[1]", b"\"a\"", b"{} x", b"{\"a\":\xff}", b"{\"a\":"] {
+        for output in
+            [&b""[..], b"hello", b"[1", b"[1] x", b"\"a\"", b"{} x", b"{\"a\":\xff}", b"{\"a\":"]
+        {
             let verdict = Verdict::of_output(output);
             assert_eq!(verdict.status(), Blame::DeveloperError);
             let text = "{\"error\":\"The action did not produce a valid JSON response: ";

@@ -8,17 +8,18 @@ use core::fmt;
 use crate::api::answer::error::Reject;
 use crate::api::answer::respond;
 use crate::api::lookup::find;
+use crate::api::request::code;
 use crate::api::request::query::{Query, QueryReject};
 use crate::api::request::{Parts, RequestId};
-use crate::document::Document;
+use crate::document::{Document, contiguous};
 use crate::http::encoded::Encoded;
 use crate::http::{Body, Response};
-use crate::json::Quoted;
+use crate::json::{Quoted, write_escaped_lossy};
 use crate::registry::Limits;
 use crate::registry::{Action, KeyValues, Registry};
 use crate::state::statistics::Statistics;
 use crate::state::tenants::Tenant;
-use limits::{LIST_LEN_MAX, LIST_LIMIT_DEFAULT, LIST_LIMIT_MAX, PAGE_LEN};
+use limits::{LIST_LEN_MAX, LIST_LIMIT_DEFAULT, LIST_LIMIT_MAX, PAGE_LEN, SOURCE_TOLD_LEN_MAX};
 
 /// How much of an action a document tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -135,11 +136,18 @@ pub fn describe_to(action: &Action, detail: Detail, id: &RequestId) -> Result<Re
     let before = Document::compose(|out| write_exec(out, action, detail))?;
     let after = Document::compose(|out| write_rest(out, action, detail))?;
     let code = match detail {
-        Detail::WithCode => Arc::clone(action.template.code()),
-        Detail::Summary | Detail::WithoutCode => Arc::default(),
+        Detail::WithCode if !is_text(action) => Arc::clone(action.template.code()),
+        Detail::Summary | Detail::WithoutCode | Detail::WithCode => Arc::default(),
     };
     let body = Body::Encoded(Box::new(Encoded::new(before, code, after)));
     Ok(respond::api(200, body, id))
+}
+
+/// Whether its code is told as text. What is longer is told as files are, of which only a piece is
+/// made at a time.
+fn is_text(action: &Action) -> bool {
+    let code = action.template.code();
+    action.is_function() && !code::is_zip(code.chunk_at(0)) && code.len() <= SOURCE_TOLD_LEN_MAX
 }
 
 /// What lists tell of an action.
@@ -161,8 +169,15 @@ fn write_exec(out: &mut impl fmt::Write, action: &Action, detail: Detail) -> fmt
     if detail != Detail::Summary {
         write!(out, "\"kind\":{},", Quoted(&action.kind))?;
     }
+    if let Some(main) = action.main.as_deref().filter(|_| detail != Detail::Summary) {
+        write!(out, "\"main\":{},", Quoted(main))?;
+    }
     if detail == Detail::WithCode {
         out.write_str("\"code\":\"")?;
+        if is_text(action) {
+            let code = contiguous(action.template.code()).map_err(|_| fmt::Error)?;
+            write_escaped_lossy(out, &code)?;
+        }
     }
     Ok(())
 }
@@ -172,7 +187,7 @@ fn write_rest(out: &mut impl fmt::Write, action: &Action, detail: Detail) -> fmt
     if detail == Detail::WithCode {
         out.write_str("\",")?;
     }
-    out.write_str("\"binary\":true},\"annotations\":[")?;
+    write!(out, "\"binary\":{}}},\"annotations\":[", !is_text(action))?;
     write_annotations(out, action.annotations.list(), &action.kind)?;
     if let Some(frozen) = action.template.frozen().filter(|_| detail != Detail::Summary) {
         let (pages, at) = (frozen.pages(), frozen.at().name());

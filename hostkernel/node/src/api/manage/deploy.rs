@@ -13,6 +13,7 @@ use crate::api::answer::error::Reject;
 use crate::api::invoke::admission::{Reply, Shape};
 use crate::api::manage::actions::{Detail, describe};
 use crate::api::manage::prepare::{self, Made, Owner, Preparation, Settings, at_input};
+use crate::api::manage::{functions, runtimes};
 use crate::api::request::Parts;
 use crate::api::request::code::{self, CodeReject};
 use crate::api::request::limit_changes::LimitChanges;
@@ -26,7 +27,8 @@ use crate::registry::{Annotations, CountedAt};
 use crate::state::Node;
 use crate::state::Policy;
 use crate::state::tenants::Tenant;
-use limits::{KIND_LEN_MAX, PARAMETER_NAME_LEN_MAX, PARAMETERS_LEN_MAX, PARAMETERS_MAX};
+use limits::{KIND_LEN_MAX, MAIN_LEN_MAX, PARAMETER_NAME_LEN_MAX};
+use limits::{PARAMETERS_LEN_MAX, PARAMETERS_MAX};
 use memory::PageBuffer;
 
 /// What a request wants an action to be; what it does not mention stays as it is.
@@ -46,6 +48,8 @@ struct Changes {
 struct Code {
     /// As the client has it, if it says one.
     kind: Option<Box<str>>,
+    /// Name of the function in it, likewise.
+    main: Option<Box<str>>,
     bytes: PageBuffer,
 }
 
@@ -70,7 +74,7 @@ pub fn put(
     if existing.is_none() && registry.is_full() {
         return Err(Full::Actions.into());
     }
-    let is_file = is_file(parts.headers, &body);
+    let is_file = parts.query.has("kind") || is_file(parts.headers, &body);
     let changes = if is_file { from_file(parts.query, body)? } else { from_json(body)? };
     let with_code = !is_file && parts.query.flag("code", true)?;
     let detail = if with_code { Detail::WithCode } else { Detail::WithoutCode };
@@ -107,7 +111,7 @@ pub fn deploy_at_boot(
             expected: "left out: the code is in the file",
         }));
     }
-    changes.code = Some(Code { kind: None, bytes: code });
+    changes.code = Some(Code { kind: None, main: None, bytes: code });
     let Node { registry, policy, .. } = node;
     let existing = registry.get(namespace, name.as_str()).map(Arc::clone);
     let owner = Owner { namespace, policy, wall_ms };
@@ -134,7 +138,10 @@ fn from_file(query: Query<'_>, body: PageBuffer) -> Result<Changes, Reject> {
         return Err(CodeReject::Missing.into());
     }
     let limits = LimitChanges::read_query(query)?;
-    let code = Some(Code { kind: None, bytes: body });
+    let word = |name| query.decoded(name).map(|word| word.map(|word| Box::from(&*word)));
+    let (kind, main) = (word("kind")?, word("main")?);
+    check_words(kind.as_deref(), main.as_deref())?;
+    let code = Some(Code { kind, main, bytes: body });
     let mut switches = Vec::new();
     for name in SWITCHES.into_iter().filter(|name| query.has(name)) {
         let value = if query.flag(name, true)? { "true" } else { "false" };
@@ -179,26 +186,45 @@ fn from_document(text: &[u8]) -> Result<Changes, Reject> {
 }
 
 fn read_exec(json: Json<'_>) -> Result<Code, Reject> {
-    let [kind, code] = json
-        .pick(["kind", "code"])
+    let [kind, code, main] = json
+        .pick(["kind", "code", "main"])
         .map_err(|_| Reject::Field(FieldReject { name: "exec", expected: "an object" }))?;
-    let is_word = |kind: &str| !kind.is_empty() && kind.bytes().all(|byte| byte.is_ascii_graphic());
-    let kind = kind.map(|kind| kind.string(KIND_LEN_MAX)).transpose().ok();
-    let kind = kind
-        .filter(|kind| kind.as_deref().is_none_or(is_word))
-        .ok_or(Reject::Field(FieldReject { name: "exec.kind", expected: "a short word" }))?;
+    let word = |word: Option<Json<'_>>, len_max, reject| {
+        let word = word.map(|word| word.string(len_max)).transpose();
+        word.map(|word| word.map(Box::<str>::from)).map_err(|_| Reject::Field(reject))
+    };
+    let kind = word(kind, KIND_LEN_MAX, BAD_KIND)?;
+    let main = word(main, MAIN_LEN_MAX, BAD_MAIN)?;
+    check_words(kind.as_deref(), main.as_deref())?;
     if kind.as_deref() == Some("sequence") {
         return Err(CodeReject::Sequence.into());
     }
     let code = code.ok_or(CodeReject::Missing)?;
-    let raw = code
-        .raw_string()
-        .ok_or(Reject::Field(FieldReject { name: "exec.code", expected: "a string" }))?;
-    let bytes = code::decode(raw)?;
+    if !code.is_string() {
+        return Err(Reject::Field(FieldReject { name: "exec.code", expected: "a string" }));
+    }
+    let bytes = code::decode(code, kind.as_deref())?;
     if bytes.is_empty() {
         return Err(CodeReject::Missing.into());
     }
-    Ok(Code { kind: kind.map(Into::into), bytes })
+    Ok(Code { kind, main, bytes })
+}
+
+const BAD_KIND: FieldReject = FieldReject { name: "exec.kind", expected: "a short word" };
+const BAD_MAIN: FieldReject = FieldReject { name: "exec.main", expected: "the name of a function" };
+
+/// Whether kind and function are words, and short ones.
+fn check_words(kind: Option<&str>, main: Option<&str>) -> Result<(), FieldReject> {
+    let is_word = |word: &str, len_max| {
+        (1..=len_max).contains(&word.len()) && word.bytes().all(|byte| byte.is_ascii_graphic())
+    };
+    if kind.is_some_and(|kind| !is_word(kind, KIND_LEN_MAX)) {
+        return Err(BAD_KIND);
+    }
+    // Not every language has names of ASCII.
+    let is_name =
+        |main: &str| (1..=MAIN_LEN_MAX).contains(&main.len()) && !main.contains(char::is_control);
+    if main.is_some_and(|main| !is_name(main)) { Err(BAD_MAIN) } else { Ok(()) }
 }
 
 /// An array of `{"key":NAME,"value":VALUE}`.
@@ -315,12 +341,24 @@ fn apply(
         }
     };
     let settings = Settings { memory_mb: limits.memory_mb, at_input: at_input(&annotations) };
-    let (kind, made) = match (changes.code, existing) {
-        (Some(Code { kind, bytes }), _) => {
-            let (found, made) = prepare::load(bytes, kind.as_deref(), registry, owner, settings)?;
-            (kind.unwrap_or_else(|| found.into()), made)
+    let (kind, main, made) = match (changes.code, existing) {
+        (Some(Code { kind, main, bytes }), _) => {
+            let (found, made) = match functions::runtime(registry, kind.as_deref(), &bytes) {
+                Some(runtime) => {
+                    let source = functions::Source { name: &name, main: main.as_deref(), bytes };
+                    (&*runtime.name, functions::load(source, runtime, registry, namespace)?)
+                }
+                None => prepare::load(bytes, kind.as_deref(), registry, owner, settings)
+                    .map_err(|reject| runtimes::name_kinds(reject, registry))?,
+            };
+            (kind.unwrap_or_else(|| found.into()), main, made)
         }
-        (None, Some(action)) => (action.kind.clone(), prepare::renew(action, registry, settings)),
+        (None, Some(action)) if action.is_function() => {
+            (action.kind.clone(), action.main.clone(), functions::unchanged(action))
+        }
+        (None, Some(action)) => {
+            (action.kind.clone(), None, prepare::renew(action, registry, settings))
+        }
         (None, None) => return Err(CodeReject::Missing.into()),
     };
     let Made { digest, template, preparation } = made;
@@ -335,6 +373,7 @@ fn apply(
         version: changes.version.unwrap_or(version),
         digest,
         kind,
+        main,
         limits,
         makes_fields: Action::makes_fields(&annotations, &template),
         annotations,

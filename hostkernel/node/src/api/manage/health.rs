@@ -1,11 +1,15 @@
 //! What load balancers and curious clients ask without a key: is it alive, is it ready, what is it.
 
+use alloc::collections::BTreeMap;
 use alloc::format;
+use alloc::string::String;
 
 use crate::api::answer::respond::{self, text};
 use crate::api::request::Parts;
 use crate::http::{Body, Response};
 use crate::json::Quoted;
+use crate::registry::Runtimes;
+use crate::state::Node;
 use crate::state::Policy;
 use crate::state::Readiness;
 use limits::{LOGS_MB_MAX, MEMORY_MB_MAX, MEMORY_MB_MIN, TIMEOUT_MS_MAX, TIMEOUT_MS_MIN};
@@ -56,13 +60,14 @@ pub fn description(parts: &Parts<'_>, policy: &Policy) -> Response {
 }
 
 /// `GET /`
-pub fn index(parts: &Parts<'_>, policy: &Policy) -> Response {
+pub fn index(parts: &Parts<'_>, Node { policy, registry, .. }: &Node) -> Response {
     let memory_max = MEMORY_MB_MAX.min(policy.memory_mb_max) << 20;
+    let runtimes = runtimes(registry.runtimes());
     let body = format!(
         "{{\"description\":\"OpenWhisk\",\"support\":{{}},\"api_paths\":[\"/api/v1\"],\
          \"runtimes\":{{\"native\":[{{\"kind\":\"native:1\",\"default\":true,\
          \"deprecated\":false}}],\"linux\":[{{\"kind\":\"linux\",\"default\":true,\
-         \"deprecated\":false}}]}},\"limits\":{{\
+         \"deprecated\":false}}]{runtimes}}},\"limits\":{{\
          \"min_action_duration\":{TIMEOUT_MS_MIN},\"max_action_duration\":{TIMEOUT_MS_MAX},\
          \"min_action_memory\":{},\"max_action_memory\":{memory_max},\
          \"min_action_logs\":0,\"max_action_logs\":{}}}}}",
@@ -70,4 +75,21 @@ pub fn index(parts: &Parts<'_>, policy: &Policy) -> Response {
         LOGS_MB_MAX << 20,
     );
     respond::api(200, text(body), &parts.request_id)
+}
+
+/// The kinds of the runtimes by family, as members that follow others. The last of a family is its
+/// default.
+fn runtimes(runtimes: &Runtimes) -> String {
+    let mut families: BTreeMap<&str, String> = BTreeMap::new();
+    for runtime in runtimes.iter() {
+        let family = runtime.name.split(':').next().unwrap_or_default();
+        let is_default = runtimes.find(family).is_some_and(|last| last.name == runtime.name);
+        let kinds = families.entry(family).or_default();
+        let separator = if kinds.is_empty() { "" } else { "," };
+        *kinds += &format!(
+            "{separator}{{\"kind\":{},\"default\":{is_default},\"deprecated\":false}}",
+            Quoted(&runtime.name)
+        );
+    }
+    families.iter().map(|(name, kinds)| format!(",{}:[{kinds}]", Quoted(name))).collect()
 }

@@ -6,22 +6,31 @@ use alloc::string::String;
 use crate::api::answer::respond;
 use crate::api::request::Parts;
 use crate::http::Response;
-use crate::registry::Namespace;
+use crate::json::Quoted;
+use crate::registry::{Namespace, Runtimes};
 use crate::state::Policy;
 use limits::{
     LOGS_MB_MAX, MEMORY_MB_MAX, MEMORY_MB_MIN, PARAMETERS_LEN_MAX, TIMEOUT_MS_MAX, TIMEOUT_MS_MIN,
 };
 
 /// `GET …/limits`: what the namespace may use. A quota it does not have is left out.
-pub fn describe(namespace: &Namespace, policy: &Policy, parts: &Parts<'_>) -> Response {
+pub fn describe(
+    namespace: &Namespace,
+    runtimes: &Runtimes,
+    policy: &Policy,
+    parts: &Parts<'_>,
+) -> Response {
     let quotas = namespace.quotas();
     let quota = |name: &str, value: Option<u64>| {
         value.map_or_else(String::new, |value| format!("\"{name}\":{value},"))
     };
     let memory_mb = MEMORY_MB_MAX.min(policy.memory_mb_max);
     let memory_mb = quotas.memory_mb.unwrap_or(memory_mb).min(memory_mb);
+    let kinds: String =
+        runtimes.iter().map(|runtime| format!(",{}", Quoted(&runtime.name))).collect();
     let body = format!(
-        "{{{}{}{}\"firesPerMinute\":0,\"allowedKinds\":[\"native:1\",\"linux\",\"blackbox\"],\
+        "{{{}{}{}\"firesPerMinute\":0,\
+         \"allowedKinds\":[\"native:1\",\"linux\",\"blackbox\"{kinds}],\
          \"minActionDuration\":{TIMEOUT_MS_MIN},\"maxActionDuration\":{TIMEOUT_MS_MAX},\
          \"minActionMemory\":\"{MEMORY_MB_MIN} MB\",\"maxActionMemory\":\"{memory_mb} MB\",\
          \"minActionLogs\":\"0 MB\",\"maxActionLogs\":\"{LOGS_MB_MAX} MB\",\

@@ -24,7 +24,6 @@ use crate::document::contiguous;
 use crate::http::Response;
 use crate::image::elf;
 use crate::registry::{Action, Annotations, Digest, Namespace, Registry};
-use crate::state::Node;
 use crate::state::Policy;
 use limits::EXCERPT_LEN_MAX;
 use memory::{PageBuffer, Template};
@@ -35,6 +34,10 @@ const KIND_NATIVE: &str = "native:1";
 const KIND_LINUX: &str = "linux";
 /// In the environment of a host image that prepares: freeze at the program's input.
 const INIT_AT_INPUT: &[u8] = b"HOSTKERNEL_INIT=input\0";
+/// Likewise: the payload is a runtime, which waits for a function.
+const STAGE_RUNTIME: &[u8] = b"HOSTKERNEL_INIT=input\0HOSTKERNEL_STAGE=runtime\0";
+/// Likewise: the payload is a function for the runtime that waits.
+const STAGE_FUNCTION: &[u8] = b"HOSTKERNEL_INIT=input\0HOSTKERNEL_STAGE=function\0";
 
 /// Whose the action will be, on which node, from when.
 #[derive(Clone, Copy)]
@@ -85,6 +88,18 @@ impl Preparation {
     pub fn of_program(payload: Arc<PageBuffer>, at_input: bool) -> Self {
         let environment = if at_input { Vec::from(INIT_AT_INPUT) } else { Vec::new() };
         Self { payload, input: PageBuffer::new(), environment }
+    }
+
+    /// That of a runtime, up to where it waits for a function.
+    #[must_use]
+    pub fn of_runtime(payload: Arc<PageBuffer>) -> Self {
+        Self { payload, input: PageBuffer::new(), environment: STAGE_RUNTIME.into() }
+    }
+
+    /// That of a function, up to where it waits for a call. Its runtime reads `init` first.
+    #[must_use]
+    pub fn of_function(payload: Arc<PageBuffer>, init: PageBuffer) -> Self {
+        Self { payload, input: init, environment: STAGE_FUNCTION.into() }
     }
 }
 
@@ -186,26 +201,26 @@ pub fn admit(
     })
 }
 
-/// Deploys an action whose preparation has ended, or says why not.
-pub fn complete(node: &mut Node, pending: &Pending, completion: Completion) -> Response {
-    let Node { registry, statistics, .. } = node;
-    deploy(registry, pending, completion).unwrap_or_else(|reject| {
-        statistics.rejected(reject.reason());
-        reject.response(pending.request_id())
-    })
+/// The template that a preparation came to.
+///
+/// # Errors
+/// Why it did not come to one.
+pub fn frozen(completion: &Completion) -> Result<Arc<Template>, Reject> {
+    match (completion.end, &completion.frozen) {
+        (End::Frozen { .. }, Some(template)) => Ok(Arc::clone(template)),
+        (End::NotStarted, _) => Err(Reject::NotStarted),
+        _ => Err(Reject::Preparation(what_happened(completion))),
+    }
 }
 
-fn deploy(
+/// Deploys an action whose preparation has ended, or says why not.
+pub fn complete(
     registry: &mut Registry,
     pending: &Pending,
     completion: Completion,
 ) -> Result<Response, Reject> {
     let Shape::Deploy { with_code, is_new } = pending.shape() else { return Err(Reject::NotFound) };
-    let template = match (completion.end, &completion.frozen) {
-        (End::Frozen { .. }, Some(template)) => Arc::clone(template),
-        (End::NotStarted, _) => return Err(Reject::NotStarted),
-        _ => return Err(Reject::Preparation(what_happened(&completion))),
-    };
+    let template = frozen(&completion)?;
     let action = Arc::new(pending.action().with_template(template));
     // Somebody else may have been faster.
     if is_new && registry.get(&action.namespace, action.name.as_str()).is_some() {
@@ -219,11 +234,14 @@ fn deploy(
 
 /// Why an image did not get to where it could be frozen, with the end of its log.
 fn what_happened(completion: &Completion) -> String {
-    let why = match outcome::reason(completion.end, completion.reports.as_deref()) {
+    let said = || outcome::said(completion.end, &completion.output);
+    let reason = || outcome::reason(completion.end, completion.reports.as_deref());
+    let why = match said().or_else(reason) {
         Some(reason) => reason,
         None => String::from("it ended by itself"),
     };
-    let mut text = format!("The code could not be prepared: {why}.");
+    let end = if why.ends_with('.') { "" } else { "." };
+    let mut text = format!("The code could not be prepared: {why}{end}");
     let log = contiguous(&completion.log.text).unwrap_or_default();
     let lines: Vec<&[u8]> = Log::lines(&log).map(|line| line.text).collect();
     let mut len = 0;

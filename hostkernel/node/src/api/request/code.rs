@@ -3,15 +3,20 @@
 use alloc::boxed::Box;
 use core::fmt;
 
+use crate::document::Document;
 use crate::image::zip::{self, ZipReject};
+use crate::json::Json;
 use crate::json::base64::{self, Base64Reject, unescape};
 use limits::CODE_LEN_MAX;
-use memory::PageBuffer;
+use memory::{OutOfFrames, PageBuffer};
 
 /// First bytes of an ELF file.
 const ELF_MAGIC: &[u8] = b"\x7fELF";
 /// First bytes of a WebAssembly module.
 const WASM_MAGIC: &[u8] = b"\0asm";
+
+/// How files begin in base64 that source code does not begin like: ELF, zip, WebAssembly.
+const ENCODED: [&str; 3] = ["f0VMR", "UEsDB", "AGFzbQ"];
 
 /// Code that is not something the node runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,6 +35,10 @@ pub enum CodeReject {
     Zip(ZipReject),
     /// It has to run to be deployed, which it cannot while the node boots.
     NotAtBoot,
+    /// It is no zip archive, which a runtime is.
+    NoArchive,
+    /// The node has no image that hosts it.
+    NoHost,
     /// It is a WebAssembly module.
     Wasm,
     /// It is a sequence of other actions.
@@ -48,12 +57,29 @@ impl From<Base64Reject> for CodeReject {
     }
 }
 
-/// Decodes the inside of a JSON string, escapes and all.
-pub fn decode(raw: &str) -> Result<PageBuffer, CodeReject> {
+/// Takes code out of a JSON string: a file in base64, or source text if the kind is one that has
+/// such.
+pub fn decode(code: Json<'_>, kind: Option<&str>) -> Result<PageBuffer, CodeReject> {
+    let raw = code.raw_string().unwrap_or_default();
     if is_mangled(raw) {
         return Err(CodeReject::Mangled);
     }
-    Ok(base64::decode(raw, CODE_LEN_MAX)?)
+    if kind.is_none_or(is_program_kind) || ENCODED.iter().any(|start| raw.starts_with(start)) {
+        return Ok(base64::decode(raw, CODE_LEN_MAX)?);
+    }
+    let text = Document::compose(|out| code.write_decoded(out));
+    let text = text.map_err(|OutOfFrames| CodeReject::OutOfFrames)?;
+    if text.len() > CODE_LEN_MAX { Err(CodeReject::TooLong) } else { Ok(text) }
+}
+
+/// Whether code of this kind is a program, whatever its language was.
+fn is_program_kind(kind: &str) -> bool {
+    matches!(kind.split(':').next(), Some("native" | "blackbox" | "linux"))
+}
+
+/// Whether the bytes are a program, and no code for a runtime.
+pub fn is_program(start: &[u8]) -> bool {
+    start.starts_with(ELF_MAGIC) || start.starts_with(WASM_MAGIC)
 }
 
 /// Whether the bytes say that they are a file, and not a document about one.
@@ -61,7 +87,8 @@ pub fn is_file(start: &[u8]) -> bool {
     start.starts_with(ELF_MAGIC) || is_zip(start)
 }
 
-fn is_zip(start: &[u8]) -> bool {
+/// Whether they are a zip archive.
+pub fn is_zip(start: &[u8]) -> bool {
     zip::MAGICS.iter().any(|magic| start.starts_with(*magic))
 }
 
@@ -94,7 +121,7 @@ pub fn executable(code: PageBuffer, kind: &str) -> Result<Executable, CodeReject
     if code.len() > CODE_LEN_MAX {
         return Err(CodeReject::TooLong);
     }
-    let is_native = matches!(kind.split(':').next(), Some("native" | "blackbox" | "linux"));
+    let is_native = is_program_kind(kind);
     let executable = if is_zip(code.chunk_at(0)) {
         let file = zip::extract(&code).map_err(|reject| match reject {
             ZipReject::TooLong => CodeReject::TooLong,
@@ -149,6 +176,8 @@ impl fmt::Display for CodeReject {
             Self::NotAtBoot => {
                 "The code has to run to be deployed, which it cannot while the node boots."
             }
+            Self::NoArchive => "A runtime is a zip archive with a Linux program named exec.",
+            Self::NoHost => "This node has no image that hosts Linux programs.",
             Self::Wasm => {
                 "The code is a WebAssembly module: wasm is not supported by this host; send an ELF \
                  file."
@@ -157,8 +186,7 @@ impl fmt::Display for CodeReject {
             Self::Kind(kind) => {
                 return write!(
                     f,
-                    "The specified runtime '{kind}' is not supported by this platform. Valid \
-                     values are: 'native', 'linux', 'blackbox'."
+                    "The specified runtime '{kind}' is not supported by this platform."
                 );
             }
         })
@@ -178,7 +206,8 @@ mod tests {
 
     fn decoded(raw: &str) -> Result<Vec<u8>, CodeReject> {
         memory::install_for_test();
-        let code = decode(raw)?;
+        let quoted = format!("\"{raw}\"");
+        let code = decode(Json::read(quoted.as_bytes()).expect("it is shallow"), None)?;
         Ok(contiguous(&code).map_err(|_| CodeReject::OutOfFrames)?.into_owned())
     }
 

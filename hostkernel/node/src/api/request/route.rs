@@ -60,6 +60,11 @@ pub enum Route<'a> {
     },
     /// `/api/v1/namespaces`.
     Namespaces,
+    /// `/api/v1/runtimes` and `/api/v1/runtimes/NAME`.
+    Runtimes {
+        /// Which one; may be empty.
+        name: &'a str,
+    },
     /// `/api/v1`: what the API is.
     Description,
     /// `/`: what the node is.
@@ -137,6 +142,11 @@ impl<'a> Route<'a> {
         if !rest.starts_with('/') || rest == "/web" {
             return Self::Unknown;
         }
+        if let ("runtimes", name) = cut(&rest[1..])
+            && !name[name.len().min(1)..].contains('/')
+        {
+            return Self::Runtimes { name: name.strip_prefix('/').unwrap_or_default() };
+        }
         let Some(rest) = rest.strip_prefix("/namespaces") else { return Self::UnknownApi };
         if rest.is_empty() {
             return Self::Namespaces;
@@ -182,6 +192,12 @@ impl<'a> Route<'a> {
         )
     }
 
+    /// Whether it is for the administrator only, of what can have a long body.
+    #[must_use]
+    pub const fn needs_admin(self) -> bool {
+        matches!(self, Self::Runtimes { .. })
+    }
+
     /// Whether there is nothing at the path.
     #[must_use]
     pub const fn is_unknown(self) -> bool {
@@ -195,6 +211,7 @@ impl<'a> Route<'a> {
             Self::Action { .. } => "GET, HEAD, PUT, POST, DELETE, OPTIONS",
             Self::Function { .. } | Self::Web(_) => "GET, HEAD, PUT, POST, DELETE, PATCH, OPTIONS",
             Self::Drain => "POST, OPTIONS",
+            Self::Runtimes { name } if !name.is_empty() => "GET, HEAD, PUT, DELETE, OPTIONS",
             Self::Other { name, .. } if !name.is_empty() => "GET, HEAD, PUT, POST, DELETE, OPTIONS",
             _ => "GET, HEAD, OPTIONS",
         }
@@ -227,6 +244,9 @@ mod tests {
             ("/api/v1/", Route::Description),
             ("/api/v1/namespaces", Route::Namespaces),
             ("/api/v1/namespaces/", Route::Namespaces),
+            ("/api/v1/runtimes", Route::Runtimes { name: "" }),
+            ("/api/v1/runtimes/", Route::Runtimes { name: "" }),
+            ("/api/v1/runtimes/python:3", Route::Runtimes { name: "python:3" }),
             ("/api/v1/namespaces/_/actions", Route::Actions { namespace: "_" }),
             ("/api/v1/namespaces/_/actions/", Route::Actions { namespace: "_" }),
             ("/api/v1/namespaces/_/actions/hello", action("_", "hello")),

@@ -458,6 +458,7 @@ fn a_full_registry_is_no_place_for_a_new_name() {
             version: hello.version,
             digest: hello.digest,
             kind: hello.kind.clone(),
+            main: None,
             limits: hello.limits,
             annotations: alloc::sync::Arc::clone(&hello.annotations),
             parameters: alloc::sync::Arc::clone(&hello.parameters),

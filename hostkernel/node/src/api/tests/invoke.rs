@@ -204,7 +204,10 @@ fn a_broken_rule_is_the_developers_error_with_its_reason() {
         (End::Exit(3), "{}", "exit status 3"),
         (End::Exit(0), "hi", "The action did not produce a valid JSON response: "),
         (End::Exit(0), "", "The action did not produce a valid JSON response: "),
-        (End::Exit(0), "[1]", "The action did not produce a valid JSON response: "),
+        (End::Exit(0), "[1", "The action did not produce a valid JSON response: "),
+        (End::Exit(1), r#"{"error":"no dictionary"}"#, "no dictionary"),
+        (End::Exit(1), r#"{"error":7}"#, "exit status 1"),
+        (End::Fault(page), r#"{"error":"x"}"#, "page fault reading 0x0 at 0x401234"),
         (End::Exit(0), "{}\n{}", "The action did not produce a valid JSON response: "),
     ] {
         let answer = run(&mut client, RESULT, end, output.as_bytes());

@@ -369,7 +369,8 @@ fn results_that_cannot_be_sent_are_400() {
         (".svg", r#"{"html":"x"}"#, 400, "Response is not valid 'image/svg+xml'."),
         (".text", "{}", 404, "Response does not include requested property."),
         ("", "nonsense", 400, "There was an error processing your request."),
-        (".json", "[1]", 400, "There was an error processing your request."),
+        ("", "[1]", 400, http),
+        (".json", "7", 400, "There was an error processing your request."),
     ] {
         client.result(extension, result.as_bytes()).refused(status, text);
     }

@@ -387,6 +387,7 @@ fn action(namespace: Namespace) -> Action {
         version: Version::FIRST,
         digest: Digest([0; 32]),
         kind: "native:1".into(),
+        main: None,
         limits: Limits { timeout_ms: 1000, memory_mb: 1, logs_mb: 0 },
         annotations: Arc::default(),
         parameters: Arc::default(),

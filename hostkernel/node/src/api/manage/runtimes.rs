@@ -1,0 +1,173 @@
+//! `…/api/v1/runtimes`: what the operator gives a node so that people can deploy source code.
+//!
+//! A runtime is prepared as an image that hosts a program is, by an invocation, but one of the
+//! operator's: until it waits for code nothing changes.
+
+use alloc::boxed::Box;
+use alloc::string::String;
+use alloc::sync::Arc;
+use core::fmt::{self, Write as _};
+
+use crate::api::answer::error::Reject;
+use crate::api::answer::respond;
+use crate::api::invoke::admission::{Pending, Reply, Shape};
+use crate::api::manage::prepare::{self, Preparation};
+use crate::api::request::code::{self, CodeReject};
+use crate::api::request::limit_changes::LimitChanges;
+use crate::api::request::query::decode_segment;
+use crate::api::request::{Parts, RequestId};
+use crate::dispatch::Completion;
+use crate::document::Document;
+use crate::http::{Body, Method, Response};
+use crate::json::Quoted;
+use crate::registry::{Action, Annotations, CountedAt, Digest, Full, KeyValues, Limits, Name};
+use crate::registry::{Quotas, Registry, Runtime, Version, check_runtime_name};
+use crate::state::Policy;
+use limits::{LOGS_MB_MAX, PAGE_LEN, RUNTIME_LEN_MAX, RUNTIME_MEMORY_MB_DEFAULT};
+use limits::{RUNTIME_TIMEOUT_MS, TIMEOUT_MS_MAX};
+use memory::PageBuffer;
+
+// It is an invocation like others.
+const _: () = assert!(RUNTIME_TIMEOUT_MS <= TIMEOUT_MS_MAX);
+
+/// What an invocation is called that prepares a runtime; the kind says which.
+const NAME: &str = "runtime";
+
+/// Requests with the administrator's key about the runtime `segment`.
+pub fn answer(
+    registry: &mut Registry,
+    policy: &Policy,
+    parts: &Parts<'_>,
+    body: PageBuffer,
+    segment: &str,
+    allow: &'static str,
+) -> Result<Reply, Reject> {
+    policy.tenants.authorize_admin(parts.headers.get("authorization"))?;
+    let name = decode_segment(segment).ok_or(Reject::Encoding)?;
+    let response = match parts.method {
+        Method::Get | Method::Head if name.is_empty() => list(registry, parts)?,
+        _ if name.is_empty() => return Err(Reject::Method { allow }),
+        Method::Put => return put(registry, policy, parts, body, &name),
+        Method::Get | Method::Head => {
+            let runtime = registry.runtimes().get(&name).ok_or(Reject::NotFound)?;
+            describe(runtime, &parts.request_id)?
+        }
+        Method::Delete => {
+            let runtime = registry.runtimes().get(&name).ok_or(Reject::NotFound)?;
+            // Composed first: if there is no memory for it, nothing is deleted.
+            let response = describe(runtime, &parts.request_id)?;
+            registry.remove_runtime(&name);
+            response
+        }
+        _ => return Err(Reject::Method { allow }),
+    };
+    Ok(Reply::Respond(response))
+}
+
+/// Starts a runtime, from its archive, in an invocation of its own.
+fn put(
+    registry: &Registry,
+    policy: &Policy,
+    parts: &Parts<'_>,
+    mut body: PageBuffer,
+    name: &str,
+) -> Result<Reply, Reject> {
+    check_runtime_name(name).map_err(Reject::RuntimeName)?;
+    if registry.runtimes().is_full_for(name) {
+        return Err(Full::Runtimes.into());
+    }
+    if body.len() > RUNTIME_LEN_MAX {
+        return Err(CodeReject::TooLong.into());
+    }
+    if !code::is_zip(body.chunk_at(0)) {
+        return Err(CodeReject::NoArchive.into());
+    }
+    let host = policy.host.as_ref().ok_or(CodeReject::NoHost)?;
+    body.clear_tail();
+    let default = Limits {
+        timeout_ms: RUNTIME_TIMEOUT_MS,
+        memory_mb: RUNTIME_MEMORY_MB_DEFAULT.min(policy.memory_mb_max),
+        logs_mb: LOGS_MB_MAX,
+    };
+    let changes = LimitChanges::read_query(parts.query)?;
+    let action = Arc::new(Action {
+        namespace: registry.runtimes().owner().clone(),
+        name: Name::new(NAME)?,
+        version: Version::FIRST,
+        digest: Digest::of(&body),
+        kind: name.into(),
+        main: None,
+        limits: changes.apply(default, policy.memory_mb_max, &Quotas::default())?,
+        annotations: Arc::new(Annotations::new(KeyValues::new())),
+        parameters: Arc::default(),
+        publish: false,
+        updated_ms: parts.now.wall_ms,
+        makes_fields: false,
+        template: Arc::clone(host),
+        counted_at: CountedAt::default(),
+    });
+    prepare::admit(&action, parts, Preparation::of_runtime(Arc::new(body)), Shape::Runtime)
+}
+
+/// Takes a runtime over that waits for code now.
+pub fn complete(
+    registry: &mut Registry,
+    pending: &Pending,
+    completion: Completion,
+) -> Result<Response, Reject> {
+    let template = prepare::frozen(&completion)?;
+    let Action { kind, digest, updated_ms, .. } = pending.action();
+    let (name, digest, updated_ms) = (kind.clone(), *digest, *updated_ms);
+    let runtime = Arc::new(Runtime { name, digest, template, updated_ms });
+    let response = describe(&runtime, pending.request_id())?;
+    registry.insert_runtime(runtime)?;
+    Ok(response)
+}
+
+/// Names the kinds there are to who asked for one that there is not.
+pub fn name_kinds(reject: Reject, registry: &Registry) -> Reject {
+    match reject {
+        Reject::Code(CodeReject::Kind(kind)) => Reject::Kind { kind, valid: kinds(registry) },
+        reject => reject,
+    }
+}
+
+/// The kinds of code that a node takes, each quoted, with commas between.
+fn kinds(registry: &Registry) -> Box<str> {
+    let mut text = String::from("'native', 'linux', 'blackbox'");
+    for runtime in registry.runtimes().iter() {
+        text.push_str(", '");
+        text.push_str(&runtime.name);
+        text.push('\'');
+    }
+    text.into()
+}
+
+fn list(registry: &Registry, parts: &Parts<'_>) -> Result<Response, Reject> {
+    let pages = Document::compose(|out| {
+        out.write_str("[")?;
+        for (at, runtime) in registry.runtimes().iter().enumerate() {
+            out.write_str(if at == 0 { "" } else { "," })?;
+            write_runtime(out, runtime)?;
+        }
+        out.write_str("]")
+    })?;
+    Ok(respond::api(200, Body::Pages(pages), &parts.request_id))
+}
+
+fn describe(runtime: &Runtime, id: &RequestId) -> Result<Response, Reject> {
+    let pages = Document::compose(|out| write_runtime(out, runtime))?;
+    Ok(respond::api(200, Body::Pages(pages), id))
+}
+
+fn write_runtime(out: &mut Document, runtime: &Runtime) -> fmt::Result {
+    let Runtime { name, digest, template, updated_ms } = runtime;
+    write!(
+        out,
+        "{{\"name\":{},\"digest\":\"{digest}\",\"size\":{},\"memory\":{},\
+         \"updated\":{updated_ms}}}",
+        Quoted(name),
+        template.code().len(),
+        template.frames() * PAGE_LEN,
+    )
+}
