@@ -1,5 +1,6 @@
 //! The requests.
 
+use std::collections::BTreeMap;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -9,7 +10,7 @@ use serde_json::{Map, Value, json};
 use ureq::http::Method;
 
 use crate::transport::{Answer, Patience, Transport, Upload, basic, encode};
-use crate::{Action, Activation, Error, Invocation, Metrics, Selection, Summary, Timing};
+use crate::{Action, Activation, Error, Invocation, Language, Metrics, Selection, Summary, Timing};
 
 /// The public key of every development node. Not a secret: the node warns while it is in use.
 pub const GUEST_KEY: &str = "23bc46b1-71f6-4ed5-8c54-816aa4f8c502:\
@@ -35,6 +36,10 @@ pub struct Client {
 pub struct DeployOptions {
     /// Replace an action of the same name; refused with 409 otherwise.
     pub overwrite: bool,
+    /// What the code is, such as `python:3`; found out by the node if absent.
+    pub kind: Option<String>,
+    /// Name of the function in source code; `main` if absent.
+    pub main: Option<String>,
     /// Time limit of an invocation in milliseconds; the node's default if absent.
     pub timeout_ms: Option<u64>,
     /// Memory limit of an invocation in MB; the node's default if absent.
@@ -49,11 +54,26 @@ impl Default for DeployOptions {
     fn default() -> Self {
         Self {
             overwrite: true,
+            kind: None,
+            main: None,
             timeout_ms: None,
             memory_mb: None,
             parameters: Map::new(),
             annotations: Map::new(),
         }
+    }
+}
+
+/// Whether a text is a file that happens to be one: a zip archive or a program.
+fn is_file(text: &str) -> bool {
+    text.starts_with("PK\u{3}\u{4}") || text.starts_with("\u{7f}ELF")
+}
+
+/// Code for a document: source text as it is, everything else in base64.
+fn code(code: &[u8], options: &DeployOptions) -> String {
+    match str::from_utf8(code) {
+        Ok(text) if options.kind.is_some() && !is_file(text) => text.to_owned(),
+        _ => BASE64_STANDARD.encode(code),
     }
 }
 
@@ -149,6 +169,8 @@ impl Client {
     ) -> Result<Action, Error> {
         let limits = [("timeout", options.timeout_ms), ("memory", options.memory_mb)];
         let limits = limits.into_iter().filter_map(|(name, value)| Some((name, value?)));
+        let exec = [("kind", &options.kind), ("main", &options.main)];
+        let exec = exec.into_iter().filter_map(|(name, value)| Some((name, value.as_deref()?)));
         let mut path = format!("{}?overwrite={}", self.action_path(name), options.overwrite);
         let document;
         let (content_type, bytes) =
@@ -156,12 +178,18 @@ impl Client {
                 for (limit, value) in limits {
                     path.push_str(&format!("&{limit}={value}"));
                 }
+                for (name, value) in exec {
+                    path.push_str(&format!("&{name}={}", encode(value)));
+                }
                 ("application/octet-stream", code)
             } else {
                 path.push_str("&code=false");
                 // Only the document has room for them; it costs a third more bytes.
+                let mut exec: Map<_, _> =
+                    exec.map(|(name, value)| (name.to_owned(), json!(value))).collect();
+                exec.insert("code".to_owned(), self::code(code, options).into());
                 document = json!({
-                    "exec": { "code": BASE64_STANDARD.encode(code) },
+                    "exec": exec,
                     "limits": limits.map(|(name, value)| (name.to_owned(), json!(value)))
                         .collect::<Map<_, _>>(),
                     "parameters": key_values(&options.parameters),
@@ -332,6 +360,52 @@ impl Client {
             build: String,
         }
         Ok(self.transport.get("/api/v1")?.accept::<Description>()?.build)
+    }
+
+    /// Gives the node a runtime: what functions of this kind run with. Needs the administrator's
+    /// key.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] with the node's reason if it does not start.
+    pub fn install_runtime(&self, kind: &str, archive: &[u8]) -> Result<(), Error> {
+        let path = format!("/api/v1/runtimes/{}", encode(kind));
+        let progress = &mut |_| {};
+        let upload = Upload { content_type: "application/zip", bytes: archive, progress };
+        let answer = self.transport.send(Method::PUT, &path, Some(upload), Patience::Action)?;
+        answer.accept::<Value>().map(drop)
+    }
+
+    /// The kinds of code that the node takes, by their family: `python` has `python:3`.
+    ///
+    /// # Errors
+    /// [`Error`]
+    pub fn kinds(&self) -> Result<BTreeMap<String, Vec<String>>, Error> {
+        #[derive(Deserialize)]
+        struct Index {
+            #[serde(default)]
+            runtimes: BTreeMap<String, Vec<Kind>>,
+        }
+        #[derive(Deserialize)]
+        struct Kind {
+            kind: String,
+        }
+        let Index { runtimes } = self.transport.get("/")?.accept()?;
+        let names = |kinds: Vec<Kind>| kinds.into_iter().map(|kind| kind.kind).collect();
+        Ok(runtimes.into_iter().map(|(family, kinds)| (family, names(kinds))).collect())
+    }
+
+    /// The kind that this node has for a language. Of two for JavaScript Node's is the first
+    /// choice.
+    ///
+    /// # Errors
+    /// [`Error`]
+    pub fn kind_of(&self, language: Language) -> Result<String, Error> {
+        let family = match language {
+            Language::Python => "python",
+            Language::JavaScript if self.kinds()?.contains_key("nodejs") => "nodejs",
+            Language::JavaScript => "javascript",
+        };
+        Ok(format!("{family}:default"))
     }
 
     /// Asks the node to take no more requests, to finish what runs and to switch itself off.

@@ -30,17 +30,18 @@ pub struct Arguments {
 
 /// Runs the command.
 pub fn run(arguments: &Arguments) -> Result<()> {
-    if arguments.source.is_dir() {
+    if arguments.source.join("Cargo.toml").is_file() {
         ensure_targets(&[ACTION_TARGET], say)?;
     }
     let code = Code::open(&arguments.source)?;
     let name = arguments.name.as_ref().unwrap_or(&code.name);
+    let client = arguments.node.client();
     let options = DeployOptions {
+        kind: code.language.map(|language| client.kind_of(language)).transpose()?,
         timeout_ms: arguments.timeout,
         memory_mb: arguments.memory,
         ..DeployOptions::default()
     };
-    let client = arguments.node.client();
     let action = client.deploy(name, &code.bytes, &options)?;
     say(&format!("Deployed {} {} ({} bytes)", action.name, action.version, code.bytes.len()));
     println!("curl -d '{{}}' {}/function/{name}", client.base_url());

@@ -39,6 +39,7 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    New(commands::new::Arguments),
     Deploy(commands::deploy::Arguments),
     Invoke(commands::invoke::Arguments),
     #[command(visible_alias = "ls")]
@@ -85,6 +86,7 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
         Command::Node(command) => {
             return commands::node::run(command, &arguments.target, arguments.json);
         }
+        Command::New(command) => return commands::new::run(command, arguments.json),
         Command::Completions { shell } => return completions(shell),
         _ => {}
     }
@@ -104,7 +106,7 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
         Command::Bench(command) => commands::bench::run(command, &context),
         Command::Status(command) => commands::status::run(command, &context),
         Command::Drain(command) => commands::drain::run(command, &context),
-        Command::Node(_) | Command::Completions { .. } => Ok(()),
+        Command::New(_) | Command::Node(_) | Command::Completions { .. } => Ok(()),
     };
     done.map_err(|failure| context.target.explain(failure))
 }

@@ -1,4 +1,4 @@
-//! `hk deploy`: a file, or a crate that becomes one, onto a node.
+//! `hk deploy`: a file, a crate that becomes one, or a folder with source code, onto a node.
 
 use std::path::PathBuf;
 
@@ -10,16 +10,22 @@ use crate::failure::Failure;
 use crate::terminal;
 use crate::{Context, input, output};
 
-/// Upload an action: an ELF file, a zip archive with one, or the folder of an action crate, which
-/// is built first.
+/// Upload an action: an ELF file, source code in Python or JavaScript, a zip archive with either, a
+/// folder with source code, or that of an action crate, which is built first.
 #[derive(Args, Debug)]
 pub struct Arguments {
-    /// A file, or a folder with a Cargo.toml.
-    #[arg(value_name = "FILE|CRATE")]
+    /// A file, a folder with source code, or one with a Cargo.toml.
+    #[arg(value_name = "FILE|FOLDER")]
     source: PathBuf,
     /// Name of the action; that of the program if absent.
     #[arg(long)]
     name: Option<String>,
+    /// What the code is, such as python:3; found out by the file otherwise.
+    #[arg(long)]
+    kind: Option<String>,
+    /// Name of the function in source code; main if absent.
+    #[arg(long, value_name = "FUNCTION")]
+    main: Option<String>,
     /// Memory limit of an invocation in MB.
     #[arg(long, value_name = "MB", value_parser = clap::value_parser!(u64).range(1..))]
     memory: Option<u64>,
@@ -65,7 +71,14 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<(), Failure> {
     let code = Code::open(&arguments.source)?;
     let name = arguments.name.as_ref().unwrap_or(&code.name);
     let web = arguments.web.then(|| ("web-export".to_owned(), Value::Bool(true)));
+    let kind = match (&arguments.kind, code.language) {
+        (Some(kind), _) => Some(kind.clone()),
+        (None, Some(language)) => Some(context.client.kind_of(language)?),
+        (None, None) => None,
+    };
     let options = DeployOptions {
+        kind,
+        main: arguments.main.clone(),
         overwrite: !arguments.no_overwrite,
         timeout_ms: arguments.timeout,
         memory_mb: arguments.memory,

@@ -8,6 +8,7 @@ pub mod deploy;
 pub mod drain;
 pub mod invoke;
 pub mod logs;
+pub mod new;
 pub mod node;
 pub mod status;
 pub mod top;

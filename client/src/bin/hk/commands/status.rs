@@ -18,6 +18,7 @@ pub fn run(_: &Arguments, context: &Context) -> Result<(), Failure> {
     let is_ready = readiness == "ok";
     // A node that drains may not answer the rest; what it says of itself is news already.
     let build = client.build().ok();
+    let kinds = client.kinds().unwrap_or_default().into_values().flatten().collect::<Vec<_>>();
     let metrics = client.metrics().unwrap_or_default();
     let memory = metrics.by("hostkernel_memory_bytes", "kind");
     let counts: BTreeMap<_, _> = [
@@ -35,6 +36,7 @@ pub fn run(_: &Arguments, context: &Context) -> Result<(), Failure> {
             "ready": is_ready,
             "readiness": readiness,
             "build": build,
+            "kinds": kinds,
             "load": counts,
             "memory_bytes": memory,
         }))?;
@@ -42,6 +44,7 @@ pub fn run(_: &Arguments, context: &Context) -> Result<(), Failure> {
         let mut rows = vec![vec!["node".to_owned(), client.base_url().to_owned()]];
         rows.push(vec!["ready".to_owned(), readiness.clone()]);
         rows.extend(build.map(|build| vec!["build".to_owned(), build]));
+        rows.push(vec!["kinds".to_owned(), kinds.join(", ")]);
         rows.extend(counts.iter().map(|(name, count)| vec![(*name).to_owned(), count.to_string()]));
         let memory = memory.iter().map(|(kind, bytes)| {
             vec![format!("memory {}", kind.replace('_', " ")), output::size(*bytes as u64)]
