@@ -12,11 +12,13 @@ use xtask::build::Program;
 use xtask::bundle;
 use xtask::prerequisites::ensure_qemu;
 use xtask::qemu::{Accelerator, Machine, MachineKind, Node, PowerOff};
+use xtask::runtime::Language;
 use xtask::symbols::{self, Symboliser};
 use xtask::workspace;
 
 use super::build;
 use super::bundle::refuse;
+use super::runtime::Named;
 use crate::interrupt::Interrupt;
 use crate::progress::{Spinner, say};
 
@@ -24,6 +26,8 @@ use crate::progress::{Spinner, say};
 const GLANCE: Duration = Duration::from_millis(200);
 /// How long an answer may take while the node is introduced.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long a runtime may take to start, under emulation.
+const RUNTIME_TIMEOUT: Duration = Duration::from_secs(330);
 /// The action that is called once, and its input.
 const FIRST_ACTION: &str = "hello";
 const FIRST_INPUT: &str = r#"{"name":"you"}"#;
@@ -68,6 +72,9 @@ pub struct Arguments {
     /// A boot bundle, see `cargo xtask bundle`.
     #[arg(long, value_name = "FILE")]
     bundle: Option<PathBuf>,
+    /// Give the node a runtime for source code, which is built if need be. May be repeated.
+    #[arg(long = "runtime", value_enum, value_name = "LANGUAGE")]
+    runtimes: Vec<Named>,
     /// Key to deploy the samples with, UUID:KEY, if the settings have another than the default.
     #[arg(long, value_name = "KEY")]
     key: Option<String>,
@@ -96,6 +103,8 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let port = check_settings(arguments)?;
     ensure_qemu(say)?;
     let actions = build::everything()?;
+    let runtimes =
+        arguments.runtimes.iter().map(|named| named.ready()).collect::<Result<Vec<_>>>()?;
 
     let interrupt = Interrupt::listen().context("signals cannot be received")?;
     let node = machine(arguments).node_port(port).boot()?;
@@ -107,7 +116,8 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     }
     wait_ready(&node, arguments, &interrupt)?;
     let mut log = LogPrinter::new();
-    let result = introduce(&node, &actions, arguments.key.as_deref()).and_then(|()| {
+    let introduced = introduce(&node, &actions, &runtimes, arguments.key.as_deref());
+    let result = introduced.and_then(|()| {
         if arguments.once {
             return Ok(());
         }
@@ -186,8 +196,13 @@ fn wait_ready(node: &Node, arguments: &Arguments, interrupt: &Interrupt) -> Resu
     Ok(())
 }
 
-/// Deploys the sample actions, calls the first one and shows how to go on.
-fn introduce(node: &Node, actions: &[Program], key: Option<&str>) -> Result<()> {
+/// Deploys the sample actions, calls the first one, installs runtimes and shows how to go on.
+fn introduce(
+    node: &Node,
+    actions: &[Program],
+    runtimes: &[Language],
+    key: Option<&str>,
+) -> Result<()> {
     let mut client = node.client().with_timeout(ANSWER_TIMEOUT);
     if let Some(key) = key {
         client = client.with_key(key);
@@ -201,6 +216,18 @@ fn introduce(node: &Node, actions: &[Program], key: Option<&str>) -> Result<()> 
     }
     let names: Vec<_> = actions.iter().map(|action| action.name.as_str()).collect();
     say(&format!("Deployed {}", names.join(", ")));
+
+    for language in runtimes {
+        let (kind, file) = (language.kind(), language.file());
+        say(&format!("Starting the runtime {kind}"));
+        let archive =
+            fs::read(&file).with_context(|| format!("reading {}", workspace::display(&file)))?;
+        client
+            .clone()
+            .with_timeout(RUNTIME_TIMEOUT)
+            .install_runtime(kind, &archive)
+            .with_context(|| format!("starting {kind}"))?;
+    }
 
     let begin = Instant::now();
     let reply = client.call(FIRST_ACTION, FIRST_INPUT.as_bytes())?;

@@ -29,6 +29,15 @@ impl Named {
             Self::Python => Language::Python,
         }
     }
+
+    /// The recipe, whose archive is there: it is built unless it was before.
+    pub fn ready(self) -> Result<Language> {
+        let language = self.language();
+        if !language.file().is_file() {
+            language.build(say)?;
+        }
+        Ok(language)
+    }
 }
 
 /// Runs the command.
