@@ -26,6 +26,11 @@ pub const LINUX: &str = "linux";
 /// Tells the kernel's build which file is the image that hosts payloads.
 const HOST_IMAGE_VARIABLE: &str = "HOSTKERNEL_HOST_IMAGE";
 
+/// Target of static Linux programs, and the C compiler for it.
+pub const MUSL_TARGET: &str = "x86_64-unknown-linux-musl";
+/// See [`MUSL_TARGET`].
+pub const MUSL_COMPILER: &str = "musl-gcc";
+
 fn file_error(path: &Path) -> impl FnOnce(io::Error) -> BuildError {
     move |cause| BuildError::File { path: path.to_path_buf(), cause }
 }
@@ -219,6 +224,25 @@ pub fn instruction_counter() -> Result<PathBuf, BuildError> {
     };
     let built = artifacts(command, what, library)?;
     built.into_iter().next().ok_or_else(|| BuildError::NoProgram { what: what.to_owned() })
+}
+
+/// Builds the runtime for JavaScript, a workspace of its own.
+///
+/// # Errors
+/// [`BuildError`]
+pub fn javascript_runtime() -> Result<PathBuf, BuildError> {
+    let what = "The runtime for JavaScript";
+    let folder = workspace::root().join("runtimes/javascript");
+    let mut command = cargo();
+    command
+        .current_dir(&folder)
+        .env("CC_x86_64_unknown_linux_musl", MUSL_COMPILER)
+        .args(["build", "--locked", "--release", "--target", MUSL_TARGET])
+        .args(without_paths(MUSL_TARGET))
+        .arg("--target-dir")
+        .arg(workspace::target().join("runtime-build"));
+    let built = programs(command, what)?.into_iter().next();
+    built.map(|program| program.file).ok_or_else(|| BuildError::NoProgram { what: what.to_owned() })
 }
 
 /// A Cargo command with everything an action's code needs.

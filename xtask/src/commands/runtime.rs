@@ -20,6 +20,8 @@ pub struct Arguments {
 pub enum Named {
     /// CPython of the distribution, with its whole library: functions of the kind python:3.
     Python,
+    /// QuickJS: functions of the kind javascript.
+    Javascript,
 }
 
 impl Named {
@@ -27,6 +29,7 @@ impl Named {
     pub const fn language(self) -> Language {
         match self {
             Self::Python => Language::Python,
+            Self::Javascript => Language::JavaScript,
         }
     }
 

@@ -4,6 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::build::BuildError;
 use crate::lifeline;
 use crate::prerequisites::PrerequisiteError;
 
@@ -13,6 +14,9 @@ pub enum RuntimeError {
     /// Something is missing that could not be installed.
     #[error(transparent)]
     Prerequisite(#[from] PrerequisiteError),
+    /// A program does not build.
+    #[error(transparent)]
+    Build(#[from] BuildError),
     /// Something is installed, but not where it was expected.
     #[error("{what} was not found; it is part of the package {package}")]
     Missing {

@@ -6,6 +6,7 @@
 
 mod archive;
 mod error;
+mod javascript;
 mod libraries;
 mod python;
 
@@ -24,6 +25,8 @@ use crate::workspace;
 pub enum Language {
     /// `CPython` of the distribution, with its library and all of its extensions.
     Python,
+    /// `QuickJS` from a crate.
+    JavaScript,
 }
 
 /// A runtime that was built.
@@ -45,12 +48,14 @@ impl Language {
     pub const fn kind(self) -> &'static str {
         match self {
             Self::Python => "python:3",
+            Self::JavaScript => "javascript",
         }
     }
 
     const fn name(self) -> &'static str {
         match self {
             Self::Python => "python",
+            Self::JavaScript => "javascript",
         }
     }
 
@@ -72,6 +77,7 @@ impl Language {
         fs::create_dir_all(&stage).map_err(file_error(&stage))?;
         let what = match self {
             Self::Python => python::stage(&stage, say)?,
+            Self::JavaScript => javascript::stage(&stage, say)?,
         };
         let file = self.file();
         archive::pack(&stage, &file)?;
