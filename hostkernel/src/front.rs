@@ -12,7 +12,7 @@ use crate::arch::clock;
 use crate::arch::interrupt::{self, Arrived};
 use crate::boot::host_image;
 use crate::console;
-use crate::device::{power, screen};
+use crate::device::{power, screen, time};
 use crate::entropy;
 use crate::worker::{NEVER, Resume, Worker};
 use limits::{
@@ -23,7 +23,6 @@ use memory::core_area;
 use memory::{frames, heap};
 use node::dispatch::turns::{Turn, Turns};
 use node::dispatch::{Dispatcher, Patience};
-use node::net::Reading;
 use node::net::nic::Nic;
 use node::registry::{Share, frames_to_run};
 use node::serve::Service;
@@ -32,6 +31,7 @@ use node::state::records::Records;
 use node::state::status::{Figures, StatusLine};
 use node::state::{Node, Now, Policy};
 use node::wall::Correction;
+use node::wall::trust::{Opinion, Reading};
 
 /// Core 0's state.
 pub struct Front {
@@ -145,9 +145,10 @@ impl Front {
     }
 
     fn poll(&mut self) -> Option<u64> {
-        let next_ns = self.service.poll(now());
-        if let Some(reading) = self.service.take_reading() {
-            self.set_clock(reading);
+        let mut next_ns = self.service.poll(now());
+        if let Some((reading, opinion)) = self.service.take_reading(time::wall_ns) {
+            self.hear_time(reading, opinion);
+            next_ns = Some(0);
         }
         let next_ns = [next_ns, self.show_status()].into_iter().flatten().min();
         if !self.announced && self.service.is_ready() {
@@ -184,6 +185,30 @@ impl Front {
             screen::status(format_args!("{line}"));
         }
         Some(next_ns)
+    }
+
+    /// Follows a time server, or says why not.
+    fn hear_time(&mut self, reading: Reading, opinion: Opinion) {
+        let ms = |ns: i64| ns / 1_000_000;
+        match opinion {
+            Opinion::Believed => {}
+            Opinion::Moved(ns) => {
+                log::warn!("wall clock: the time server insists on {} ms more", ms(ns));
+            }
+            Opinion::Doubted(ns) => {
+                log::warn!(
+                    "wall clock: the time server says {} ms more; it is asked again",
+                    ms(ns)
+                );
+            }
+            Opinion::Refused(ns) => {
+                log::error!("wall clock: the time server says {} ms more; not believed", ms(ns));
+            }
+        }
+        match opinion.is_belief() {
+            true => self.set_clock(reading),
+            false => self.service.node_mut().clock_answer_was_doubted(),
+        }
     }
 
     fn set_clock(&mut self, reading: Reading) {

@@ -11,11 +11,11 @@ use crate::arch::cpu::Features;
 use crate::arch::essentials::Missing;
 use crate::arch::interrupt::{self, Arrived};
 use crate::arch::trap::{self, Upward};
-use crate::arch::{self, apic, clock, kvm_clock, machine_check, vector};
+use crate::arch::{self, apic, clock, machine_check, vector};
 use crate::boot::actions::deploy_all;
 use crate::boot::{acpi, smp, sources};
 use crate::device::fw_cfg::FwCfg;
-use crate::device::{mmio, pci, power, probe, rtc, screen, serial};
+use crate::device::{mmio, pci, power, probe, screen, serial, time};
 use crate::front::Front;
 use crate::handover::BootInfo;
 use crate::platform::Signal;
@@ -153,9 +153,8 @@ fn refuse(reason: impl fmt::Display) -> ! {
 }
 
 fn set_wall_clock(century: Option<u8>) {
-    let by_kvm = kvm_clock::wall_ns().map(|ns| (ns, "the hypervisor"));
-    let by_rtc = || Some((rtc::unix_seconds(century)? * 1_000_000_000, "the battery-backed clock"));
-    match by_kvm.or_else(by_rtc) {
+    time::initialise(century);
+    match time::told() {
         Some((ns, source)) => {
             clock::set_wall(ns);
             log::info!("wall clock: set by {source}");

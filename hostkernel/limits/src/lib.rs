@@ -226,8 +226,23 @@ pub const SNTP_RETRY_MS: u64 = 2_000;
 pub const SNTP_RETRY_MS_MAX: u64 = 1_024_000;
 /// A time server that says it may be wrong by more than this is not believed (RFC 5905, `MAXDIST`).
 pub const SNTP_DISTANCE_MAX_MS: u64 = 1_500;
+/// How seldom a time server is asked in the end that wants to be asked less (RFC 5905, `MAXPOLL`).
+pub const SNTP_INTERVAL_MS_MAX: u64 = 131_072_000;
+/// How long to wait before a time server is asked again whose answer was doubted.
+pub const SNTP_DOUBT_MS: u64 = 64_000;
 /// A wall clock that is behind by less is not set but runs a little faster.
 pub const CLOCK_STEP_MS: u64 = 128;
+/// So many answers that agree make good that they do not agree with those believed before ...
+pub const CLOCK_AGREEING: u32 = 6;
+/// ... which is to take some minutes (RFC 5905, `WATCH`).
+const CLOCK_DOUBT_MS_MIN: u64 = 300_000;
+const _: () = assert!(SNTP_DOUBT_MS * (CLOCK_AGREEING as u64 - 1) >= CLOCK_DOUBT_MS_MIN);
+/// By how much a time server may so move the clock (RFC 5905, `PANICT`) ...
+pub const CLOCK_MOVE_MAX_MS: u64 = 1_000_000;
+/// ... once in this time. More is believed if the machine's own clock says the same.
+pub const CLOCK_MOVE_INTERVAL_MS: u64 = 3_600_000;
+/// Counters that were measured at boot are wrong by less than one in so many.
+pub const CLOCK_DRIFT_DIVISOR: u64 = 256;
 /// Where log servers listen.
 pub const SYSLOG_PORT: u16 = 514;
 /// Longest datagram for a log server. All of them take 480 bytes, most 2,048 (RFC 5424, 6.1).

@@ -3,6 +3,8 @@
 //! It never goes back: a clock that is ahead is slowed down until time has caught up. One that is
 //! behind is set forward at once, unless it is only a little; then it is sped up.
 
+pub mod trust;
+
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
 
 use limits::CLOCK_STEP_MS;

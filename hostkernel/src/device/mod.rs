@@ -16,6 +16,8 @@ pub mod screen;
 #[cfg(target_os = "none")]
 pub mod serial;
 pub mod smbios;
+#[cfg(target_os = "none")]
+pub mod time;
 #[cfg(any(test, target_os = "none"))]
 pub mod virtio;
 #[cfg(target_os = "none")]

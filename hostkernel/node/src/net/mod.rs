@@ -44,7 +44,6 @@ use self::forge::{Forged, Injected};
 pub use self::outward::{Outward, Path};
 use self::outward::{SEND_RETRY_NS, interface};
 use self::sequence::{Sequences, seed_for};
-pub use self::sntp::Reading;
 use self::sntp::Sntp;
 use self::syslog::Sender;
 use self::time::{instant, ns};
@@ -53,6 +52,7 @@ use crate::net::nic::Nic;
 use crate::random::{Keyed, Random};
 use crate::settings::{Server, Settings};
 use crate::state::statistics::Traffic;
+use crate::wall::trust::{Judge, Opinion, Reading};
 use limits::{ACKNOWLEDGED_STEPS_MAX, FRAMES_PER_POLL_MAX, SNTP_PORT, SYSLOG_PORT};
 
 /// The network of one node.
@@ -69,6 +69,7 @@ pub struct Network {
     sntp: Sntp,
     /// What a time server has said, until somebody asks.
     reading: Option<Reading>,
+    judge: Judge,
     log_server: Server,
     /// If somebody wants the log.
     syslog: Option<Sender>,
@@ -134,6 +135,7 @@ impl Network {
             time_server: settings.time_server,
             sntp,
             reading: None,
+            judge: Judge::default(),
             log_server: settings.log_server,
             syslog: log.map(|queue| Sender::new(queue, random.word())),
             own_ns: Some(now_ns),
@@ -352,9 +354,19 @@ impl Network {
         self.adapter.disarm();
     }
 
-    /// What a time server has said since the last call.
-    pub fn take_reading(&mut self) -> Option<Reading> {
-        self.reading.take()
+    /// What a time server has said since the last call, and what to make of it. `machine_ns` asks
+    /// the machine's own clock.
+    pub fn take_reading(
+        &mut self,
+        machine_ns: impl FnOnce() -> Option<u64>,
+    ) -> Option<(Reading, Opinion)> {
+        let reading = self.reading.take()?;
+        let opinion = self.judge.judge(reading, machine_ns);
+        if let Opinion::Doubted(_) = opinion {
+            self.sntp.ask_again(reading.at_ns);
+            self.own_ns = Some(reading.at_ns);
+        }
+        Some((reading, opinion))
     }
 }
 

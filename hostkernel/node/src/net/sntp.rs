@@ -10,8 +10,10 @@ use smoltcp::wire::IpEndpoint;
 use alloc::vec;
 
 use crate::random::Random;
+use crate::wall::trust::Reading;
 use limits::{
-    SNTP_DISTANCE_MAX_MS, SNTP_INTERVAL_MS, SNTP_RETRY_MS, SNTP_RETRY_MS_MAX, SNTP_TIMEOUT_MS,
+    SNTP_DISTANCE_MAX_MS, SNTP_DOUBT_MS, SNTP_INTERVAL_MS, SNTP_INTERVAL_MS_MAX, SNTP_RETRY_MS,
+    SNTP_RETRY_MS_MAX, SNTP_TIMEOUT_MS,
 };
 
 const NS_PER_MS: u64 = 1_000_000;
@@ -29,17 +31,6 @@ const ERA_START_S: u64 = 3_944_678_400;
 /// Dynamic ports (RFC 6335).
 pub const SOURCE_PORTS: u16 = 0xc000;
 
-/// What a server said the time was.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Reading {
-    /// Monotonic time at which it holds.
-    pub at_ns: u64,
-    /// Wall-clock time then, in nanoseconds since 1970-01-01 UTC.
-    pub wall_ns: u64,
-    /// How long question and answer were on their way: it is not wrong by more than half of it.
-    pub delay_ns: u64,
-}
-
 /// Why an answer was not taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Refusal {
@@ -47,7 +38,9 @@ enum Refusal {
     Foreign,
     /// The server does not know, or its times cannot be.
     Useless,
-    /// The server asks to be left alone (kiss-o'-death).
+    /// The server asks to be asked less often (a kiss-o'-death, RFC 5905, 7.4) ...
+    TooOften,
+    /// ... or no more.
     Unwanted,
 }
 
@@ -66,6 +59,7 @@ pub struct Sntp {
     server: Option<IpEndpoint>,
     question: Option<Question>,
     next_ns: Option<u64>,
+    interval_ms: u64,
     retry_ms: u64,
 }
 
@@ -74,7 +68,8 @@ impl Sntp {
     pub fn new(sockets: &mut SocketSet<'static>) -> Self {
         let buffer = || PacketBuffer::new(vec![PacketMetadata::EMPTY; 2], vec![0; 4 * PACKET_LEN]);
         let socket = sockets.add(udp::Socket::new(buffer(), buffer()));
-        Self { socket, server: None, question: None, next_ns: None, retry_ms: SNTP_RETRY_MS }
+        let (interval_ms, retry_ms) = (SNTP_INTERVAL_MS, SNTP_RETRY_MS);
+        Self { socket, server: None, question: None, next_ns: None, interval_ms, retry_ms }
     }
 
     /// Says whom to ask; nobody while the node has no address.
@@ -82,6 +77,7 @@ impl Sntp {
         if self.server != server {
             self.server = server;
             self.question = None;
+            self.interval_ms = SNTP_INTERVAL_MS;
             self.retry_ms = SNTP_RETRY_MS;
             self.next_ns = server.map(|_| now_ns);
         }
@@ -113,15 +109,19 @@ impl Sntp {
             }
             match read(packet, cookie, sent_ns, now_ns) {
                 Ok(reading) => {
-                    self.rest(SNTP_INTERVAL_MS, now_ns);
+                    self.rest(self.interval_ms, now_ns);
                     self.retry_ms = SNTP_RETRY_MS;
                     return Some(reading);
                 }
                 Err(Refusal::Foreign) => {}
                 Err(Refusal::Useless) => self.try_later(now_ns),
+                Err(Refusal::TooOften) => {
+                    self.interval_ms = (self.interval_ms * 2).min(SNTP_INTERVAL_MS_MAX);
+                    self.rest(self.interval_ms, now_ns);
+                }
                 Err(Refusal::Unwanted) => {
                     log::warn!("the time server {} does not want to be asked", server.addr);
-                    self.rest(SNTP_RETRY_MS_MAX, now_ns);
+                    (self.question, self.next_ns) = (None, None);
                 }
             }
         }
@@ -167,6 +167,13 @@ impl Sntp {
         }
     }
 
+    /// Asks again soon: the last answer was doubted. Whoever wants to be asked seldom is.
+    pub fn ask_again(&mut self, now_ns: u64) {
+        if self.interval_ms == SNTP_INTERVAL_MS && self.server.is_some() {
+            self.rest(SNTP_DOUBT_MS, now_ns);
+        }
+    }
+
     fn try_later(&mut self, now_ns: u64) {
         self.rest(self.retry_ms, now_ns);
         self.retry_ms = (self.retry_ms * 2).min(SNTP_RETRY_MS_MAX);
@@ -188,7 +195,12 @@ fn read(packet: &[u8], cookie: [u8; 8], sent_ns: u64, now_ns: u64) -> Result<Rea
         return Err(Refusal::Foreign);
     }
     if stratum == 0 {
-        return Err(Refusal::Unwanted);
+        return Err(match &packet[12..16] {
+            b"DENY" | b"RSTR" => Refusal::Unwanted,
+            b"RATE" => Refusal::TooOften,
+            // It has just been started, or says what nobody knows.
+            _ => Refusal::Useless,
+        });
     }
     // The server's distance from the true time, in units of 1/65536 s.
     let (root_delay, root_dispersion) = (u64::from(word(4)), u64::from(word(8)));
@@ -260,7 +272,19 @@ mod tests {
         refused(Refusal::Foreign, |packet| packet[24] ^= 1);
         refused(Refusal::Foreign, |packet| packet[0] = REQUEST);
         refused(Refusal::Foreign, |packet| packet[0] = 1 << 3 | MODE_SERVER);
-        refused(Refusal::Unwanted, |packet| packet[1] = 0);
+        refused(Refusal::Useless, |packet| packet[1] = 0);
+        for (code, refusal) in [
+            (b"DENY", Refusal::Unwanted),
+            (b"RSTR", Refusal::Unwanted),
+            (b"RATE", Refusal::TooOften),
+            (b"INIT", Refusal::Useless),
+        ] {
+            let kiss = with(|packet| {
+                packet[1] = 0;
+                packet[12..16].copy_from_slice(code);
+            });
+            assert_eq!(kiss, Err(refusal));
+        }
         refused(Refusal::Useless, |packet| packet[1] = 16);
         refused(Refusal::Useless, |packet| packet[0] |= UNSYNCHRONISED << 6);
         refused(Refusal::Useless, |packet| packet[9] = 2);

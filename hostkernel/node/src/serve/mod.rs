@@ -29,11 +29,12 @@ use self::connections::Connections;
 use self::drain::Stand;
 use self::waiting::Waiting;
 use crate::dispatch::{Backlog, Dispatcher};
+use crate::net::Network;
 use crate::net::nic::Nic;
-use crate::net::{Network, Reading};
 use crate::random::Random;
 use crate::settings::Settings;
 use crate::state::{Node, Now, Readiness};
+use crate::wall::trust::{Opinion, Reading};
 
 /// Network, connections and API of one node.
 pub struct Service<'a> {
@@ -135,9 +136,13 @@ impl<'a> Service<'a> {
         self.node().readiness == Readiness::Ready
     }
 
-    /// What a time server has said since the last call.
-    pub fn take_reading(&mut self) -> Option<Reading> {
-        self.network.take_reading()
+    /// What a time server has said since the last call, and what to make of it; `machine_ns` asks
+    /// the machine's own clock. After that, [`poll`](Self::poll) may have something to do.
+    pub fn take_reading(
+        &mut self,
+        machine_ns: impl FnOnce() -> Option<u64>,
+    ) -> Option<(Reading, Opinion)> {
+        self.network.take_reading(machine_ns)
     }
 
     /// What requests read and change.

@@ -66,6 +66,8 @@ pub struct Load {
     pub clock_is_synchronised: bool,
     /// By how much the wall clock was wrong at the last look at a better one.
     pub clock_offset_ns: i64,
+    /// Answers of a time server that were not followed.
+    pub clock_answers_doubted: u64,
     /// What the machine itself was heard of.
     pub machine: MachineCounts,
 }
@@ -143,6 +145,11 @@ impl Node {
     /// Notes by how much the wall clock was wrong when a time server was asked.
     pub fn clock_was_corrected(&mut self, error_ns: i64) {
         (self.load.clock_is_synchronised, self.load.clock_offset_ns) = (true, error_ns);
+    }
+
+    /// Notes that the wall clock did not follow an answer of a time server.
+    pub fn clock_answer_was_doubted(&mut self) {
+        self.load.clock_answers_doubted += 1;
     }
 
     /// When the kernel was entered, by the wall clock. What was told once stays, however the clock

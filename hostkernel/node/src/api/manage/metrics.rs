@@ -146,7 +146,10 @@ fn write_clock(out: &mut Document, node: &Node, now: Now) -> fmt::Result {
     let offset_ns = node.load.clock_offset_ns;
     let sign = if offset_ns < 0 { "-" } else { "" };
     let offset = Seconds(offset_ns.unsigned_abs());
-    gauge(out, "hostkernel_clock_offset_seconds", help, format_args!("{sign}{offset}"))
+    gauge(out, "hostkernel_clock_offset_seconds", help, format_args!("{sign}{offset}"))?;
+    let name = "hostkernel_clock_answers_doubted_total";
+    family(out, "counter", name, "Answers of a time server that the wall clock did not follow.")?;
+    writeln!(out, "{name} {}", node.load.clock_answers_doubted)
 }
 
 fn write_mitigations(out: &mut Document, node: &Node) -> fmt::Result {

@@ -29,6 +29,7 @@ use crate::registry::{Action, Digest, Name, Namespace, Share, Version};
 use crate::settings::{Address, Server, Settings};
 use crate::state::records::Records;
 use crate::state::{Node, Now, Policy};
+use crate::wall::trust::{Opinion, Reading};
 use limits::{CONNECTIONS_KEPT_DIVISOR, IDLE_TIMEOUT_MS, REQUEST_TIMEOUT_MS};
 use memory::LoadPlan;
 use memory::{PageBuffer, Template, install_for_test};
@@ -221,6 +222,14 @@ impl Lab {
             self.turn(end_ns);
         }
         panic!("{what} has not come after {TURNS_MAX} turns");
+    }
+
+    /// What a time server has said, and what to make of it. As the front does, has the node polled
+    /// after that.
+    pub fn hear_time(&mut self, machine_ns: Option<u64>) -> Option<(Reading, Opinion)> {
+        let heard = self.service.take_reading(|| machine_ns)?;
+        self.node_next_ns = Some(self.now_ns);
+        Some(heard)
     }
 
     /// Lets time pass.
