@@ -29,6 +29,8 @@ pub mod offset {
     pub const IPV4_VERSION: usize = ETHERNET_LEN;
     /// Length of the packet.
     pub const IPV4_TOTAL_LEN: usize = ETHERNET_LEN + 2;
+    /// Which packet a fragment is of.
+    pub const IPV4_IDENTIFICATION: usize = ETHERNET_LEN + 4;
     /// Flags and offset of a fragment.
     pub const IPV4_FRAGMENT: usize = ETHERNET_LEN + 6;
     /// Hops the packet may still take.
@@ -103,6 +105,27 @@ pub fn ipv4(from: Station, to: Station, protocol: IpProtocol, payload: &[u8]) ->
     header.emit(&mut packet, &ChecksumCapabilities::default());
     packet.payload_mut().copy_from_slice(payload);
     ethernet(from.mac, to.mac, EthernetProtocol::Ipv4.into(), &bytes)
+}
+
+/// What a router makes of a frame whose packet, number `number`, may take `len_max` bytes from
+/// there on (RFC 791, 3.2).
+#[must_use]
+pub fn parts(frame: &[u8], len_max: usize, number: u16) -> Vec<Vec<u8>> {
+    const MORE: u16 = 0x2000;
+    const UNIT_LEN: usize = 8;
+    let (headers, payload) = frame.split_at(offset::PAYLOAD);
+    let units = (len_max - IPV4_LEN) / UNIT_LEN;
+    let last = payload.len().div_ceil(units * UNIT_LEN).saturating_sub(1);
+    let cut = payload.chunks(units * UNIT_LEN).enumerate().map(|(index, piece)| {
+        let mut part = [headers, piece].concat();
+        set_word(&mut part, offset::IPV4_TOTAL_LEN, (IPV4_LEN + piece.len()) as u16);
+        set_word(&mut part, offset::IPV4_IDENTIFICATION, number);
+        let more = if index < last { MORE } else { 0 };
+        set_word(&mut part, offset::IPV4_FRAGMENT, more | (index * units) as u16);
+        fix_ipv4_checksum(&mut part);
+        part
+    });
+    cut.collect()
 }
 
 /// Writes a field of two bytes.

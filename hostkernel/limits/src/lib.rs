@@ -206,6 +206,17 @@ pub const NIC_QUEUE_LEN: usize = 256;
 pub const NIC_BUFFER_LEN: usize = 2048;
 /// Largest packet sent or asked for: Ethernet's. A card that says more gets no more.
 pub const MTU_MAX: usize = 1500;
+/// Packets in parts that may be incomplete at a time ...
+pub const FRAGMENTED_MAX: usize = 32;
+/// ... of one sender, which the others must not wait for ...
+pub const FRAGMENTED_PER_SENDER_MAX: usize = 8;
+/// ... and parts of each, duplicates included. A router makes none of less than 48 bytes but the
+/// last (RFC 791, 3.2).
+pub const FRAGMENTS_EACH_MAX: u32 = 64;
+const _: () = assert!(FRAGMENTED_PER_SENDER_MAX < FRAGMENTED_MAX);
+const _: () = assert!(FRAGMENTS_EACH_MAX as usize >= MTU_MAX / 48);
+/// When the rest of a packet has to be there.
+pub const FRAGMENT_TIMEOUT_MS: u64 = 30_000;
 /// Frames taken from the NIC before completions and timers get their turn.
 pub const FRAMES_PER_POLL_MAX: usize = 256;
 /// Ranges of buses that firmware may name, and of addresses for their functions.

@@ -170,7 +170,7 @@ pub fn fragments(attacker: &mut Attacker) {
             let protocol =
                 attacker.random.one(&[IpProtocol::Tcp, IpProtocol::Udp, IpProtocol::Icmp]);
             let mut frame = frames::ipv4(own, node, protocol, &data);
-            frames::set_word(&mut frame, offset::IPV4_FRAGMENT - 2, number);
+            frames::set_word(&mut frame, offset::IPV4_IDENTIFICATION, number);
             frames::set_word(&mut frame, offset::IPV4_FRAGMENT, fragment);
             frames::fix_ipv4_checksum(&mut frame);
             attacker.send(&frame);
@@ -184,6 +184,28 @@ pub fn fragments(attacker: &mut Attacker) {
             frames::fix_ipv4_checksum(&mut frame);
             attacker.send(&frame);
         }
+    }
+}
+
+/// First parts of packets that never go on, of many senders and of few, whole packets of which only
+/// the middle is missing, and the same part a thousand times.
+pub fn fragment_storm(attacker: &mut Attacker) {
+    const PART_LEN: usize = 576;
+    let (node, data) = (attacker.node(), attacker.random.bytes(PAYLOAD_LEN_MAX));
+    for number in 0..300 {
+        let from = [attacker.stranger(), attacker.outsider(), attacker.client(), attacker.own];
+        for station in from {
+            let whole = frames::ipv4(station, node, IpProtocol::Tcp, &data);
+            let mut parts = frames::parts(&whole, PART_LEN, number);
+            parts.remove(1);
+            let count = attacker.random.below(parts.len() + 1);
+            parts[..count].iter().for_each(|part| attacker.send(part));
+        }
+    }
+    let same =
+        frames::parts(&frames::ipv4(attacker.own, node, IpProtocol::Udp, &data), PART_LEN, 7);
+    for _ in 0..1000 {
+        attacker.send(&same[0]);
     }
 }
 

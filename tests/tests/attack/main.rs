@@ -25,7 +25,7 @@ use system_tests::{Network, Tap, TapError, TestNode, boot, machine};
 /// One attack and its name.
 type Attack = (&'static str, fn(&mut Attacker));
 
-const ATTACKS: [Attack; 29] = [
+const ATTACKS: [Attack; 31] = [
     ("frames of every size", link::sizes),
     ("length fields that lie", link::lengths),
     ("wrong checksums", link::checksums),
@@ -33,6 +33,7 @@ const ATTACKS: [Attack; 29] = [
     ("IPv4 options", link::options),
     ("impossible senders", link::senders),
     ("fragments", link::fragments),
+    ("fragments without end", link::fragment_storm),
     ("ARP from everybody", link::arp_flood),
     ("ARP in the client's name", link::arp_spoofing),
     ("ARP that makes no sense", link::arp_nonsense),
@@ -48,6 +49,7 @@ const ATTACKS: [Attack; 29] = [
     ("windows that are closed", segments::closed_windows),
     ("windows that shrink", segments::shrinking_windows),
     ("odd but legal requests", segments::odd_requests),
+    ("requests in fragments", segments::fragmented_requests),
     ("malformed TCP options", segments::options),
     ("idle connections beyond the table", segments::idle_crowd),
     ("slow heads", clients::slow_heads),

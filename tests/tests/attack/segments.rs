@@ -3,7 +3,7 @@
 use std::thread;
 use std::time::Duration;
 
-use system_tests::frames::flag;
+use system_tests::frames::{self, flag};
 use system_tests::request;
 use system_tests::tap::Peer;
 use xtask::qemu::NODE_PORT;
@@ -167,6 +167,37 @@ fn is_answered(attacker: &mut Attacker, peer: &mut Peer, pieces: &[(usize, usize
         peer.next = first.wrapping_add(ask.len() as u32);
         attacker.hears(peer, GREETING)
     })
+}
+
+/// A request that a router took apart, in both orders, among parts of others' packets.
+pub fn fragmented_requests(attacker: &mut Attacker) {
+    const PART_LEN: usize = 576;
+    let padding = format!("X-Padding: {}", "x".repeat(1200));
+    let fields = ["Connection: close", &padding];
+    let ask = request("POST", "/function/hello", &fields, br#"{"name":"peer"}"#);
+    for is_backwards in [false, true] {
+        let mut peer = attacker.open(1000, 8192, &[], &[]);
+        let first = peer.next;
+        let is_answered = (0..REPEATS_MAX).any(|number| {
+            let (node, stray) = (attacker.node(), attacker.outsider());
+            let sender = Peer { next: first, ..peer.clone() };
+            let whole = |station| {
+                sender.segment(NODE_PORT, flag::ACK | flag::PSH, &ask).frame(station, node)
+            };
+            let mut parts = frames::parts(&whole(peer.station), PART_LEN, number as u16);
+            let others = frames::parts(&whole(stray), PART_LEN, number as u16);
+            if is_backwards {
+                parts.reverse();
+            }
+            for (part, other) in parts.iter().zip(&others) {
+                attacker.send(part);
+                attacker.send(other);
+            }
+            peer.next = first.wrapping_add(ask.len() as u32);
+            attacker.hears(&mut peer, GREETING)
+        });
+        assert!(is_answered, "a request in parts, backwards: {is_backwards}");
+    }
 }
 
 /// Options with lengths of 0, 1 and too much, and with values at their limits.

@@ -35,6 +35,8 @@ pub enum Arrival {
     Reset(Peer, u32),
     /// A connection of this client: a router cannot pass on what was sent to it.
     TooBig(TooBig),
+    /// Nobody knows yet: it is a part of a packet.
+    Fragment,
     /// The node's address.
     Lease,
     /// The node itself.
@@ -107,6 +109,9 @@ impl Arrival {
             IpProtocol::Tcp if is_ours && is_whole => Self::segment(&packet, port),
             IpProtocol::Udp if is_whole => Self::lease(&packet),
             IpProtocol::Icmp if is_ours && is_whole => Self::too_big(&packet, port),
+            IpProtocol::Tcp | IpProtocol::Udp | IpProtocol::Icmp if is_ours && !is_whole => {
+                Some(Self::Fragment)
+            }
             _ => None,
         };
         Some((arrival.unwrap_or(Self::Other), source))
@@ -174,7 +179,8 @@ impl Arrival {
                 has_sound_header(packet) && has_sound_checksum(packet, known)
             }
             Self::TooBig(_) => has_sound_header(packet) && has_sound_message(packet),
-            Self::Lease => true,
+            // Of a part nothing can be said but what whoever puts it together looks at.
+            Self::Lease | Self::Fragment => true,
         }
     }
 }

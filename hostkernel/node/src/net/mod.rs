@@ -15,12 +15,14 @@ pub(crate) mod arrival;
 mod checksum;
 mod dhcp;
 pub(crate) mod forge;
+mod fragments;
 mod link;
 mod neighbours;
 pub mod nic;
 mod out;
 mod outward;
 mod place;
+mod reassembly;
 mod sequence;
 mod sntp;
 mod syslog;
@@ -41,6 +43,7 @@ use self::adapter::Adapter;
 use self::address::Addressing;
 use self::arrival::{Arrival, Connect, Peer, Segment, TooBig};
 use self::forge::{Forged, Injected};
+use self::fragments::Fragments;
 pub use self::outward::{Outward, Path};
 use self::outward::{SEND_RETRY_NS, interface};
 use self::sequence::{Sequences, seed_for};
@@ -58,6 +61,7 @@ use limits::{ACKNOWLEDGED_STEPS_MAX, FRAMES_PER_POLL_MAX, SNTP_PORT, SYSLOG_PORT
 /// The network of one node.
 pub struct Network {
     adapter: Adapter,
+    fragments: Fragments,
     interface: Interface,
     /// The node's own: what gets it the time.
     sockets: SocketSet<'static>,
@@ -127,6 +131,7 @@ impl Network {
         let sntp = Sntp::new(&mut sockets);
         let mut network = Self {
             adapter,
+            fragments: Fragments::default(),
             interface,
             sockets,
             nobody: SocketSet::new(vec![]),
@@ -175,6 +180,10 @@ impl Network {
                 Arrival::TooBig(message) => {
                     connections.too_big(message, now_ns);
                     Verdict::Drop
+                }
+                Arrival::Fragment => {
+                    self.part(now_ns, connections);
+                    continue;
                 }
                 Arrival::Lease => {
                     if self.addressing.receive(self.adapter.packet(), now_ns) {
@@ -289,6 +298,7 @@ impl Network {
     /// Puts card and smoltcp where the address says.
     fn follow_address(&mut self, now_ns: u64) {
         let place = self.addressing.place();
+        self.fragments.clear();
         self.adapter.move_to(place.cloned(), instant(now_ns));
         let address = place.map(|place| place.address);
         self.interface = interface(&mut self.adapter, address, self.random.word(), now_ns);

@@ -8,6 +8,7 @@ mod detached;
 mod distance;
 mod exchange;
 mod faults;
+mod fragments;
 mod holdings;
 mod hostile;
 mod lab;

@@ -63,8 +63,8 @@ impl Host {
         lab.to_node.borrow_mut().send(frame);
     }
 
-    /// Sends a packet.
-    pub fn packet(&self, lab: &Lab, protocol: IpProtocol, payload: &[u8]) {
+    /// A packet to the node in a frame.
+    pub fn frame(&self, protocol: IpProtocol, payload: &[u8]) -> Vec<u8> {
         let header = Ipv4Repr {
             src_addr: self.address,
             dst_addr: NODE_IP,
@@ -76,7 +76,12 @@ impl Host {
         let mut packet = Ipv4Packet::new_unchecked(&mut bytes[..]);
         header.emit(&mut packet, &ChecksumCapabilities::default());
         packet.payload_mut().copy_from_slice(payload);
-        lab.to_node.borrow_mut().send([&NODE_MAC[..], &self.mac, &[8, 0], &bytes].concat());
+        [&NODE_MAC[..], &self.mac, &[8, 0], &bytes].concat()
+    }
+
+    /// Sends a packet.
+    pub fn packet(&self, lab: &Lab, protocol: IpProtocol, payload: &[u8]) {
+        lab.to_node.borrow_mut().send(self.frame(protocol, payload));
     }
 
     /// Sends a segment.

@@ -9,6 +9,7 @@ use core::cell::RefCell;
 
 use smoltcp::phy::{self, DeviceCapabilities, Medium};
 use smoltcp::time::Instant;
+use smoltcp::wire::{IPV4_HEADER_LEN, Ipv4Packet};
 
 use crate::net::nic::{Nic, ReceivedChecksum, Receiver, Sender};
 use limits::NIC_QUEUE_LEN;
@@ -21,6 +22,7 @@ pub const FRAME_LEN_MAX: usize = 1514;
 const HISTORY_LEN: usize = 16;
 
 const UDP: u8 = 17;
+const ETHERNET_LEN: usize = 14;
 /// Where the checksum of a datagram is in a frame without IP options.
 pub const UDP_CHECKSUM: usize = 40;
 
@@ -44,6 +46,25 @@ pub enum Fault {
     Full(usize),
 }
 
+/// Takes packet `number`, which has no options, apart, into some of at most `len_max` bytes (RFC
+/// 791, 3.2).
+pub fn parts(frame: &[u8], len_max: usize, number: u16) -> Vec<Vec<u8>> {
+    let (header, payload) = frame.split_at(ETHERNET_LEN + IPV4_HEADER_LEN);
+    let step_len = (len_max - IPV4_HEADER_LEN) & !7;
+    let cut = payload.chunks(step_len).enumerate().map(|(at, piece)| {
+        let mut part = [header, piece].concat();
+        let mut packet = Ipv4Packet::new_unchecked(&mut part[ETHERNET_LEN..]);
+        packet.set_total_len((IPV4_HEADER_LEN + piece.len()) as u16);
+        packet.set_dont_frag(false);
+        packet.set_frag_offset((at * step_len) as u16);
+        packet.set_more_frags((at + 1) * step_len < payload.len());
+        packet.set_ident(number);
+        packet.fill_checksum();
+        part
+    });
+    cut.collect()
+}
+
 /// One direction of the wire.
 pub type Line = Rc<RefCell<Direction>>;
 
@@ -60,6 +81,10 @@ pub struct Direction {
     pub history: VecDeque<(u64, Vec<u8>)>,
     /// Longer frames vanish.
     pub len_max: Option<usize>,
+    /// A router takes longer packets apart.
+    pub part_len_max: Option<usize>,
+    /// The parts of a packet arrive the last first.
+    pub is_backwards: bool,
     /// How long a frame takes beyond [`LATENCY_NS`].
     pub distance_ns: u64,
     /// One frame in so many is lost.
@@ -95,7 +120,20 @@ impl Direction {
     }
 
     /// Puts a frame in.
-    pub fn send(&mut self, mut frame: Vec<u8>) {
+    pub fn send(&mut self, frame: Vec<u8>) {
+        match self.part_len_max {
+            Some(len_max) if frame.len() > ETHERNET_LEN + len_max => {
+                let mut parts = parts(&frame, len_max, self.sent as u16);
+                if self.is_backwards {
+                    parts.reverse();
+                }
+                parts.into_iter().for_each(|part| self.put(part));
+            }
+            _ => self.put(frame),
+        }
+    }
+
+    fn put(&mut self, mut frame: Vec<u8>) {
         let number = self.sent;
         self.sent += 1;
         let mut at_ns = self.now_ns + LATENCY_NS + self.distance_ns;
