@@ -37,14 +37,21 @@ use node::wall::trust::{Opinion, Reading};
 pub struct Front {
     service: Service<'static>,
     dispatcher: &'static Dispatcher,
-    /// If this core runs actions, too.
-    worker: Option<Worker>,
+    /// If this core runs actions, too. Boxed, since it is taken out while it does.
+    worker: Option<Box<Worker>>,
+    /// Set from a poll until an action that comes right after it begins: when to poll again.
+    polled: Option<Polled>,
     patience: Patience,
     sources: Sources,
     turns: Turns,
     announced: bool,
     /// If there is a screen to show it.
     status: Option<StatusLine>,
+}
+
+/// When the front wants to be called again at the latest, as a poll has said.
+struct Polled {
+    next_ns: Option<u64>,
 }
 
 impl Front {
@@ -88,13 +95,14 @@ impl Front {
             clock::now_ns(),
         );
         log::info!("at most {connections_max} connections");
-        let worker = runs_actions.then(Worker::new);
+        let worker = runs_actions.then(|| Box::new(Worker::new()));
         let patience = Patience::new(settings.poll_ns());
         let status = screen::is_open().then(|| StatusLine::new(settings.port));
         Self {
             service,
             dispatcher,
             worker,
+            polled: None,
             patience,
             sources: Sources::default(),
             turns: Turns::default(),
@@ -108,12 +116,7 @@ impl Front {
         loop {
             let mut next_ns = self.poll();
             if let Some(mut worker) = self.worker.take() {
-                while self.may_run()
-                    && worker.step(self.dispatcher, &mut |arrived, at_ns| {
-                        self.interrupted(arrived, at_ns)
-                    })
-                {
-                    self.dispatcher.disarm_front();
+                while self.may_run() && self.step(&mut worker, next_ns) {
                     next_ns = self.poll();
                 }
                 self.worker = Some(worker);
@@ -144,6 +147,20 @@ impl Front {
         }
     }
 
+    /// Runs one invocation, if there is one, right after a poll that said when to poll again.
+    /// Returns whether there was.
+    fn step(&mut self, worker: &mut Worker, next_ns: Option<u64>) -> bool {
+        let dispatcher = self.dispatcher;
+        self.polled = Some(Polled { next_ns });
+        let ran = worker.step(dispatcher, &mut |arrived, at_ns| self.interrupted(arrived, at_ns));
+        if ran {
+            // A frame that arrives from now on is found by looking. If it also interrupted, that
+            // would be delivered in the next action, for nothing.
+            self.disarm();
+        }
+        ran
+    }
+
     fn poll(&mut self) -> Option<u64> {
         let mut next_ns = self.service.poll(now());
         if let Some((reading, opinion)) = self.service.take_reading(time::wall_ns) {
@@ -158,7 +175,7 @@ impl Front {
             log::info!("boot: {times}");
             log::info!("ready after {} us", ready_ns / 1000);
         }
-        if self.service.is_drained(clock::now_ns()) {
+        if self.service.is_draining() && self.service.is_drained(clock::now_ns()) {
             log::info!("power off");
             self.service.poll(now());
             power::off();
@@ -235,21 +252,50 @@ impl Front {
             || frames::available() >= self.dispatcher.frames_wanted()
     }
 
-    /// An interrupt while this core runs an action.
+    /// An interrupt while this core runs an action, or before the action's first instruction.
     fn interrupted(&mut self, arrived: Arrived, interrupted_ns: u64) -> Resume {
-        self.service.disarm();
-        self.dispatcher.disarm_front();
+        if let Some(polled) = self.polled.take()
+            && self.is_fresh(&polled, arrived, interrupted_ns)
+            && self.arm()
+        {
+            return self.resume(polled.next_ns, (interrupted_ns, interrupted_ns), true);
+        }
+        self.disarm();
         self.notice(arrived);
         let next_ns = self.poll();
         // What arrived since is served at the next interrupt, which comes at once, unless it is the
         // action's turn.
-        let is_quiet = self.sources.arm(&mut self.service) && self.dispatcher.arm_front();
-        let at_ns = clock::now_ns();
+        let is_quiet = self.arm();
+        self.resume(next_ns, (interrupted_ns, clock::now_ns()), is_quiet)
+    }
+
+    /// Whether nothing is known to have happened since a poll.
+    fn is_fresh(&self, polled: &Polled, arrived: Arrived, now_ns: u64) -> bool {
+        let is_due = polled.next_ns.is_some_and(|next_ns| next_ns <= now_ns);
+        !is_due && arrived.is_empty() && !self.service.has_log()
+    }
+
+    /// Lets frames and completions interrupt the action. Returns false if there is one already.
+    fn arm(&mut self) -> bool {
+        self.sources.arm(&mut self.service) && self.dispatcher.arm_front()
+    }
+
+    fn disarm(&mut self) {
+        self.service.disarm();
+        self.dispatcher.disarm_front();
+    }
+
+    /// How the action goes on, without which the network had the core between these times.
+    fn resume(
+        &mut self,
+        next_ns: Option<u64>,
+        (interrupted_ns, at_ns): (u64, u64),
+        is_quiet: bool,
+    ) -> Resume {
         let again_ns = match self.turns.next(interrupted_ns, at_ns, !is_quiet) {
             Turn::UntilInterrupt => self.sources.no_later(next_ns).unwrap_or(NEVER),
             Turn::For(slice_ns) => {
-                self.service.disarm();
-                self.dispatcher.disarm_front();
+                self.disarm();
                 at_ns + slice_ns
             }
         };

@@ -57,6 +57,12 @@ impl Arrived {
         Self(if arrived & shared == 0 { arrived } else { arrived | shared })
     }
 
+    /// Whether none did.
+    #[must_use]
+    pub fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
     /// Whether this vector is among them.
     #[must_use]
     pub fn contains(self, vector: u8) -> bool {

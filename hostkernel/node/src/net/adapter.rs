@@ -123,13 +123,11 @@ impl Adapter {
         self.link.move_to(place, now);
     }
 
-    /// Does what is due on the wire. Returns when there will be more.
-    pub fn work(&mut self, now: Instant) -> Option<Instant> {
+    /// Does what is due on the wire.
+    pub fn work(&mut self, now: Instant) {
         let (_, sender) = self.nic.split();
-        self.link.work(
-            now,
-            &mut Out { sender, sent: &mut self.traffic.sent, is_full: &mut self.is_full },
-        )
+        let mut out = Out { sender, sent: &mut self.traffic.sent, is_full: &mut self.is_full };
+        self.link.work(now, &mut out);
     }
 
     /// Sends a packet to everybody on the wire.

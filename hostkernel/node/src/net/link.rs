@@ -37,6 +37,8 @@ pub struct Link {
     /// The address is announced so often, and the next time then.
     announcements: u8,
     announce_at: Instant,
+    /// When something is to be said next, at the earliest.
+    due: Option<Instant>,
     /// When somebody else was last told that the address is taken.
     defended_at: Option<Instant>,
     /// A neighbour was found since somebody asked.
@@ -86,6 +88,7 @@ impl Link {
             held: VecDeque::with_capacity(FRAMES_HELD_MAX),
             announcements: 0,
             announce_at: Instant::ZERO,
+            due: None,
             defended_at: None,
             has_news: false,
             last_heard: None,
@@ -114,6 +117,7 @@ impl Link {
         if address(&place) != address(&self.place) {
             self.announcements = if place.is_some() { ANNOUNCEMENTS } else { 0 };
             self.announce_at = now;
+            self.due = Some(now);
         }
         self.place = place;
         self.forget_last();
@@ -195,6 +199,7 @@ impl Link {
 
     fn question(&mut self, question: Question) {
         self.forget_last();
+        self.due = Some(question.next);
         let asked = self.questions.iter_mut().find(|asked| asked.address == question.address);
         if let Some(asked) = asked {
             // One that nobody answered is asked again only by who wants it.
@@ -313,13 +318,13 @@ impl Link {
         }
     }
 
-    /// Whether [`work`](Self::work) has something to do, now or later.
-    pub fn has_work(&self) -> bool {
-        !self.questions.is_empty() || self.announcements > 0
+    /// When [`work`](Self::work) has something to do, at the earliest.
+    pub fn due(&self) -> Option<Instant> {
+        self.due
     }
 
-    /// Asks and announces what is due. Returns when there will be more.
-    pub fn work(&mut self, now: Instant, out: &mut Out<'_>) -> Option<Instant> {
+    /// Asks and announces what is due.
+    pub fn work(&mut self, now: Instant, out: &mut Out<'_>) {
         if self.announcements > 0 && self.announce_at <= now {
             self.announcements -= 1;
             self.announce_at = now + Duration::from_millis(ANNOUNCE_INTERVAL_MS);
@@ -346,7 +351,7 @@ impl Link {
             index += 1;
         }
         let announce_at = (self.announcements > 0).then_some(self.announce_at);
-        self.questions.iter().map(|question| question.next).chain(announce_at).min()
+        self.due = self.questions.iter().map(|question| question.next).chain(announce_at).min();
     }
 
     fn say(

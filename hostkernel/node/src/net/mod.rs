@@ -49,7 +49,7 @@ use self::outward::{SEND_RETRY_NS, interface};
 use self::sequence::{Sequences, seed_for};
 use self::sntp::Sntp;
 use self::syslog::Sender;
-use self::time::{instant, ns};
+use self::time::{earliest, instant, ns};
 use crate::journal::syslog::Queue;
 use crate::net::nic::Nic;
 use crate::random::{Keyed, Random};
@@ -292,7 +292,7 @@ impl Network {
         let network_ns = sntp.server().and_then(|server| outward.egress_if_known(sockets, server));
         sntp.note_sent(sockets, now_ns);
         let times = [network_ns, self.sntp.next_ns(), self.addressing.next_ns()];
-        self.own_ns = times.into_iter().flatten().min();
+        self.own_ns = earliest(times);
     }
 
     /// Puts card and smoltcp where the address says.
@@ -315,12 +315,14 @@ impl Network {
     /// Says what is due on the wire, and tells the card of everything. Returns when to be called
     /// again.
     pub fn finish(&mut self, now_ns: u64) -> Option<u64> {
-        let link_ns = match self.adapter.link.has_work() {
-            true => self.adapter.work(instant(now_ns)).map(ns),
-            false => None,
-        };
+        if let Some(due) = self.adapter.link.due()
+            && ns(due) <= now_ns
+        {
+            self.adapter.work(instant(now_ns));
+        }
+        let link_ns = self.adapter.link.due().map(ns);
         let retry_ns = self.adapter.flush().then_some(now_ns + SEND_RETRY_NS);
-        [link_ns, self.own_ns, retry_ns].into_iter().flatten().min()
+        earliest([link_ns, self.own_ns, retry_ns])
     }
 
     /// The way out.

@@ -14,6 +14,7 @@ use crate::dispatch::Dispatcher;
 use crate::http;
 use crate::http::connection::{Phase, Step};
 use crate::net::arrival::{Connect, Peer, Segment, TooBig};
+use crate::net::time::earliest;
 use crate::net::{self, Outward, Verdict};
 use crate::random::Random;
 use crate::settings::{self, Settings};
@@ -178,7 +179,7 @@ impl<'a> Connections<'a> {
             return;
         }
         let overdue_ns = slot.overdue(self.idle_ns).map(|(at_ns, _)| at_ns);
-        self.slots.set_time(index, network_ns.into_iter().chain(overdue_ns).min());
+        self.slots.set_time(index, earliest([network_ns, overdue_ns]));
     }
 
     /// Moves bytes and answers requests on one connection until nothing moves any more.

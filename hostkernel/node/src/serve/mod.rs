@@ -31,6 +31,7 @@ use self::waiting::Waiting;
 use crate::dispatch::{Backlog, Dispatcher};
 use crate::net::Network;
 use crate::net::nic::Nic;
+use crate::net::time::earliest;
 use crate::random::Random;
 use crate::settings::Settings;
 use crate::state::{Node, Now, Readiness};
@@ -87,8 +88,7 @@ impl<'a> Service<'a> {
             Some(Stand::Waiting(until_ns)) => until_ns,
             _ => None,
         };
-        let times = [connections.next_ns(), network_ns, drain_ns, log_ns];
-        times.into_iter().flatten().min()
+        earliest([connections.next_ns(), network_ns, drain_ns, log_ns])
     }
 
     /// Whether the log has a line to send that was written since the last [`poll`](Self::poll).
@@ -134,6 +134,12 @@ impl<'a> Service<'a> {
     #[must_use]
     pub fn is_ready(&self) -> bool {
         self.node().readiness == Readiness::Ready
+    }
+
+    /// Whether the node was asked to leave.
+    #[must_use]
+    pub fn is_draining(&self) -> bool {
+        self.node().readiness == Readiness::Draining
     }
 
     /// What a time server has said since the last call, and what to make of it; `machine_ns` asks
