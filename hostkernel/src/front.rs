@@ -167,7 +167,10 @@ impl Front {
             self.hear_time(reading, opinion);
             next_ns = Some(0);
         }
-        let next_ns = [next_ns, self.show_status()].into_iter().flatten().min();
+        let next_ns = match self.show_status() {
+            Some(at_ns) => Some(next_ns.map_or(at_ns, |next_ns| next_ns.min(at_ns))),
+            None => next_ns,
+        };
         if !self.announced && self.service.is_ready() {
             self.announced = true;
             let ready_ns = clock::now_ns();

@@ -153,78 +153,85 @@ impl Network {
 
     /// Passes the packets that wait to smoltcp, each with the sockets it may concern.
     pub fn receive(&mut self, now_ns: u64, connections: &mut impl Connections) {
-        let timestamp = instant(now_ns);
         for _ in 0..FRAMES_PER_POLL_MAX {
-            let Some(arrival) = self.adapter.arrival(timestamp) else { break };
-            let verdict = match arrival {
-                Arrival::Segment(segment) => match connections.segment(segment) {
-                    Verdict::Stepwise(sockets, shift, first, step_len) => {
-                        self.adapter.window_shift = shift;
-                        let last = segment.acknowledged;
-                        self.acknowledge(sockets, first, step_len, last, timestamp);
-                        Verdict::Read(sockets, shift)
-                    }
-                    other => other,
-                },
-                Arrival::Connect(connect) => {
-                    let first = self.sequences.first(connect.peer.number(), now_ns);
-                    match connections.connect(connect, first, now_ns) {
-                        Verdict::Begin(sockets) => {
-                            self.begin(sockets, first, now_ns);
-                            continue;
-                        }
-                        other => other,
-                    }
-                }
-                Arrival::Reset(peer, sequence) => connections.reset(peer, sequence),
-                Arrival::TooBig(message) => {
-                    connections.too_big(message, now_ns);
-                    Verdict::Drop
-                }
-                Arrival::Fragment => {
-                    self.part(now_ns, connections);
-                    continue;
-                }
-                Arrival::Lease => {
-                    if self.addressing.receive(self.adapter.packet(), now_ns) {
-                        self.follow_address(now_ns);
-                    }
-                    self.own_ns = Some(now_ns);
-                    self.adapter.release();
-                    continue;
-                }
-                Arrival::Other => {
-                    self.own_ns = Some(now_ns);
-                    Verdict::Read(&mut self.sockets, 0)
-                }
-            };
-            let sockets = match verdict {
-                Verdict::Read(sockets, shift) | Verdict::Stepwise(sockets, shift, ..) => {
-                    self.adapter.window_shift = shift;
-                    sockets
-                }
-                Verdict::Begin(sockets) => sockets,
-                Verdict::Nobody => {
-                    self.adapter.window_shift = 0;
-                    &mut self.nobody
-                }
-                Verdict::Instead(sockets, forged, shift) => {
-                    self.adapter.release();
-                    self.adapter.window_shift = shift;
-                    let Self { interface, adapter, addressing, port, .. } = self;
-                    hear(interface, adapter, (addressing, *port), sockets, forged, timestamp);
-                    continue;
-                }
-                Verdict::Drop => {
-                    self.adapter.discard();
-                    continue;
-                }
-            };
-            self.interface.poll_ingress_single(timestamp, &mut self.adapter, sockets);
+            let Some(arrival) = self.adapter.arrival(now_ns) else { break };
+            self.pass(arrival, now_ns, connections);
         }
         if self.adapter.link.take_news() {
             self.own_ns = Some(now_ns);
         }
+    }
+
+    /// Passes on the packet that waits. Apart from [`Self::receive`], so that a poll that finds
+    /// none does not prepare for one.
+    #[inline(never)]
+    fn pass(&mut self, arrival: Arrival, now_ns: u64, connections: &mut impl Connections) {
+        let timestamp = instant(now_ns);
+        let verdict = match arrival {
+            Arrival::Segment(segment) => match connections.segment(segment) {
+                Verdict::Stepwise(sockets, shift, first, step_len) => {
+                    self.adapter.window_shift = shift;
+                    let last = segment.acknowledged;
+                    self.acknowledge(sockets, first, step_len, last, timestamp);
+                    Verdict::Read(sockets, shift)
+                }
+                other => other,
+            },
+            Arrival::Connect(connect) => {
+                let first = self.sequences.first(connect.peer.number(), now_ns);
+                match connections.connect(connect, first, now_ns) {
+                    Verdict::Begin(sockets) => {
+                        self.begin(sockets, first, now_ns);
+                        return;
+                    }
+                    other => other,
+                }
+            }
+            Arrival::Reset(peer, sequence) => connections.reset(peer, sequence),
+            Arrival::TooBig(message) => {
+                connections.too_big(message, now_ns);
+                Verdict::Drop
+            }
+            Arrival::Fragment => {
+                self.part(now_ns, connections);
+                return;
+            }
+            Arrival::Lease => {
+                if self.addressing.receive(self.adapter.packet(), now_ns) {
+                    self.follow_address(now_ns);
+                }
+                self.own_ns = Some(now_ns);
+                self.adapter.release();
+                return;
+            }
+            Arrival::Other => {
+                self.own_ns = Some(now_ns);
+                Verdict::Read(&mut self.sockets, 0)
+            }
+        };
+        let sockets = match verdict {
+            Verdict::Read(sockets, shift) | Verdict::Stepwise(sockets, shift, ..) => {
+                self.adapter.window_shift = shift;
+                sockets
+            }
+            Verdict::Begin(sockets) => sockets,
+            Verdict::Nobody => {
+                self.adapter.window_shift = 0;
+                &mut self.nobody
+            }
+            Verdict::Instead(sockets, forged, shift) => {
+                self.adapter.release();
+                self.adapter.window_shift = shift;
+                let Self { interface, adapter, addressing, port, .. } = self;
+                hear(interface, adapter, (addressing, *port), sockets, forged, timestamp);
+                return;
+            }
+            Verdict::Drop => {
+                self.adapter.discard();
+                return;
+            }
+        };
+        self.interface.poll_ingress_single(timestamp, &mut self.adapter, sockets);
     }
 
     /// Has the sockets hear of an acknowledgement in steps. smoltcp's congestion control counts
