@@ -465,6 +465,9 @@ impl Slot {
     pub fn receive(&mut self, accept: Accept) -> Option<Step> {
         let Self { sockets, socket, connection, numbers, .. } = self;
         let socket = sockets.get_mut::<tcp::Socket>(*socket);
+        if socket.recv_queue() == 0 {
+            return None;
+        }
         let (count, step) = socket
             .recv(|bytes| {
                 let (count, step) = connection.receive(bytes, accept);
