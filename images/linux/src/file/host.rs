@@ -22,23 +22,42 @@ pub struct Output {
     is_on_result: bool,
     /// Standard output is log anyway: there is nobody yet who would want a result.
     is_preparing: bool,
+    /// It always is: a runtime writes results to descriptor 3, and its log should be in order.
+    is_runtime: bool,
 }
 
 impl Output {
     /// No window yet: what is written has no place.
     #[must_use]
     pub const fn new() -> Self {
-        Self { window: &mut [], len: 0, is_on_result: false, is_preparing: false }
+        Self {
+            window: &mut [],
+            len: 0,
+            is_on_result: false,
+            is_preparing: false,
+            is_runtime: false,
+        }
+    }
+
+    /// Whose it is: the program's that is a runtime, or another's.
+    pub fn set_runtime(&mut self, is_runtime: bool) {
+        self.is_runtime = is_runtime;
     }
 
     /// A new result, in this window.
     pub fn begin(&mut self, window: &'static mut [u8], is_preparing: bool) {
-        *self = Self { window, len: 0, is_on_result: false, is_preparing };
+        let is_runtime = self.is_runtime;
+        *self = Self { window, len: 0, is_on_result: false, is_preparing, is_runtime };
+    }
+
+    fn is_stdout_log(&self) -> bool {
+        self.is_on_result || self.is_preparing || self.is_runtime
     }
 
     /// Gives the window back.
     pub fn take_window(&mut self) -> &'static mut [u8] {
-        core::mem::take(self).window
+        self.len = 0;
+        core::mem::take(&mut self.window)
     }
 
     /// Bytes of the result.
@@ -128,9 +147,7 @@ impl<N: Native> Host for Surroundings<'_, N> {
                 }
                 self.output.append(bytes)
             }
-            Sink::Stdout if !(self.output.is_on_result || self.output.is_preparing) => {
-                self.output.append(bytes)
-            }
+            Sink::Stdout if !self.output.is_stdout_log() => self.output.append(bytes),
             Sink::Stdout => {
                 self.native.log(bytes, Stream::Stdout);
                 Ok(bytes.len())

@@ -84,6 +84,7 @@ impl<N: Native> Os<N> {
         let says =
             |what: &[u8]| preparation.environment.split(|byte| *byte == 0).any(|e| e == what);
         let root = if says(IS_RUNTIME) { RUNTIME } else { ACTION };
+        self.files.output.set_runtime(says(IS_RUNTIME));
         self.space.set_payload(preparation.payload);
         self.identity.memory_limit = preparation.memory_limit;
         let settings = Settings {
