@@ -4,21 +4,27 @@ use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::path::Path;
 use std::process;
+use std::sync::LazyLock;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use rquickjs::context::EvalOptions;
 use rquickjs::{Ctx, Error, Function, Object, TypedArray, Value};
 
-/// Read at a time.
-const CHUNK: usize = 1 << 16;
-/// Where the result goes: a file by that name, since a descriptor by number is nobody's.
-const RESULT: &str = "/proc/self/fd/3";
+/// Read at a time at first. A call touches as many pages.
+const CHUNK: usize = 16 * 1024;
+/// With less room than this the library would read ahead, into a buffer in between.
+const ROOM_MIN: usize = 8 * 1024;
+/// Where the result goes: a file by that name, since a descriptor by number is nobody's. It is
+/// opened once, before the process is frozen.
+static RESULT: LazyLock<Option<File>> =
+    LazyLock::new(|| File::options().write(true).open("/proc/self/fd/3").ok());
 const RANDOM: &str = "/dev/urandom";
 const ENVIRONMENT: &str = "/proc/self/environ";
 
 /// The object with all of it.
 pub fn object<'js>(ctx: &Ctx<'js>) -> Result<Object<'js>, Error> {
+    LazyLock::force(&RESULT);
     let native = Object::new(ctx.clone())?;
     native.set("line", Function::new(ctx.clone(), || text(line()))?)?;
     native.set("input", Function::new(ctx.clone(), || text(input()))?)?;
@@ -60,15 +66,14 @@ fn input() -> io::Result<Vec<u8>> {
     let mut input = vec![0; CHUNK];
     let mut len = 0;
     loop {
-        // Room for a whole chunk, so that nothing is read ahead into a buffer in between.
         let more = read(&mut input[len..])?;
         if more == 0 {
             input.truncate(len);
             return Ok(input);
         }
         len += more;
-        if input.len() < len + CHUNK {
-            input.resize(2 * len + CHUNK, 0);
+        if input.len() < len + ROOM_MIN {
+            input.resize(2 * input.len(), 0);
         }
     }
 }
@@ -78,7 +83,8 @@ fn read(into: &mut [u8]) -> io::Result<usize> {
 }
 
 fn text(bytes: io::Result<Vec<u8>>) -> Option<String> {
-    Some(String::from_utf8_lossy(&bytes.ok()?).into_owned())
+    let text = String::from_utf8(bytes.ok()?);
+    Some(text.unwrap_or_else(|broken| String::from_utf8_lossy(broken.as_bytes()).into_owned()))
 }
 
 fn out(text: &str) {
@@ -91,8 +97,7 @@ fn log(text: &str) {
 }
 
 fn result(text: &str) -> bool {
-    let file = File::options().write(true).open(RESULT);
-    file.and_then(|mut file| file.write_all(text.as_bytes())).is_ok()
+    RESULT.as_ref().is_some_and(|mut file| file.write_all(text.as_bytes()).is_ok())
 }
 
 fn exit(status: i32) {
