@@ -71,3 +71,46 @@ fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> Result<(), RuntimeError> 
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::{env, io, process};
+
+    use zip::ZipArchive;
+
+    #[test]
+    fn programs_are_at_whole_pages_and_the_same_tree_gives_the_same_bytes() {
+        let folder = env::temp_dir().join(format!("runtime-archive-{}", process::id()));
+        let tree = folder.join("tree");
+        fs::create_dir_all(tree.join("lib/__pycache__")).expect("there is room");
+        let source = "a = 1\n".repeat(1000);
+        let files = [
+            ("exec", &b"\x7fELF..."[..]),
+            ("launcher.py", source.as_bytes()),
+            ("lib/b.so", b"\x7fELF"),
+            ("lib/module.py", source.as_bytes()),
+            ("lib/__pycache__/module.pyc", b"compiled"),
+        ];
+        for (name, content) in files {
+            fs::write(tree.join(name), content).expect("there is room");
+        }
+        let pack = |name: &str| {
+            let to = folder.join(name);
+            pack(&tree, &to).expect("it is packed");
+            fs::read(to).expect("it is there")
+        };
+        let bytes = pack("one.zip");
+        assert_eq!(bytes, pack("two.zip"));
+        let mut archive = ZipArchive::new(io::Cursor::new(bytes)).expect("it is an archive");
+        assert_eq!(archive.len(), files.len());
+        for (name, content) in files {
+            let file = archive.by_name(name).expect("it is in there");
+            let is_deflated = file.compression() == CompressionMethod::Deflated;
+            assert_eq!(is_deflated, name == "lib/module.py", "{name}");
+            let start = file.data_start().expect("it was found");
+            assert!(!content.starts_with(ELF_MAGIC) || start % u64::from(PAGE_LEN) == 0, "{name}");
+        }
+        fs::remove_dir_all(folder).expect("it is ours");
+    }
+}
