@@ -147,6 +147,23 @@ pub fn total(cores: &[Count]) -> Count {
     cores.iter().copied().fold(Count::default(), Add::add)
 }
 
+/// Counts the instructions of something that is done once, by core.
+///
+/// # Errors
+/// What `run` says, or that the counters cannot be read.
+pub fn once(
+    counters: &Counters,
+    cores: usize,
+    run: impl FnOnce() -> Result<(), LabError>,
+) -> Result<Vec<Count>, LabError> {
+    thread::sleep(QUIET);
+    let before = counters.read(cores)?;
+    run()?;
+    thread::sleep(QUIET);
+    let after = counters.read(cores)?;
+    Ok(after.into_iter().zip(before).map(|(after, before)| after - before).collect())
+}
+
 /// Counts the instructions of one run of something. `run` does as many runs as it is told.
 ///
 /// # Errors

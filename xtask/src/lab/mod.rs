@@ -60,7 +60,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 
 pub use call::{Call, Requests};
-pub use counters::{Count, Counters, Figures, Plan, per_run};
+pub use counters::{Count, Counters, Figures, Plan, once, per_run};
 pub use guest::{Guest, Options, Solo5};
 pub use peer::{Bare, Peer};
 pub use profile::Profile;

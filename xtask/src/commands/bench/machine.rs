@@ -3,7 +3,7 @@
 
 use anyhow::{Context, Result, ensure};
 use xtask::connection::{ACTIONS, AUTHORIZATION};
-use xtask::lab::{Call, Counters, Figures, LabError, Peer, Plan, Requests, per_run};
+use xtask::lab::{Call, Count, Counters, Figures, LabError, Peer, Plan, Requests, once, per_run};
 use xtask::qemu::Node;
 
 /// Memory of a machine, where a suite does not say otherwise.
@@ -74,6 +74,12 @@ impl Running {
         let figures = per_run(counters, self.cores, plan, run)?;
         ensure!(figures.median().all > 0.0, "the plugin in QEMU has counted nothing");
         Ok(figures)
+    }
+
+    /// Instructions of something that is done once, by core.
+    pub fn count_once(&self, run: impl FnOnce() -> Result<(), LabError>) -> Result<Vec<Count>> {
+        let counters = self.counters.as_ref().context("this machine does not count")?;
+        Ok(once(counters, self.cores, run)?)
     }
 
     /// Instructions of one call, on a connection that stays.

@@ -7,6 +7,7 @@ mod boot;
 mod growth;
 mod instructions;
 pub(super) mod laboratory;
+mod languages;
 mod latency;
 pub(super) mod machine;
 mod memory;
@@ -92,6 +93,8 @@ enum Suite {
     Memory,
     /// Until ready, and until the first answer
     Boot,
+    /// Functions in source code; only if it is named
+    Languages,
 }
 
 impl Suite {
@@ -108,6 +111,7 @@ impl Suite {
             Self::Simultaneous => simultaneous::run(laboratory, recorder),
             Self::Memory => memory::run(laboratory, recorder),
             Self::Boot => boot::run(laboratory, recorder),
+            Self::Languages => languages::run(laboratory, recorder),
         }
     }
 }
@@ -163,7 +167,11 @@ impl Arguments {
         let all = Suite::value_variants();
         all.iter()
             .copied()
-            .filter(|it| self.suites.is_empty() || self.suites.contains(it))
+            .filter(|it| match self.suites.is_empty() {
+                // It builds what is not needed otherwise.
+                true => *it != Suite::Languages,
+                false => self.suites.contains(it),
+            })
             .collect()
     }
 

@@ -1,0 +1,151 @@
+//! Functions in source code: what starting a runtime, deploying a function and calling it cost, and
+//! how both grow with the number of functions.
+
+use std::cell::Cell;
+use std::fs;
+
+use anyhow::{Context, Result};
+use xtask::connection::{ACTIONS, AUTHORIZATION};
+use xtask::lab::{Call, LabError, Plan, Unit};
+use xtask::runtime::Language;
+
+use super::laboratory::Laboratory;
+use super::machine::{Running, Shape, System};
+use super::recorder::{Figure, Recorder};
+use crate::progress::say;
+
+/// With two cores the second does nothing but run actions.
+const CORES: u32 = 2;
+const WORKER: usize = 1;
+const MEMORY_MIB: u32 = 2048;
+/// Functions that are deployed at a time where growth is looked at, and up to how many.
+const GROWTH_STEPS: [u64; 3] = [10, 90, 900];
+const OCTETS: &str = "Content-Type: application/octet-stream";
+
+/// A language with a function that greets.
+struct Subject {
+    language: Language,
+    name: &'static str,
+    source: &'static str,
+    /// What begins a comment.
+    comment: &'static str,
+}
+
+const SUBJECTS: [Subject; 2] = [
+    Subject {
+        language: Language::Python,
+        name: "Python",
+        source: "def main(args):\n    return {\"greeting\": \"Hello, \" + args[\"name\"] + \"!\"}\n",
+        comment: "#",
+    },
+    Subject {
+        language: Language::JavaScript,
+        name: "JavaScript",
+        source: "function main(args) { return { greeting: `Hello, ${args.name}!` }; }\n",
+        comment: "//",
+    },
+];
+
+pub fn run(laboratory: &Laboratory, recorder: &mut Recorder) -> Result<()> {
+    for subject in &SUBJECTS {
+        let shape = Shape { memory_mib: MEMORY_MIB, ..Shape::counted(CORES) };
+        let node = laboratory.boot(System::Hostkernel, shape)?;
+        subject.start(&node, recorder)?;
+        subject.calls(&node, laboratory, recorder)?;
+        if laboratory.full {
+            subject.growth(&node, laboratory, recorder)?;
+        }
+    }
+    Ok(())
+}
+
+impl Subject {
+    /// What it is called in the report.
+    fn figure<'a>(&self, name: &'a str) -> Figure<'a> {
+        Figure::new(self.name, name)
+    }
+
+    /// Starts the runtime, once.
+    fn start(&self, node: &Running, recorder: &mut Recorder) -> Result<()> {
+        let file = self.language.file();
+        if !file.is_file() {
+            self.language.build(say)?;
+        }
+        let archive = fs::read(&file).with_context(|| file.display().to_string())?;
+        let path = format!("/api/v1/runtimes/{}", self.language.kind());
+        let put = Call::new("PUT", &path, &[AUTHORIZATION, OCTETS], &archive);
+        let worker = node.count_once(|| send(node, &put))?;
+        let worker = worker.get(WORKER).copied().context("a node with two cores has a second")?;
+        recorder.add_count(self.figure("starting the runtime"), worker);
+        recorder.add(self.figure("archive of the runtime"), Unit::Bytes, archive.len() as f64);
+        Ok(())
+    }
+
+    /// A deploy of the function under a name; the same function has the same number.
+    fn deploy(&self, name: &str, number: u64) -> Call {
+        let kind = self.language.kind();
+        let query = format!("kind={kind}&overwrite=true&code=false&memory=64");
+        let source = format!("{}{} {number}\n", self.source, self.comment);
+        let path = format!("{ACTIONS}/{name}?{query}");
+        Call::new("PUT", &path, &[AUTHORIZATION, OCTETS], source.as_bytes())
+    }
+
+    fn call(name: &str) -> Call {
+        let json = ["Content-Type: application/json"];
+        Call::new("POST", &format!("/function/{name}"), &json, br#"{"name":"you"}"#)
+            .expecting(br#"!"}"#)
+    }
+
+    /// Deploying, the first call and later ones, by the core that does nothing else.
+    fn calls(
+        &self,
+        node: &Running,
+        laboratory: &Laboratory,
+        recorder: &mut Recorder,
+    ) -> Result<()> {
+        let number = Cell::new(0);
+        let deploy = |runs| {
+            (0..runs).try_for_each(|_| {
+                number.set(number.get() + 1);
+                send(node, &self.deploy("greet", number.get()))
+            })
+        };
+        let deployed = node.count(laboratory.short_plan(), deploy)?;
+        let worker = |figures: &xtask::lab::Figures| figures.median_round().get(WORKER).copied();
+        let missing = "a node with two cores has a second";
+        recorder.add_count(self.figure("deploying"), worker(&deployed).context(missing)?);
+        let call = Self::call("greet");
+        let first = node.count_once(|| send(node, &call))?;
+        recorder
+            .add_count(self.figure("the first call"), first.get(WORKER).copied().context(missing)?);
+        let plan = Plan { runs: laboratory.plan().runs / 3, ..laboratory.plan() };
+        let later = node.count_calls(plan, &call)?;
+        recorder.add_count(self.figure("a request"), later.median());
+        recorder.add_count(self.figure("without network"), worker(&later).context(missing)?);
+        Ok(())
+    }
+
+    /// What a call costs with so many other functions, each with code of its own.
+    fn growth(
+        &self,
+        node: &Running,
+        laboratory: &Laboratory,
+        recorder: &mut Recorder,
+    ) -> Result<()> {
+        let mut count = 1;
+        for step in GROWTH_STEPS {
+            for _ in 0..step {
+                count += 1;
+                send(node, &self.deploy(&format!("greet-{count}"), count << 32))?;
+            }
+            let later = node.count_calls(laboratory.short_plan(), &Self::call("greet"))?;
+            let figure = self.figure("a request, by functions").at(count as f64);
+            recorder.add(figure, Unit::Instructions, later.median().all);
+        }
+        Ok(())
+    }
+}
+
+fn send(node: &Running, call: &Call) -> Result<(), LabError> {
+    call.connect(node.node.address())?.exchange(call).map(drop)
+}
