@@ -29,6 +29,7 @@ use node::serve::Service;
 use node::settings::Settings;
 use node::state::records::Records;
 use node::state::status::{Figures, StatusLine};
+use node::state::tenants::Tenants;
 use node::state::{Node, Now, Policy};
 use node::wall::Correction;
 use node::wall::trust::{Opinion, Reading};
@@ -70,7 +71,8 @@ impl Front {
         let helps = runs_actions && !dispatcher.is_worker(core_area::core_id());
         let at_once = dispatcher.workers() + usize::from(helps);
         // Before the share of others: what it takes is gone for good.
-        let records = Records::for_memory(frames::installed());
+        let namespaces = Tenants::new(&settings.access).count();
+        let records = Records::for_memory(frames::installed(), namespaces);
         let host = host_image::template();
         let available = frames::available() + frames_later;
         let records = records.expect("a machine has memory for its records");

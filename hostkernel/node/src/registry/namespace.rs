@@ -18,6 +18,8 @@ pub struct Namespace(Arc<Inner>);
 
 struct Inner {
     name: alloc::boxed::Box<str>,
+    /// Its place in tables by namespace.
+    number: usize,
     quotas: Quotas,
     /// Permits that are out.
     in_flight: AtomicU32,
@@ -78,21 +80,33 @@ impl Namespace {
         Self::with_quotas(name, Quotas::default())
     }
 
-    /// A namespace.
+    /// The first of a node's namespaces.
     #[must_use]
     pub fn with_quotas(name: &str, quotas: Quotas) -> Self {
+        Self::numbered(name, quotas, 0)
+    }
+
+    /// One of them; their numbers count from 0.
+    #[must_use]
+    pub fn numbered(name: &str, quotas: Quotas, number: usize) -> Self {
         let (in_flight, minute) = (AtomicU32::new(0), AtomicU64::new(0));
         // Long, until something is known.
         let (used_ns, mean_ns) = (AtomicU64::new(0), AtomicU64::new(AHEAD_NS));
         let name = name.into();
         let held = Held::default();
-        Self(Arc::new(Inner { name, quotas, in_flight, used_ns, mean_ns, minute, held }))
+        Self(Arc::new(Inner { name, number, quotas, in_flight, used_ns, mean_ns, minute, held }))
     }
 
     /// Its name.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0.name
+    }
+
+    /// Its number among the node's namespaces.
+    #[must_use]
+    pub fn number(&self) -> usize {
+        self.0.number
     }
 
     /// What it may use.

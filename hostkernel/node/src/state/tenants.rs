@@ -9,7 +9,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use subtle::ConstantTimeEq as _;
 
-use crate::registry::Namespace;
+use crate::registry::{Namespace, Quotas};
 use crate::settings::{AccessSettings, GUEST, NamespaceSettings};
 
 /// The key of every OpenWhisk tutorial: the development default, no secret.
@@ -69,15 +69,22 @@ impl Tenants {
             let tenant = Tenant { namespace: guest.clone(), credentials: key() };
             return Self { list: vec![tenant], guest, admin: Some(key()) };
         }
-        let tenant = |settings: &NamespaceSettings| Tenant {
-            namespace: Namespace::with_quotas(&settings.name, settings.quotas),
+        let tenant = |(number, settings): (usize, &NamespaceSettings)| Tenant {
+            namespace: Namespace::numbered(&settings.name, settings.quotas, number),
             credentials: Credentials::new(settings.key.expose()),
         };
-        let list: Vec<Tenant> = access.namespaces.iter().map(tenant).collect();
+        let list: Vec<Tenant> = access.namespaces.iter().enumerate().map(tenant).collect();
         let guest = list.iter().find(|tenant| tenant.namespace.as_str() == GUEST);
-        let guest = guest.map_or_else(|| Namespace::new(GUEST), |guest| guest.namespace.clone());
+        let keyless = || Namespace::numbered(GUEST, Quotas::default(), list.len());
+        let guest = guest.map_or_else(keyless, |guest| guest.namespace.clone());
         let admin = access.admin_key.as_ref().map(|key| Credentials::new(key.expose()));
         Self { list, guest, admin }
+    }
+
+    /// How many namespaces there are, with a key or without.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.list.len().max(self.guest.number() + 1)
     }
 
     /// Whether there is more than one.

@@ -28,11 +28,10 @@ pub fn list(records: &Records, tenant: &Tenant, parts: &Parts<'_>) -> Result<Res
     let (limit, skip) = actions::limit_and_skip(query)?;
     let is_meant = |kept: &Kept<'_>| {
         let facts = kept.facts();
-        facts.namespace == tenant.namespace
-            && (since_ms..=upto_ms).contains(&facts.start_ms)
+        (since_ms..=upto_ms).contains(&facts.start_ms)
             && name.as_deref().is_none_or(|name| is_named(*kept, name))
     };
-    let meant = records.newest_first().filter(is_meant);
+    let meant = records.newest_first(&tenant.namespace).filter(is_meant);
     if actions::is_counted(query)? {
         let count = meant.count().saturating_sub(skip);
         return Ok(actions::count("activations", count, parts));
@@ -76,8 +75,7 @@ pub fn get(
         _ => return Err(Reject::NotFound),
     };
     let id = ActivationId::parse(id).ok_or(Reject::ActivationId)?;
-    let own = |kept: &Kept<'_>| kept.facts().namespace == tenant.namespace;
-    let kept = records.get(id).filter(own).ok_or(Reject::NotFound)?;
+    let kept = records.get(&tenant.namespace, id).ok_or(Reject::NotFound)?;
     let pages = Document::compose(|out| write_kept(out, kept, write))?;
     Ok(respond::api(200, Body::Pages(pages), &parts.request_id))
 }

@@ -1,4 +1,5 @@
-//! What is kept of invocations that ended: a ring of records, the oldest forgotten first.
+//! What is kept of invocations that ended: for each namespace a ring of records, the oldest
+//! forgotten first. So nobody's calls push out what is kept of another's.
 //!
 //! All its memory is set aside once, at boot: a place for each record, and frames in which names,
 //! results and logs of all of them follow one another. Keeping one cannot fail, and forgets as many
@@ -131,6 +132,13 @@ struct Record {
 /// The records of a node.
 #[derive(Debug)]
 pub struct Records {
+    /// By the numbers of namespaces; at least one.
+    rings: Vec<Ring>,
+}
+
+/// The records of a namespace.
+#[derive(Debug)]
+struct Ring {
     /// Those that have been used; there will be as many as chains.
     places: Vec<Option<Record>>,
     /// The number of the newest record in each chain; 0 is no record's.
@@ -140,7 +148,7 @@ pub struct Records {
     next: u64,
 }
 
-/// One record of the ring.
+/// One record.
 #[derive(Clone, Copy, Debug)]
 pub struct Kept<'a> {
     record: &'a Record,
@@ -148,22 +156,69 @@ pub struct Kept<'a> {
 }
 
 impl Records {
-    /// The records of a node with so many frames of memory.
+    /// The records of a node with so many frames of memory and so many namespaces.
     ///
     /// # Errors
-    /// [`OutOfFrames`] if its share is not free.
-    pub fn for_memory(frames: usize) -> Result<Self, OutOfFrames> {
-        // Even on the smallest node the largest record does not take all the others' place.
-        let pages_min = 4 * RECORD_LEN_MAX.div_ceil(PAGE_LEN);
+    /// [`OutOfFrames`] if their share is not free.
+    pub fn for_memory(frames: usize, namespaces: usize) -> Result<Self, OutOfFrames> {
+        let record_pages = RECORD_LEN_MAX.div_ceil(PAGE_LEN);
+        // Even on the smallest node the largest record does not take all the others' place, if the
+        // namespace is the only one.
+        let pages_min = 4 * record_pages;
         let pages = (frames / RECORDS_MEMORY_DIVISOR).clamp(pages_min, RECORDS_LEN_MAX / PAGE_LEN);
-        Self::new((pages * PAGE_LEN / RECORD_LEN_MEAN).min(RECORDS_MAX), pages)
+        let count = namespaces.max(1);
+        let share = (pages / count).max(record_pages);
+        let places = (share * PAGE_LEN / RECORD_LEN_MEAN).min(RECORDS_MAX);
+        let rings = (0..count).map(|_| Ring::new(places, share)).collect::<Result<_, _>>()?;
+        Ok(Self { rings })
     }
 
-    /// A ring of at least `places` records with `pages` frames for what they hold.
+    /// Those of a node with one namespace: at least `places` records with `pages` frames for what
+    /// they hold.
     ///
     /// # Errors
     /// [`OutOfFrames`] if there are not so many.
     pub fn new(places: usize, pages: usize) -> Result<Self, OutOfFrames> {
+        Ok(Self { rings: vec![Ring::new(places, pages)?] })
+    }
+
+    /// Keeps a record. `kind` is the action's, `unsupported` what its program called in vain.
+    // What it is handed is large, and not to be moved around once more.
+    #[inline(always)]
+    pub fn keep(
+        &mut self,
+        facts: Facts,
+        names: [&str; 2],
+        output: Output<'_>,
+        log: &PageBuffer,
+        unsupported: &[u8],
+    ) -> &Facts {
+        let place = self.ring(&facts.namespace);
+        self.rings[place].keep(facts, names, output, log, unsupported)
+    }
+
+    /// The record of a namespace with this id.
+    #[must_use]
+    pub fn get(&self, namespace: &Namespace, id: ActivationId) -> Option<Kept<'_>> {
+        let kept = self.rings[self.ring(namespace)].get(id)?;
+        (kept.facts().namespace == *namespace).then_some(kept)
+    }
+
+    /// All records of a namespace, the newest first.
+    pub fn newest_first(&self, namespace: &Namespace) -> impl Iterator<Item = Kept<'_>> {
+        let all = self.rings[self.ring(namespace)].newest_first();
+        all.filter(|kept| kept.facts().namespace == *namespace)
+    }
+
+    /// Where the ring of a namespace is.
+    fn ring(&self, namespace: &Namespace) -> usize {
+        namespace.number().min(self.rings.len() - 1)
+    }
+}
+
+impl Ring {
+    /// A ring of at least `places` records with `pages` frames for what they hold.
+    fn new(places: usize, pages: usize) -> Result<Self, OutOfFrames> {
         let bytes = Bytes::new(pages.max(RECORD_LEN_MAX.div_ceil(PAGE_LEN)))?;
         // A power of two, so that finding a place is no division.
         let places = places.next_power_of_two();
@@ -171,8 +226,7 @@ impl Records {
         Ok(Self { places: Vec::with_capacity(places), chains, bytes, oldest: 1, next: 1 })
     }
 
-    /// Keeps a record. `kind` is the action's, `unsupported` what its program called in vain.
-    pub fn keep(
+    fn keep(
         &mut self,
         facts: Facts,
         [name, kind]: [&str; 2],
@@ -227,8 +281,7 @@ impl Records {
     }
 
     /// The record with this id.
-    #[must_use]
-    pub fn get(&self, id: ActivationId) -> Option<Kept<'_>> {
+    fn get(&self, id: ActivationId) -> Option<Kept<'_>> {
         let mut number = self.chains[self.chain(id)];
         while let Some(kept) = self.number(number) {
             if kept.record.facts.id == id {
@@ -240,7 +293,7 @@ impl Records {
     }
 
     /// All records, the newest first.
-    pub fn newest_first(&self) -> impl Iterator<Item = Kept<'_>> {
+    fn newest_first(&self) -> impl Iterator<Item = Kept<'_>> {
         (self.oldest..self.next).rev().filter_map(|number| self.number(number))
     }
 

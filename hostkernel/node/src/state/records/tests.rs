@@ -10,6 +10,7 @@ use std::collections::VecDeque;
 use proptest::prelude::*;
 
 use super::*;
+use crate::registry::Quotas;
 use memory::install_for_test;
 
 /// What a test keeps of a record.
@@ -80,7 +81,7 @@ fn facts(id: u128) -> Facts {
     }
 }
 
-fn keep(records: &mut Records, model: &Model) {
+fn keep(records: &mut Ring, model: &Model) {
     let [result, log] = [&model.result, &model.log]
         .map(|bytes| PageBuffer::from_bytes(bytes).expect("frames are left"));
     let facts =
@@ -89,7 +90,7 @@ fn keep(records: &mut Records, model: &Model) {
 }
 
 /// Checks that exactly these records are there, given from the oldest on.
-fn holds(records: &Records, models: &VecDeque<Model>) {
+fn holds(records: &Ring, models: &VecDeque<Model>) {
     let kept: Vec<_> = records.newest_first().collect();
     assert_eq!(kept.len(), models.len());
     for (model, kept) in models.iter().rev().zip(kept) {
@@ -101,7 +102,7 @@ fn holds(records: &Records, models: &VecDeque<Model>) {
 #[test]
 fn an_empty_ring_has_nothing() {
     install_for_test();
-    let records = Records::new(4, 1).expect("frames are left");
+    let records = Ring::new(4, 1).expect("frames are left");
     assert!(records.newest_first().next().is_none());
     assert!((0..9).all(|id| records.get(ActivationId(id)).is_none()));
 }
@@ -109,7 +110,7 @@ fn an_empty_ring_has_nothing() {
 #[test]
 fn the_largest_records_follow_one_another() {
     install_for_test();
-    let mut records = Records::new(100, 1).expect("frames are left");
+    let mut records = Ring::new(100, 1).expect("frames are left");
     for number in 0..5 {
         let lens = [NAME_LEN_MAX, RECORD_RESULT_LEN_MAX, LOG_LEN_MAX];
         let model = Model::new(number, u128::from(number), lens);
@@ -125,10 +126,30 @@ fn the_largest_records_follow_one_another() {
 fn all_memory_comes_back() {
     install_for_test();
     let model = Model::new(1, 1, [9, 5000, 5000]);
-    let mut records = Records::for_memory(16_384).expect("frames are left");
-    assert_eq!(records.chains.len(), 256 * PAGE_LEN / RECORD_LEN_MEAN);
-    keep(&mut records, &model);
-    assert!(Records::for_memory(0).is_ok(), "the smallest node has some");
+    let mut records = Records::for_memory(16_384, 1).expect("frames are left");
+    let ring = &mut records.rings[0];
+    assert_eq!(ring.chains.len(), 256 * PAGE_LEN / RECORD_LEN_MEAN);
+    keep(ring, &model);
+    assert!(Records::for_memory(0, 1).is_ok(), "the smallest node has some");
+}
+
+#[test]
+fn nobodys_records_push_out_anothers() {
+    install_for_test();
+    let mut records = Records::for_memory(16_384, 2).expect("frames are left");
+    let names = [0, 1].map(|number| Namespace::numbered("a", Quotas::default(), number));
+    let nothing = PageBuffer::new();
+    let mut keep = |name: &Namespace, id: u128, len: usize| {
+        let result = PageBuffer::from_bytes(&vec![7; len]).expect("frames are left");
+        let facts = Facts { namespace: name.clone(), ..facts(id) };
+        records.keep(facts, ["b", KIND], Output::Raw(&result), &nothing, b"");
+    };
+    keep(&names[0], 1, 100);
+    (2..200).for_each(|id| keep(&names[1], id, RECORD_RESULT_LEN_MAX));
+    assert!(records.get(&names[0], ActivationId(1)).is_some());
+    assert!(records.get(&names[1], ActivationId(2)).is_none(), "its own are");
+    let share = records.newest_first(&names[1]).count();
+    assert!(share > 0 && share < 198, "{share}");
 }
 
 proptest! {
@@ -143,7 +164,7 @@ proptest! {
         ),
     ) {
         install_for_test();
-        let mut records = Records::new(asked, 1).expect("frames are left");
+        let mut records = Ring::new(asked, 1).expect("frames are left");
         let (places, capacity) = (records.chains.len(), records.bytes.capacity());
         prop_assert_eq!(places, asked.next_power_of_two());
         let mut models = VecDeque::new();
