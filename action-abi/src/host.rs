@@ -12,14 +12,15 @@
 //! 0x80_0000_0000  ┘
 //! 0x80_0000_1000    stack, up to 0x80_0010_0000
 //! 0x80_0010_1000    context, arguments and environment, read-only
-//! 0x80_0011_0000    input, read-only, up to INPUT_LEN_MAX
-//! 0x80_0021_1000    output window
-//! 0x80_0100_0000    heap, as long as the memory limit
-//! 0x80_8000_0000  ┐ whatever it maps; `map` chooses addresses from here upwards
+//! 0x80_0011_0000    input of up to 444 KiB, read-only
+//! 0x80_0018_0000    output window, up to 64 MiB
+//! 0x80_0419_0000    input, where it is longer, up to 64 MiB
+//! 0x80_1000_0000    heap, as long as the memory limit was when it was first frozen
+//! 0xc0_0000_0000  ┐ whatever it maps; `map` chooses addresses from here upwards
 //! USER_END        ┘
 //! ```
 //!
-//! No address depends on the input, so that what was frozen stays right.
+//! No address but the input's own depends on the input, so that what was frozen stays right.
 //!
 //! # Memory
 //!
@@ -99,7 +100,7 @@ pub const USER_END: u64 = 0x7fff_ffff_f000;
 /// Start of the windows that the kernel laid out.
 pub const WINDOWS_START: u64 = IMAGE_END;
 /// End of the windows. `map` chooses addresses from here upwards.
-pub const WINDOWS_END: u64 = IMAGE_END + (2 << 30);
+pub const WINDOWS_END: u64 = IMAGE_END + (256 << 30);
 /// Text that [`Call::Report`](crate::Call::Report) takes of each kind.
 pub const REPORT_LEN_MAX: usize = 512;
 /// In the argument of [`Call::Freeze`](crate::Call::Freeze): it is made where the program first

@@ -120,7 +120,7 @@ impl Action {
             let payload = PageBuffer::from_bytes(&[b'p'; 9000]).expect("the arena is large");
             space.set_payload(Arc::new(payload)).expect("it is the first");
         }
-        space.lay_out(1 << 20).ok()?;
+        space.lay_out(1 << 20, 1 << 20).ok()?;
         let host = input.is_host.then(|| Host { is_preparing: true, ..Host::default() });
         let instance = Instance {
             space,
@@ -217,7 +217,7 @@ impl Action {
     fn check_end(&self, end: End, number: u64) {
         assert_eq!(Call::from_number(number), Some(Call::Exit));
         if let End::Exit(_) = end {
-            assert!(self.instance.output.len() <= limits::OUTPUT_LEN_MAX);
+            assert!(self.instance.output.len() <= 1 << 20);
         }
     }
 

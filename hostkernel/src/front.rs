@@ -16,8 +16,9 @@ use crate::device::{power, screen, time};
 use crate::entropy;
 use crate::worker::{NEVER, Resume, Worker};
 use limits::{
-    CONNECTION_LEN, CONNECTIONS_HEAP_DIVISOR, CONNECTIONS_MAX, EXCHANGE_LEN_MIN,
-    EXCHANGE_MEMORY_DIVISOR, HELD_FREE_LEN, PAGE_LEN, REGISTRY_HEAP_DIVISOR,
+    CONNECTION_LEN, CONNECTIONS_HEAP_DIVISOR, CONNECTIONS_MAX, EXCHANGE_BODIES_MIN,
+    EXCHANGE_LEN_MIN, EXCHANGE_MEMORY_DIVISOR, EXCHANGE_MEMORY_DIVISOR_MIN, HELD_FREE_LEN,
+    HELD_STEP_LEN, PAGE_LEN, REGISTRY_HEAP_DIVISOR,
 };
 use memory::core_area;
 use memory::{frames, heap};
@@ -80,7 +81,12 @@ impl Front {
         policy.host = host;
         // Each connection, and each invocation, has room for a little that is not counted.
         let uncounted_len = (connections_max + dispatcher.places()) * HELD_FREE_LEN;
-        let share = share(available, uncounted_len);
+        let share = share(available, uncounted_len, settings.body_len_max);
+        // One of those is never more than there is room for.
+        policy.body_len_max = settings.body_len_max.min(share.exchange_len / EXCHANGE_BODIES_MIN)
+            / HELD_STEP_LEN
+            * HELD_STEP_LEN;
+        log::info!("inputs and results: at most {} KiB", policy.body_len_max >> 10);
         if share.frames < frames_to_run(policy.memory_mb_max) {
             log::warn!("memory is short: not even one action with the largest limit can run");
         }
@@ -317,8 +323,12 @@ impl Front {
 
 /// What of `available` frames is for what: first for requests and answers, with `uncounted_len`
 /// bytes besides; the rest is for deployed actions, and for running them.
-fn share(available: usize, uncounted_len: usize) -> Share {
-    let exchange_len = (available * PAGE_LEN / EXCHANGE_MEMORY_DIVISOR).max(EXCHANGE_LEN_MIN);
+fn share(available: usize, uncounted_len: usize, body_len_max: usize) -> Share {
+    let available_len = available * PAGE_LEN;
+    let bodies_len = EXCHANGE_BODIES_MIN * body_len_max;
+    let exchange_len = (available_len / EXCHANGE_MEMORY_DIVISOR)
+        .max(bodies_len.min(available_len / EXCHANGE_MEMORY_DIVISOR_MIN))
+        .max(EXCHANGE_LEN_MIN);
     Share {
         frames: available.saturating_sub((exchange_len + uncounted_len).div_ceil(PAGE_LEN)),
         heap_len: heap::len() / REGISTRY_HEAP_DIVISOR,

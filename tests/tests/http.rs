@@ -16,7 +16,7 @@ static NODE: SharedNode = SharedNode::new(|| {
 /// What the node waits for bytes that complete a request, `PROGRESS_TIMEOUT_MS` of the kernel.
 const PROGRESS_TIMEOUT: Duration = Duration::from_secs(10);
 /// Longest input of an action.
-const INPUT_LEN_MAX: usize = 1 << 20;
+const INPUT_LEN_MAX: usize = 6 << 20;
 
 /// A request for `hello` that stays on its connection.
 fn hello(name: &str) -> Vec<u8> {

@@ -346,8 +346,11 @@ fn deployment_documents_that_make_no_sense_change_nothing() {
             "timeout 300001 milliseconds exceeds allowed threshold of 300000 milliseconds",
         ),
         (with_limits(r#"{"memory":0}"#), "memory 0 MB below allowed threshold of 1 MB"),
-        (with_limits(r#"{"memory":513}"#), "memory 513 MB exceeds allowed threshold of 512 MB"),
-        (with_limits(r#"{"memory":512}"#), "this node can serve"),
+        (with_limits(r#"{"memory":513}"#), "this node can serve"),
+        (
+            with_limits(r#"{"memory":131073}"#),
+            "memory 131073 MB exceeds allowed threshold of 131072 MB",
+        ),
         (with_limits(r#"{"logs":11}"#), "log 11 MB exceeds"),
         (with_limits(r#"{"concurrency":2}"#), "concurrency 2 exceeds"),
         (with_limits(r#"{"memory":-1}"#), ""),
@@ -371,7 +374,7 @@ fn deployment_documents_that_make_no_sense_change_nothing() {
 fn bodies_over_the_limits_are_refused() {
     let node = NODE.get();
     assert_eq!(deploy_raw(&node, "limited", &sample("echo")).status, 200);
-    let too_long = vec![b' '; (1 << 20) + 1];
+    let too_long = vec![b' '; (6 << 20) + 1];
     let target = format!("{ACTIONS}/limited?blocking=true");
     for (method, target) in [("POST", target.as_str()), ("POST", "/function/limited")] {
         assert_eq!(ask(&node, method, target, &too_long).status, 413, "{target}");

@@ -26,7 +26,7 @@ use os::{env, fs, panic, process, thread, vec};
 use crate::{ABI_VERSION, Call, CallError, Clock, Context, PAGE_LEN, Range, Stream, protection};
 
 /// Length of the output window: what a node offers.
-const OUTPUT_LEN: usize = 1 << 20;
+const OUTPUT_LEN: usize = 6 << 20;
 /// What a node gives an action that says nothing.
 const MEMORY_LIMIT: u64 = 256 << 20;
 const TIME_LIMIT: Duration = Duration::from_secs(60);

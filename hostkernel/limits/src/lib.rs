@@ -373,8 +373,12 @@ pub const ACTION_HEAP_LEN: usize = 768;
 pub const REGISTRY_HEAP_DIVISOR: usize = 4;
 /// Share of memory that deployed actions leave for requests and answers, as a divisor ...
 pub const EXCHANGE_MEMORY_DIVISOR: usize = 16;
-/// ... and at least this.
+/// ... and at least this, and so many times the longest body ...
 pub const EXCHANGE_LEN_MIN: usize = 4 << 20;
+/// See [`EXCHANGE_LEN_MIN`].
+pub const EXCHANGE_BODIES_MIN: usize = 3;
+/// ... as far as that is not more than this share of memory. Then bodies must be shorter.
+pub const EXCHANGE_MEMORY_DIVISOR_MIN: usize = 8;
 /// What the request or answer of one connection, or of one invocation for which no connection
 /// waits, may hold without being counted. There is room for this besides.
 pub const HELD_FREE_LEN: usize = PAGE_LEN;
@@ -422,10 +426,14 @@ pub const POLL_US_DEFAULT: u64 = 20;
 pub const POLL_US_MAX: u64 = 1000;
 /// Seconds named by `Retry-After` with a 503.
 pub const RETRY_AFTER_S: u32 = 1;
-/// Request body of an invocation.
-pub const INPUT_LEN_MAX: usize = 1 << 20;
-/// Result of an invocation.
-pub const OUTPUT_LEN_MAX: usize = 1 << 20;
+/// Largest bound that can be configured of an invocation's input, and of its result, in MB.
+pub const BODY_MB_MAX: u64 = 64;
+/// The same unless configured.
+pub const BODY_MB_DEFAULT: u64 = 6;
+/// Room for inputs and results in an action's address space. How much of it is used is configured.
+pub const BODY_LEN_MAX: usize = (BODY_MB_MAX as usize) << 20;
+/// An input of a host image that is longer has another place.
+pub const INPUT_NEAR_LEN_MAX: usize = 444 * 1024;
 /// Log of an invocation, with 10 bytes more for each line; further output is dropped and a note
 /// says so.
 pub const LOG_LEN_MAX: usize = 64 * 1024;
@@ -457,8 +465,8 @@ pub const TIMEOUT_MS_MAX: u64 = 300_000;
 pub const TIMEOUT_MS_DEFAULT: u64 = 60_000;
 /// Limit range for an action's memory.
 pub const MEMORY_MB_MIN: u64 = 1;
-/// See [`MEMORY_MB_MIN`].
-pub const MEMORY_MB_MAX: u64 = 512;
+/// Largest memory limit that any node grants; most have less. Further the windows do not reach.
+pub const MEMORY_MB_MAX: u64 = 128 << 10;
 /// Memory limit of an action that names none; less on a node where this is more than a worker's
 /// share.
 pub const MEMORY_MB_DEFAULT: u64 = 256;
@@ -526,10 +534,12 @@ const _: () = assert!(DRAIN_ACCEPT_MS + DRAIN_READERS_MS < 30_000, "Kubernetes w
 const _: () = assert!(IDLE_TIMEOUT_MS >= 10_000, "KEEP_ALIVE_ANNOUNCED_S leaves a margin");
 const _: () = assert!(INLINE_BODY_LEN_MAX < OUTPUT_LEN_KEPT_MAX);
 const _: () = assert!(HEAD_LEN_MAX <= u32::MAX as usize);
-const _: () = assert!(INPUT_LEN_MAX <= DEPLOY_LEN_MAX);
+const _: () = assert!(BODY_LEN_MAX <= DEPLOY_LEN_MAX);
+const _: () = assert!(BODY_MB_DEFAULT <= BODY_MB_MAX && INPUT_NEAR_LEN_MAX <= BODY_LEN_MAX);
 const _: () = assert!(
-    INPUT_LEN_MAX <= HELD_SHARE_FACTOR * (EXCHANGE_LEN_MIN / 2 - INPUT_LEN_MAX)
-        && INPUT_LEN_MAX.is_multiple_of(HELD_STEP_LEN),
+    EXCHANGE_LEN_MIN / EXCHANGE_BODIES_MIN
+        <= HELD_SHARE_FACTOR * (EXCHANGE_LEN_MIN / 2 - EXCHANGE_LEN_MIN / EXCHANGE_BODIES_MIN)
+        && EXCHANGE_LEN_MIN / EXCHANGE_BODIES_MIN >= 1 << 20,
     "the largest input has room on each node, if nobody else has one"
 );
 const _: () = assert!(HELD_FREE_LEN < WIDE_AFTER_LEN, "who is not counted has no larger window");

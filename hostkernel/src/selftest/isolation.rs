@@ -27,7 +27,7 @@ fn walk_live_tables(skeleton: Skeleton) -> Skeleton {
     let input = PageBuffer::from_bytes(b"input").expect("there is memory");
     let echo = template(programs::echo());
     let mut space = AddressSpace::empty(echo, input, reservation, skeleton);
-    space.lay_out(1 << 20).expect("it fits");
+    space.lay_out(1 << 20, 1 << 20).expect("it fits");
     space.set_kernel_entry(core_area::kernel_entry());
     space.place_context(&[0; 64], b"A=b\0").expect("it fits");
     let output = space.output_range().address;

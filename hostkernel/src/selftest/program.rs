@@ -7,7 +7,7 @@ use core::sync::atomic::{AtomicU64, Ordering};
 use crate::arch::clock;
 use crate::arch::programs::DATA;
 use crate::worker::go_on;
-use limits::PAGE_LEN;
+use limits::{BODY_LEN_MAX, PAGE_LEN};
 use memory::{LoadPlan, Protection, Segment};
 use memory::{PageBuffer, Template};
 use node::dispatch::{ActivationId, Completion, End, Invocation, Ticket};
@@ -69,6 +69,7 @@ pub fn invocation(template: &Arc<Template>, input: &[u8], timeout_ms: u64) -> In
         input: PageBuffer::from_bytes(input).expect("there is memory"),
         environment: b"A=b\0".to_vec(),
         payload: None,
+        output_len_max: BODY_LEN_MAX,
         admitted_ns: clock::now_ns(),
     }
 }

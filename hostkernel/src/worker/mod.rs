@@ -112,7 +112,8 @@ impl Worker {
             since = Since::Tenant;
         }
         crash::set_running(invocation.id.0);
-        let Invocation { template, limits, input, environment, payload, .. } = invocation;
+        let Invocation { template, limits, input, environment, payload, output_len_max, .. } =
+            invocation;
         let entry = template.entry();
         let host = template.is_host().then(|| Arc::clone(&template));
         let skeleton = core::mem::take(&mut self.skeleton);
@@ -130,7 +131,8 @@ impl Worker {
             Some(template) => become_host(&mut instance, template, payload),
             None => Ok(()),
         };
-        match is_ready.and_then(|()| self.load(&mut instance, frozen, environment)) {
+        match is_ready.and_then(|()| self.load(&mut instance, frozen, environment, output_len_max))
+        {
             Ok((start_cycles, number)) => {
                 let mut user = match frozen {
                     None => start(&instance, entry),
@@ -179,9 +181,10 @@ impl Worker {
         Instance { space, limits, host, .. }: &mut Instance,
         frozen: Option<&Frozen>,
         mut environment: Vec<u8>,
+        output_len_max: usize,
     ) -> Result<(u64, u64), Refusal> {
         let heap_len = limits.memory_mb << 20;
-        space.lay_out(heap_len)?;
+        space.lay_out(heap_len, output_len_max)?;
         space.set_kernel_entry(core_area::kernel_entry());
         let start_cycles = clock::cycles();
         let start_ns = clock::to_ns(start_cycles);

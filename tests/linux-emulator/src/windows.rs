@@ -16,9 +16,10 @@ const CONTEXT: u64 = 0x80_0010_1000;
 const CONTEXT_LEN: u64 = 0xf000;
 /// Arguments and environment, in the pages behind the context.
 const STRINGS: u64 = CONTEXT + PAGE;
-const INPUT: Range = Range { address: 0x80_0011_0000, len: 1 << 20 };
-const OUTPUT: Range = Range { address: 0x80_0021_1000, len: 1 << 20 };
-const HEAP: Range = Range { address: 0x80_0100_0000, len: 512 << 20 };
+const OUTPUT: Range = Range { address: 0x80_0018_0000, len: 6 << 20 };
+/// Where long inputs are on a node; here all.
+const INPUT: Range = Range { address: 0x80_0419_0000, len: 6 << 20 };
+const HEAP: Range = Range { address: 0x80_1000_0000, len: 512 << 20 };
 /// How long the time stamp counter is measured.
 const CALIBRATION: Duration = Duration::from_millis(5);
 

@@ -22,7 +22,8 @@ const TIMEOUT_MS_MIN: u64 = 100;
 const MEMORY_MB: u64 = 32;
 
 /// Two cores: one serves the network, so every invocation runs on the other.
-static NODE: SharedNode = SharedNode::new(|| with_actions(machine().cores(2)));
+static NODE: SharedNode =
+    SharedNode::new(|| with_actions(machine().cores(2).kernel_words("hostkernel.body_mb=1")));
 
 fn with_actions(machine: Machine) -> TestNode {
     let node = boot(machine);

@@ -6,7 +6,7 @@
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 
-use super::layout::{CONTEXT, INPUT_START, PAGE, WINDOWS_START};
+use super::layout::{CONTEXT, PAGE, WINDOWS_START};
 use super::{AddressSpace, Refusal};
 use crate::buffer::PageBuffer;
 use crate::frames::OutOfFrames;
@@ -54,7 +54,7 @@ impl AddressSpace {
     /// that are still those of what it was made from are shared with that.
     fn frozen_tables(&self) -> Result<(Tables, usize), OutOfFrames> {
         let mut tables = Tables::build(4, core::iter::empty())?;
-        let input = INPUT_START..self.windows.input.end;
+        let input = self.windows.input.start..self.windows.input.end;
         let mut pages = 0;
         let mut outcome = Ok(());
         let mut enter = |address: u64, level: u32, entry: Entry| {

@@ -11,11 +11,12 @@ use super::*;
 use crate::frames::balance;
 use crate::template::Processor;
 use crate::{LoadPlan, Segment, install_for_test};
-use limits::STAGES_MAX;
+use limits::{INPUT_NEAR_LEN_MAX, STAGES_MAX};
 
 const IMAGE: u64 = 0x6000_0000;
 const DATA: u64 = IMAGE + 2 * PAGE;
 const HEAP_LEN: u64 = 1 << 20;
+const OUTPUT_LEN: usize = 1 << 20;
 const FRAMES: usize = 400;
 /// Pages of the payload, the last of which is not full.
 const PAYLOAD_PAGES: u64 = 5;
@@ -96,7 +97,7 @@ fn preparing(template: Arc<Template>, skeleton: Skeleton) -> AddressSpace {
     let reservation = Reservation::new(FRAMES).expect("the arena is large");
     let mut space = AddressSpace::empty(template, input, reservation, skeleton);
     space.set_payload(payload(stage)).expect("there are few stages");
-    space.lay_out(HEAP_LEN).expect("it fits");
+    space.lay_out(HEAP_LEN, OUTPUT_LEN).expect("it fits");
     space.place_context(&[b'c'; 100], b"A=b\0").expect("it fits");
     space
 }
@@ -105,7 +106,7 @@ fn instance(template: &Arc<Template>, skeleton: Skeleton) -> AddressSpace {
     let input = PageBuffer::from_bytes(b"input").expect("the arena is large");
     let reservation = Reservation::new(FRAMES).expect("the arena is large");
     let mut space = AddressSpace::empty(Arc::clone(template), input, reservation, skeleton);
-    space.lay_out(HEAP_LEN).expect("it fits");
+    space.lay_out(HEAP_LEN, OUTPUT_LEN).expect("it fits");
     space.place_context(&[b'd'; 100], b"A=c\0").expect("it fits");
     space
 }
@@ -425,6 +426,69 @@ fn what_was_frozen_is_the_base_of_the_next() {
     }
     drop((top, skeleton));
     assert_eq!(balance::held(), before, "every frame came back");
+}
+
+/// What was frozen stays right whatever the input: it has two places, the output has one.
+#[test]
+fn a_long_input_has_a_place_of_its_own() {
+    let mut space = prepared();
+    let output = space.output_range();
+    let near = space.input_range().address;
+    space.write(output.address, b"begun, ").expect("it may be written");
+    let frozen = Arc::new(space.freeze(processor()).expect("there is memory"));
+    let mut skeleton = space.end();
+    for len in [1, INPUT_NEAR_LEN_MAX, INPUT_NEAR_LEN_MAX + 1, 3 << 20] {
+        let bytes: Vec<u8> = (0..len).map(|at| (at % 251) as u8).collect();
+        let input = PageBuffer::from_bytes(&bytes).expect("the arena is large");
+        let reservation = Reservation::new(FRAMES).expect("the arena is large");
+        let mut space = AddressSpace::empty(Arc::clone(&frozen), input, reservation, skeleton);
+        space.lay_out(HEAP_LEN, OUTPUT_LEN).expect("it fits");
+        assert_eq!(space.output_range(), output);
+        let input = space.input_range();
+        assert_eq!(input.address == near, len <= INPUT_NEAR_LEN_MAX, "{len}");
+        space.copy_within(input.address + len as u64 - 1, output.address + 7, 1).expect("it may");
+        let result = space.take_output(8).expect("there is memory");
+        let expected = [&b"begun, "[..], &bytes[len - 1..]].concat();
+        assert_eq!(result.chunk_at(0), expected, "{len}");
+        // None of its windows is its own to shape.
+        assert_eq!(space.map_at(input.address, PAGE, None), Err(Refusal::BadRange));
+        skeleton = space.end();
+    }
+}
+
+/// A payload of any size is mapped by reference, before the freeze and after it.
+#[test]
+fn a_large_payload_costs_tables_only() {
+    const PAGES: u64 = if cfg!(miri) { 600 } else { 5_000 };
+    let host = template();
+    let mut payload = PageBuffer::new();
+    for page in 0..PAGES {
+        payload.append(&[page as u8; PAGE_LEN]).expect("the arena is large");
+    }
+    let reservation = Reservation::new(FRAMES).expect("the arena is large");
+    let mut space = AddressSpace::empty(host, PageBuffer::new(), reservation, Skeleton::default());
+    space.set_payload(Arc::new(payload)).expect("it is the first");
+    space.lay_out(HEAP_LEN, OUTPUT_LEN).expect("it fits");
+    let before = space.frames_left();
+    let at = AREAS[2];
+    space.map_payload(at, PAGES * PAGE, Some(Protection::Read), 0).expect("it is there");
+    assert_eq!(space.frames_left(), before, "a note, and nothing else");
+    let frozen = Arc::new(space.freeze(processor()).expect("there is memory"));
+    let skeleton = space.end();
+    let tables = frozen.frames() - PAGES as usize;
+    assert!(tables < PAGES as usize / 512 + 24, "{tables}");
+    let mut space = instance(&frozen, skeleton);
+    let before = space.frames_left();
+    for page in (0..PAGES).step_by(37) {
+        let mut byte = None;
+        let read = space.read(at + page * PAGE + 9, 1, |bytes| {
+            byte = Some(bytes[0]);
+            Ok(())
+        });
+        assert_eq!((read, byte), (Ok(()), Some(page as u8)));
+    }
+    assert_eq!(space.frames_left(), before);
+    let _kept = space.end();
 }
 
 #[test]

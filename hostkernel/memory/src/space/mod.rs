@@ -21,7 +21,7 @@ mod tests;
 
 use alloc::sync::Arc;
 
-use layout::{CONTEXT, INPUT_START, MAPPED_START, PAGE, STACK, WINDOWS_START, Windows};
+use layout::{CONTEXT, MAPPED_START, PAGE, STACK, WINDOWS_START, Windows};
 use tables::{OwnTables, Place};
 
 use super::buffer::PageBuffer;
@@ -33,7 +33,7 @@ use super::template::{Backing, Template};
 use crate::Access;
 use crate::Protection;
 use crate::plan::PageRange;
-use limits::{PAGE_LEN, REGIONS_MAX};
+use limits::{BODY_MB_DEFAULT, PAGE_LEN, REGIONS_MAX};
 
 pub use layout::USER_END;
 pub use tables::Skeleton;
@@ -87,8 +87,8 @@ pub struct AddressSpace {
 
 impl AddressSpace {
     /// Makes the address space of a new instance of `template`: its image, a stack, `input`, an
-    /// output window and a heap of `heap_len` bytes. All frames it will ever own come out of
-    /// `reservation`.
+    /// output window of the usual length and a heap of `heap_len` bytes. All frames it will ever
+    /// own come out of `reservation`.
     ///
     /// # Errors
     /// [`Refusal::OutOfMemory`] if the reservation is too small even for the first tables.
@@ -99,7 +99,7 @@ impl AddressSpace {
         reservation: Reservation,
     ) -> Result<Self, Refusal> {
         let mut space = Self::empty(template, input, reservation, Skeleton::default());
-        space.lay_out(heap_len)?;
+        space.lay_out(heap_len, (BODY_MB_DEFAULT as usize) << 20)?;
         Ok(space)
     }
 
@@ -132,19 +132,20 @@ impl AddressSpace {
         }
     }
 
-    /// Enters the pages that are there from the start. To be called once.
+    /// Enters the pages that are there from the start. To be called once. Takes the lengths of heap
+    /// and output window in bytes.
     ///
     /// # Errors
     /// As [`Self::new`].
-    pub fn lay_out(&mut self, heap_len: u64) -> Result<(), Refusal> {
-        self.windows.set_heap_len(heap_len);
+    pub fn lay_out(&mut self, heap_len: u64, output_len: usize) -> Result<(), Refusal> {
+        self.windows.set_lengths(heap_len, output_len);
         if self.is_host {
             self.lay_out_regions()?;
         }
-        let Self { tables, reservation, template, input, .. } = self;
+        let Self { tables, reservation, template, input, windows, .. } = self;
         tables.make_skeleton(reservation)?;
         tables.borrow_image(template, reservation);
-        for (page, frame) in (INPUT_START..).step_by(PAGE_LEN).zip(input.pages()) {
+        for (page, frame) in (windows.input.start..).step_by(PAGE_LEN).zip(input.pages()) {
             let entry = Entry::borrowed_page(frame.number(), Protection::Read);
             tables.set_leaf(tables.place(page), entry, reservation, template)?;
         }
@@ -183,7 +184,7 @@ impl AddressSpace {
     /// Where the input is mapped.
     #[must_use]
     pub fn input_range(&self) -> action_abi::Range {
-        action_abi::Range { address: INPUT_START, len: self.input.len() as u64 }
+        action_abi::Range { address: self.windows.input.start, len: self.input.len() as u64 }
     }
 
     /// The output window.

@@ -14,12 +14,12 @@ use alloc::vec::Vec;
 use core::mem::MaybeUninit;
 use core::num::NonZeroU32;
 
-use limits::{MEMORY_MB_MAX, OVERHEAD_PAGES, PAGE_LEN};
+use limits::{MEMORY_MB_MAX, PAGE_LEN};
 
 use super::own_table::OwnTable;
 use crate::frames::{Frame, FrameNumber, OutOfFrames, Reservation};
 use crate::physical::frame_pointer;
-use crate::table::{HINT_MAX, Hint};
+use crate::table::{BLOCK_LEN, HINT_MAX, Hint};
 
 /// Notes that a core has room for.
 pub(super) const TABLES_KEPT: usize = 64;
@@ -27,12 +27,12 @@ pub(super) const TABLES_KEPT: usize = 64;
 const CHUNK_LEN: usize = PAGE_LEN / size_of::<OwnTable>();
 /// Frame numbers in a frame.
 const DIRECTORY_LEN: usize = PAGE_LEN / size_of::<u32>();
-/// An instance has no more tables than frames.
-const TABLES_MAX: usize = (MEMORY_MB_MAX << 20) as usize / PAGE_LEN + OVERHEAD_PAGES;
-const CHUNKS_MAX: usize = TABLES_MAX.div_ceil(CHUNK_LEN);
+/// As many as an entry can name. So many tables map more than any memory limit, and have room for
+/// one page each of 300 GiB; who spreads its pages further has as good as no memory left.
+const CHUNKS_MAX: usize = HINT_MAX as usize - TABLES_KEPT;
 const DIRECTORIES: usize = CHUNKS_MAX.div_ceil(DIRECTORY_LEN);
 
-const _: () = assert!(TABLES_KEPT + CHUNKS_MAX <= HINT_MAX as usize, "an entry can name a chunk");
+const _: () = assert!((CHUNKS_MAX * CHUNK_LEN) as u64 * BLOCK_LEN > MEMORY_MB_MAX << 20);
 
 /// All notes of one address space.
 #[derive(Debug)]
@@ -172,6 +172,9 @@ impl OwnList {
         chunk: usize,
         reservation: &mut Reservation,
     ) -> Result<(), OutOfFrames> {
+        if chunk >= CHUNKS_MAX {
+            return Err(OutOfFrames);
+        }
         let notes = reservation.take()?;
         let directory = &mut self.directories[chunk / DIRECTORY_LEN];
         let directory = match directory {

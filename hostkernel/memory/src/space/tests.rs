@@ -10,6 +10,7 @@ use crate::{LoadPlan, Segment};
 
 const TEXT: u64 = 0x40_0000;
 const HEAP_LEN: u64 = 1 << 20;
+const OUTPUT_LEN: usize = 1 << 20;
 
 /// Text of so many pages, and data at an address: a whole page of the file, a part of one, and
 /// zeros.
@@ -57,7 +58,7 @@ fn space(template: Arc<Template>, skeleton: Skeleton) -> AddressSpace {
     let input = PageBuffer::from_bytes(&[b'i'; PAGE_LEN + 1]).expect("the arena is large");
     let reservation = Reservation::new(100).expect("the arena is large");
     let mut space = AddressSpace::empty(template, input, reservation, skeleton);
-    space.lay_out(HEAP_LEN).expect("it fits");
+    space.lay_out(HEAP_LEN, OUTPUT_LEN).expect("it fits");
     space
 }
 
@@ -140,7 +141,7 @@ fn pages_given_in_advance_hold_what_they_would() {
         let mut second = space(template, first.end());
         let given = mapped(&second);
         assert!(given.contains_key(&STACK.start), "it was touched before");
-        let is_own = |page: &u64| *page >= WINDOWS_START && !(INPUT_START..).contains(page);
+        let is_own = |page: &u64| *page >= WINDOWS_START && !(layout::INPUT_START..).contains(page);
         assert!(given.iter().filter(|(page, _)| is_own(page)).all(|(_, start)| *start == [0; 8]));
         if let Some(data) = data {
             assert_eq!(read(&mut second, data, PAGE), [b'w'; PAGE_LEN]);
@@ -170,7 +171,7 @@ fn the_notes_on_tables_are_the_instances_own() {
     let reservation = Reservation::new(FRAMES).expect("the arena is large");
     let template = template(2, None);
     let mut space = AddressSpace::empty(template, input, reservation, Skeleton::default());
-    space.lay_out(HEAP_LEN).expect("it fits");
+    space.lay_out(HEAP_LEN, OUTPUT_LEN).expect("it fits");
     let before = space.frames_left();
     let mapped: Vec<u64> = (0..BLOCKS)
         .map(|_| space.map(2 << 20, Protection::ReadWrite).expect("there is room"))

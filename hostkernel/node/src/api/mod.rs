@@ -47,9 +47,9 @@ use crate::dispatch::{ActivationId, Completion};
 use crate::http::{self, Body, Headers, Method, Request, Response};
 use crate::registry::{Namespace, Purpose};
 use crate::state::statistics::Outcome;
-use crate::state::{Node, Now};
+use crate::state::{Node, Now, Policy};
 use crate::traceparent::TraceParent;
-use limits::{DEPLOY_LEN_MAX, INPUT_LEN_MAX, OTHER_BODY_LEN_MAX, RUNTIME_LEN_MAX};
+use limits::{DEPLOY_LEN_MAX, OTHER_BODY_LEN_MAX, RUNTIME_LEN_MAX};
 use memory::PageBuffer;
 
 /// Who sends a request.
@@ -89,15 +89,15 @@ pub fn check_head(
             Box::new(reject.response(&id))
         })?;
     }
-    Ok(body_len_max(route, method))
+    Ok(request_len_max(route, method, node.policy.body_len_max))
 }
 
-const fn body_len_max(route: Route<'_>, method: Method) -> usize {
+const fn request_len_max(route: Route<'_>, method: Method, body_len_max: usize) -> usize {
     match (route, method) {
         (Route::Action { .. }, Method::Put) => DEPLOY_LEN_MAX,
         (Route::Runtimes { .. }, Method::Put) => RUNTIME_LEN_MAX,
         (Route::Action { .. }, Method::Post) | (Route::Function { .. } | Route::Web(_), _) => {
-            INPUT_LEN_MAX
+            body_len_max
         }
         _ => OTHER_BODY_LEN_MAX,
     }
@@ -123,6 +123,7 @@ pub fn handle(node: &mut Node, request: &mut Request, now: Now, random_id: u128)
         id_text,
         request_id: RequestId::of(given_id, id_text),
         trace: trace.unwrap_or_else(|| TraceParent::new(id_text.as_bytes())),
+        body_len_max: node.policy.body_len_max,
         traced: trace.is_some(),
     };
     let mut reply = answer(node, Route::of(text.path()), &parts, body).unwrap_or_else(|reject| {
@@ -242,8 +243,8 @@ pub fn over_budget(node: &mut Node, headers: Headers<'_>, random_id: u128) -> Re
 
 /// The answer to bytes that did not become a request.
 #[must_use]
-pub fn malformed(reject: http::MessageReject, random_id: u128) -> Response {
-    error::http(reject, &RequestId::Generated(Hex::of(random_id)))
+pub fn malformed(policy: &Policy, reject: http::MessageReject, random_id: u128) -> Response {
+    error::http(reject, policy.body_len_max, &RequestId::Generated(Hex::of(random_id)))
 }
 
 fn answer(

@@ -45,6 +45,8 @@ const TICKET: Ticket = Ticket(3);
 
 /// Records the node keeps.
 const RECORDS: usize = 8;
+/// Longest input, as the operator has it.
+const INPUT_LEN_MAX: usize = 1 << 20;
 
 const ACTION: &str = "/api/v1/namespaces/_/actions/hello";
 
@@ -65,7 +67,8 @@ impl Client {
     fn new() -> Self {
         memory::install_for_test();
         let records = Records::new(RECORDS, 1).expect("frames are left");
-        let mut node = Node::new(Policy::development(400), Share::UNBOUNDED, records);
+        let policy = Policy { body_len_max: INPUT_LEN_MAX, ..Policy::development(400) };
+        let mut node = Node::new(policy, Share::UNBOUNDED, records);
         node.readiness = Readiness::Ready;
         node.load = Load {
             connections: 3,

@@ -15,6 +15,9 @@ pub(super) fn exit(instance: &mut Instance, status: u64, output_len: u64) -> End
         Err(Refusal::OutOfMemory) => {
             End::Fault(Fault::Memory { memory_mb: instance.limits.memory_mb, address: 0 })
         }
-        Err(_) => End::Fault(Fault::ResultTooLong { len }),
+        Err(_) => {
+            let max = instance.space.output_range().len;
+            End::Fault(Fault::ResultTooLong { len, max })
+        }
     }
 }

@@ -7,7 +7,7 @@ use action_abi::protection::{EXECUTE, READ, WRITE};
 
 use super::*;
 use crate::dispatch::Fault;
-use limits::{LOG_LEN_MAX, OUTPUT_LEN_MAX, PAGE_LEN};
+use limits::{BODY_MB_DEFAULT, LOG_LEN_MAX, PAGE_LEN};
 use memory::Access;
 use memory::{LoadPlan, Segment};
 use memory::{Reservation, Template, install_for_test};
@@ -105,12 +105,15 @@ fn a_result_may_cross_pages_and_have_untouched_ones() {
 
 #[test]
 fn a_result_longer_than_the_window_is_a_fault() {
-    for len in [OUTPUT_LEN_MAX as u64 + 1, u64::MAX] {
+    for more in [1, u64::MAX / 2] {
         let mut instance = instance(64);
+        let max = instance.space.output_range().len;
+        assert_eq!(max, BODY_MB_DEFAULT << 20);
+        let len = max + more;
         let end = serve(&mut instance, Call::Exit as u64, [0, len, 0, 0]);
-        assert_eq!(end, After::End(End::Fault(Fault::ResultTooLong { len })));
+        assert_eq!(end, After::End(End::Fault(Fault::ResultTooLong { len, max })));
     }
-    let mut instance = instance(1024);
+    let mut instance = instance(4096);
     let window = instance.space.output_range();
     let all = call(&mut instance, Call::Write, [window.address, window.len, 0]);
     assert_eq!(all, Ok(window.len));

@@ -55,6 +55,8 @@ pub struct Invocation {
     pub environment: Vec<u8>,
     /// The payload, if this is no request but the preparation of a host image.
     pub payload: Option<Arc<PageBuffer>>,
+    /// Longest result, in bytes.
+    pub output_len_max: usize,
     /// Monotonic time at which it was admitted.
     pub admitted_ns: u64,
 }
@@ -185,6 +187,8 @@ pub enum Fault {
     ResultTooLong {
         /// What it declared.
         len: u64,
+        /// What it may have.
+        max: u64,
     },
 }
 
@@ -287,8 +291,7 @@ impl fmt::Display for Fault {
             Self::Memory { memory_mb, .. } => {
                 write!(f, "memory limit of {memory_mb} MB exceeded")
             }
-            Self::ResultTooLong { len } => {
-                let max = limits::OUTPUT_LEN_MAX;
+            Self::ResultTooLong { len, max } => {
                 write!(f, "result of {len} bytes exceeds the limit of {max} bytes")
             }
         }

@@ -337,6 +337,7 @@ mod tests {
             input: PageBuffer::new(),
             environment: Vec::new(),
             payload: None,
+            output_len_max: 0,
             admitted_ns: 0,
         }
     }

@@ -271,7 +271,8 @@ impl<'a> Answers<'a> {
         let is_slow = reject == http::MessageReject::TooSlow;
         self.node.statistics.rejected(if is_slow { Reason::Slow } else { Reason::Http });
         let id = self.random.id();
-        respond(&mut self.node, slot, api::malformed(reject, id), Subject::Nothing(id), now);
+        let answer = api::malformed(&self.node.policy, reject, id);
+        respond(&mut self.node, slot, answer, Subject::Nothing(id), now);
     }
 
     fn note_load(&mut self, (open, max): (usize, usize), now: Now) {

@@ -13,7 +13,7 @@ use crate::http::{Method, Request, Response};
 use crate::registry::{Namespace, Purpose};
 use crate::state::statistics::Reason;
 use crate::state::{Node, Now};
-use limits::{HELD_FREE_LEN, HELD_STEP_LEN, OUTPUT_LEN_MAX};
+use limits::{HELD_FREE_LEN, HELD_STEP_LEN};
 
 /// Whether there is room for what has arrived of a body, that of `request` if it is complete. Slow
 /// senders for the same namespace make room for it.
@@ -59,7 +59,7 @@ pub fn is_full(node: &mut Node, slots: &mut Slots, namespace: &Namespace, now: N
 
 #[inline(never)]
 fn has_no_room(node: &mut Node, slots: &mut Slots, namespace: &Namespace, now: Now) -> bool {
-    while node.is_greedy(namespace, OUTPUT_LEN_MAX) {
+    while node.is_greedy(namespace, node.policy().body_len_max) {
         let dawdles = |_, slot: &Slot| slot.dawdles(now.monotonic_ns);
         let Some(victim) = slots.oldest_reader(namespace, dawdles) else { return true };
         give_up(node, slots, victim);

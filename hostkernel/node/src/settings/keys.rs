@@ -9,8 +9,8 @@ use super::{Address, Server, Settings};
 use crate::journal::line::Format;
 use crate::mitigation::Mode;
 use limits::{
-    CORES_MAX, DRAIN_MS_MAX, IDLE_TIMEOUT_MS, IDLE_TIMEOUT_MS_MAX, POLL_US_MAX, QUEUE_LEN_MAX,
-    SNTP_PORT, SYSLOG_PORT,
+    BODY_MB_MAX, CORES_MAX, DRAIN_MS_MAX, IDLE_TIMEOUT_MS, IDLE_TIMEOUT_MS_MAX, POLL_US_MAX,
+    QUEUE_LEN_MAX, SNTP_PORT, SYSLOG_PORT,
 };
 
 const IDLE_S: RangeInclusive<u64> = IDLE_TIMEOUT_MS / 1000..=IDLE_TIMEOUT_MS_MAX / 1000;
@@ -34,7 +34,7 @@ pub struct Key {
 }
 
 /// All of them, in the order of documentation.
-pub static KEYS: [Key; 22] = [
+pub static KEYS: [Key; 23] = [
     Key {
         name: "ip",
         syntax: "dhcp or ADDRESS::GATEWAY:NETMASK",
@@ -175,6 +175,18 @@ pub static KEYS: [Key; 22] = [
         is_guard: false,
         set: |settings, value| {
             put(&mut settings.queue_len, number(value, 1..=QUEUE_LEN_MAX as u64))
+        },
+    },
+    Key {
+        name: "hostkernel.body_mb",
+        syntax: "1 to 64",
+        default: "6",
+        meaning: "longest input and longest result of an invocation, in MB; less where memory is \
+                  short, as the boot log says: three such bodies have room in an eighth of it",
+        is_guard: false,
+        set: |settings, value| {
+            let mb = number::<usize>(value, 1..=BODY_MB_MAX);
+            put(&mut settings.body_len_max, mb.map(|mb| mb << 20))
         },
     },
     Key {

@@ -19,8 +19,8 @@ use core::net::{Ipv4Addr, SocketAddrV4};
 use crate::journal::line::Format;
 use crate::mitigation::Mode;
 use limits::{
-    CORES_MAX, DRAIN_ACCEPT_MS, DRAIN_READERS_MS, IDLE_TIMEOUT_MS, POLL_US_DEFAULT, PORT_DEFAULT,
-    QUEUE_LEN_DEFAULT,
+    BODY_MB_DEFAULT, CORES_MAX, DRAIN_ACCEPT_MS, DRAIN_READERS_MS, IDLE_TIMEOUT_MS,
+    POLL_US_DEFAULT, PORT_DEFAULT, QUEUE_LEN_DEFAULT,
 };
 
 /// The node's settings.
@@ -42,6 +42,8 @@ pub struct Settings {
     pub access: AccessSettings,
     /// Invocations that may wait for one core.
     pub queue_len: usize,
+    /// Longest input and longest result of an invocation.
+    pub body_len_max: usize,
     /// Whether the core of the network runs actions, too, when the others have more than they can.
     pub shared_front: bool,
     /// How long a core looks for work before it halts, if work has lately come that fast.
@@ -117,6 +119,7 @@ impl Default for Settings {
             drain: Drain::default(),
             access: AccessSettings::default(),
             queue_len: QUEUE_LEN_DEFAULT,
+            body_len_max: (BODY_MB_DEFAULT as usize) << 20,
             shared_front: true,
             poll_us: POLL_US_DEFAULT,
             cores_max: CORES_MAX,

@@ -34,6 +34,7 @@ fn every_key_is_read() {
         hostkernel.cores=2 hostkernel.hyperthreads=on hostkernel.mitigations=strict \
         hostkernel.admin_key=c:d \
         hostkernel.public=other hostkernel.front=dedicated hostkernel.poll_us=0 \
+        hostkernel.body_mb=64 \
         hostkernel.idle_s=620 hostkernel.drain_s=30 hostkernel.drain_readers_s=0 \
         hostkernel.namespace=other,rate=5,key=e:f,memory=6,code=7,concurrency=8 \
         console=ttyS0 -- ip=dhcp";
@@ -62,6 +63,7 @@ fn every_key_is_read() {
             is_closed: false,
         },
         queue_len: 4,
+        body_len_max: 64 << 20,
         shared_front: false,
         poll_us: 0,
         idle_ms: 620_000,
@@ -187,7 +189,7 @@ fn what_could_open_the_node_is_refused_and_tells_no_secret() {
         "hostkernel.namespace=a,key=se:cret,key=se:cret",
         "hostkernel.namespace=a,key=se:cret,rate=0",
         "hostkernel.namespace=a,key=se:cret,rate=1000001",
-        "hostkernel.namespace=a,key=se:cret,memory=513",
+        "hostkernel.namespace=a,key=se:cret,memory=131073",
         "hostkernel.namespace=a,key=se:cret,colour=1",
         "hostkernel.namespace=a,key=se:cret,",
         "hostkernel.namespace=a,key=se:cret hostkernel.namespace=b,key=se:cret",

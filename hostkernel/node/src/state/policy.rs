@@ -6,7 +6,7 @@ use alloc::sync::Arc;
 use super::tenants::Tenants;
 use crate::registry::{Limits, Namespace};
 use crate::settings::AccessSettings;
-use limits::{LOGS_MB_MAX, MEMORY_MB_DEFAULT, TIMEOUT_MS_DEFAULT};
+use limits::{BODY_MB_DEFAULT, LOGS_MB_MAX, MEMORY_MB_DEFAULT, TIMEOUT_MS_DEFAULT};
 use memory::Template;
 
 /// What the operator decided: who may use the node, and what.
@@ -20,6 +20,8 @@ pub struct Policy {
     pub limits_default: Limits,
     /// The most memory the node can give one invocation.
     pub memory_mb_max: u64,
+    /// Longest input and longest result of an invocation, in bytes.
+    pub body_len_max: usize,
     /// The image that hosts what is not native, if the kernel has one.
     pub host: Option<Arc<Template>>,
     /// Version and build of the node, as text.
@@ -46,6 +48,7 @@ impl Policy {
                 logs_mb: LOGS_MB_MAX,
             },
             memory_mb_max,
+            body_len_max: (BODY_MB_DEFAULT as usize) << 20,
             host: None,
             build: Cow::Borrowed(env!("CARGO_PKG_VERSION")),
         }

@@ -21,8 +21,7 @@ use crate::registry::{Exceeded, Full, NameReject, OverBudget, RuntimeNameReject}
 use crate::state::statistics::Reason;
 use crate::state::tenants::KeyReject;
 use limits::{
-    CODE_LEN_MAX, ENVIRONMENT_LEN_MAX, INPUT_LEN_MAX, LIST_LIMIT_MAX, PARAMETERS_LEN_MAX,
-    PARAMETERS_MAX,
+    CODE_LEN_MAX, ENVIRONMENT_LEN_MAX, LIST_LIMIT_MAX, PARAMETERS_LEN_MAX, PARAMETERS_MAX,
 };
 use memory::OutOfFrames;
 
@@ -93,7 +92,10 @@ pub enum Reject {
         name: &'static str,
     },
     /// The input, with bound parameters, is too long. 413.
-    InputTooLong,
+    InputTooLong {
+        /// The bound in bytes.
+        max: usize,
+    },
     /// What a function is told of the request is too long. 431.
     EnvironmentTooLong,
     /// The registry is full, 503; or what the namespace may have of it, 413.
@@ -206,7 +208,7 @@ impl Reject {
             Self::Code(CodeReject::TooLong)
             | Self::Query(QueryReject::TooMany)
             | Self::ParametersTooLong { .. }
-            | Self::InputTooLong
+            | Self::InputTooLong { .. }
             | Self::Full(Full::Code(_)) => 413,
             Self::Exceeded(_) => 429,
             Self::Packaged { deploy: true }
@@ -286,14 +288,14 @@ pub fn error(status: u16, text: &str, request_id: &RequestId) -> Response {
 
 /// The answer to bytes that did not become a request. Browsers and clients of the API get the same.
 #[must_use]
-pub fn http(reject: http::MessageReject, request_id: &RequestId) -> Response {
+pub fn http(reject: http::MessageReject, input_len_max: usize, request_id: &RequestId) -> Response {
     let mut response = match reject {
         http::MessageReject::Malformed(reason) => {
             error(reject.status(), &format!("Malformed request: {reason}"), request_id)
         }
         http::MessageReject::BodyTooLarge => {
             let mib = |len: usize| len >> 20;
-            let (input, code) = (mib(INPUT_LEN_MAX), mib(CODE_LEN_MAX));
+            let (input, code) = (mib(input_len_max), mib(CODE_LEN_MAX));
             let text = format!(
                 "The body is too large: an input has at most {input} MiB, code {code} MiB."
             );
@@ -389,11 +391,10 @@ impl fmt::Display for Reject {
                      {PARAMETERS_LEN_MAX} bytes."
                 );
             }
-            Self::InputTooLong => {
+            Self::InputTooLong { max } => {
                 return write!(
                     f,
-                    "The input, bound parameters included, exceeds the limit of {INPUT_LEN_MAX} \
-                     bytes."
+                    "The input, bound parameters included, exceeds the limit of {max} bytes."
                 );
             }
         };

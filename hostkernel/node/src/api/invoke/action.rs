@@ -28,7 +28,8 @@ pub fn admit(
         true => Shape::Result,
         false => Shape::Activation,
     };
-    let input = json_input(body, &action.parameters, action.annotations.is_final)?;
+    let (is_final, len_max) = (action.annotations.is_final, parts.body_len_max);
+    let input = json_input(body, &action.parameters, is_final, len_max)?;
     let environment = environment(action, parts, 0);
     prepare(action, parts, input, environment, shape)
 }

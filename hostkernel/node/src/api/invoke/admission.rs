@@ -39,6 +39,8 @@ pub struct Admission {
     pub environment: Vec<u8>,
     /// The payload, if it is the preparation of a host image.
     pub payload: Option<Arc<PageBuffer>>,
+    /// Longest result.
+    pub output_len_max: usize,
     /// Its place among the invocations of its namespace.
     pub permit: Permit,
     /// What is needed to answer the request at its end.
@@ -122,7 +124,8 @@ impl Admission {
     /// Parts what runs from what waits. `ticket` says where the completion goes.
     #[must_use]
     pub fn split(self, ticket: Ticket) -> (Invocation, Pending) {
-        let Self { template, limits, input, environment, payload, permit, pending } = self;
+        let Self { template, limits, input, environment, payload, output_len_max, .. } = self;
+        let Self { permit, pending, .. } = self;
         let (id, admitted_ns) = (pending.id, pending.admitted_ns);
         let invocation = Invocation {
             id,
@@ -133,6 +136,7 @@ impl Admission {
             input,
             environment,
             payload,
+            output_len_max,
             admitted_ns,
         };
         (invocation, pending)
@@ -280,6 +284,7 @@ pub(in crate::api) fn prepare(
         input,
         environment,
         payload: None,
+        output_len_max: parts.body_len_max,
         permit,
         pending,
     }))

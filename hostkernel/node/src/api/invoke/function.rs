@@ -22,7 +22,7 @@ use crate::api::request::route::Route;
 use crate::dispatch::Completion;
 use crate::http::{Body, FieldLine, Fields, Method, Response};
 use crate::state::Node;
-use limits::{INPUT_LEN_MAX, SNIFF_LEN_MAX};
+use limits::SNIFF_LEN_MAX;
 use memory::PageBuffer;
 
 /// Admits an invocation whose input is the body as it is. Bound parameters are left out: there is
@@ -51,8 +51,9 @@ pub fn admit(
     }
     // A secret that one door asks for is asked for at the other, too.
     check_secret(action, parts, &node.policy.tenants)?;
-    if body.len() > INPUT_LEN_MAX {
-        return Err(Reject::InputTooLong);
+    let max = parts.body_len_max;
+    if body.len() > max {
+        return Err(Reject::InputTooLong { max });
     }
     let query = parts.query.text();
     let mut environment = environment(action, parts, path.len() + query.len());

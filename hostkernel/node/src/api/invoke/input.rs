@@ -8,29 +8,31 @@ use crate::api::answer::error::Reject;
 use crate::document::{Document, contiguous};
 use crate::json::{ESCAPED_LEN, Json, Quoted};
 use crate::registry::KeyValues;
-use limits::{INPUT_LEN_MAX, PARAMETER_NAME_LEN_MAX};
+use limits::PARAMETER_NAME_LEN_MAX;
 use memory::PageBuffer;
 
 /// The request's object over the bound parameters. Without bound parameters it is the request's own
 /// bytes, in the frames they arrived in.
 ///
 /// # Errors
+/// [`Reject::InputTooLong`] if it has more than `len_max` bytes;
 /// [`Reject::ReservedParameters`] if the bound parameters are final and the request names one.
 pub fn json_input(
     body: PageBuffer,
     parameters: &KeyValues,
     is_final: bool,
+    len_max: usize,
 ) -> Result<PageBuffer, Reject> {
-    if body.len() > INPUT_LEN_MAX {
-        return Err(Reject::InputTooLong);
+    if body.len() > len_max {
+        return Err(Reject::InputTooLong { max: len_max });
     }
     if body.is_empty() {
-        return merge("{}", parameters, is_final);
+        return merge("{}", parameters, is_final, len_max);
     }
     let bytes = contiguous(&body)?;
     let json = Json::read(&bytes)?;
     if !parameters.is_empty() {
-        return merge(json.text(), parameters, is_final);
+        return merge(json.text(), parameters, is_final, len_max);
     }
     json.members(|_, _| {})?;
     drop(bytes);
@@ -38,7 +40,12 @@ pub fn json_input(
 }
 
 /// Puts the bound parameters that a request does not name in front of its members.
-fn merge(request: &str, parameters: &KeyValues, is_final: bool) -> Result<PageBuffer, Reject> {
+fn merge(
+    request: &str,
+    parameters: &KeyValues,
+    is_final: bool,
+    len_max: usize,
+) -> Result<PageBuffer, Reject> {
     let mut named = vec![false; parameters.len()];
     Json::read(request.as_bytes())?.members(|name, _| {
         let position = match name.raw_string() {
@@ -68,7 +75,8 @@ fn merge(request: &str, parameters: &KeyValues, is_final: bool) -> Result<PageBu
         let separator = if own.is_empty() && separator == "," { "" } else { separator };
         write!(out, "{separator}{own}}}")
     })?;
-    if merged.len() > INPUT_LEN_MAX { Err(Reject::InputTooLong) } else { Ok(merged) }
+    let is_short = merged.len() <= len_max;
+    if is_short { Ok(merged) } else { Err(Reject::InputTooLong { max: len_max }) }
 }
 
 #[cfg(test)]
@@ -79,11 +87,13 @@ mod tests {
     use alloc::vec::Vec;
     use proptest::prelude::*;
 
+    const LEN_MAX: usize = 1 << 20;
+
     fn input(body: &str, parameters: &[(&str, &str)]) -> Result<String, Reject> {
         memory::install_for_test();
         let parameters = KeyValues::from_items(parameters).expect("the heap has room");
         let body = PageBuffer::from_bytes(body.as_bytes()).expect("frames are left");
-        let input = json_input(body, &parameters, false)?;
+        let input = json_input(body, &parameters, false, LEN_MAX)?;
         Ok(String::from_utf8(input.to_vec().expect("room")).expect("UTF-8"))
     }
 
@@ -122,11 +132,11 @@ mod tests {
 
     #[test]
     fn merged_input_is_bounded() {
-        let value = format!("\"{}\"", "x".repeat(INPUT_LEN_MAX / 2));
+        let value = format!("\"{}\"", "x".repeat(LEN_MAX / 2));
         let body = format!("{{\"b\":{value}}}");
         assert!(input(&body, &[]).is_ok());
         assert_eq!(input(&body, &[(r#""a""#, &value)]).expect_err("too long").status(), 413);
-        let long = format!("{{\"b\":\"{}\"}}", "x".repeat(INPUT_LEN_MAX));
+        let long = format!("{{\"b\":\"{}\"}}", "x".repeat(LEN_MAX));
         assert_eq!(input(&long, &[]).expect_err("too long").status(), 413);
     }
 

@@ -18,6 +18,8 @@ pub struct Parts<'a> {
     pub id_text: Hex,
     pub request_id: RequestId,
     pub trace: TraceParent,
+    /// Longest input and longest result of an invocation.
+    pub body_len_max: usize,
     /// The request says what trace it belongs to.
     pub traced: bool,
 }

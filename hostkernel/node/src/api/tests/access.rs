@@ -272,7 +272,8 @@ fn the_route_bounds_the_body() {
         (Method::Post, "/absent", OTHER_BODY_LEN_MAX),
         (Method::Put, "/", OTHER_BODY_LEN_MAX),
     ] {
-        assert_eq!(body_len_max(Route::of(path), method), len, "{} {path}", method.name());
+        let max = request_len_max(Route::of(path), method, INPUT_LEN_MAX);
+        assert_eq!(max, len, "{} {path}", method.name());
     }
 }
 
@@ -297,6 +298,7 @@ fn a_wrong_key_is_refused_by_the_head_alone() {
 
 #[test]
 fn what_never_became_a_request_gets_the_same_kind_of_answer() {
+    let policy = Policy { body_len_max: 9 << 20, ..Policy::development(1) };
     for (reject, status) in [
         (http::MessageReject::Malformed(http::Malformed::Host), 400),
         (http::MessageReject::UnknownMethod, 501),
@@ -309,14 +311,14 @@ fn what_never_became_a_request_gets_the_same_kind_of_answer() {
         (http::MessageReject::UnknownExpectation, 417),
         (http::MessageReject::TooSlow, 408),
     ] {
-        let answer = Answer::of(malformed(reject, 7));
+        let answer = Answer::of(malformed(&policy, reject, 7));
         answer.refused(status, "");
         assert_eq!(answer.header("Retry-After").is_some(), status == 503);
     }
     let host = http::MessageReject::Malformed(http::Malformed::Host);
-    assert!(Answer::of(malformed(host, 7)).error().contains("Host is malformed"));
-    let too_large = Answer::of(malformed(http::MessageReject::BodyTooLarge, 7)).error();
-    assert!(too_large.contains("at most 1 MiB, code 48 MiB"), "{too_large}");
+    assert!(Answer::of(malformed(&policy, host, 7)).error().contains("Host is malformed"));
+    let too_large = Answer::of(malformed(&policy, http::MessageReject::BodyTooLarge, 7)).error();
+    assert!(too_large.contains("at most 9 MiB, code 48 MiB"), "{too_large}");
     let text = RequestText::of("/", None, &[("x-request-id", "mine")]);
     let answer = Answer::of(overloaded(text.headers(), 7));
     answer.refused(503, "no memory");

@@ -258,7 +258,7 @@ fn limits_have_ranges() {
             "timeout 99 milliseconds below allowed threshold of 100 milliseconds",
         ),
         (r#"{"memory":0}"#, "memory 0 MB below allowed threshold of 1 MB"),
-        (r#"{"memory":513}"#, "memory 513 MB exceeds allowed threshold of 512 MB"),
+        (r#"{"memory":131073}"#, "memory 131073 MB exceeds allowed threshold of 131072 MB"),
         (r#"{"memory":401}"#, "memory 401 MB exceeds the 400 MB this node can serve"),
         (r#"{"logs":11}"#, "log 11 MB exceeds allowed threshold of 10 MB"),
         (r#"{"concurrency":2}"#, "concurrency 2 exceeds allowed threshold of 1"),

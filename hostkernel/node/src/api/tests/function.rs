@@ -235,7 +235,10 @@ fn failures_are_errors_with_reason_and_activation_id() {
     for (end, reason) in [
         (End::Exit(1), "exit status 1"),
         (End::Fault(fault), "page fault writing 0x10 at 0x400000"),
-        (End::Fault(Fault::ResultTooLong { len: 9 << 20 }), "result of 9437184 bytes exceeds"),
+        (
+            End::Fault(Fault::ResultTooLong { len: 9 << 20, max: 6 << 20 }),
+            "result of 9437184 bytes exceeds",
+        ),
     ] {
         let admission = client.admit(Method::Get, "/function/hello", b"");
         let answer = finish(&mut client, admission, end, b"partial", &[]);

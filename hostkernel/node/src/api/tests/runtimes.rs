@@ -48,7 +48,7 @@ fn freeze(invocation: &Invocation) -> Arc<Template> {
         AddressSpace::empty(template, PageBuffer::new(), reservation, Default::default());
     let payload = invocation.payload.as_ref().expect("it has a payload");
     space.set_payload(Arc::clone(payload)).expect("there are few stages");
-    space.lay_out(1 << 20).expect("it fits");
+    space.lay_out(1 << 20, 1 << 20).expect("it fits");
     let words = [0; Processor::WORDS];
     let processor = Processor { words, extended: None, at: Moment::Input };
     Arc::new(space.freeze(processor).expect("frames are left"))

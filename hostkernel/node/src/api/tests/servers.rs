@@ -31,7 +31,7 @@ fn frozen(at: Moment) -> Arc<Template> {
     let mut space =
         AddressSpace::empty(template, PageBuffer::new(), reservation, Skeleton::default());
     space.set_payload(Arc::new(PageBuffer::new())).expect("it is the first stage");
-    space.lay_out(HEAP_LEN).expect("it fits");
+    space.lay_out(HEAP_LEN, INPUT_LEN_MAX).expect("it fits");
     let processor = Processor { words: [0; Processor::WORDS], extended: None, at };
     Arc::new(space.freeze(processor).expect("frames are left"))
 }

@@ -2,7 +2,7 @@
 
 use action_abi::Range;
 use action_abi::host::{
-    EXCEPTIONS, FREEZE_AT_ACCEPT, FREEZE_AT_INPUT, Moment, Reflection, USER_END,
+    EXCEPTIONS, FREEZE_AT_ACCEPT, FREEZE_AT_INPUT, Moment, Reflection, USER_END, WINDOWS_END,
 };
 use action_abi::protection::NONE;
 
@@ -31,7 +31,7 @@ fn host(is_preparing: bool) -> Instance {
     let mut instance = Instance { space, ..instance(10) };
     let payload = PageBuffer::from_bytes(&[b'p'; 5000]).expect("the arena is large");
     instance.space.set_payload(Arc::new(payload)).expect("it is the first");
-    instance.space.lay_out(1 << 20).expect("it fits");
+    instance.space.lay_out(1 << 20, 1 << 20).expect("it fits");
     instance.host = Some(Host { is_preparing, ..Host::default() });
     instance
 }
@@ -114,7 +114,7 @@ fn memory_is_shaped_by_address() {
         Err(CallError::BadArgument)
     );
     assert_eq!(result(&mut instance, Call::Unmap, [at, 1 << 20, 0, 0]), Ok(0));
-    assert_eq!(result(&mut instance, Call::Map, [4096, NONE, 0, 0]), Ok(0x80_8000_0000));
+    assert_eq!(result(&mut instance, Call::Map, [4096, NONE, 0, 0]), Ok(WINDOWS_END));
     for (call, arguments) in [
         (Call::MapAt, [at, 4096, WRITE | EXECUTE, 0]),
         (Call::MapAt, [at, 4096, 8, 0]),

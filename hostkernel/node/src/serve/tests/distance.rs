@@ -5,10 +5,10 @@ use alloc::format;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use super::lab::{Lab, NS_PER_MS, PING, invoke, pattern};
+use super::lab::{INPUT_LEN_MAX, Lab, NS_PER_MS, PING, invoke, pattern};
 use super::wire::LATENCY_NS;
 use crate::state::tenants::GUEST_KEY;
-use limits::{CODE_LEN_MAX, INPUT_LEN_MAX, REQUEST_RATE_MIN, REQUEST_TIMEOUT_MS};
+use limits::{CODE_LEN_MAX, REQUEST_RATE_MIN, REQUEST_TIMEOUT_MS};
 
 const ROUND_TRIP_MS: u64 = 100;
 

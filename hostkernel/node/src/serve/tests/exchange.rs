@@ -2,8 +2,7 @@
 
 use alloc::vec::Vec;
 
-use super::lab::{Lab, PING, PUBLIC, invoke, pattern};
-use limits::INPUT_LEN_MAX;
+use super::lab::{INPUT_LEN_MAX, Lab, PING, PUBLIC, invoke, pattern};
 
 #[test]
 fn one_connection_carries_many_requests() {

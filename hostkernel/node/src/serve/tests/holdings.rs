@@ -5,15 +5,12 @@ use alloc::format;
 use alloc::vec::Vec;
 
 use super::detached::request_by;
-use super::lab::{Lab, PUBLIC, invoke, pattern};
+use super::lab::{INPUT_LEN_MAX, Lab, PUBLIC, invoke, pattern};
 use super::peer::Client;
 use crate::registry::{Purpose, Share};
 use crate::settings::{Loader, Settings, Source};
 use crate::state::statistics::Reason;
-use limits::{
-    EXCHANGE_LEN_MIN, INPUT_LEN_MAX, OUTPUT_LEN_MAX, PAGE_LEN, PROGRESS_TIMEOUT_MS,
-    UNADMITTED_SPARED_MS,
-};
+use limits::{EXCHANGE_LEN_MIN, PAGE_LEN, PROGRESS_TIMEOUT_MS, UNADMITTED_SPARED_MS};
 
 const GOOD: &str = "u:good";
 const BAD: &str = "u:bad";
@@ -97,7 +94,7 @@ fn answers_that_nobody_takes_are_not_begun_when_they_are_too_many() {
 fn of_answers_that_had_been_begun_the_oldest_are_given_up() {
     let mut lab = small("");
     lab.worker.holds = true;
-    lab.worker.output_len = Some(OUTPUT_LEN_MAX);
+    lab.worker.output_len = Some(INPUT_LEN_MAX);
     let clients: Vec<_> = (0..PUBLIC).map(|_| lab.connect()).collect();
     for client in &clients {
         lab.peer.set_wanted(*client, 100);

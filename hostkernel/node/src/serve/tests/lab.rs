@@ -41,6 +41,8 @@ pub const ROOM: usize = 24;
 pub const PUBLIC: usize = ROOM - ROOM / CONNECTIONS_KEPT_DIVISOR;
 /// One more invocation than this is refused: these wait while one runs.
 pub const QUEUE_LEN: usize = 32;
+/// Longest input, as the operator has it.
+pub const INPUT_LEN_MAX: usize = 1 << 20;
 /// What the log server is told the time was: 2026-11-23T02:50:41.5Z, for ever.
 pub const WALL_NS: u64 = 1_795_402_241_500_000_000;
 /// Records of invocations that the node keeps.
@@ -373,7 +375,8 @@ fn echo(invocation: Invocation) -> Completion {
 /// A node on which every tenant has deployed `echo`.
 fn node(settings: &Settings, share: Share) -> Node {
     let records = Records::new(RECORDS, 1).expect("frames are left");
-    let mut node = Node::new(Policy::new(&settings.access, 1), share, records);
+    let policy = Policy { body_len_max: INPUT_LEN_MAX, ..Policy::new(&settings.access, 1) };
+    let mut node = Node::new(policy, share, records);
     let names = settings.access.namespaces.iter().map(|it| it.name.as_str());
     for name in names.chain(["guest"]) {
         let Some(namespace) = node.policy.tenants.namespace(name) else { continue };

@@ -5,10 +5,10 @@ use alloc::vec::Vec;
 use smoltcp::socket::tcp::State;
 
 use super::detached::request;
-use super::lab::{LAST_PING, Lab, PING, PUBLIC, QUEUE_LEN, ROOM, invoke, pattern};
+use super::lab::{INPUT_LEN_MAX, LAST_PING, Lab, PING, PUBLIC, QUEUE_LEN, ROOM, invoke, pattern};
 use super::peer::Peer;
 use crate::state::statistics::Reason;
-use limits::{DRAIN_ACCEPT_MS, DRAIN_QUIET_MS, DRAIN_READERS_MS, INPUT_LEN_MAX};
+use limits::{DRAIN_ACCEPT_MS, DRAIN_QUIET_MS, DRAIN_READERS_MS};
 
 /// A client that is reset while its invocation runs, on a lab that holds what runs.
 fn abandoned(body: &[u8]) -> Lab {

@@ -22,7 +22,7 @@ use crate::document::{Document, contiguous, keeping_reserve};
 use crate::http::Headers;
 use crate::json::{ESCAPED_LEN, Json, Quoted, base64, write_escaped, write_escaped_lossy};
 use crate::registry::{Action, KeyValues, Namespace};
-use limits::{INPUT_LEN_MAX, TARGET_LEN_MAX};
+use limits::TARGET_LEN_MAX;
 use memory::PageBuffer;
 
 /// Names that say where a request came from; a request must not say it itself.
@@ -51,8 +51,9 @@ pub fn compose(
     path: &str,
     user: Option<&Namespace>,
 ) -> Result<PageBuffer, Reject> {
-    if body.len() > INPUT_LEN_MAX {
-        return Err(Reject::InputTooLong);
+    let max = parts.body_len_max;
+    if body.len() > max {
+        return Err(Reject::InputTooLong { max });
     }
     let is_raw = action.annotations.is_raw;
     let text = contiguous(&body)?;
@@ -85,7 +86,7 @@ pub fn compose(
         write_payload(out, &payload, &body, is_raw)?;
         out.write_str("}")
     })?;
-    if composed.len() > INPUT_LEN_MAX { Err(Reject::InputTooLong) } else { Ok(composed) }
+    if composed.len() > max { Err(Reject::InputTooLong { max }) } else { Ok(composed) }
 }
 
 /// Reads a body by its content type.
