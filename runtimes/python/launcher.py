@@ -228,6 +228,9 @@ def run():
     sys.stdout.reconfigure(line_buffering=True)
     sys.stderr.reconfigure(line_buffering=True)
     hide(OURS)
+    # Collecting writes to every object it looks at: to those of the interpreter here, once for
+    # all functions, and behind this only to the function's own.
+    settle()
     main = prepare()
     settle()
     call(main)
