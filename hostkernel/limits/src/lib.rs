@@ -180,6 +180,11 @@ pub const WIDE_LEN_TOTAL_MIN: usize = 2 << 20;
 pub const INITIAL_WINDOW_SEGMENTS: usize = 10;
 /// ... and in bytes.
 pub const INITIAL_WINDOW_LEN_MAX: usize = 14_600;
+/// After this, and so many round trips, what was not acknowledged is sent again for the first time.
+/// Clients may put an acknowledgement off by 200 ms.
+pub const HURRY_MS: u64 = 250;
+/// See [`HURRY_MS`]: what RFC 6298 makes of one round trip.
+pub const HURRY_ROUND_TRIPS: u64 = 3;
 /// Steps in which one acknowledgement counts for congestion control at most.
 pub const ACKNOWLEDGED_STEPS_MAX: usize = 64;
 /// What a connection costs at most unless it needs more: its buffers and the head of its request.

@@ -100,6 +100,8 @@ const ICMP_HEADER_LEN: usize = 8;
 impl Arrival {
     /// Looks at a packet to `port` of the node in this place; also says whose it is. `None` if it
     /// is none. Nothing is checked but that the fields are there.
+    // For every packet, and from a second place for those that came in parts.
+    #[inline(always)]
     pub fn of(packet: &[u8], port: u16, place: Option<&Place>) -> Option<(Self, Ipv4Address)> {
         let packet = Ipv4Packet::new_checked(packet).ok()?;
         let source = packet.src_addr();

@@ -7,12 +7,15 @@ use smoltcp::phy::Device;
 use smoltcp::wire::{HardwareAddress, IpAddress, IpCidr, IpEndpoint, Ipv4Cidr};
 
 use super::adapter::Adapter;
-use super::forge::Injected;
+use super::forge::{Forged, Injected};
 use super::time::{instant, ns};
 use limits::FRAMES_PER_POLL_MAX;
 
 /// How long to wait for a free buffer of the card before sending is tried again.
 pub const SEND_RETRY_NS: u64 = 100_000;
+
+/// Acknowledgements of the same that say that something is missing.
+const DUPLICATES: u32 = 3;
 
 /// Where what is sent goes.
 #[derive(Clone, Copy, Debug)]
@@ -71,6 +74,18 @@ impl Outward<'_> {
             return None;
         }
         self.egress(sockets, Path { to, mtu: None, window_shift: 0 })
+    }
+
+    /// Has a socket hear an acknowledgement as often as makes it send again at once what comes next
+    /// (RFC 5681, 3.2). The clock for that which smoltcp has itself never runs for less than a
+    /// second.
+    pub fn repeat(&mut self, sockets: &mut SocketSet<'static>, segment: Forged, port: u16) {
+        let Some(address) = self.interface.ipv4_addr() else { return };
+        let packet = segment.packet(address, port);
+        for _ in 0..DUPLICATES {
+            let mut injected = Injected::new(self.adapter, Some(&packet), None);
+            self.interface.poll_ingress_single(instant(self.now_ns), &mut injected, sockets);
+        }
     }
 }
 

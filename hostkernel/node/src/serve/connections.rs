@@ -166,13 +166,17 @@ impl<'a> Connections<'a> {
         }
         let slot = self.slots.get(index);
         slot.note_unacknowledged(now_ns);
+        if slot.hurry_ns() <= now_ns {
+            slot.hurry(self.port, outward);
+        }
         // The answer to what was just asked will carry the acknowledgement, if it comes soon. Later
         // segments get theirs as usual, so that none is put off for ever.
         let will_answer = slot.waits_for.is_some() && !waited && slot.socket().send_queue() == 0;
         let network_ns = if will_answer {
             Some(now_ns + ACKNOWLEDGE_DELAY_NS)
         } else {
-            slot.path().and_then(|path| outward.egress(&mut slot.sockets, path))
+            let network_ns = slot.path().and_then(|path| outward.egress(&mut slot.sockets, path));
+            network_ns.map(|at_ns| at_ns.min(slot.hurry_ns()))
         };
         if slot.is_over() {
             self.release(index, now_ns);
@@ -281,6 +285,8 @@ impl<'a> Connections<'a> {
 }
 
 impl net::Connections for Connections<'_> {
+    // For every segment, and from a second place for those that came in parts.
+    #[inline(always)]
     fn segment(&mut self, segment: Segment) -> Verdict<'_> {
         let Some(index) = self.slots.of(segment.peer) else { return Verdict::Nobody };
         self.slots.touch(index);

@@ -6,6 +6,7 @@ use smoltcp::iface::{SocketHandle, SocketSet};
 use smoltcp::socket::tcp::{self, State};
 
 use super::room::{Buffers, Need, USUAL};
+use super::timers::NEVER;
 
 use crate::dispatch::Ticket;
 use crate::http::connection::{Accept, Connection, Phase, Step};
@@ -16,8 +17,9 @@ use crate::net::windows::{WINDOW_SHIFT, shift_of};
 use crate::net::{Outward, Path};
 use crate::registry::{Holding, Namespace};
 use limits::{
-    BLACK_HOLE_MS, PATH_MTU_MIN, PROGRESS_TIMEOUT_MS, REQUEST_RATE_MIN, REQUEST_TIMEOUT_MS,
-    STALL_TIMEOUT_MS, UNADMITTED_SPARED_MS, WIDE_AFTER_LEN,
+    BLACK_HOLE_MS, HURRY_MS, HURRY_ROUND_TRIPS, INITIAL_WINDOW_LEN_MAX, PATH_MTU_MIN,
+    PROGRESS_TIMEOUT_MS, REQUEST_RATE_MIN, REQUEST_TIMEOUT_MS, STALL_TIMEOUT_MS,
+    UNADMITTED_SPARED_MS, WIDE_AFTER_LEN,
 };
 
 const NS_PER_MS: u64 = 1_000_000;
@@ -54,6 +56,10 @@ pub struct Slot {
     pub mtu: Option<usize>,
     /// When the client last acknowledged something, or had nothing to.
     acknowledged_ns: u64,
+    /// How long it may take to; 0 before that is known.
+    patience_ns: u64,
+    /// When its last bytes seem to be lost.
+    hurry_at_ns: u64,
     /// What had been taken when the current request began.
     request_taken: u32,
     /// Length of the answer under way.
@@ -117,6 +123,8 @@ impl Slot {
             numbers: Numbers::default(),
             mtu: None,
             acknowledged_ns: 0,
+            patience_ns: 0,
+            hurry_at_ns: NEVER,
             request_taken: 0,
             answer_len: 0,
             options: Options::default(),
@@ -144,6 +152,7 @@ impl Slot {
         self.mtu = None;
         self.progress_ns = now_ns;
         self.acknowledged_ns = now_ns;
+        self.patience_ns = 0;
         self.busy_ns = now_ns;
         // Whatever the socket was before, it is over: `listen` forgets it. A port that is not 0 is
         // all it asks for.
@@ -195,6 +204,11 @@ impl Slot {
 
     /// A request may begin now.
     pub fn begin_request(&mut self, now_ns: u64) {
+        if self.patience_ns == 0 && self.socket().state() == State::Established {
+            // Nothing has moved since the client asked to connect: that was one round trip.
+            let round_trip_ns = now_ns.saturating_sub(self.progress_ns);
+            self.patience_ns = HURRY_MS * NS_PER_MS + HURRY_ROUND_TRIPS * round_trip_ns;
+        }
         self.request_ns = now_ns;
         self.request_taken = self.numbers.taken;
         self.answer_len = 0;
@@ -429,6 +443,7 @@ impl Slot {
         if self.unacknowledged != self.socket().send_queue() {
             self.progress_ns = now_ns;
             self.acknowledged_ns = now_ns;
+            self.hurry_at_ns = now_ns + self.patience_ns;
         }
         if self.is_idle() {
             self.busy_ns = now_ns;
@@ -439,8 +454,27 @@ impl Slot {
     pub fn note_unacknowledged(&mut self, now_ns: u64) {
         if self.unacknowledged == 0 {
             self.acknowledged_ns = now_ns;
+            self.hurry_at_ns = now_ns + self.patience_ns;
         }
         self.unacknowledged = self.socket().send_queue();
+    }
+
+    /// When what is under way seems to be lost; [`NEVER`] if nothing is.
+    pub fn hurry_ns(&self) -> u64 {
+        if self.unacknowledged == 0 { NEVER } else { self.hurry_at_ns }
+    }
+
+    /// Sends once more what was not acknowledged in time, if it is little. When much is under way,
+    /// what arrives of it brings acknowledgements that say what did not. Once: who then says
+    /// nothing is asked again when smoltcp thinks so, after a second or more.
+    #[inline(never)]
+    pub fn hurry(&mut self, port: u16, outward: &mut Outward<'_>) {
+        self.hurry_at_ns = NEVER;
+        let is_little = self.unacknowledged <= INITIAL_WINDOW_LEN_MAX && self.numbers.window > 0;
+        if let Some(probe) = self.probe().filter(|_| is_little) {
+            let again = Forged { sequence: self.received_to(), ..probe };
+            outward.repeat(&mut self.sockets, again, port);
+        }
     }
 
     /// Moves output into the socket. Returns whether anything moved.

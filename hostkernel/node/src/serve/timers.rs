@@ -8,7 +8,7 @@
 use alloc::vec::Vec;
 
 /// No time.
-const NEVER: u64 = u64::MAX;
+pub const NEVER: u64 = u64::MAX;
 
 /// A time for each slot.
 pub struct Timers {

@@ -6,9 +6,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::lab::{INPUT_LEN_MAX, Lab, NS_PER_MS, PING, invoke, pattern};
-use super::wire::LATENCY_NS;
+use super::wire::{Fault, LATENCY_NS};
 use crate::state::tenants::GUEST_KEY;
-use limits::{CODE_LEN_MAX, REQUEST_RATE_MIN, REQUEST_TIMEOUT_MS};
+use limits::{CODE_LEN_MAX, HURRY_MS, REQUEST_RATE_MIN, REQUEST_TIMEOUT_MS};
 
 const ROUND_TRIP_MS: u64 = 100;
 
@@ -103,5 +103,83 @@ fn the_largest_image_arrives_over_a_long_line_that_loses_a_hundredth() {
     assert_eq!(answer.status, 400);
     let elapsed_ms = lab.since_ms(start_ns);
     assert!(elapsed_ms < 2 * REQUEST_TIMEOUT_MS, "{elapsed_ms} ms");
+    lab.settle();
+}
+
+/// Has the node's next frame to `client` lost once, and returns after how long it came.
+fn comes_again_after_ms(lab: &mut Lab, body: &[u8]) -> u64 {
+    let client = lab.connect();
+    lab.echo(client, b"first");
+    lab.pass_ms(1_000);
+    lab.worker.holds = true;
+    lab.send(client, &invoke(body));
+    lab.until("the invocation", |lab| (lab.worker.begun == 2).then_some(()));
+    // Its acknowledgement goes before the answer.
+    lab.pass_ms(500);
+    lab.to_peer.borrow_mut().inject_now(Fault::Lose);
+    lab.worker.holds = false;
+    let start_ns = lab.now_ns;
+    lab.is_echoed(client, body);
+    lab.since_ms(start_ns)
+}
+
+#[test]
+fn an_answer_that_got_lost_comes_again_soon() {
+    for (round_trip_ms, latest_ms) in [(0, HURRY_MS + 20), (ROUND_TRIP_MS, 4 * ROUND_TRIP_MS)] {
+        let mut lab = if round_trip_ms == 0 { Lab::new() } else { lab(None) };
+        let elapsed_ms = comes_again_after_ms(&mut lab, b"lost");
+        let latest_ms = latest_ms + if round_trip_ms == 0 { 0 } else { HURRY_MS + 20 };
+        assert!((HURRY_MS..=latest_ms).contains(&elapsed_ms), "{elapsed_ms} ms");
+        lab.settle();
+    }
+}
+
+#[test]
+fn who_is_far_away_or_takes_nothing_is_not_sent_everything_twice() {
+    let mut lab = Lab::new();
+    for line in [&lab.to_node, &lab.to_peer] {
+        line.borrow_mut().distance_ns = 800 * NS_PER_MS / 2;
+    }
+    let client = lab.connect();
+    lab.echo(client, b"first");
+    lab.pass_ms(3_000);
+    let sent = lab.to_peer.borrow().sent;
+    for _ in 0..3 {
+        lab.echo(client, b"far");
+    }
+    // An acknowledgement of the request may come before its answer.
+    assert!(lab.to_peer.borrow().sent - sent <= 6, "{}", lab.to_peer.borrow().sent - sent);
+    lab.settle();
+
+    let mut lab = Lab::new();
+    let client = lab.connect();
+    lab.echo(client, b"first");
+    lab.peer.set_wanted(client, 0);
+    lab.send(client, &invoke(&pattern(100_000)));
+    lab.pass_ms(2_000);
+    let sent = lab.to_peer.borrow().sent;
+    lab.pass_ms(10_000);
+    let probes = lab.to_peer.borrow().sent - sent;
+    assert!(probes <= 10, "{probes} frames to who takes nothing");
+    lab.peer.set_wanted(client, usize::MAX);
+    lab.is_echoed(client, &pattern(100_000));
+    lab.settle();
+}
+
+#[test]
+fn who_is_gone_is_hurried_once() {
+    let mut lab = Lab::new();
+    let client = lab.connect();
+    lab.echo(client, b"first");
+    lab.send(client, &invoke(b"gone"));
+    lab.until("the invocation", |lab| (lab.worker.begun == 2).then_some(()));
+    lab.to_node.borrow_mut().inject_now(Fault::Cut);
+    let sent = lab.to_peer.borrow().sent;
+    lab.pass_ms(10_000);
+    // The answer, the hurry, and after 1, 3, 7 s of smoltcp's, give or take one.
+    let frames = lab.to_peer.borrow().sent - sent;
+    assert!((4..=6).contains(&frames), "{frames}");
+    lab.to_node.borrow_mut().mend();
+    lab.is_echoed(client, b"gone");
     lab.settle();
 }
