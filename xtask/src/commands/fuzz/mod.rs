@@ -15,7 +15,7 @@ use xtask::{build, lifeline, workspace};
 use crate::progress::say;
 
 /// All targets. Those that are not `live` are programs of `fuzz/`.
-const TARGETS: [&str; 10] = [
+const TARGETS: [&str; 11] = [
     "elf",
     "zip",
     "http",
@@ -23,6 +23,7 @@ const TARGETS: [&str; 10] = [
     "calls",
     "bundle",
     "files",
+    "wire",
     "live-images",
     "live-http",
     "live-calls",
@@ -33,7 +34,7 @@ const INPUT_LEN_MAX: u32 = 4096;
 const INPUT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Fuzz a boundary of the kernel: image files, archives, HTTP, the API, calls of an action, boot
-/// bundles.
+/// bundles, the wire.
 ///
 /// The targets live-images, live-http and live-calls do so on a node in QEMU, over the network and
 /// from inside: the same seed tries the same cases, and a find ends the run with its seed and case.
@@ -46,7 +47,8 @@ const INPUT_TIMEOUT: Duration = Duration::from_secs(10);
 pub struct Arguments {
     /// elf: image files. zip: archives with one. http: bytes of connections. api: requests. calls:
     /// calls of an action. bundle: boot bundles, settings, SMBIOS tables. files: archives
-    /// as trees for Linux programs, and calls on them.
+    /// as trees for Linux programs, and calls on them. wire: frames, and what DHCP and time servers
+    /// answer.
     #[arg(value_name = "TARGET", value_parser = PossibleValuesParser::new(TARGETS))]
     target: String,
     /// How long, in seconds.
