@@ -47,6 +47,7 @@ fn a_connection_stays_open_for_many_requests() {
         assert_greets(&answer, &name);
         assert_eq!(answer.header("connection"), Some("keep-alive"));
         assert!(answer.header("keep-alive").is_some_and(|value| value.starts_with("timeout=")));
+        assert!(answer.header("date").is_some_and(|value| value.ends_with(" GMT")));
     }
 }
 

@@ -99,7 +99,7 @@ const HOP_BY_HOP: [&str; 7] = [
 
 /// Fields of every answer that are not for an action to state. The length is what it is; clients
 /// that relay somebody else's answer often state it.
-const OWN: [&str; 3] = ["content-length", "x-request-id", "x-openwhisk-activation-id"];
+const OWN: [&str; 4] = ["content-length", "date", "x-request-id", "x-openwhisk-activation-id"];
 
 impl Fields {
     /// No field yet.
@@ -136,6 +136,12 @@ impl Fields {
     #[inline]
     pub fn push_line(&mut self, line: FieldLine) {
         self.0.extend_from_slice(line.0.as_bytes());
+    }
+
+    /// Appends a line that is known to be one, with its end.
+    #[inline]
+    pub(super) fn push_complete(&mut self, line: &[u8]) {
+        self.0.extend_from_slice(line);
     }
 
     /// Appends a field, with a space for every control character of the value.
@@ -307,7 +313,7 @@ mod tests {
         for (name, value) in [("X-A!", " b\t\u{e4} "), ("set-cookie", "1"), ("Set-Cookie", "")] {
             assert_eq!(fields.push_foreign(name, value), Ok(()), "{name}");
         }
-        for name in ["Content-Length", "x-request-id", "X-OpenWhisk-Activation-Id"] {
+        for name in ["Content-Length", "date", "x-request-id", "X-OpenWhisk-Activation-Id"] {
             assert_eq!(fields.push_foreign(name, "1"), Ok(()), "left out");
         }
         let expected = "X-A!: b\t\u{e4}\r\nset-cookie: 1\r\nSet-Cookie: \r\n";

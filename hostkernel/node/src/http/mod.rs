@@ -3,15 +3,16 @@
 //! [`connection`] turns the bytes of one TCP connection into [`Request`]s and a [`Response`] into
 //! bytes; [`parse`] reads one request head into a [`text`], [`body`] what follows it; [`encode`]
 //! writes one response with its [`fields`]. What comes out depends on the bytes alone, not on how
-//! they were cut into segments. Nothing here knows routes, sockets or time. Every length is bounded
-//! by [`limits`]; what exceeds a bound is a [`MessageReject`] with its status code, never an
-//! allocation.
+//! they were cut into segments. Nothing here knows routes or sockets; [`date`] is told the time.
+//! Every length is bounded by [`limits`]; what exceeds a bound is a [`MessageReject`] with its
+//! status code, never an allocation.
 //!
 //! The memory of a request's text becomes that of its answer's header fields, and then that of the
 //! connection's next request: on a connection that stays open neither is allocated.
 
 pub mod body;
 pub mod connection;
+pub mod date;
 pub mod encode;
 pub mod encoded;
 pub mod fields;

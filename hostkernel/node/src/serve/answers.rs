@@ -96,9 +96,9 @@ impl<'a> Answers<'a> {
     }
 
     /// Moves what a client sent into its connection, whose head is checked when it is complete.
-    pub fn receive(&mut self, slot: &mut Slot, now_ns: u64) -> Option<http::connection::Step> {
+    pub fn receive(&mut self, slot: &mut Slot, now: Now) -> Option<http::connection::Step> {
         let Self { node, random, crowd, .. } = self;
-        let age_ns = slot.age_ns(now_ns);
+        let age_ns = slot.age_ns(now.monotonic_ns);
         let mut is_held = slot.is_held;
         let received = slot.receive(&mut |method, path, headers| {
             let mut id = 0;
@@ -111,9 +111,11 @@ impl<'a> Answers<'a> {
             } else {
                 Err(Box::new(api::crowded(node, headers, random_id())))
             };
-            checked.inspect_err(|response| {
+            checked.map_err(|mut response| {
                 let subject = Subject::Request { path, headers, id };
                 node.answered(Some(method), response.status, subject, age_ns);
+                node.date.stamp(&mut response.headers, now.wall_ms);
+                response
             })
         });
         slot.is_held = is_held;
@@ -258,7 +260,8 @@ impl<'a> Answers<'a> {
         }
         let Some((method, text)) = slot.connection.head() else { return false };
         let (path, headers) = (text.path(), text.headers());
-        let response = api::over_budget(&mut self.node, headers, id);
+        let mut response = api::over_budget(&mut self.node, headers, id);
+        self.node.date.stamp(&mut response.headers, now.wall_ms);
         let subject = Subject::Request { path, headers, id };
         self.node.answered(Some(method), response.status, subject, slot.age_ns(now.monotonic_ns));
         slot.busy_ns = now.monotonic_ns;
@@ -285,9 +288,16 @@ impl<'a> Answers<'a> {
 }
 
 /// Answers the request under way.
-fn respond(node: &mut Node, slot: &mut Slot, response: Response, subject: Subject<'_>, now: Now) {
+fn respond(
+    node: &mut Node,
+    slot: &mut Slot,
+    mut response: Response,
+    subject: Subject<'_>,
+    now: Now,
+) {
     let (method, age_ns) = (slot.connection.method(), slot.age_ns(now.monotonic_ns));
     node.answered(method, response.status, subject, age_ns);
+    node.date.stamp(&mut response.headers, now.wall_ms);
     slot.busy_ns = now.monotonic_ns;
     slot.answer_len = response.body.len();
     if slot.answer_len > HELD_FREE_LEN || !slot.holding.is_empty() {

@@ -206,7 +206,7 @@ impl<'a> Connections<'a> {
                     if phase == Phase::Idle {
                         slot.begin_request(now_ns);
                     }
-                    answers.receive(slot, now_ns)
+                    answers.receive(slot, now)
                 }
                 Phase::Answering | Phase::Sending => None,
             };

@@ -9,6 +9,7 @@ use super::policy::Policy;
 use super::records::Records;
 use super::statistics::{Statistics, Traffic};
 use crate::dispatch::CoreLoad;
+use crate::http::date::DateField;
 use crate::journal::syslog::Queue;
 use crate::mitigation::Report;
 use crate::registry::{Books, Holding, Namespace, OverBudget, Purpose, Registry, Share};
@@ -33,6 +34,8 @@ pub struct Node {
     pub(crate) syslog: Option<Arc<Queue>>,
     /// What the parts of the node around the API hold, at the time of a request that asks for it.
     pub(crate) load: Load,
+    /// When an answer is made.
+    pub(crate) date: DateField,
 }
 
 /// What the parts of the node around the API hold.
@@ -85,6 +88,7 @@ impl Node {
             readiness: Readiness::Booting,
             statistics: Statistics::default(),
             syslog: None,
+            date: DateField::default(),
             load: Load::default(),
         }
     }

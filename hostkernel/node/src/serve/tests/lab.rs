@@ -62,6 +62,8 @@ const FRONT: usize = 0;
 /// See the head of this file.
 pub struct Lab {
     pub now_ns: u64,
+    /// What the node is told that the time is.
+    pub wall_ms: u64,
     pub to_node: Line,
     pub to_peer: Line,
     pub peer: Peer,
@@ -146,6 +148,7 @@ impl Lab {
         let peer = Peer::new(&to_peer, &to_node, seed, now_ns);
         Self {
             now_ns,
+            wall_ms: 0,
             to_node,
             to_peer,
             peer,
@@ -284,8 +287,8 @@ impl Lab {
         self.to_node.borrow_mut().deliver(now_ns);
         self.to_peer.borrow_mut().deliver(now_ns);
         if self.node_is_awake() || self.node_next_ns.is_some_and(|next_ns| next_ns <= now_ns) {
-            let wall_ms = 0;
-            self.node_next_ns = self.service.poll(Now { monotonic_ns: now_ns, wall_ms });
+            let now = Now { monotonic_ns: now_ns, wall_ms: self.wall_ms };
+            self.node_next_ns = self.service.poll(now);
             self.polls += 1;
         }
         self.worker.step(self.dispatcher, now_ns);

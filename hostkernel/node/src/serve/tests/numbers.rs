@@ -27,6 +27,28 @@ fn is_answered(lab: &mut Lab, client: Host, (next, theirs): (u32, u32)) -> bool 
     client.seen(lab).iter().any(|segment| segment.payload.ends_with(b"pong"))
 }
 
+#[test]
+fn an_answer_says_when_it_was_made_if_there_is_a_clock() {
+    let heads = [&b"GET /ping"[..], b"POST /api/v1/namespaces/_/actions/x", b"nonsense"];
+    for (wall_ms, count) in [(0, 0), (784_111_777_250, 1)] {
+        for head in heads {
+            let mut lab = lab();
+            lab.wall_ms = wall_ms;
+            let (next, theirs) = CLIENT.connect(&mut lab, 1_000);
+            let rest = b" HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nx";
+            let request = [head, rest].concat();
+            CLIENT.segment(&lab, TcpControl::Psh, next, Some(theirs), &request);
+            lab.pass_ms(20);
+            let seen = CLIENT.seen(&mut lab);
+            let answer: Vec<u8> = seen.into_iter().flat_map(|segment| segment.payload).collect();
+            let date = b"\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\n";
+            assert_eq!(answer.windows(date.len()).filter(|window| window == date).count(), count);
+            assert_eq!(answer.windows(6).filter(|window| window == b"\nDate:").count(), count);
+            assert!(answer.starts_with(b"HTTP/1.1 "));
+        }
+    }
+}
+
 /// A segment that says where the node stands and nothing else.
 fn states(segment: &Seen, next: u32, theirs: u32) -> bool {
     let stands = (segment.sequence, segment.acknowledged) == (theirs, Some(next));
