@@ -50,8 +50,9 @@ static void use(const char *path, const char *mode) {
 int main(void) {
     use(":memory:", "pragma journal_mode");
     setenv("SQLITE_TMPDIR", "/tmp", 1);
-    const char *modes[] = {"pragma journal_mode=delete", "pragma journal_mode=truncate"};
-    for (int at = 0; at < 2; ++at) {
+    const char *modes[] = {"pragma journal_mode=delete", "pragma journal_mode=truncate",
+                           "pragma journal_mode=wal"};
+    for (int at = 0; at < 3; ++at) {
         chdir("/tmp");
         use("sqlite.test", modes[at]);
         sqlite3 *again;

@@ -20,6 +20,14 @@ impl<N: Native> Os<N> {
     /// Serves the call whose number and arguments are in the frame.
     #[inline]
     pub(crate) fn serve(&mut self, frame: &mut Frame) -> Served {
+        match self.space.shares {
+            false => self.serve_any(frame),
+            true => self.serve_sharing(frame),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn serve_any(&mut self, frame: &mut Frame) -> Served {
         let [one, two, three, ..] = frame.arguments();
         match Sysno::new(frame.rax as usize) {
             // Those that are called most, before the long table.

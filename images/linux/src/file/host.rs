@@ -169,7 +169,7 @@ impl<N: Native> Host for Surroundings<'_, N> {
                 Source::Payload { offset } | Source::Former { offset } => {
                     (self.identity.executable(), offset)
                 }
-                Source::Copied { offset, .. } => (b"", offset),
+                Source::Shared { offset, .. } | Source::Copied { offset, .. } => (b"", offset),
             };
             each(&Region {
                 start,

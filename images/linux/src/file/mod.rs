@@ -5,6 +5,7 @@ pub mod descriptors;
 pub mod host;
 pub mod names;
 pub mod readiness;
+pub mod shared;
 pub mod side;
 pub mod table;
 pub mod transfer;
@@ -76,9 +77,8 @@ impl<N: Native> Os<N> {
                 .mmap(&mut self.native, request, Backing::Anonymous)
                 .map_err(Break::Errno);
         }
-        // What is written to shared memory would have to reach the file.
-        if shared && protection as u32 & linux::PROT_WRITE != 0 {
-            return Err(Errno::ENODEV.into());
+        if shared && self.is_to_be_shared(protection, fd as i32) {
+            return self.map_shared(request, fd as i32, offset);
         }
         self.map_file(request, fd as i32, offset)
     }

@@ -20,6 +20,13 @@ pub enum Backing<'a> {
         /// Bytes from there to the file's end.
         len: u64,
     },
+    /// A file that is shared; the caller copies its bytes, which can be written until then.
+    Shared {
+        /// Which file.
+        file: u32,
+        /// Offset of the first byte.
+        offset: u64,
+    },
     /// A file whose bytes must be copied.
     Bytes {
         /// From the mapping's offset on to the file's end.
@@ -71,6 +78,10 @@ impl Space {
             }
             Backing::Payload { offset, len } => {
                 self.map_file_pages(native, range, protection, offset, len)?;
+            }
+            Backing::Shared { file, offset } => {
+                let source = Source::Shared { file, offset };
+                self.map_zeroed(native, range, Protection::WRITE, source)?;
             }
             Backing::Bytes { bytes, file, offset } => {
                 let source = Source::Copied { file, offset };
@@ -259,7 +270,10 @@ impl Space {
         if discards {
             for (start, region) in self.regions.within(address..end) {
                 // What was copied out of a file cannot be read again.
-                if !matches!(region.source, Source::Copied { .. } | Source::Vdso) {
+                if !matches!(
+                    region.source,
+                    Source::Copied { .. } | Source::Shared { .. } | Source::Vdso
+                ) {
                     native.discard(start, region.end - start).map_err(super::errno)?;
                 }
             }

@@ -57,6 +57,8 @@ pub struct Space {
     pub layout: Layout,
     /// Its bytes.
     pub memory: Memory,
+    /// It shares files.
+    pub shares: bool,
 }
 
 impl Default for Space {
@@ -71,7 +73,7 @@ impl Space {
     pub const fn new() -> Self {
         let layout =
             Layout { mmap_top: 0, break_start: 0, break_end: 0, payload: 0, payload_len: 0 };
-        Self { regions: Regions::new(), layout, memory: Memory::new() }
+        Self { regions: Regions::new(), layout, memory: Memory::new(), shares: false }
     }
 
     /// Takes the payload of a stage: of this one pages can be mapped, of one before no longer.

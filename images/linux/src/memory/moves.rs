@@ -89,7 +89,9 @@ impl Space {
                 let offset = offset + (end - old.start);
                 self.map_payload(native, end..new_end, old.region.protection, offset)?;
             }
-            Source::Former { .. } | Source::Copied { .. } => return Ok(false),
+            Source::Former { .. } | Source::Shared { .. } | Source::Copied { .. } => {
+                return Ok(false);
+            }
             source => self.map_zeroed(native, end..new_end, old.region.protection, source)?,
         }
         Ok(true)

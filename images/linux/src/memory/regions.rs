@@ -65,6 +65,13 @@ pub enum Source {
         /// Offset of the region's first byte.
         offset: u64,
     },
+    /// A file of the tree that is shared: what is written is brought back to it.
+    Shared {
+        /// Which file.
+        file: u32,
+        /// Offset of the region's first byte.
+        offset: u64,
+    },
     /// Bytes copied out of a file of the tree when they were mapped.
     Copied {
         /// Which file, for `/proc/self/maps`.
@@ -80,6 +87,7 @@ impl Source {
         match self {
             Self::Payload { offset } => Self::Payload { offset: offset + len },
             Self::Former { offset } => Self::Former { offset: offset + len },
+            Self::Shared { file, offset } => Self::Shared { file, offset: offset + len },
             Self::Copied { file, offset } => Self::Copied { file, offset: offset + len },
             other => other,
         }

@@ -56,6 +56,11 @@ fn calls_about_files() {
 }
 
 #[test]
+fn files_that_are_shared() {
+    same_with_both_libraries("shared");
+}
+
+#[test]
 fn a_crash_is_named_with_the_function() {
     image();
     let folder = TempDir::new().expect("a temporary folder");

@@ -23,6 +23,7 @@ mod ready;
 mod remove;
 mod report;
 mod resize;
+mod share;
 mod timer;
 mod walk;
 mod write;
