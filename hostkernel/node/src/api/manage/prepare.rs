@@ -125,7 +125,7 @@ pub fn load(
     }
     let file = contiguous(&executable.file)?;
     if let Some(host) = &policy.host
-        && executable.is_elf()
+        && executable.can_be_hosted()
         && !elf::has_note(&file)
     {
         drop(file);

@@ -14,6 +14,7 @@ use memory::{OutOfFrames, PageBuffer};
 const ELF_MAGIC: &[u8] = b"\x7fELF";
 /// First bytes of a WebAssembly module.
 const WASM_MAGIC: &[u8] = b"\0asm";
+const SCRIPT_MAGIC: &[u8] = b"#!";
 
 /// How files begin in base64 that source code does not begin like: ELF, zip, WebAssembly.
 const ENCODED: [&str; 3] = ["f0VMR", "UEsDB", "AGFzbQ"];
@@ -102,10 +103,12 @@ pub struct Executable {
 }
 
 impl Executable {
-    /// Whether it is an ELF file at all.
+    /// Whether a host image may know what to do with it: an ELF file, or a script, whose
+    /// interpreter is in its archive.
     #[must_use]
-    pub fn is_elf(&self) -> bool {
-        self.file.chunk_at(0).starts_with(ELF_MAGIC)
+    pub fn can_be_hosted(&self) -> bool {
+        let start = self.file.chunk_at(0);
+        start.starts_with(ELF_MAGIC) || self.archive.is_some() && start.starts_with(SCRIPT_MAGIC)
     }
 
     /// What was sent.
@@ -137,7 +140,7 @@ pub fn executable(code: PageBuffer, kind: &str) -> Result<Executable, CodeReject
     let start = executable.file.chunk_at(0);
     if start.starts_with(WASM_MAGIC) {
         Err(CodeReject::Wasm)
-    } else if is_native || start.starts_with(ELF_MAGIC) {
+    } else if is_native || executable.can_be_hosted() {
         // Whoever reads the image says what is wrong with it.
         Ok(executable)
     } else {
@@ -273,6 +276,18 @@ mod tests {
             assert!(matches!(reject, Err(CodeReject::Mangled)), "{raw}");
         }
         assert_eq!(decoded("PKPK").expect("base64 may start like that"), [60, 163, 202]);
+    }
+
+    #[test]
+    fn a_script_is_hosted_if_an_archive_may_have_its_interpreter() {
+        memory::install_for_test();
+        let buffer = |bytes: &[u8]| PageBuffer::from_bytes(bytes).expect("frames are left");
+        let hosted = |file: &[u8], archive: Option<&[u8]>| {
+            Executable { file: buffer(file), archive: archive.map(buffer) }.can_be_hosted()
+        };
+        assert!(hosted(b"\x7fELF", None) && hosted(b"\x7fELF", Some(b"PK")));
+        assert!(hosted(b"#!/usr/bin/python3.11", Some(b"PK")));
+        assert!(!hosted(b"#!/usr/bin/python3.11", None) && !hosted(b"\0asm", Some(b"PK")));
     }
 
     #[test]
