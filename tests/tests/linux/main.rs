@@ -3,6 +3,8 @@
 
 mod input;
 mod programs;
+#[path = "../../linux-emulator/tests/programs/tree.rs"]
+mod tree;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;

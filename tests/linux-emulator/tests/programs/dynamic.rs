@@ -1,88 +1,15 @@
 //! Programs that an interpreter in their archive loads, and scripts: what Debian installs, packed as
 //! it is installed.
 
-use std::ffi::OsStr;
 use std::fs;
-use std::io::Write;
-use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use tempfile::TempDir;
-use xtask::prerequisites::ensure_programs;
-use zip::CompressionMethod;
-use zip::write::SimpleFileOptions;
 
 use crate::freeze::emulated;
+use crate::tree::{self, Tree};
 use crate::{compile_with, hosted, image, native};
-
-/// Bytes of a page: files at whole pages are mapped and not copied.
-const PAGE: u16 = 4096;
-
-/// An archive like a file system.
-struct Tree(zip::ZipWriter<fs::File>);
-
-impl Tree {
-    fn new(path: &Path) -> Self {
-        Self(zip::ZipWriter::new(fs::File::create(path).expect("a temporary file")))
-    }
-
-    fn add(&mut self, name: &str, bytes: &[u8], mode: u32) {
-        let options = SimpleFileOptions::default()
-            .compression_method(CompressionMethod::Stored)
-            .with_alignment(PAGE)
-            .unix_permissions(mode);
-        self.0.start_file(name, options).expect("a file in the archive");
-        self.0.write_all(bytes).expect("its bytes");
-    }
-
-    /// Adds a file under its own path, whatever it is a link to.
-    fn take(&mut self, path: &Path) {
-        let bytes = fs::read(path).expect("the file is there");
-        let mode = fs::metadata(path).expect("the file is there").permissions().mode();
-        self.add(path.to_str().expect("a name").trim_start_matches('/'), &bytes, mode & 0o777);
-    }
-
-    /// Adds a folder and what is in it, but for what is made of it.
-    fn take_folder(&mut self, path: &Path) {
-        /// Parts of Python's library that no function needs.
-        const LEFT_OUT: [&str; 4] = ["__pycache__", "test", "idlelib", "lib2to3"];
-        let mut entries: Vec<PathBuf> =
-            fs::read_dir(path).expect("a folder").map(|entry| entry.expect("one").path()).collect();
-        entries.sort();
-        for entry in entries {
-            match fs::metadata(&entry) {
-                Ok(found) if found.is_dir() => {
-                    let name = entry.file_name().and_then(OsStr::to_str).unwrap_or_default();
-                    if !LEFT_OUT.contains(&name) {
-                        self.take_folder(&entry);
-                    }
-                }
-                Ok(_) => self.take(&entry),
-                // A link that leads nowhere.
-                Err(_) => {}
-            }
-        }
-    }
-
-    /// Adds the interpreter and the libraries that a program asks for.
-    fn take_libraries(&mut self, programs: &[&Path]) {
-        let output = Command::new("ldd").args(programs).output().expect("ldd is installed");
-        let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        let mut paths: Vec<&str> =
-            text.split_whitespace().filter(|word| word.starts_with("/lib")).collect();
-        paths.sort_unstable();
-        paths.dedup();
-        // The program's own name, with a colon, is none of them.
-        for path in paths.iter().filter(|path| !path.ends_with(':')) {
-            self.take(Path::new(path));
-        }
-    }
-
-    fn finish(self) {
-        self.0.finish().expect("a whole archive");
-    }
-}
 
 /// Runs a script in an archive twice from one template: both results, and the log.
 fn twice(folder: &TempDir, archive: &Path) -> (String, String) {
@@ -114,8 +41,8 @@ fn a_dynamic_program_with_its_libraries() {
 /// What a function of Python may use: modules in C, in libraries of their own and built in.
 const PYTHON: &str = "\
 #!/usr/bin/python3.11 -I
-import csv, datetime, decimal, hashlib, io, json, os, random, re, sqlite3, struct, sys
-import threading, zlib
+import asyncio, csv, datetime, decimal, hashlib, io, json, os, random, re, sqlite3, struct, sys
+import concurrent.futures, mmap, multiprocessing, threading, zlib
 print('started', sys.version_info[:2], sys.argv, file=sys.stderr)
 before = os.getpid()
 note = []
@@ -126,7 +53,28 @@ thread.start(); thread.join()
 base = sqlite3.connect(':memory:')
 base.execute('create table t (a, b)')
 base.executemany('insert into t values (?, ?)', [(n, n * n) for n in range(9)])
+async def later(number):
+    await asyncio.sleep(0.01)
+    return number
+async def several():
+    return await asyncio.gather(*[later(number) for number in range(4)])
+with concurrent.futures.ThreadPoolExecutor(3) as pool:
+    squares = list(pool.map(lambda number: number * number, range(6)))
+with open('/tmp/mapped', 'w+b') as file:
+    file.write(b'x' * 5000)
+    file.flush()
+    mapped = mmap.mmap(file.fileno(), 0)
+    mapped[4000:4005] = b'hello'
+    file.seek(3998)
+    read = file.read(9).decode()
+with multiprocessing.Lock():
+    shared = multiprocessing.Value('i', 5)
+    shared.value += 1
 print(json.dumps({
+    'later': asyncio.run(several()),
+    'squares': squares,
+    'mapped': read,
+    'shared': shared.value,
     'note': note,
     'hash': hashlib.sha256(args['name'].encode()).hexdigest()[:16],
     'third': str(decimal.Decimal(1) / 3),
@@ -145,30 +93,16 @@ print(json.dumps({
 #[test]
 fn python_with_its_modules_in_c() {
     image();
-    let python = Path::new("/usr/bin/python3.11");
-    let say = |text: &str| eprintln!("{text}");
-    ensure_programs(&[("/usr/bin/python3.11", "python3.11")], say).expect("Python can be had");
     let folder = TempDir::new().expect("a temporary folder");
     let archive = folder.path().join("python.zip");
-    let mut tree = Tree::new(&archive);
-    tree.add("exec", PYTHON.as_bytes(), 0o755);
-    tree.take(python);
-    let library = Path::new("/usr/lib/python3.11");
-    let modules: Vec<PathBuf> = fs::read_dir(library.join("lib-dynload"))
-        .expect("modules in C")
-        .map(|entry| entry.expect("one").path())
-        .collect();
-    let programs: Vec<&Path> = modules.iter().map(PathBuf::as_path).chain([python]).collect();
-    tree.take_libraries(&programs);
-    tree.take_folder(library);
-    tree.finish();
+    tree::python(&archive, PYTHON);
 
     let (output, log) = twice(&folder, &archive);
     let expected: Vec<String> = ["first", "second"]
         .map(|name| {
             let script = folder.path().join("script.py");
             fs::write(&script, PYTHON).expect("a temporary file");
-            let mut command = Command::new(python);
+            let mut command = Command::new(tree::PYTHON);
             command.arg("-I").arg(&script);
             let (run, _) = crate::run(command, format!("{{\"name\": \"{name}\"}}").as_bytes());
             let line = run.output.lines().last().unwrap_or_default().to_owned();
@@ -204,23 +138,16 @@ process.stdin.on('end', async () => {
 #[test]
 fn node_without_a_compiler_of_its_own() {
     image();
-    let say = |text: &str| eprintln!("{text}");
-    ensure_programs(&[("/usr/bin/node", "nodejs")], say).expect("Node can be had");
-    let node = Path::new("/usr/bin/node");
     let folder = TempDir::new().expect("a temporary folder");
     let archive = folder.path().join("node.zip");
-    let mut tree = Tree::new(&archive);
-    tree.add("exec", NODE.as_bytes(), 0o755);
-    tree.take(node);
-    tree.take_libraries(&[node]);
-    tree.finish();
+    tree::node(&archive, NODE);
 
     let (output, log) = twice(&folder, &archive);
     let expected: Vec<String> = ["first", "second"]
         .map(|name| {
             let script = folder.path().join("script.js");
             fs::write(&script, NODE).expect("a temporary file");
-            let mut command = Command::new(node);
+            let mut command = Command::new(tree::NODE);
             command.arg("--jitless").arg(&script);
             let (run, _) = crate::run(command, format!("{{\"name\": \"{name}\"}}").as_bytes());
             run.output.trim_end().to_owned()

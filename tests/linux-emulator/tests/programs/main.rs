@@ -9,6 +9,7 @@ mod freeze;
 mod libraries;
 mod linux;
 mod storm;
+mod tree;
 
 use std::io::Write;
 use std::os::unix::process::ExitStatusExt;
