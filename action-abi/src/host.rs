@@ -153,6 +153,16 @@ impl Moment {
         })
     }
 
+    /// The argument that says so.
+    #[must_use]
+    pub const fn flags(self) -> u64 {
+        match self {
+            Self::Start => 0,
+            Self::Input => FREEZE_AT_INPUT,
+            Self::Accept => FREEZE_AT_ACCEPT,
+        }
+    }
+
     /// Its name in the deploy's answer.
     #[must_use]
     pub const fn name(self) -> &'static str {

@@ -16,6 +16,7 @@
 
 use alloc::format;
 
+use action_abi::host::Moment;
 use linux_files::Access;
 
 use crate::limits::REST_NS;
@@ -74,7 +75,10 @@ impl<N: Native> Os<N> {
             files.set_input_piece(&[]);
         }
         let output = self.files.output.take_window();
-        match self.native.freeze(true, output) {
+        // Who listens is a server, and waits for a request.
+        let is_server = self.sockets.exchange.is_server();
+        let at = if is_server { Moment::Accept } else { Moment::Input };
+        match self.native.freeze(at, output) {
             Ok(instance) => self.thaw(instance),
             Err(_) => {
                 self.refuse("the kernel does not freeze this program");

@@ -3,6 +3,7 @@
 //!
 //! The contract is `action-abi`; nothing here adds to it.
 
+use action_abi::host::Moment;
 use action_abi::{CallError, Stream};
 
 use crate::random::SEED_LEN;
@@ -85,12 +86,12 @@ pub trait Native {
     fn payload(&mut self) -> Result<&'static [u8], CallError>;
 
     /// Becomes a template, and goes on as what is made of it: an instance, or the next stage of
-    /// preparing one. `at_input` says that the program ran up to its input. The kernel takes back
+    /// preparing one. `at` says what the program has come to. The kernel takes back
     /// the `output` it gave, and everything else of that [`Instance`].
     ///
     /// # Errors
     /// [`CallError`]: there is no template to be made.
-    fn freeze(&mut self, at_input: bool, output: &'static mut [u8]) -> Result<Instance, CallError>;
+    fn freeze(&mut self, at: Moment, output: &'static mut [u8]) -> Result<Instance, CallError>;
 
     /// Asks for an upcall at this monotonic time; 0 for none.
     fn alarm(&mut self, at_ns: u64);

@@ -83,6 +83,14 @@ static void answer(int to) {
     } else if (!strcmp(path, "/after")) {
         out(to, "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nfirst");
         for (volatile long i = 0;; i++) {}
+    } else if (!strcmp(path, "/count")) {
+        static int count;
+        FILE *note = fopen("/tmp/note", "a");
+        fprintf(note, "x");
+        snprintf(head, sizeof head, "HTTP/1.0 200 OK\r\n\r\ncount %d, note of %ld, %s", ++count,
+                 ftell(note), strrchr(text, '\n') + 1);
+        fclose(note);
+        out(to, head);
     } else if (!strcmp(path, "/keep")) {
         out(to, "HTTP/1.1 200 OK\r\nContent-Length: 4\r\nConnection: keep-alive\r\n\r\nkept");
         return;

@@ -12,7 +12,7 @@ use crate::windows::Beginning;
 use crate::{EmulatorError, system};
 
 /// What the environment of a preparation says, as the node says it.
-const AT_INPUT: &[u8] = b"HOSTKERNEL_INIT=input\0";
+const AT_INPUT: &[u8] = b"HOSTKERNEL_INIT=input\0PORT=8080\0";
 const STAGE_RUNTIME: &[u8] = b"HOSTKERNEL_STAGE=runtime\0";
 const STAGE_FUNCTION: &[u8] = b"HOSTKERNEL_STAGE=function\0";
 /// What variables for the calls begin with.

@@ -169,9 +169,14 @@ struct Run {
     log: String,
 }
 
+/// Runs a server up to where it waits for a connection, and then with a request.
 fn hosted(payload: &Path, arguments: &[&str], request: &[u8]) -> Run {
+    emulated(&["--at-input"], payload, arguments, request)
+}
+
+fn emulated(options: &[&str], payload: &Path, arguments: &[&str], request: &[u8]) -> Run {
     let mut command = Command::new(env!("CARGO_BIN_EXE_linux-emulator"));
-    command.arg(image()).arg(payload).args(arguments).env("ACTION_PORT", "8080");
+    command.args(options).arg(image()).arg(payload).args(arguments);
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().expect("the emulator starts");
     let mut input = child.stdin.take().expect("it was piped");
@@ -266,6 +271,34 @@ fn an_answer_is_enough_whatever_comes_afterwards() {
     let run = hosted(&program, &["accept"], &request("HEAD", "/", &[], ""));
     let head = String::from_utf8_lossy(&run.result).into_owned();
     assert_eq!(head, { "Status: 200\r\nContent-Type: text/plain\r\nContent-Length: 1234\r\n\r\n" });
+}
+
+#[test]
+fn no_request_finds_what_another_left() {
+    image();
+    let folder = TempDir::new().expect("a temporary folder");
+    let program = server_in_c(&folder);
+    let second = folder.path().join("second");
+    fs::write(&second, request("POST", "/count", &[], "two")).expect("a temporary file");
+    let second = second.to_str().expect("a path that is text");
+    let options = ["--at-input", "--call", second];
+    for mode in ["accept", "poll", "edge", "threads"] {
+        let run = emulated(&options, &program, &[mode], &request("POST", "/count", &[], "one"));
+        let answers = "Status: 200\r\n\r\ncount 1, note of 1, oneStatus: 200\r\n\r\ncount 1, \
+                       note of 1, two";
+        assert_eq!(String::from_utf8_lossy(&run.result), answers, "{mode}: {}", run.log);
+    }
+}
+
+#[test]
+fn who_is_not_frozen_at_its_input_is_served_all_the_same() {
+    image();
+    let folder = TempDir::new().expect("a temporary folder");
+    let program = server_in_c(&folder);
+    for mode in ["accept", "epoll"] {
+        let run = emulated(&[], &program, &[mode], &request("GET", "/chunked", &[], ""));
+        assert_eq!(Answer::of_result(&run.result).body, b"hello world", "{mode}: {}", run.log);
+    }
 }
 
 #[test]

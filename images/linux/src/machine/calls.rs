@@ -6,7 +6,7 @@ use core::fmt::Write;
 use core::ptr::{with_exposed_provenance, with_exposed_provenance_mut};
 use core::slice;
 
-use action_abi::host::{FEATURE_FSGSBASE, FREEZE_AT_INPUT, HostContext, Reflection};
+use action_abi::host::{FEATURE_FSGSBASE, HostContext, Moment, Reflection};
 use action_abi::{Call, CallError, PAGE_LEN, Range, Stream, protection};
 use linux_os::memory::PAYLOAD;
 use linux_os::native::{Extended, Instance, Native, Report};
@@ -211,11 +211,10 @@ impl Native for Calls {
         Ok(unsafe { bytes(Range { address, len }) })
     }
 
-    fn freeze(&mut self, at_input: bool, _: &'static mut [u8]) -> Result<Instance, CallError> {
-        let flags = if at_input { FREEZE_AT_INPUT } else { 0 };
+    fn freeze(&mut self, at: Moment, _: &'static mut [u8]) -> Result<Instance, CallError> {
         // SAFETY: memory is the same behind the call, but for the kernel's windows, which the
         // caller gave back.
-        unsafe { call(Call::Freeze, [flags, 0, 0, 0]) }?;
+        unsafe { call(Call::Freeze, [at.flags(), 0, 0, 0]) }?;
         heap::resize(self.context().common.heap);
         // SAFETY: as above.
         Ok(unsafe { self.instance() })

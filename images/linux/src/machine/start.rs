@@ -4,7 +4,7 @@ use core::arch::naked_asm;
 use core::arch::x86_64::__cpuid_count;
 use core::fmt::Write;
 
-use action_abi::host::{EXCEPTIONS, FEATURE_FSGSBASE, HostContext, Reflection};
+use action_abi::host::{EXCEPTIONS, FEATURE_FSGSBASE, HostContext, Moment, Reflection};
 use action_abi::{HOST_VERSION, NOTE_NAME, NOTE_TYPE, Range};
 use alloc::string::String;
 use linux_os::ending::STATUS_NOT_RUNNABLE;
@@ -76,7 +76,7 @@ extern "C" fn start(context: *const HostContext) {
     // SAFETY: nothing that the kernel gave is in use: what was prepared lies in the image's memory.
     let instance = match prepared.at_input {
         true => Ok(unsafe { os.native.instance() }),
-        false => os.native.freeze(false, &mut []),
+        false => os.native.freeze(Moment::Start, &mut []),
     };
     let Ok(instance) = instance else {
         refuse(STATUS_REFUSED, "the kernel does not freeze this instance");

@@ -32,10 +32,11 @@ use memory::{PageBuffer, Template};
 const KIND_NATIVE: &str = "native:1";
 /// Kind of a program for the library OS that comes without one.
 const KIND_LINUX: &str = "linux";
-/// In the environment of a host image that prepares: freeze at the program's input.
-const INIT_AT_INPUT: &[u8] = b"HOSTKERNEL_INIT=input\0";
+/// In the environment of a host image that prepares: freeze at the program's input, or where it
+/// waits for a connection; and the port on which it is expected to.
+const INIT_AT_INPUT: &[u8] = b"HOSTKERNEL_INIT=input\0PORT=8080\0";
 /// Likewise: the payload is a runtime, which waits for a function.
-const STAGE_RUNTIME: &[u8] = b"HOSTKERNEL_INIT=input\0HOSTKERNEL_STAGE=runtime\0";
+const STAGE_RUNTIME: &[u8] = b"HOSTKERNEL_INIT=input\0HOSTKERNEL_STAGE=runtime\0PORT=8080\0";
 /// Likewise: the payload is a function for the runtime that waits.
 const STAGE_FUNCTION: &[u8] = b"HOSTKERNEL_INIT=input\0HOSTKERNEL_STAGE=function\0";
 

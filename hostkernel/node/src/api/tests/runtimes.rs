@@ -80,7 +80,10 @@ fn a_runtime_is_put_listed_replaced_and_deleted() {
     let mut client = client();
     assert_eq!(client.get("/api/v1/runtimes").text(), "[]");
     let admission = client.admit(Method::Put, RUNTIME, ARCHIVE);
-    assert_eq!(admission.variables(), "HOSTKERNEL_INIT=input\0HOSTKERNEL_STAGE=runtime\0");
+    assert_eq!(
+        admission.variables(),
+        "HOSTKERNEL_INIT=input\0HOSTKERNEL_STAGE=runtime\0PORT=8080\0"
+    );
     assert_eq!((input(&admission).as_str(), admission.limits.memory_mb), ("", 256));
     assert!(Arc::ptr_eq(&admission.template, client.node.policy.host.as_ref().expect("it is set")));
     client.get(RUNTIME).refused(404, "does not exist");
