@@ -291,6 +291,16 @@ fn no_request_finds_what_another_left() {
 }
 
 #[test]
+fn a_server_is_frozen_where_it_waits_and_not_where_it_glances() {
+    image();
+    let folder = TempDir::new().expect("a temporary folder");
+    let program = server_in_c(&folder);
+    let run = emulated(&["--at-input"], &program, &["glance"], &request("GET", "/close", &[], ""));
+    assert_eq!(run.log, "listening\nglance 0\nglance 0\nglance 0\n");
+    assert_eq!(Answer::of_result(&run.result).body, b"until the end\n");
+}
+
+#[test]
 fn who_is_not_frozen_at_its_input_is_served_all_the_same() {
     image();
     let folder = TempDir::new().expect("a temporary folder");

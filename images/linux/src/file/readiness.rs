@@ -40,6 +40,20 @@ impl<N: Native> Os<N> {
         Err(Break::Wait(Wait { on: On::Files, until_ns: until }))
     }
 
+    /// What a call found that must not wait, in a server that nobody has connected to yet: nothing.
+    /// A server has more to do before it waits, and is to be frozen when that is done.
+    fn glance(&self, found: Result<Polled, Break>, until_ns: Option<u64>) -> Result<Polled, Break> {
+        match found {
+            Err(Break::Wait(Wait { on: On::Input, .. }))
+                if self.sockets.exchange.is_server()
+                    && until_ns.is_some_and(|until| until <= self.native.now_ns()) =>
+            {
+                Ok(Polled::default())
+            }
+            found => found,
+        }
+    }
+
     /// When a call gives up, which was decided when it was first made.
     fn gives_up(
         &mut self,
@@ -92,7 +106,8 @@ impl<N: Native> Os<N> {
         let bytes = self.space.bytes(list, len)?;
         let mut polled: Vec<PollFd> =
             bytes.as_chunks().0.iter().map(|bytes| PollFd::from_bytes(*bytes)).collect();
-        let found = self.with_files(|io| Ok(io.files.poll(io.host, &mut polled)?))?;
+        let found = self.with_files(|io| Ok(io.files.poll(io.host, &mut polled)?));
+        let found = self.glance(found, until)?;
         let bytes = self.space.bytes_mut(list, len)?;
         for (place, polled) in bytes.as_chunks_mut().0.iter_mut().zip(&polled) {
             *place = polled.to_bytes();
@@ -148,7 +163,8 @@ impl<N: Native> Os<N> {
         }
         let [read, write, except] = &mut copies;
         let views = [read.as_deref_mut(), write.as_deref_mut(), except.as_deref_mut()];
-        let found = self.with_files(|io| Ok(io.files.select(io.host, count, views)?))?;
+        let found = self.with_files(|io| Ok(io.files.select(io.host, count, views)?));
+        let found = self.glance(found, until)?;
         let served = self.polled(found, until);
         if let Ok(ready) = served {
             for (copy, address) in copies.iter_mut().zip(sets) {
@@ -205,7 +221,8 @@ impl<N: Native> Os<N> {
         self.space.bytes_mut(to, len)?;
         let mut events = vec![EpollEvent::default(); count];
         let found =
-            self.with_files(|io| Ok(io.files.epoll_wait(io.host, epoll as i32, &mut events)?))?;
+            self.with_files(|io| Ok(io.files.epoll_wait(io.host, epoll as i32, &mut events)?));
+        let found = self.glance(found, until)?;
         let bytes = self.space.bytes_mut(to, len)?;
         for (place, event) in bytes.as_chunks_mut().0.iter_mut().zip(&events[..found.ready]) {
             *place = event.to_bytes();
