@@ -16,6 +16,8 @@ pub const EPHEMERAL_LAST: u16 = 60_999;
 /// Bytes of `struct sockaddr_in` and `struct sockaddr_in6`.
 const INET_LEN: usize = 16;
 const INET6_LEN: usize = 28;
+/// Bytes of a `struct sockaddr_nl`.
+const NETLINK_LEN: usize = 12;
 /// Bytes of the shortest `struct sockaddr_in6` that is taken: without the scope.
 const INET6_LEN_MIN: usize = 24;
 /// Bytes of the longest address (`struct sockaddr_storage`).
@@ -28,6 +30,8 @@ pub enum Address {
     Unix,
     /// Of the network.
     Net(SocketAddr),
+    /// Of a socket that asks the kernel, by number; the kernel's is 0.
+    Netlink(u32),
 }
 
 /// What a program gave as an address.
@@ -39,6 +43,8 @@ pub enum Given {
     Name,
     /// An address of the network.
     Net(SocketAddr),
+    /// A number of a socket that asks the kernel; 0 for any.
+    Netlink(u32),
 }
 
 impl Given {
@@ -62,7 +68,11 @@ impl Given {
                 let octets: [u8; 16] = *rest[6..].first_chunk().ok_or(Errno::EINVAL)?;
                 Ok(Self::Net(SocketAddr::new(Ipv6Addr::from(octets).into(), port)))
             }
-            net::AF_INET | net::AF_INET6 => Err(Errno::EINVAL),
+            net::AF_NETLINK if bytes.len() >= NETLINK_LEN => {
+                let number = rest[2..].first_chunk().ok_or(Errno::EINVAL)?;
+                Ok(Self::Netlink(u32::from_le_bytes(*number)))
+            }
+            net::AF_INET | net::AF_INET6 | net::AF_NETLINK => Err(Errno::EINVAL),
             _ => Err(Errno::EAFNOSUPPORT),
         }
     }
@@ -86,6 +96,7 @@ impl Address {
     pub fn unspecified(family: Family) -> Self {
         match family {
             Family::Unix => Self::Unix,
+            Family::Netlink => Self::Netlink(0),
             Family::Inet => Self::Net(SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), 0)),
             Family::Inet6 => Self::Net(SocketAddr::new(Ipv6Addr::UNSPECIFIED.into(), 0)),
         }
@@ -101,6 +112,11 @@ impl Address {
             Self::Unix => {
                 put(0, &family(net::AF_UNIX));
                 2
+            }
+            Self::Netlink(number) => {
+                put(0, &family(net::AF_NETLINK));
+                put(4, &number.to_le_bytes());
+                NETLINK_LEN
             }
             Self::Net(SocketAddr::V4(address)) => {
                 put(0, &family(net::AF_INET));

@@ -75,6 +75,7 @@ impl<N: Native> Os<N> {
             net::AF_UNIX => Family::Unix,
             net::AF_INET => Family::Inet,
             net::AF_INET6 => Family::Inet6,
+            net::AF_NETLINK => Family::Netlink,
             _ => {
                 self.count_unsupported(call);
                 return Err(Errno::EAFNOSUPPORT.into());
@@ -85,6 +86,8 @@ impl<N: Native> Os<N> {
             return Err(Errno::EINVAL.into());
         }
         let (kind, usual) = match (family, kind & KIND_MASK) {
+            (Family::Netlink, net::SOCK_RAW | net::SOCK_DGRAM) => (Kind::Datagram, 0),
+            (Family::Netlink, _) => return Err(Errno::ESOCKTNOSUPPORT.into()),
             (_, net::SOCK_STREAM) => (Kind::Stream, net::IPPROTO_TCP as u32),
             (Family::Inet | Family::Inet6, net::SOCK_DGRAM) => {
                 (Kind::Datagram, net::IPPROTO_UDP as u32)
@@ -244,9 +247,10 @@ impl<N: Native> Os<N> {
                 Family::Unix => net::AF_UNIX,
                 Family::Inet => net::AF_INET,
                 Family::Inet6 => net::AF_INET6,
+                Family::Netlink => net::AF_NETLINK,
             },
             (net::SOL_SOCKET, net::SO_PROTOCOL) => match (family, kind) {
-                (Family::Unix, _) => 0,
+                (Family::Unix | Family::Netlink, _) => 0,
                 (_, Kind::Stream) => net::IPPROTO_TCP as u32,
                 (_, Kind::Datagram) => net::IPPROTO_UDP as u32,
             },

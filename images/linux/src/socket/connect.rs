@@ -25,7 +25,7 @@ impl Socket {
     fn address(&self) -> Option<SocketAddr> {
         match self.local {
             Some(Address::Net(address)) => Some(address),
-            Some(Address::Unix) | None => None,
+            Some(Address::Unix | Address::Netlink(_)) | None => None,
         }
     }
 
@@ -56,6 +56,11 @@ impl Sockets {
         if socket.family == Family::Unix {
             // There is nobody outside who could look for a name.
             return Err(Errno::EACCES);
+        }
+        if let (Family::Netlink, Given::Netlink(wanted)) = (socket.family, given) {
+            let own = if wanted == 0 { number + 1 } else { wanted };
+            self.get_mut(number)?.local = Some(Address::Netlink(own));
+            return Ok(());
         }
         let wanted = given.of_family(socket.family)?;
         if socket.local.is_some() {
@@ -128,7 +133,7 @@ impl Sockets {
                 *before = most;
                 Ok(false)
             }
-            State::Connected(_) => Err(Errno::EINVAL),
+            State::Connected(_) | State::Asking(_) => Err(Errno::EINVAL),
         }
     }
 
@@ -155,6 +160,7 @@ impl Sockets {
         match socket.state {
             State::Idle => {}
             State::Connected(_) | State::Listening { .. } => return Err(Errno::EISCONN),
+            State::Asking(_) => return Ok(()),
         }
         let wanted = given.of_family(family)?;
         if !address::is_own(wanted.ip()) {
@@ -309,7 +315,7 @@ impl Sockets {
     pub fn close(&mut self, number: Number) {
         let Some(socket) = self.all.try_remove(number as usize) else { return };
         match socket.state {
-            State::Idle => {}
+            State::Idle | State::Asking(_) => {}
             State::Listening { waiting, .. } => {
                 for accepted in waiting {
                     self.close(accepted);

@@ -15,9 +15,9 @@
 //! Nothing is ready at a socket that listens before there is a request: waiting for one is where a
 //! server is frozen, as others are at their input.
 //!
-//! Modules, each naming only those before it: [`address`], [`options`], [`request`], [`answer`],
-//! [`exchange`]; here the table; `connect`, `stream`, which change it; `message`, `calls`, which
-//! have the calls; `serving`, the program as a whole.
+//! Modules, each naming only those before it: [`address`], [`options`], [`request`], [`route`],
+//! [`answer`], [`exchange`]; here the table; `connect`, `stream`, which change it; `message`,
+//! `calls`, which have the calls; `serving`, the program as a whole.
 #![forbid(unsafe_code)]
 
 pub mod address;
@@ -28,12 +28,14 @@ pub mod exchange;
 mod message;
 pub mod options;
 pub mod request;
+pub mod route;
 mod serving;
 pub mod stream;
 #[cfg(test)]
 mod tests;
 
 use alloc::collections::VecDeque;
+use alloc::vec::Vec;
 
 use slab::Slab;
 
@@ -56,6 +58,8 @@ pub enum Family {
     Inet,
     /// IPv6, and IPv4 within it.
     Inet6,
+    /// Questions about the network, to the kernel.
+    Netlink,
 }
 
 /// What a socket moves (`SOCK_…`).
@@ -81,6 +85,8 @@ enum State {
     },
     /// It is connected.
     Connected(Connection),
+    /// It asks the kernel; this is the answer, as far as it was not read.
+    Asking(Vec<u8>),
 }
 
 /// One end of a connection.
@@ -257,13 +263,17 @@ impl Sockets {
 
 impl Socket {
     fn new(family: Family, kind: Kind) -> Self {
+        let state = match family {
+            Family::Netlink => State::Asking(Vec::new()),
+            Family::Unix | Family::Inet | Family::Inet6 => State::Idle,
+        };
         Self {
             family,
             kind,
             local: None,
             remote: None,
             options: Options::default(),
-            state: State::Idle,
+            state,
             error: None,
             readable_edges: 0,
             writable_edges: 0,

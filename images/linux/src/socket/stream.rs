@@ -4,8 +4,9 @@
 use linux_files::abi::ready;
 use linux_files::{SocketReadiness, Stop};
 
+use super::address::Address;
 use super::answer::Put;
-use super::{Connection, Kind, Number, Peer, Sockets, State};
+use super::{Connection, Kind, Number, Peer, Sockets, State, route};
 use crate::Errno;
 use crate::limits::{CONNECTION_HELD_MAX, SOCKETS_HELD_MAX};
 
@@ -38,7 +39,7 @@ impl Sockets {
     fn connection(&mut self, number: Number, otherwise: Errno) -> Result<&mut Connection, Errno> {
         match &mut self.get_mut(number)?.state {
             State::Connected(connection) => Ok(connection),
-            State::Idle | State::Listening { .. } => Err(otherwise),
+            State::Idle | State::Listening { .. } | State::Asking(_) => Err(otherwise),
         }
     }
 
@@ -68,6 +69,18 @@ impl Sockets {
         let socket = self.get_mut(number)?;
         if let Some(error) = socket.error.take() {
             return Err(error.into());
+        }
+        if let State::Asking(answer) = &mut socket.state {
+            if answer.is_empty() {
+                return Err(wait(reading.blocks));
+            }
+            let count = answer.len().min(bytes.len());
+            bytes[..count].copy_from_slice(&answer[..count]);
+            if !reading.is_peek {
+                // What has no room is lost, as of every datagram.
+                answer.clear();
+            }
+            return Ok(count);
         }
         if socket.kind == Kind::Datagram {
             return Err(wait(reading.blocks));
@@ -135,6 +148,15 @@ impl Sockets {
         let socket = self.get_mut(number)?;
         if let Some(error) = socket.error.take() {
             return Err(error.into());
+        }
+        if let State::Asking(answer) = &mut socket.state {
+            let port = match socket.local {
+                Some(Address::Netlink(port)) => port,
+                _ => number + 1,
+            };
+            *answer = route::answer(bytes, port);
+            socket.wake_reader();
+            return Ok(bytes.len());
         }
         if socket.kind == Kind::Datagram {
             return Ok(self.send_datagram(number, bytes.len())?);
@@ -225,6 +247,7 @@ impl Sockets {
     pub fn readable_len(&self, number: Number) -> Result<usize, Errno> {
         match &self.get(number)?.state {
             State::Idle => Ok(0),
+            State::Asking(answer) => Ok(answer.len()),
             State::Listening { .. } => Err(Errno::EINVAL),
             State::Connected(connection) if connection.peer == Peer::Client => {
                 Ok(self.exchange.readable_len())
@@ -250,6 +273,7 @@ impl Sockets {
         let when = |holds, events| if holds { events } else { 0 };
         let error = when(socket.error.is_some(), ready::ERROR | READABLE);
         let events = match &socket.state {
+            State::Asking(answer) => WRITABLE | when(!answer.is_empty(), READABLE),
             State::Idle if socket.kind == Kind::Datagram => WRITABLE,
             State::Idle => WRITABLE | ready::HANG_UP,
             State::Listening { waiting, .. } => {

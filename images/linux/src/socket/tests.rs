@@ -331,3 +331,35 @@ fn datagrams_reach_nobody() {
     assert_eq!(sockets.read(socket, &mut [0; 9], ALL), Err(Errno::ECONNREFUSED.into()));
     assert_eq!(sockets.read(socket, &mut [0; 9], ALL), Err(Errno::EAGAIN.into()));
 }
+
+#[test]
+fn the_kernel_knows_of_the_loopback() {
+    let mut sockets = Sockets::new();
+    let socket = sockets.open(Family::Netlink, Kind::Datagram).expect("there is room");
+    assert_eq!(sockets.bind(socket, Given::Netlink(0)), Ok(()));
+    let own = sockets.local(socket).expect("it is bound");
+    let mut bytes = [0; 512];
+    assert_eq!(sockets.read(socket, &mut bytes, ALL), Err(Errno::EAGAIN.into()));
+    for (kind, family, types) in [
+        (18_u8, 0, &[16, 3][..]),
+        (22, 0, &[20, 20, 3]),
+        (22, 2, &[20, 3]),
+        (22, 10, &[20, 3]),
+        (26, 0, &[3]),
+        (99, 0, &[2]),
+    ] {
+        let question = [20, 0, 0, 0, kind, 0, 1, 3, 7, 0, 0, 0, 0, 0, 0, 0, family, 0, 0, 0];
+        assert_eq!(sockets.write(socket, &question, true, &mut nowhere), Ok(20));
+        assert_ne!(sockets.readiness(socket).expect("it is known").events & ready::IN, 0);
+        let len = sockets.read(socket, &mut bytes, ALL).expect("an answer");
+        let mut rest = &bytes[..len];
+        let mut found = Vec::new();
+        while let Some(len) = rest.first_chunk::<4>() {
+            found.push(rest[4]);
+            assert_eq!(rest[8..12], [7, 0, 0, 0], "the question's number");
+            assert_eq!(Address::Netlink(u32::from(rest[12])), own);
+            rest = &rest[u32::from_le_bytes(*len) as usize..];
+        }
+        assert_eq!(found, types);
+    }
+}
