@@ -4,6 +4,8 @@
 //! On this computer the answer is what came over the connection, read here by `httparse`; under the
 //! library OS it is the result, which has the form of CGI. Both become an [`Answer`].
 
+mod packages;
+
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -54,9 +56,9 @@ impl Answer {
         let fields = fields
             .map(|(name, value)| (name.to_owned(), value.trim().to_owned()))
             .filter(|(name, _)| !connection.contains(&name.to_lowercase().as_str()))
-            .map(|(name, value)| match name.as_str() {
-                "Date" => (name, "now".to_owned()),
-                _ => (name, value),
+            .map(|(name, value)| match name.eq_ignore_ascii_case("date") {
+                true => (name, "now".to_owned()),
+                false => (name, value),
             });
         Self { status, fields: fields.collect(), body }
     }
