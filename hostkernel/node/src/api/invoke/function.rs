@@ -68,8 +68,7 @@ pub fn admit(
         Form::Bytes => {}
         Form::Cgi => cgi::describe(&mut environment, parts, action, path, body.len())?,
         Form::Server { .. } => {
-            let head = server::head(parts, action, path, body.len())?;
-            environment.splice(..0, head);
+            server::describe(&mut environment, parts, action, path, body.len())?;
         }
     }
     prepare(action, parts, body, environment, Shape::Function(form))

@@ -44,14 +44,23 @@ pub fn form(action: &Action, method: Method) -> Form {
     }
 }
 
-/// The head of the request, as the variable with which an environment begins. `path` is what
+/// Puts the variable with the head of the request in front of an environment. `path` is what
 /// follows the function's name.
-pub fn head(
+pub fn describe(
+    environment: &mut Vec<u8>,
     parts: &Parts<'_>,
     action: &Action,
     path: &str,
     body_len: usize,
-) -> Result<Vec<u8>, Reject> {
+) -> Result<(), Reject> {
+    environment.splice(..0, head(parts, action, path, body_len));
+    if environment.len() > ENVIRONMENT_LEN_MAX {
+        return Err(Reject::EnvironmentTooLong);
+    }
+    Ok(())
+}
+
+fn head(parts: &Parts<'_>, action: &Action, path: &str, body_len: usize) -> Vec<u8> {
     let mut out = Vec::from(VARIABLE);
     let query = parts.query.text();
     push_text(&mut out, parts.method.name());
@@ -80,10 +89,7 @@ pub fn head(
         out.extend_from_slice(b"\r\n");
     }
     out.extend_from_slice(b"Connection: close\r\n\r\n\0");
-    if out.len() > ENVIRONMENT_LEN_MAX {
-        return Err(Reject::EnvironmentTooLong);
-    }
-    Ok(out)
+    out
 }
 
 /// Whether a field is for the server.
