@@ -141,6 +141,25 @@
     return result;
   };
 
+  // --- Math.random: seeded when somebody asks, as the engine's goes on alike in each call ----------
+
+  let lot;
+
+  /** Numbers by the generator sfc32, of which nobody expects more than speed. */
+  function seeded() {
+    let [a, b, c, count] = new Uint32Array(new Uint8Array(native.random(16)).buffer);
+    const next = () => {
+      const result = (a + b + count++) | 0;
+      a = b ^ (b >>> 9);
+      b = (c + (c << 3)) | 0;
+      c = (((c << 21) | (c >>> 11)) + result) | 0;
+      return result >>> 0;
+    };
+    return () => (next() * 2 ** 21 + (next() >>> 11)) / 2 ** 53;
+  }
+
+  Math.random = () => (lot ??= seeded())();
+
   // --- the environment: read when somebody looks, as it is another one in each call ---------------
 
   let environment;
@@ -284,7 +303,7 @@
       native.log(`${described(error)}\n`);
       fail(error instanceof Error ? `${error.name}: ${error.message}` : inspect(error, 1));
     }
-    environment = undefined;
+    [environment, lot] = [undefined, undefined];
   }
 
   /** Writes what a call returned, and ends. */

@@ -111,7 +111,8 @@ fn code_that_cannot_be_loaded_is_refused_by_name() {
 fn a_call_has_its_own_environment_randomness_and_log() {
     let source = "const early = crypto.randomUUID(); function main() { \
                   console.log('one', { a: [1] }); console.error('two'); \
-                  return { early, late: crypto.randomUUID(), name: process.env.__OW_ACTION_NAME, \
+                  return { early, late: crypto.randomUUID(), number: Math.random(), \
+                  name: process.env.__OW_ACTION_NAME, \
                   id: process.env.__OW_ACTIVATION_ID, \
                   ours: Object.keys(process.env).filter((it) => it.startsWith('HOSTKERNEL')) } }";
     JAVASCRIPT.deploy("own", source.as_bytes());
@@ -119,6 +120,7 @@ fn a_call_has_its_own_environment_randomness_and_log() {
     assert_eq!(one.result["early"], two.result["early"]);
     assert_ne!(one.result["late"], two.result["late"]);
     assert_ne!(one.result["id"], two.result["id"]);
+    assert_ne!(one.result["number"], two.result["number"]);
     assert_eq!((&one.result["name"], &one.result["ours"]), (&json!("/guest/own"), &json!([])));
     let text = |line: &String| line.split_once(' ').map(|(_, text)| text.to_owned());
     let lines: Vec<_> = one.logs.iter().filter_map(text).collect();
