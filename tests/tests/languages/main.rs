@@ -2,6 +2,7 @@
 //! what a call may do to itself, and that the next one finds nothing of it.
 
 mod javascript;
+mod nodejs;
 mod python;
 
 use std::fs;
@@ -17,14 +18,14 @@ use zip::write::SimpleFileOptions;
 
 /// A node with one runtime, which is built if need be.
 fn node_with(language: Language) -> TestNode {
-    let node = boot(machine().memory_mib(768));
+    let node = boot(machine().memory_mib(1024));
     let file = language.file();
     if !file.is_file() {
         language.build(|doing| println!("{doing}")).unwrap_or_else(|error| panic!("{error}"));
     }
     let archive = fs::read(&file).expect("it was built");
     let client = node.client().clone().with_timeout(RUNTIME_TIMEOUT);
-    let installed = client.install_runtime(language.kind(), &archive);
+    let installed = client.install_runtime(&language.kind(), &archive);
     installed.unwrap_or_else(|error| panic!("{}: {error}", language.kind()));
     node
 }

@@ -225,7 +225,7 @@ fn introduce(
         client
             .clone()
             .with_timeout(RUNTIME_TIMEOUT)
-            .install_runtime(kind, &archive)
+            .install_runtime(&kind, &archive)
             .with_context(|| format!("starting {kind}"))?;
     }
 

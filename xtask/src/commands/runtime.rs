@@ -22,6 +22,8 @@ pub enum Named {
     Python,
     /// QuickJS: functions of the kind javascript.
     Javascript,
+    /// Node.js as it is installed: functions of the kind nodejs:20, or what its version is.
+    Nodejs,
 }
 
 impl Named {
@@ -30,6 +32,7 @@ impl Named {
         match self {
             Self::Python => Language::Python,
             Self::Javascript => Language::JavaScript,
+            Self::Nodejs => Language::NodeJs,
         }
     }
 

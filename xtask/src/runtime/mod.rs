@@ -8,6 +8,7 @@ mod archive;
 mod error;
 mod javascript;
 mod libraries;
+mod nodejs;
 mod python;
 
 use std::fs;
@@ -20,6 +21,9 @@ use error::file_error;
 
 use crate::workspace;
 
+/// Extension of the file beside an archive that says of which kind it is.
+const KIND_NOTE: &str = "kind";
+
 /// A language that there is a recipe for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Language {
@@ -27,6 +31,8 @@ pub enum Language {
     Python,
     /// `QuickJS` from a crate.
     JavaScript,
+    /// Node.js as it is installed.
+    NodeJs,
 }
 
 /// A runtime that was built.
@@ -43,12 +49,17 @@ pub struct Runtime {
 }
 
 impl Language {
-    /// The kind of functions that a node runs with it.
+    /// The kind of functions that a node runs with it. Node's has its major version, which is known
+    /// when the archive was built.
     #[must_use]
-    pub const fn kind(self) -> &'static str {
+    pub fn kind(self) -> String {
         match self {
-            Self::Python => "python:3",
-            Self::JavaScript => "javascript",
+            Self::Python => "python:3".to_owned(),
+            Self::JavaScript => "javascript".to_owned(),
+            Self::NodeJs => {
+                let noted = fs::read_to_string(self.file().with_extension(KIND_NOTE));
+                noted.unwrap_or_else(|_| "nodejs".to_owned())
+            }
         }
     }
 
@@ -56,6 +67,7 @@ impl Language {
         match self {
             Self::Python => "python",
             Self::JavaScript => "javascript",
+            Self::NodeJs => "nodejs",
         }
     }
 
@@ -78,6 +90,12 @@ impl Language {
         let what = match self {
             Self::Python => python::stage(&stage, say)?,
             Self::JavaScript => javascript::stage(&stage, say)?,
+            Self::NodeJs => {
+                let (what, major) = nodejs::stage(&stage, say)?;
+                let note = self.file().with_extension(KIND_NOTE);
+                fs::write(&note, format!("nodejs:{major}")).map_err(file_error(&note))?;
+                what
+            }
         };
         let file = self.file();
         archive::pack(&stage, &file)?;
