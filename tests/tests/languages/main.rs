@@ -2,6 +2,7 @@
 //! what a call may do to itself, and that the next one finds nothing of it.
 
 mod javascript;
+mod mixed;
 mod nodejs;
 mod python;
 
@@ -9,6 +10,7 @@ use std::fs;
 use std::io::{Cursor, Write as _};
 use std::time::Duration;
 
+use hk::Client;
 use serde_json::{Value, json};
 use system_tests::openwhisk::{ask, deploy_json, deploy_raw, error};
 use system_tests::{SharedNode, TestNode, boot, machine};
@@ -16,18 +18,22 @@ use xtask::runtime::Language;
 use zip::ZipWriter;
 use zip::write::SimpleFileOptions;
 
-/// A node with one runtime, which is built if need be.
+/// A node with one runtime.
 fn node_with(language: Language) -> TestNode {
     let node = boot(machine().memory_mib(1024));
+    install(&node.client().clone().with_timeout(RUNTIME_TIMEOUT), language);
+    node
+}
+
+/// Gives a node a runtime, which is built if need be.
+fn install(client: &Client, language: Language) {
     let file = language.file();
     if !file.is_file() {
         language.build(|doing| println!("{doing}")).unwrap_or_else(|error| panic!("{error}"));
     }
     let archive = fs::read(&file).expect("it was built");
-    let client = node.client().clone().with_timeout(RUNTIME_TIMEOUT);
     let installed = client.install_runtime(&language.kind(), &archive);
     installed.unwrap_or_else(|error| panic!("{}: {error}", language.kind()));
-    node
 }
 
 /// How long an interpreter may take to start, emulated, on a busy computer.
