@@ -9,7 +9,8 @@ use super::*;
 
 /// Tenants with their keys, and functions of each language that a tenant has.
 const TENANTS: [(&str, &str); 2] = [("guest", "g:k"), ("other", "o:k")];
-const WORDS: &str = "hostkernel.auth=g:k hostkernel.admin_key=a:k hostkernel.namespace=other,key=o:k";
+const WORDS: &str =
+    "hostkernel.auth=g:k hostkernel.admin_key=a:k hostkernel.namespace=other,key=o:k";
 const FUNCTIONS: usize = 5;
 /// Calls of each function.
 const CALLS: usize = 25;

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::process::Command;
 
 use tempfile::TempDir;
+use xtask::prerequisites::ensure_programs;
 
 use crate::freeze::emulated;
 use crate::tree::{self, Tree};
@@ -114,6 +115,21 @@ fn python_with_its_modules_in_c() {
     assert!(log.contains("started (3, 11) ['/action/exec']"), "{log}");
 }
 
+/// Where it is installed.
+const NODE_PROGRAM: &str = "/usr/bin/node";
+
+/// An archive with Node and the script.
+fn node(archive: &Path) {
+    let say = |text: &str| eprintln!("{text}");
+    ensure_programs(&[(NODE_PROGRAM, "nodejs")], say).expect("Node can be had");
+    let node = Path::new(NODE_PROGRAM);
+    let mut tree = Tree::new(archive);
+    tree.add("exec", NODE.as_bytes(), 0o755);
+    tree.take(node);
+    tree.take_libraries(&[node]);
+    tree.finish();
+}
+
 const NODE: &str = "\
 #!/usr/bin/node --jitless
 const crypto = require('crypto'), zlib = require('zlib'), fs = require('fs');
@@ -140,14 +156,14 @@ fn node_without_a_compiler_of_its_own() {
     image();
     let folder = TempDir::new().expect("a temporary folder");
     let archive = folder.path().join("node.zip");
-    tree::node(&archive, NODE);
+    node(&archive);
 
     let (output, log) = twice(&folder, &archive);
     let expected: Vec<String> = ["first", "second"]
         .map(|name| {
             let script = folder.path().join("script.js");
             fs::write(&script, NODE).expect("a temporary file");
-            let mut command = Command::new(tree::NODE);
+            let mut command = Command::new(NODE_PROGRAM);
             command.arg("--jitless").arg(&script);
             let (run, _) = crate::run(command, format!("{{\"name\": \"{name}\"}}").as_bytes());
             run.output.trim_end().to_owned()

@@ -1,4 +1,4 @@
-//! Archives like a file system, of what this computer has installed: Debian's Python and Node.
+//! Archives like a file system, of what this computer has installed: Debian's Python.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -11,9 +11,8 @@ use xtask::prerequisites::ensure_programs;
 use zip::CompressionMethod;
 use zip::write::SimpleFileOptions;
 
-/// Where Debian puts them.
+/// Where Debian puts it.
 pub const PYTHON: &str = "/usr/bin/python3.11";
-pub const NODE: &str = "/usr/bin/node";
 /// Python's library.
 const PYTHON_LIBRARY: &str = "/usr/lib/python3.11";
 
@@ -38,7 +37,7 @@ impl Tree {
     }
 
     /// Adds a file under its own path, whatever it is a link to.
-    fn take(&mut self, path: &Path) {
+    pub fn take(&mut self, path: &Path) {
         let bytes = fs::read(path).expect("the file is there");
         let mode = fs::metadata(path).expect("the file is there").permissions().mode();
         self.add(path.to_str().expect("a name").trim_start_matches('/'), &bytes, mode & 0o777);
@@ -110,17 +109,5 @@ pub fn python(archive: &Path, script: &str) {
     let programs: Vec<&Path> = modules.iter().map(PathBuf::as_path).chain([python]).collect();
     tree.take_libraries(&programs);
     tree.take_folder(library);
-    tree.finish();
-}
-
-/// An archive with Node and this script.
-pub fn node(archive: &Path, script: &str) {
-    let say = |text: &str| eprintln!("{text}");
-    ensure_programs(&[(NODE, "nodejs")], say).expect("Node can be had");
-    let node = Path::new(NODE);
-    let mut tree = Tree::new(archive);
-    tree.add("exec", script.as_bytes(), 0o755);
-    tree.take(node);
-    tree.take_libraries(&[node]);
     tree.finish();
 }
