@@ -94,11 +94,11 @@ impl<N: Native> Os<N> {
         self.adopt(instance);
         self.threads.alarm_ns = 0;
         self.threads.rest_until_ns = 0;
-        if self.is_preparing {
-            if let Err(reject) = self.take_code() {
-                self.refuse(&format!("{reject}"));
-                return Err(Break::Refused);
-            }
+        if self.is_preparing
+            && let Err(reject) = self.take_code()
+        {
+            self.refuse(&format!("{reject}"));
+            return Err(Break::Refused);
         }
         if let Some(files) = &mut self.files.files {
             match self.is_preparing {

@@ -253,3 +253,42 @@ impl Threads {
         ends.min()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_thread_is_found_by_its_number_before_the_freeze_and_behind_it() {
+        let mut threads = Threads::new();
+        threads.begin(0);
+        assert_eq!(threads.adopt(2), 2);
+        for _ in 0..2 {
+            let number = threads.next_number();
+            threads.all.push(Thread::new(number));
+        }
+        // 3 and 4 are taken by threads that were there.
+        assert_eq!(threads.adopt(3), 5);
+        let place = |threads: &mut Threads, number| {
+            threads.find(number).map(|thread| (thread.number, thread.former))
+        };
+        assert_eq!(place(&mut threads, 5), Some((5, 2)));
+        assert_eq!(place(&mut threads, 2), Some((5, 2)));
+        assert_eq!(place(&mut threads, 3), Some((3, 3)));
+        assert_eq!(place(&mut threads, 6), None);
+        assert_eq!(threads.next_number(), 6);
+    }
+
+    #[test]
+    fn who_waits_is_not_woken_by_who_waits() {
+        let mut threads = Threads::new();
+        threads.begin(1);
+        threads.all.push(Thread::new(2));
+        let wait = Wait { on: On::Files, until_ns: None };
+        threads.all[1].state = State::Waiting(wait);
+        threads.files_used(&Err(Break::Wait(wait)));
+        assert_eq!(threads.all[1].state, State::Waiting(wait));
+        threads.files_used(&Ok(0));
+        assert_eq!(threads.all[1].state, State::Again);
+    }
+}
