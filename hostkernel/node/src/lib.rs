@@ -17,6 +17,7 @@ pub mod api;
 pub mod bundle;
 pub mod calendar;
 pub mod call;
+pub mod client;
 mod digits;
 pub mod dispatch;
 mod document;

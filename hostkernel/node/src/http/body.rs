@@ -46,6 +46,8 @@ enum State {
     TrailerEnd,
     /// The LF of the empty line.
     LastLine,
+    /// One of this many bytes at most, or the end of the connection.
+    Open(usize),
     /// Nothing: the body is complete.
     Complete,
 }
@@ -61,6 +63,7 @@ impl BodyReader {
             Framing::Length(0) => State::Complete,
             Framing::Length(len) => State::Data(len),
             Framing::Chunked => State::Size { len: 0, digits: 0 },
+            Framing::UntilClose => State::Open(len_max),
         };
         Ok(Self { state, body: PageBuffer::new(), len_max, overhead_len: 0 })
     }
@@ -77,7 +80,21 @@ impl BodyReader {
         self.body.len()
     }
 
+    /// The connection has ended. Returns whether that completes the body.
+    pub fn end(&mut self) -> bool {
+        if matches!(self.state, State::Open(_)) {
+            self.state = State::Complete;
+        }
+        self.is_complete()
+    }
+
     /// The body as far as it has arrived.
+    #[must_use]
+    pub fn body(&self) -> &PageBuffer {
+        &self.body
+    }
+
+    /// The same, for good.
     #[must_use]
     pub fn into_body(self) -> PageBuffer {
         self.body
@@ -92,6 +109,13 @@ impl BodyReader {
         while let [byte, after @ ..] = rest {
             match self.state {
                 State::Complete => break,
+                State::Open(room) => {
+                    self.state = State::Open(
+                        room.checked_sub(rest.len()).ok_or(MessageReject::BodyTooLarge)?,
+                    );
+                    self.body.append(rest).map_err(|_| MessageReject::NoMemory)?;
+                    rest = &[];
+                }
                 State::Data(remaining) | State::ChunkData(remaining) => {
                     let (data, after) = rest.split_at(remaining.min(rest.len()));
                     self.body.append(data).map_err(|_| MessageReject::NoMemory)?;

@@ -43,6 +43,8 @@ pub enum Framing {
     Length(usize),
     /// As many as the chunks say.
     Chunked,
+    /// As many as come. Only answers can be like that (RFC 9112, 6.3).
+    UntilClose,
 }
 
 /// Collects the bytes of one head and turns them into a [`Head`].

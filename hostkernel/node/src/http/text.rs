@@ -59,6 +59,12 @@ impl RequestText {
 }
 
 impl<'a> Headers<'a> {
+    /// The fields in the lines of a checked head.
+    #[must_use]
+    pub(crate) const fn of(lines: &'a str) -> Self {
+        Self(lines)
+    }
+
     /// The value of the first field with this name, in whatever case, trimmed.
     #[must_use]
     pub fn get(self, name: &str) -> Option<&'a str> {

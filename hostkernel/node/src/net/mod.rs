@@ -14,12 +14,14 @@ mod address;
 pub(crate) mod arrival;
 mod checksum;
 mod dhcp;
+mod dns;
 pub(crate) mod forge;
 mod fragments;
 mod link;
 mod neighbours;
 pub mod nic;
 mod out;
+mod outgoing;
 mod outward;
 mod place;
 mod reassembly;
@@ -33,17 +35,22 @@ pub(crate) mod windows;
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec;
-use core::net::Ipv4Addr;
+use core::net::{Ipv4Addr, SocketAddrV4};
 
 use smoltcp::iface::{Interface, SocketSet};
+use smoltcp::socket::tcp;
 use smoltcp::time::Instant;
 use smoltcp::wire::{IpAddress, IpEndpoint};
 
 use self::adapter::Adapter;
 use self::address::Addressing;
 use self::arrival::{Arrival, Connect, Peer, Segment, TooBig};
+pub use self::dns::Lookup;
+use self::dns::Resolver;
 use self::forge::{Forged, Injected};
 use self::fragments::Fragments;
+pub use self::outgoing::Line;
+use self::outgoing::Outgoing;
 pub use self::outward::{Outward, Path};
 use self::outward::{SEND_RETRY_NS, interface};
 use self::sequence::{Sequences, seed_for};
@@ -56,7 +63,7 @@ use crate::random::{Keyed, Random};
 use crate::settings::{Server, Settings};
 use crate::state::statistics::Traffic;
 use crate::wall::trust::{Judge, Opinion, Reading};
-use limits::{ACKNOWLEDGED_STEPS_MAX, FRAMES_PER_POLL_MAX, SNTP_PORT, SYSLOG_PORT};
+use limits::{ACKNOWLEDGED_STEPS_MAX, DNS_PORT, FRAMES_PER_POLL_MAX, SNTP_PORT, SYSLOG_PORT};
 
 /// The network of one node.
 pub struct Network {
@@ -75,6 +82,10 @@ pub struct Network {
     reading: Option<Reading>,
     judge: Judge,
     log_server: Server,
+    name_server: Server,
+    resolver: Resolver,
+    /// What the node itself has opened.
+    outgoing: Outgoing,
     /// If somebody wants the log.
     syslog: Option<Sender>,
     /// When the node's own business wants to be looked at.
@@ -142,6 +153,9 @@ impl Network {
             reading: None,
             judge: Judge::default(),
             log_server: settings.log_server,
+            name_server: settings.name_server,
+            resolver: Resolver::new(),
+            outgoing: Outgoing::default(),
             syslog: log.map(|queue| Sender::new(queue, random.word())),
             own_ns: Some(now_ns),
             sequences: Sequences::new(Keyed::new(random.seed())),
@@ -205,8 +219,15 @@ impl Network {
                 return;
             }
             Arrival::Other => {
-                self.own_ns = Some(now_ns);
-                Verdict::Read(&mut self.sockets, 0)
+                let packet = self.adapter.packet();
+                if let Some(sockets) = self.outgoing.of(packet) {
+                    Verdict::Read(sockets, 0)
+                } else if self.resolver.is_for(packet) {
+                    Verdict::Read(self.resolver.sockets(), 0)
+                } else {
+                    self.own_ns = Some(now_ns);
+                    Verdict::Read(&mut self.sockets, 0)
+                }
             }
         };
         let sockets = match verdict {
@@ -288,6 +309,8 @@ impl Network {
         let named = self.addressing.named;
         let server = endpoint(self.time_server, named.time_server, SNTP_PORT);
         self.sntp.set_server(server.filter(|_| ready), now_ns);
+        let server = endpoint(self.name_server, named.name_server, DNS_PORT);
+        self.resolver.set_server(server.filter(|_| ready));
         if let Some(syslog) = &mut self.syslog {
             let server = endpoint(self.log_server, named.log_server, SYSLOG_PORT);
             syslog.set_server(server.filter(|_| ready), ready);
@@ -304,6 +327,7 @@ impl Network {
 
     /// Puts card and smoltcp where the address says.
     fn follow_address(&mut self, now_ns: u64) {
+        self.outgoing.clear();
         let place = self.addressing.place();
         self.fragments.clear();
         self.adapter.move_to(place.cloned(), instant(now_ns));
@@ -317,6 +341,42 @@ impl Network {
         let Self { interface, adapter, .. } = self;
         let host = interface.ipv4_addr();
         syslog.poll(host, &mut Outward { interface, adapter, now_ns }, now_ns)
+    }
+
+    /// Begins a connection. `None` if there can be none more now; then try again later.
+    pub fn dial(&mut self, remote: SocketAddrV4, now_ns: u64) -> Option<Line> {
+        let Self { outgoing, addressing, adapter, random, .. } = self;
+        let address = addressing.place()?.address;
+        outgoing.dial(remote, address, adapter, random, now_ns)
+    }
+
+    /// The socket of a connection that was begun; `None` if it is gone with the node's address.
+    pub fn line(&mut self, line: Line) -> Option<&mut tcp::Socket<'static>> {
+        self.outgoing.socket(line)
+    }
+
+    /// Gives such a connection up.
+    pub fn hang_up(&mut self, line: Line) {
+        self.outgoing.hang_up(line);
+    }
+
+    /// Where a host is. If that is not known yet, ask again at the next look.
+    pub fn lookup(&mut self, host: &str, now_ns: u64) -> Lookup {
+        self.resolver.lookup(host, &mut self.random, now_ns)
+    }
+
+    /// Nobody answered where a host should be.
+    pub fn forget(&mut self, host: &str) {
+        self.resolver.forget(host);
+    }
+
+    /// Sends what the connections of the node have to send, and questions for names. Returns when
+    /// they will have more.
+    pub fn send_own(&mut self, now_ns: u64) -> Option<u64> {
+        let Self { interface, adapter, outgoing, resolver, random, .. } = self;
+        let outward = &mut Outward { interface, adapter, now_ns };
+        let times = [outgoing.egress(outward), resolver.poll(outward, random, now_ns)];
+        times.into_iter().flatten().min()
     }
 
     /// Says what is due on the wire, and tells the card of everything. Returns when to be called

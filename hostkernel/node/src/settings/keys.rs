@@ -5,12 +5,12 @@ use core::ops::RangeInclusive;
 
 use super::access::{NamespaceSettings, Secret, namespace_name};
 use super::number::number;
-use super::{Address, Server, Settings};
+use super::{Address, Server, Settings, Store};
 use crate::journal::line::Format;
 use crate::mitigation::Mode;
 use limits::{
-    BODY_MB_MAX, CORES_MAX, DRAIN_MS_MAX, IDLE_TIMEOUT_MS, IDLE_TIMEOUT_MS_MAX, POLL_US_MAX,
-    QUEUE_LEN_MAX, SNTP_PORT, SYSLOG_PORT,
+    BODY_MB_MAX, CORES_MAX, DNS_PORT, DRAIN_MS_MAX, IDLE_TIMEOUT_MS, IDLE_TIMEOUT_MS_MAX,
+    POLL_US_MAX, QUEUE_LEN_MAX, SNTP_PORT, STORE_FRESH_MS_MAX, SYSLOG_PORT,
 };
 
 const IDLE_S: RangeInclusive<u64> = IDLE_TIMEOUT_MS / 1000..=IDLE_TIMEOUT_MS_MAX / 1000;
@@ -34,7 +34,7 @@ pub struct Key {
 }
 
 /// All of them, in the order of documentation.
-pub static KEYS: [Key; 23] = [
+pub static KEYS: [Key; 28] = [
     Key {
         name: "ip",
         syntax: "dhcp or ADDRESS::GATEWAY:NETMASK",
@@ -166,6 +166,51 @@ pub static KEYS: [Key; 23] = [
                   DHCP server names, if it does",
         is_guard: false,
         set: |settings, value| put(&mut settings.log_server, parse_server(value, SYSLOG_PORT)),
+    },
+    Key {
+        name: "hostkernel.dns",
+        syntax: "dhcp, off or ADDRESS[:PORT]",
+        default: "dhcp",
+        meaning: "name server, for hosts that settings name; with dhcp the one that the DHCP \
+                  server names",
+        is_guard: false,
+        set: |settings, value| put(&mut settings.name_server, parse_server(value, DNS_PORT)),
+    },
+    Key {
+        name: "hostkernel.store",
+        syntax: "http://HOST[:PORT]/PREFIX",
+        default: "nothing",
+        meaning: "OCI registry that keeps the actions, and what their repositories' names begin \
+                  with; without one they are in this node's memory alone",
+        is_guard: false,
+        set: |settings, value| put(&mut settings.store, Store::parse(value).map(Some)),
+    },
+    Key {
+        name: "hostkernel.store_auth",
+        syntax: "USER:PASSWORD",
+        default: "nothing",
+        meaning: "who the node is to the registry",
+        is_guard: true,
+        set: |settings, value| put(&mut settings.store_auth, Secret::new(value).map(Some)),
+    },
+    Key {
+        name: "hostkernel.store_fresh_ms",
+        syntax: "0 to 3600000",
+        default: "1000",
+        meaning: "milliseconds for which an action holds before the registry is asked whether it \
+                  still is the same",
+        is_guard: false,
+        set: |settings, value| {
+            put(&mut settings.store_fresh_ms, number(value, 0..=STORE_FRESH_MS_MAX))
+        },
+    },
+    Key {
+        name: "hostkernel.node",
+        syntax: "0 to 65535",
+        default: "0",
+        meaning: "number of the node, with which the ids of its activations begin",
+        is_guard: false,
+        set: |settings, value| put(&mut settings.node, number(value, 0..=u16::MAX.into())),
     },
     Key {
         name: "hostkernel.queue_len",

@@ -9,10 +9,12 @@ mod access;
 mod keys;
 mod loader;
 mod number;
+mod store;
 
 pub use access::{AccessSettings, GUEST, NamespaceSettings, Secret};
 pub use keys::{KEYS, Key};
 pub use loader::{Loaded, Loader, Problem, Source};
+pub use store::Store;
 
 use core::net::{Ipv4Addr, SocketAddrV4};
 
@@ -20,7 +22,7 @@ use crate::journal::line::Format;
 use crate::mitigation::Mode;
 use limits::{
     BODY_MB_DEFAULT, CORES_MAX, DRAIN_ACCEPT_MS, DRAIN_READERS_MS, IDLE_TIMEOUT_MS,
-    POLL_US_DEFAULT, PORT_DEFAULT, QUEUE_LEN_DEFAULT,
+    POLL_US_DEFAULT, PORT_DEFAULT, QUEUE_LEN_DEFAULT, STORE_FRESH_MS,
 };
 
 /// The node's settings.
@@ -32,6 +34,16 @@ pub struct Settings {
     pub time_server: Server,
     /// Whom the node sends its log to.
     pub log_server: Server,
+    /// Whom the node asks for the addresses of hosts.
+    pub name_server: Server,
+    /// Where actions are kept, if not in the node alone.
+    pub store: Option<Store>,
+    /// What the store is told about who the node is.
+    pub store_auth: Option<Secret>,
+    /// How long what the store has said holds without asking again.
+    pub store_fresh_ms: u64,
+    /// The node's number among others.
+    pub node: u16,
     /// TCP port of the API.
     pub port: u16,
     /// How long a connection may be idle.
@@ -114,6 +126,11 @@ impl Default for Settings {
             address: Address::Dhcp,
             time_server: Server::Dhcp,
             log_server: Server::Nobody,
+            name_server: Server::Dhcp,
+            store: None,
+            store_auth: None,
+            store_fresh_ms: STORE_FRESH_MS,
+            node: 0,
             port: PORT_DEFAULT,
             idle_ms: IDLE_TIMEOUT_MS,
             drain: Drain::default(),

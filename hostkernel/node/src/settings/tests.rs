@@ -36,6 +36,8 @@ fn every_key_is_read() {
         hostkernel.public=other hostkernel.front=dedicated hostkernel.poll_us=0 \
         hostkernel.body_mb=64 \
         hostkernel.idle_s=620 hostkernel.drain_s=30 hostkernel.drain_readers_s=0 \
+        hostkernel.dns=10.0.2.4 hostkernel.store=http://a-b.c:5000/x/y hostkernel.store_auth=g:h \
+        hostkernel.store_fresh_ms=0 hostkernel.node=7 \
         hostkernel.namespace=other,rate=5,key=e:f,memory=6,code=7,concurrency=8 \
         console=ttyS0 -- ip=dhcp";
     let loaded = words(text);
@@ -52,6 +54,11 @@ fn every_key_is_read() {
         },
         time_server: Server::At(SocketAddrV4::new(Ipv4Addr::new(10, 0, 2, 2), 123)),
         log_server: Server::At(SocketAddrV4::new(Ipv4Addr::new(10, 0, 2, 3), 1514)),
+        name_server: Server::At(SocketAddrV4::new(Ipv4Addr::new(10, 0, 2, 4), 53)),
+        store: Some(Store { host: "a-b.c".into(), port: 5000, prefix: "x/y".into() }),
+        store_auth: Secret::new("g:h"),
+        store_fresh_ms: 0,
+        node: 7,
         port: 80,
         access: AccessSettings {
             namespaces: vec![
@@ -139,6 +146,19 @@ fn what_makes_no_sense_is_named_and_ignored() {
         "hostkernel.syslog=0.0.0.0",
         "hostkernel.syslog=224.0.0.1",
         "hostkernel.syslog=255.255.255.255",
+        "hostkernel.dns=ns.example",
+        "hostkernel.store=registry:5000/x",
+        "hostkernel.store=https://registry/x",
+        "hostkernel.store=http://registry",
+        "hostkernel.store=http://registry/",
+        "hostkernel.store=http://registry:0/x",
+        "hostkernel.store=http://a:b@registry/x",
+        "hostkernel.store=http://registry/X",
+        "hostkernel.store=http://registry/x//y",
+        "hostkernel.store=http://registry/x/",
+        "hostkernel.store=http:///x",
+        "hostkernel.store_fresh_ms=3600001",
+        "hostkernel.node=65536",
         "hostkernel.queue_len=5000",
         "hostkernel.cores=257",
         "hostkernel.front=both",
@@ -173,6 +193,7 @@ fn what_could_open_the_node_is_refused_and_tells_no_secret() {
         "hostkernel.auth=sec:r\u{e9}t",
         &format!("hostkernel.auth=secret:{long}"),
         "hostkernel.admin_key=secret",
+        "hostkernel.store_auth=secret",
         "hostkernel.admin-key=se:cret",
         "hostkernel.autth=se:cret",
         "HOSTKERNEL.AUTH=se:cret",

@@ -15,10 +15,11 @@ use xtask::{build, lifeline, workspace};
 use crate::progress::say;
 
 /// All targets. Those that are not `live` are programs of `fuzz/`.
-const TARGETS: [&str; 11] = [
+const TARGETS: [&str; 12] = [
     "elf",
     "zip",
     "http",
+    "answer",
     "api",
     "calls",
     "bundle",
@@ -45,10 +46,10 @@ const INPUT_TIMEOUT: Duration = Duration::from_secs(10);
 /// how to repeat it. Needs a nightly Rust toolchain and cargo-fuzz; what is missing is installed.
 #[derive(Args, Debug)]
 pub struct Arguments {
-    /// elf: image files. zip: archives with one. http: bytes of connections. api: requests. calls:
-    /// calls of an action. bundle: boot bundles, settings, SMBIOS tables. files: archives
-    /// as trees for Linux programs, and calls on them. wire: frames, and what DHCP and time servers
-    /// answer.
+    /// elf: image files. zip: archives with one. http: bytes of connections. answer: those of other
+    /// servers. api: requests. calls: calls of an action. bundle: boot bundles, settings, SMBIOS
+    /// tables. files: archives as trees for Linux programs, and calls on them. wire: frames, and
+    /// what DHCP and time servers answer.
     #[arg(value_name = "TARGET", value_parser = PossibleValuesParser::new(TARGETS))]
     target: String,
     /// How long, in seconds.

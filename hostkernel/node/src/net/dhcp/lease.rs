@@ -52,6 +52,7 @@ pub struct Lease {
 pub struct Named {
     pub time_server: Option<Ipv4Addr>,
     pub log_server: Option<Ipv4Addr>,
+    pub name_server: Option<Ipv4Addr>,
 }
 
 /// How long after a lease begins.
@@ -130,7 +131,11 @@ fn route(bytes: &[u8]) -> Option<(Option<Route>, &[u8])> {
 
 fn named(message: &DhcpPacket<&[u8]>) -> Named {
     let first = |kind| addresses(message, kind).into_iter().find(|server| is_host(*server));
-    Named { time_server: first(TIME_SERVERS), log_server: first(LOG_SERVERS) }
+    Named {
+        time_server: first(TIME_SERVERS),
+        log_server: first(LOG_SERVERS),
+        name_server: first(NAME_SERVERS),
+    }
 }
 
 impl Times {
@@ -289,10 +294,13 @@ mod tests {
 
     #[test]
     fn the_first_server_of_each_kind_is_found() {
-        let both = [53, 1, 5, 0, 42, 8, 10, 0, 0, 3, 10, 0, 0, 4, 7, 4, 10, 0, 0, 5, 255];
+        let both = [
+            53, 1, 5, 0, 42, 8, 10, 0, 0, 3, 10, 0, 0, 4, 7, 4, 10, 0, 0, 5, 6, 4, 10, 0, 0, 6, 255,
+        ];
         let named = Named {
             time_server: Some(Ipv4Addr::new(10, 0, 0, 3)),
             log_server: Some(Ipv4Addr::new(10, 0, 0, 5)),
+            name_server: Some(Ipv4Addr::new(10, 0, 0, 6)),
         };
         assert_eq!(lease(&both).expect("a good address").named, named);
         let after_the_end = [53, 1, 5, 255, 42, 4, 10, 0, 0, 3];
