@@ -161,6 +161,7 @@ fn serve(node: &mut Node, request: &Request, now: Now, id: u128) {
         Step::Reject(reject) => connection.respond(api::malformed(reject, id)),
         Step::Request(mut parsed) => match api::handle(node, &mut parsed, now, id) {
             Reply::Respond(response) => connection.respond(response),
+            Reply::Store(_) => panic!("this node has no store"),
             Reply::Invoke(admission) => {
                 let (invocation, mut pending) = admission.split(Ticket(1));
                 let environment = &invocation.environment;

@@ -346,6 +346,8 @@ fn policy(settings: &Settings, at_once: usize, available: usize) -> Policy {
     if settings.access.is_development() {
         log::warn!("the public development key is in use; set hostkernel.auth=uuid:key");
     }
+    config.has_store = settings.store.is_some();
+    config.node = settings.node;
     config.build = format!("{} x86_64", env!("CARGO_PKG_VERSION")).into();
     config
 }

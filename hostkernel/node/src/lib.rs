@@ -32,6 +32,7 @@ pub mod registry;
 pub mod serve;
 pub mod settings;
 pub mod state;
+pub mod store;
 pub mod trace;
 pub mod traceparent;
 pub mod wall;

@@ -22,14 +22,19 @@ mod invoke;
 mod lookup;
 mod manage;
 mod request;
+mod stored;
 
 pub use access::Subject;
+pub use answer::deed::{Change, Deed};
 pub use answer::error::Reject;
 pub use ended::Ended;
 pub use invoke::admission::{Admission, Pending, Reply};
 pub use manage::deploy::deploy_at_boot;
+pub use manage::kept::{Installed, install};
+pub use manage::prepare::Done;
 pub use request::RequestId;
 pub use request::code::CodeReject;
+pub use stored::{Wanted, wanted};
 
 use alloc::boxed::Box;
 
@@ -37,7 +42,7 @@ use answer::error::Unsupported;
 use answer::{error, respond};
 use invoke::admission::Shape;
 use invoke::{end, function, web};
-use manage::{actions, activations, admin, deploy, health, metrics, prepare, runtimes};
+use manage::{actions, activations, admin, deploy, health, kept, metrics, prepare, runtimes};
 use request::Parts;
 use request::query::{Query, decode_segment};
 use request::route::{Collection, Route};
@@ -139,23 +144,23 @@ pub fn handle(node: &mut Node, request: &mut Request, now: Now, random_id: u128)
 /// Whether [`handle`] will look at [`Node::load`] for this request.
 #[must_use]
 pub fn asks_for_load(request: &Request) -> bool {
-    matches!(Route::of(request.text.path()), Route::Metrics)
+    matches!(Route::of(request.text.path()), Route::Metrics | Route::Ready)
 }
 
 /// Deploys what was prepared, whether or not somebody still waits for the answer; returns that, and
 /// what it is counted as.
-pub fn deployed(node: &mut Node, pending: &Pending, completion: Completion) -> (Response, Outcome) {
+pub fn deployed(node: &mut Node, pending: &Pending, completion: Completion) -> (Done, Outcome) {
     let outcome = Outcome::of(&completion.end);
-    let Node { registry, statistics, .. } = node;
+    let Node { registry, statistics, policy, .. } = node;
     let deployed = match pending.shape() {
-        Shape::Runtime => runtimes::complete(registry, pending, completion),
-        _ => prepare::complete(registry, pending, completion),
+        Shape::Runtime => runtimes::complete(registry, pending, completion).map(Done::Answer),
+        _ => prepare::complete(registry, pending, completion, policy.has_store),
     };
-    let response = deployed.unwrap_or_else(|reject| {
+    let done = deployed.unwrap_or_else(|reject| {
         statistics.rejected(reject.reason());
-        reject.response(pending.request_id())
+        Done::Answer(reject.response(pending.request_id()))
     });
-    (response, outcome)
+    (done, outcome)
 }
 
 /// The answer to an invocation that goes on without anybody waiting for it.
@@ -169,6 +174,13 @@ pub fn accepted(pending: &mut Pending) -> Response {
 #[must_use]
 pub fn refuse(pending: &Pending, reject: &Reject) -> Response {
     reject.response(pending.request_id())
+}
+
+/// The answer to a request that is refused before [`handle`] sees it.
+#[must_use]
+pub fn refuse_request(node: &mut Node, request: &Request, reject: &Reject, id: u128) -> Response {
+    node.statistics.rejected(reject.reason());
+    reject.response(&RequestId::choose(request.text.headers(), Hex::of(id)))
 }
 
 /// The answer to a request that is refused before [`handle`] may allocate anything for it.
@@ -282,7 +294,7 @@ fn answer(
     let response = match route {
         Route::Ping => respond::plain(200, respond::TEXT, Body::Static(b"pong"), request_id),
         Route::Alive => health::alive(parts),
-        Route::Ready => health::ready(parts, node.readiness),
+        Route::Ready => health::ready(parts, node),
         Route::Metrics => metrics::metrics(parts, node)?,
         Route::Description => health::description(parts, &node.policy),
         _ => health::index(parts, node),
@@ -297,7 +309,7 @@ fn api(
     parts: &Parts<'_>,
     body: PageBuffer,
 ) -> Result<Reply, Reject> {
-    let Node { registry, records, statistics, policy, .. } = node;
+    let Node { registry, records, statistics, policy, listed, .. } = node;
     let tenant = policy.tenants.authenticate(parts.headers.get("authorization"))?;
     let read = matches!(parts.method, Method::Get | Method::Head);
     let response = match route {
@@ -306,6 +318,9 @@ fn api(
             match parts.method {
                 Method::Post => return invoke::action::admit(registry, tenant, parts, body, name),
                 Method::Put => return deploy::put(registry, policy, tenant, parts, body, name),
+                Method::Delete if policy.has_store => {
+                    return kept::delete(registry, tenant, parts, name);
+                }
                 Method::Get | Method::Head => actions::get(registry, tenant, parts, name)?,
                 Method::Delete => actions::delete(registry, statistics, tenant, parts, name)?,
                 Method::Patch | Method::Options => {
@@ -315,13 +330,13 @@ fn api(
         }
         Route::Actions { namespace } if read => {
             lookup::check_namespace(tenant, namespace)?;
-            actions::list(registry, tenant, parts)?
+            actions::list(registry, listed.as_deref(), tenant, parts)?
         }
         Route::Activations { namespace, path } if read => {
             lookup::check_namespace(tenant, namespace)?;
             match path {
                 "" => activations::list(records, tenant, parts)?,
-                path => activations::get(records, tenant, parts, path)?,
+                path => activations::get(records, tenant, parts, path, policy.node)?,
             }
         }
         Route::Namespaces if read => actions::namespaces(tenant, parts)?,

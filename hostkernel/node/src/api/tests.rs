@@ -122,6 +122,7 @@ impl Client {
         match self.send(method, target, &[], body) {
             Reply::Respond(response) => Answer::of(response),
             Reply::Invoke(_) => panic!("{target} was admitted"),
+            Reply::Store(_) => panic!("this node has no store"),
         }
     }
 
@@ -134,6 +135,7 @@ impl Client {
         match self.send(method, target, &[], body) {
             Reply::Invoke(admission) => admission,
             Reply::Respond(response) => panic!("{target}: {}", Answer::of(response).text()),
+            Reply::Store(_) => panic!("this node has no store"),
         }
     }
 

@@ -11,7 +11,8 @@ use super::Log;
 use crate::registry::{Limits, Permit};
 use memory::{Access, PageBuffer, Template};
 
-/// Identifies one invocation: 128 random bits, 32 hexadecimal digits on the wire.
+/// Identifies one invocation: 128 random bits, 32 hexadecimal digits on the wire. The first 16 bits
+/// are the number of the node, if it has one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ActivationId(pub u128);
 
@@ -23,7 +24,25 @@ impl ActivationId {
         let is_id = text.len() == 32 && text.bytes().all(is_digit);
         is_id.then(|| u128::from_str_radix(text, 16).ok()).flatten().map(Self)
     }
+
+    /// The same that begins with the number of a node; as it is for number 0.
+    #[must_use]
+    pub const fn of_node(self, node: u16) -> Self {
+        match node {
+            0 => self,
+            node => Self(self.0 << 16 >> 16 | (node as u128) << NODE_SHIFT),
+        }
+    }
+
+    /// The number of the node that it begins with, if ids do.
+    #[must_use]
+    pub const fn node(self) -> u16 {
+        (self.0 >> NODE_SHIFT) as u16
+    }
 }
+
+/// The number of a node is in the upper bits of an id.
+const NODE_SHIFT: u32 = 112;
 
 impl fmt::Display for ActivationId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

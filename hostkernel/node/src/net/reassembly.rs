@@ -32,10 +32,13 @@ impl Network {
         let verdict = match arrival {
             Arrival::Segment(segment) => connections.segment(segment),
             Arrival::Reset(peer, sequence) => connections.reset(peer, sequence),
-            Arrival::Other => {
-                self.own_ns = Some(now_ns);
-                Verdict::Read(&mut self.sockets, 0)
-            }
+            Arrival::Other => match self.outgoing.of(packet) {
+                Some(sockets) => Verdict::Read(sockets, 0),
+                None => {
+                    self.own_ns = Some(now_ns);
+                    Verdict::Read(&mut self.sockets, 0)
+                }
+            },
             // They fit into whatever a link carries: nobody but an attacker takes them apart.
             Arrival::Connect(_) | Arrival::TooBig(_) | Arrival::Lease | Arrival::Fragment => {
                 return false;

@@ -3,8 +3,11 @@
 //! What is answered goes through [`respond`], which counts it and tells the log server, and
 //! nothing else hands a response to a connection.
 
+mod storage;
+
 use alloc::boxed::Box;
 
+use self::storage::Storage;
 use super::crowd::Crowd;
 use super::holdings;
 use super::queue::Queue;
@@ -12,9 +15,10 @@ use super::slot::Slot;
 use super::slots::Slots;
 use super::waiting::Waiting;
 use crate::api::{self, Admission, Ended, Pending, Reject, Reply, Subject};
-use crate::dispatch::{Dispatcher, QueueFull};
+use crate::dispatch::{ActivationId, Dispatcher, QueueFull};
 use crate::http::{self, Request, Response};
 use crate::random::Random;
+use crate::settings::Settings;
 use crate::state::statistics::Reason;
 use crate::state::{Node, Now};
 use crate::trace::{self, Event};
@@ -31,7 +35,9 @@ pub struct Answers<'a> {
     waiting: Waiting,
     queue: Queue<'a>,
     pub crowd: Crowd,
-    random: Random,
+    pub random: Random,
+    /// If a registry keeps the actions.
+    pub storage: Option<Box<Storage>>,
     /// When the last request came.
     pub asked_ns: Option<u64>,
 }
@@ -42,20 +48,30 @@ impl<'a> Answers<'a> {
         dispatcher: &'a Dispatcher,
         random: Random,
         connections_max: usize,
+        settings: &Settings,
     ) -> Self {
         let queue = Queue::new(dispatcher, node.policy.tenants.are_several());
         let (waiting, crowd) = (Waiting::new(dispatcher), Crowd::new(connections_max));
-        Self { node, waiting, queue, crowd, random, asked_ns: None }
+        Self {
+            node,
+            waiting,
+            queue,
+            crowd,
+            random,
+            storage: Storage::new(settings).map(Box::new),
+            asked_ns: None,
+        }
     }
 
     /// Invocations that have not ended.
     pub fn outstanding(&self) -> usize {
-        self.queue.outstanding()
+        let at_store = self.storage.as_ref().map_or(0, |storage| storage.waiting());
+        self.queue.outstanding() + at_store
     }
 
     /// Answers with what has completed, as much as may be at a time, and hands on what waits. What
     /// was answered is touched.
-    pub fn complete(&mut self, slots: &mut Slots, now: Now) {
+    pub fn complete(&mut self, slots: &mut Slots, is_late: bool, now: Now) {
         let mut len = 0;
         for _ in 0..COMPLETIONS_PER_POLL_MAX {
             if len > COMPLETED_LEN_PER_POLL_MAX {
@@ -66,7 +82,21 @@ impl<'a> Answers<'a> {
             let Some((mut pending, slot)) = self.waiting.take(completion.ticket) else { continue };
             let (response, outcome) = if pending.is_deploy() {
                 // Whether or not somebody still waits.
-                api::deployed(&mut self.node, &pending, completion)
+                match api::deployed(&mut self.node, &pending, completion) {
+                    (api::Done::Answer(response), outcome) => (response, outcome),
+                    (api::Done::Deed(deed), _) => {
+                        self.begin_deed(slots, deed, slot, now);
+                        if let Some(index) = slot {
+                            slots.get(index).waits_for = None;
+                        }
+                        continue;
+                    }
+                    (api::Done::Fetched(etag, action), _) => {
+                        let key = pending.key();
+                        self.fetched(slots, key, etag, action, is_late, now);
+                        continue;
+                    }
+                }
             } else {
                 let Node { records, statistics, .. } = &mut self.node;
                 let ended = Ended::count(statistics, &mut pending, completion, now);
@@ -132,7 +162,7 @@ impl<'a> Answers<'a> {
         now: Now,
     ) {
         trace::record(Event::Request, u64::from(index));
-        let id = self.random.id();
+        let id = self.next_id();
         self.node.load.requests += 1;
         self.asked_ns = Some(now.monotonic_ns);
         if memory::heap_free() < HEAP_RESERVE_LEN {
@@ -158,10 +188,29 @@ impl<'a> Answers<'a> {
         if api::asks_for_load(&request) {
             self.note_load((slots.open(), slots.max()), now);
         }
-        match api::handle(&mut self.node, &mut request, now, id) {
+        if self.storage.is_some() {
+            match self.ask_store(slots, index, request, id, now) {
+                Some(admitted) => request = admitted,
+                None => return,
+            }
+        }
+        self.handle(slots, index, &mut request, id, is_late, now);
+    }
+
+    /// The same when nothing is to be waited for first.
+    pub fn handle(
+        &mut self,
+        slots: &mut Slots,
+        index: u32,
+        request: &mut Request,
+        id: u128,
+        is_late: bool,
+        now: Now,
+    ) {
+        match api::handle(&mut self.node, request, now, id) {
             Reply::Respond(response) => {
                 let slot = slots.get(index);
-                respond(&mut self.node, slot, response, Subject::of(&request, id), now);
+                respond(&mut self.node, slot, response, Subject::of(request, id), now);
                 holdings::relieve(&mut self.node, slots, index);
             }
             Reply::Invoke(admission) => {
@@ -176,7 +225,26 @@ impl<'a> Answers<'a> {
                     self.submit(slot, index, admission, now);
                 }
             }
+            Reply::Store(deed) => self.begin_deed(slots, *deed, Some(index), now),
         }
+    }
+
+    /// Has an invocation run whose end nobody waits for.
+    pub fn submit_unseen(&mut self, admission: Admission) -> Result<(), Reject> {
+        let Some(ticket) = self.waiting.next() else { return Err(Reject::QueueFull) };
+        let (invocation, pending) = admission.split(ticket);
+        if self.queue.submit(invocation) == Err(QueueFull) {
+            pending.refund();
+            return Err(Reject::QueueFull);
+        }
+        self.waiting.enter(pending, None);
+        Ok(())
+    }
+
+    /// What is random about a request; an activation's id, if it comes to one.
+    #[inline]
+    fn next_id(&mut self) -> u128 {
+        ActivationId(self.random.id()).of_node(self.node.policy.node).0
     }
 
     fn submit(&mut self, slot: &mut Slot, index: u32, admission: Admission, now: Now) {
@@ -223,7 +291,10 @@ impl<'a> Answers<'a> {
     }
 
     /// Forgets who waits for the end of an invocation: the client has left.
-    pub fn abandon(&mut self, slot: &mut Slot, now_ns: u64) {
+    pub fn abandon(&mut self, slot: &mut Slot, index: u32, now_ns: u64) {
+        if let Some(storage) = &mut self.storage {
+            storage.leave(index);
+        }
         if let Some(ticket) = slot.waits_for {
             self.waiting.hold(ticket, core::mem::take(&mut slot.holding));
             let Some(pending) = self.waiting.leave(ticket) else { return };
@@ -282,13 +353,14 @@ impl<'a> Answers<'a> {
         let load = &mut self.node.load;
         (load.connections, load.connections_max) = (open, max);
         (load.in_flight, load.backlog) = (self.queue.outstanding(), self.queue.waiting());
+        load.store = self.storage.as_ref().map(|storage| storage.counts());
         load.cores.clear();
         load.cores.extend(self.queue.dispatcher.cores(now.monotonic_ns));
     }
 }
 
 /// Answers the request under way.
-fn respond(
+pub fn respond(
     node: &mut Node,
     slot: &mut Slot,
     mut response: Response,

@@ -15,7 +15,7 @@ use crate::http;
 use crate::http::connection::{Phase, Step};
 use crate::net::arrival::{Connect, Peer, Segment, TooBig};
 use crate::net::time::earliest;
-use crate::net::{self, Outward, Verdict};
+use crate::net::{self, Network, Outward, Verdict};
 use crate::random::Random;
 use crate::settings::{self, Settings};
 use crate::state::{Node, Now, Readiness};
@@ -52,7 +52,7 @@ impl<'a> Connections<'a> {
         mut random: Random,
     ) -> Self {
         let slots = Slots::new(slots_max, &mut random);
-        let answers = Answers::new(node, dispatcher, random, slots_max);
+        let answers = Answers::new(node, dispatcher, random, slots_max, settings);
         Self {
             port: settings.port,
             slots,
@@ -98,7 +98,7 @@ impl<'a> Connections<'a> {
 
     fn release(&mut self, index: u32, now_ns: u64) {
         let slot = self.slots.get(index);
-        self.answers.abandon(slot, now_ns);
+        self.answers.abandon(slot, index, now_ns);
         self.answers.crowd.leave(&mut slot.is_held);
         if let Some(buffers) = slot.give_back() {
             self.budget.free(buffers);
@@ -106,10 +106,28 @@ impl<'a> Connections<'a> {
         self.slots.release(index);
     }
 
+    /// Moves errands to the registry on. Returns when to be called again.
+    pub fn poll_store(&mut self, network: &mut Network, now: Now) -> Option<u64> {
+        let is_late = self.is_late(now.monotonic_ns);
+        let Self { slots, answers, .. } = self;
+        answers.poll_store(slots, network, is_late, now)
+    }
+
+    /// Whether a registry keeps the actions.
+    pub fn has_store(&self) -> bool {
+        self.answers.storage.is_some()
+    }
+
+    /// Whether errands were begun since they were moved on.
+    pub fn has_begun_errands(&self) -> bool {
+        self.answers.storage.as_ref().is_some_and(|storage| storage.has_begun())
+    }
+
     /// Hands out completions, and does what is to be done for every slot something happened to.
     pub fn poll(&mut self, now: Now, outward: &mut Outward<'_>) {
         self.mtu = outward.mtu();
-        self.answers.complete(&mut self.slots, now);
+        let is_late = self.is_late(now.monotonic_ns);
+        self.answers.complete(&mut self.slots, is_late, now);
         if self.answers.crowd.wants_room(now.monotonic_ns) {
             for index in self.slots.held_slowly(now.monotonic_ns) {
                 self.release(index, now.monotonic_ns);

@@ -78,7 +78,16 @@ impl<'a> Service<'a> {
             _ => {}
         }
         node.load.traffic = network.traffic();
+        let has_store = connections.has_store();
+        let mut store_ns = if has_store { connections.poll_store(network, now) } else { None };
         connections.poll(now, &mut network.outward(now_ns));
+        if has_store {
+            if connections.has_begun_errands() {
+                // They leave at once, and not when something else happens.
+                store_ns = connections.poll_store(network, now);
+            }
+            store_ns = store_ns.into_iter().chain(network.send_own(now_ns)).min();
+        }
         if connections.node().readiness == Readiness::Draining {
             connections.drain(now_ns);
         }
@@ -88,7 +97,7 @@ impl<'a> Service<'a> {
             Some(Stand::Waiting(until_ns)) => until_ns,
             _ => None,
         };
-        earliest([connections.next_ns(), network_ns, drain_ns, log_ns])
+        earliest([connections.next_ns(), network_ns, drain_ns, log_ns, store_ns])
     }
 
     /// Whether the log has a line to send that was written since the last [`poll`](Self::poll).

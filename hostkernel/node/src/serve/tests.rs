@@ -19,6 +19,7 @@ mod paths;
 mod peer;
 mod raw;
 mod sntp;
+mod store;
 mod syslog;
 mod time;
 mod wire;

@@ -8,6 +8,7 @@ mod policy;
 pub mod records;
 pub mod statistics;
 pub mod status;
+pub mod store;
 pub mod tenants;
 
 pub use node::{Load, Node, Now, Readiness};

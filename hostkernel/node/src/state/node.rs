@@ -8,11 +8,12 @@ use super::machine::MachineCounts;
 use super::policy::Policy;
 use super::records::Records;
 use super::statistics::{Statistics, Traffic};
+use super::store::StoreCounts;
 use crate::dispatch::CoreLoad;
 use crate::http::date::DateField;
 use crate::journal::syslog::Queue;
 use crate::mitigation::Report;
-use crate::registry::{Books, Holding, Namespace, OverBudget, Purpose, Registry, Share};
+use crate::registry::{Books, Holding, Name, Namespace, OverBudget, Purpose, Registry, Share};
 
 /// What requests read and change.
 #[derive(Debug)]
@@ -30,6 +31,8 @@ pub struct Node {
     pub(crate) readiness: Readiness,
     /// What is counted of requests.
     pub(crate) statistics: Statistics,
+    /// Names of the actions that a registry has, while a list of them is answered.
+    pub(crate) listed: Option<Vec<Name>>,
     /// What the log server is told, if there is one.
     pub(crate) syslog: Option<Arc<Queue>>,
     /// What the parts of the node around the API hold, at the time of a request that asks for it.
@@ -73,6 +76,8 @@ pub struct Load {
     pub clock_answers_doubted: u64,
     /// What the machine itself was heard of.
     pub machine: MachineCounts,
+    /// What is counted of the registry, if there is one.
+    pub store: Option<StoreCounts>,
 }
 
 impl Node {
@@ -87,6 +92,7 @@ impl Node {
             policy,
             readiness: Readiness::Booting,
             statistics: Statistics::default(),
+            listed: None,
             syslog: None,
             date: DateField::default(),
             load: Load::default(),

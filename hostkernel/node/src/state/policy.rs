@@ -24,6 +24,10 @@ pub struct Policy {
     pub body_len_max: usize,
     /// The image that hosts what is not native, if the kernel has one.
     pub host: Option<Arc<Template>>,
+    /// Whether a registry keeps the actions: what changes them ends there.
+    pub has_store: bool,
+    /// The node's number among others; 0 if it has none.
+    pub node: u16,
     /// Version and build of the node, as text.
     pub build: Cow<'static, str>,
 }
@@ -50,6 +54,8 @@ impl Policy {
             memory_mb_max,
             body_len_max: (BODY_MB_DEFAULT as usize) << 20,
             host: None,
+            has_store: false,
+            node: 0,
             build: Cow::Borrowed(env!("CARGO_PKG_VERSION")),
         }
     }

@@ -77,6 +77,8 @@ pub enum Reason {
     Memory,
     /// The node is about to leave.
     Draining,
+    /// The registry that keeps the actions could not do its part.
+    Store,
 }
 
 /// What went through the network card.
@@ -154,7 +156,7 @@ impl Outcome {
 
 impl Reason {
     /// All, in order.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Key,
         Self::Http,
         Self::Slow,
@@ -167,6 +169,7 @@ impl Reason {
         Self::Budget,
         Self::Memory,
         Self::Draining,
+        Self::Store,
     ];
 
     /// Its name in metrics.
@@ -185,6 +188,7 @@ impl Reason {
             Self::Budget => "budget",
             Self::Memory => "memory",
             Self::Draining => "draining",
+            Self::Store => "store",
         }
     }
 }

@@ -20,6 +20,7 @@ use crate::json::{FieldReject, JsonReject, Quoted};
 use crate::registry::{Exceeded, Full, NameReject, OverBudget, RuntimeNameReject};
 use crate::state::statistics::Reason;
 use crate::state::tenants::KeyReject;
+use crate::store::StoreReject;
 use limits::{
     CODE_LEN_MAX, ENVIRONMENT_LEN_MAX, LIST_LIMIT_MAX, PARAMETERS_LEN_MAX, PARAMETERS_MAX,
 };
@@ -102,6 +103,10 @@ pub enum Reject {
     Full(Full),
     /// The namespace has used up a quota. 429.
     Exceeded(Exceeded),
+    /// The registry that keeps the actions could not do its part. 503, 502, 501, 400.
+    Store(StoreReject),
+    /// The record of an activation is on the node with this number. 404.
+    OtherNode(u16),
     /// There is no memory to do it now. 503.
     NoMemory,
     /// The namespace holds as much as it may of the node's memory for requests and answers. 503.
@@ -202,7 +207,8 @@ impl Reject {
         match self {
             Self::Key(KeyReject::Missing | KeyReject::Wrong) => 401,
             Self::Key(_) => 403,
-            Self::NotFound | Self::Packaged { deploy: false } => 404,
+            Self::NotFound | Self::Packaged { deploy: false } | Self::OtherNode(_) => 404,
+            Self::Store(reject) => reject.status(),
             Self::Method { .. } => 405,
             Self::Exists => 409,
             Self::Code(CodeReject::TooLong)
@@ -252,6 +258,7 @@ impl Reject {
             Self::Exceeded(_) => Reason::Quota,
             Self::QueueFull => Reason::Queue,
             Self::OverBudget => Reason::Budget,
+            Self::Store(_) => Reason::Store,
             Self::Crowded => Reason::Connections,
             Self::Full(_) | Self::NoMemory | Self::NotStarted => Reason::Memory,
             _ => Reason::Request,
@@ -367,6 +374,10 @@ impl fmt::Display for Reject {
             Self::Preparation(what) => what,
             Self::Name(reject) => return reject.fmt(f),
             Self::Full(full) => return full.fmt(f),
+            Self::Store(reject) => return reject.fmt(f),
+            Self::OtherNode(node) => {
+                return write!(f, "The record of this activation is kept by node {node}.");
+            }
             Self::Exceeded(exceeded) => return exceeded.fmt(f),
             Self::Method { allow } => {
                 return write!(f, "HTTP method not allowed, supported methods: {allow}");

@@ -1,5 +1,6 @@
 //! What is answered: refusals, headers and bodies, an activation as JSON.
 
 pub mod activation;
+pub mod deed;
 pub mod error;
 pub mod respond;

@@ -1,8 +1,10 @@
 //! An admitted invocation: what runs, and what stays behind to answer the request.
 
+use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+use crate::api::answer::deed::Deed;
 use crate::api::answer::error::Reject;
 use crate::api::request::Parts;
 use crate::api::request::RequestId;
@@ -10,9 +12,10 @@ use crate::digits::Hex;
 use crate::dispatch::{ActivationId, Completion, Invocation, Ticket, Timing};
 use crate::http::{Fields, Response};
 use crate::registry::Limits;
-use crate::registry::{Action, Permit};
+use crate::registry::{Action, Digest, Permit};
 use crate::state::Now;
 use crate::state::records::{Blame, Facts};
+use crate::store::Key;
 use crate::traceparent::TraceParent;
 use memory::{PageBuffer, Template};
 
@@ -24,6 +27,8 @@ pub enum Reply {
     Respond(Response),
     /// It is an invocation that may run.
     Invoke(Admission),
+    /// The registry has to hear of it first.
+    Store(Box<Deed>),
 }
 
 /// An invocation that lacks nothing but a core.
@@ -73,6 +78,11 @@ pub enum Shape {
     Result,
     /// The bytes the action wrote.
     Function(Form),
+    /// None: an action of the registry is prepared, for whoever waits for it.
+    Fetch {
+        /// What the registry calls it.
+        etag: Digest,
+    },
     /// The document that describes what was deployed, once it was prepared.
     Deploy {
         /// With the code.
@@ -170,6 +180,12 @@ impl Pending {
         &self.action
     }
 
+    /// What its action is called by a registry.
+    #[must_use]
+    pub fn key(&self) -> Key {
+        (self.action.namespace.clone(), self.action.name.clone())
+    }
+
     /// Whether the client wants to hear of the end.
     #[must_use]
     pub fn is_blocking(&self) -> bool {
@@ -190,7 +206,7 @@ impl Pending {
     /// Whether it is no request to an action but the preparation of one.
     #[must_use]
     pub fn is_deploy(&self) -> bool {
-        matches!(self.shape, Shape::Deploy { .. } | Shape::Runtime)
+        matches!(self.shape, Shape::Deploy { .. } | Shape::Runtime | Shape::Fetch { .. })
     }
 
     pub(in crate::api) fn shape(&self) -> Shape {

@@ -4,6 +4,7 @@ use alloc::boxed::Box;
 use alloc::format;
 use alloc::sync::Arc;
 use core::fmt;
+use core::fmt::Write as _;
 
 use crate::api::answer::error::Reject;
 use crate::api::answer::respond;
@@ -16,7 +17,7 @@ use crate::http::encoded::Encoded;
 use crate::http::{Body, Response};
 use crate::json::{Quoted, write_escaped_lossy};
 use crate::registry::Limits;
-use crate::registry::{Action, KeyValues, Registry};
+use crate::registry::{Action, KeyValues, Name, Namespace, Registry};
 use crate::state::statistics::Statistics;
 use crate::state::tenants::Tenant;
 use limits::{LIST_LEN_MAX, LIST_LIMIT_DEFAULT, LIST_LIMIT_MAX, PAGE_LEN, SOURCE_TOLD_LEN_MAX};
@@ -62,9 +63,17 @@ pub fn delete(
 }
 
 /// `GET …/actions`
-pub fn list(registry: &Registry, tenant: &Tenant, parts: &Parts<'_>) -> Result<Response, Reject> {
+pub fn list(
+    registry: &Registry,
+    listed: Option<&[Name]>,
+    tenant: &Tenant,
+    parts: &Parts<'_>,
+) -> Result<Response, Reject> {
     let namespace = &tenant.namespace;
     let (limit, skip) = limit_and_skip(parts.query)?;
+    if let Some(names) = listed {
+        return list_kept(registry, names, namespace, (limit, skip), parts);
+    }
     if is_counted(parts.query)? {
         return Ok(count("actions", registry.count(namespace).saturating_sub(skip), parts));
     }
@@ -77,6 +86,43 @@ pub fn list(registry: &Registry, tenant: &Tenant, parts: &Parts<'_>) -> Result<R
             fmt::Write::write_str(out, separator)?;
             write_summary(out, action)?;
             separator = ",";
+        }
+        fmt::Write::write_str(out, if separator == "[" { "[]" } else { "]" })
+    })?;
+    Ok(respond::api(200, Body::Pages(pages), &parts.request_id))
+}
+
+/// The same of what a registry keeps. Of an action that the node does not have it knows no more
+/// than the name.
+fn list_kept(
+    registry: &Registry,
+    names: &[Name],
+    namespace: &Namespace,
+    (limit, skip): (usize, usize),
+    parts: &Parts<'_>,
+) -> Result<Response, Reject> {
+    if is_counted(parts.query)? {
+        return Ok(count("actions", names.len().saturating_sub(skip), parts));
+    }
+    let pages = Document::compose(|out| {
+        let mut separator = "[";
+        for name in names.iter().skip(skip).take(limit) {
+            if out.len() > LIST_LEN_MAX {
+                break;
+            }
+            fmt::Write::write_str(out, separator)?;
+            separator = ",";
+            match registry.get(namespace, name.as_str()) {
+                Some(action) => write_summary(out, action)?,
+                None => write!(
+                    out,
+                    "{{\"namespace\":{},\"name\":{},\"version\":\"\",\"publish\":false,\
+                     \"exec\":{{\"binary\":true}},\"annotations\":[],\"limits\":{{}},\
+                     \"updated\":0}}",
+                    Quoted(namespace.as_str()),
+                    Quoted(name.as_str()),
+                )?,
+            }
         }
         fmt::Write::write_str(out, if separator == "[" { "[]" } else { "]" })
     })?;

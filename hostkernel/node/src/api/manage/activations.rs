@@ -66,6 +66,7 @@ pub fn get(
     tenant: &Tenant,
     parts: &Parts<'_>,
     path: &str,
+    node: u16,
 ) -> Result<Response, Reject> {
     let (id, part) = path.split_once('/').unwrap_or((path, ""));
     let write: Write = match part {
@@ -75,9 +76,17 @@ pub fn get(
         _ => return Err(Reject::NotFound),
     };
     let id = ActivationId::parse(id).ok_or(Reject::ActivationId)?;
-    let kept = records.get(&tenant.namespace, id).ok_or(Reject::NotFound)?;
+    let kept = records.get(&tenant.namespace, id).ok_or_else(|| absent(id, node))?;
     let pages = Document::compose(|out| write_kept(out, kept, write))?;
     Ok(respond::api(200, Body::Pages(pages), &parts.request_id))
+}
+
+/// Why there is no record: another node has it, if ids begin with the numbers of nodes.
+fn absent(id: ActivationId, own: u16) -> Reject {
+    match id.node() {
+        node if own != 0 && node != 0 && node != own => Reject::OtherNode(node),
+        _ => Reject::NotFound,
+    }
 }
 
 fn write_kept(out: &mut Document, kept: Kept<'_>, write: Write) -> fmt::Result {

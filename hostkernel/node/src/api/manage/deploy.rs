@@ -9,6 +9,7 @@ use alloc::string::ToString as _;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+use crate::api::answer::deed::{Change, Deed};
 use crate::api::answer::error::Reject;
 use crate::api::invoke::admission::{Reply, Shape};
 use crate::api::manage::actions::{Detail, describe};
@@ -27,6 +28,7 @@ use crate::registry::{Annotations, CountedAt};
 use crate::state::Node;
 use crate::state::Policy;
 use crate::state::tenants::Tenant;
+use crate::store::Key;
 use limits::{KIND_LEN_MAX, MAIN_LEN_MAX, PARAMETER_NAME_LEN_MAX};
 use limits::{PARAMETERS_LEN_MAX, PARAMETERS_MAX};
 use memory::PageBuffer;
@@ -86,8 +88,36 @@ pub fn put(
         return prepare::admit(&action, parts, preparation, shape);
     }
     let response = describe(&action, detail, parts)?;
+    if policy.has_store {
+        let request_id = parts.request_id.clone();
+        let deed = Deed { change: Change::Put(action), response, request_id };
+        return Ok(Reply::Store(Box::new(deed)));
+    }
     registry.insert(action)?;
     Ok(Reply::Respond(response))
+}
+
+/// The action that a registry keeps, and what its image has to prepare first, if it has.
+/// `document` is what [`store`](crate::store) made of it when it was deployed.
+pub(super) fn kept(
+    node: &Node,
+    (namespace, name): &Key,
+    document: &[u8],
+    code: PageBuffer,
+) -> Result<(Action, Option<Preparation>), Reject> {
+    let mut changes = from_document(document)?;
+    let [kind, main, updated] = Json::read(document)?.pick(["kind", "main", "updated"])?;
+    let kind = kind.and_then(|kind| kind.string(KIND_LEN_MAX).ok()).map(Into::into);
+    let main = main.and_then(|main| main.string(MAIN_LEN_MAX).ok()).map(Into::into);
+    changes.code = Some(Code { kind, main, bytes: code });
+    let wall_ms = updated.and_then(Json::unsigned).unwrap_or(0);
+    let Node { registry, policy, .. } = node;
+    let owner = Owner { namespace, policy, wall_ms };
+    let (mut action, preparation) = apply(changes, None, registry, owner, name.clone())?;
+    if let Some(before) = registry.get(namespace, name.as_str()) {
+        action.counted_at = before.counted_at.clone();
+    }
+    Ok((action, preparation))
 }
 
 /// Deploys a file that came with the boot, as `PUT` would with `overwrite=true`: `document` is the

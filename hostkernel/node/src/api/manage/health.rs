@@ -9,9 +9,7 @@ use crate::api::request::Parts;
 use crate::http::{Body, Response};
 use crate::json::Quoted;
 use crate::registry::Runtimes;
-use crate::state::Node;
-use crate::state::Policy;
-use crate::state::Readiness;
+use crate::state::{Node, Policy, Readiness};
 use limits::{LOGS_MB_MAX, MEMORY_MB_MAX, MEMORY_MB_MIN, TIMEOUT_MS_MAX, TIMEOUT_MS_MIN};
 
 /// `GET /healthz`, `GET /livez`: who can answer is alive.
@@ -24,20 +22,25 @@ pub fn alive(parts: &Parts<'_>) -> Response {
     respond::plain(200, respond::TEXT, body, &parts.request_id)
 }
 
-/// `GET /readyz`: whether to send requests here.
-pub fn ready(parts: &Parts<'_>, readiness: Readiness) -> Response {
-    let (status, state) = match readiness {
-        Readiness::Ready => (200, "ok"),
-        Readiness::Booting => (503, "booting"),
-        Readiness::Draining => (503, "draining"),
+/// `GET /readyz`: whether to send requests here. A registry that is away is told, and no reason not
+/// to: what the node has it goes on serving.
+pub fn ready(parts: &Parts<'_>, node: &Node) -> Response {
+    let (status, state, address, shutdown) = match node.readiness {
+        Readiness::Ready => (200, "ok", "[+]address ok", "[+]shutdown ok"),
+        Readiness::Booting => (503, "booting", "[-]address none yet", "[+]shutdown ok"),
+        Readiness::Draining => (503, "draining", "[+]address ok", "[-]shutdown draining"),
     };
-    let body = match (verbose(parts), readiness) {
-        (false, _) => state,
-        (true, Readiness::Ready) => "[+]address ok\n[+]shutdown ok\nreadyz check passed\n",
-        (true, Readiness::Booting) => "[-]address none yet\n[+]shutdown ok\nreadyz check failed\n",
-        (true, Readiness::Draining) => "[+]address ok\n[-]shutdown draining\nreadyz check failed\n",
+    let body = if verbose(parts) {
+        let store = match &node.load.store {
+            None => "",
+            Some(store) if store.is_away => "[-]store away, serving what is here\n",
+            Some(_) => "[+]store ok\n",
+        };
+        let verdict = if status == 200 { "passed" } else { "failed" };
+        text(format!("{address}\n{shutdown}\n{store}readyz check {verdict}\n"))
+    } else {
+        Body::Static(state.as_bytes())
     };
-    let body = Body::Static(body.as_bytes());
     let mut response = respond::plain(status, respond::TEXT, body, &parts.request_id);
     if status == 503 {
         respond::push_retry_after(&mut response.headers);

@@ -17,6 +17,7 @@ use crate::state::Readiness;
 use crate::state::histogram::Histogram;
 use crate::state::machine::{MachineCounts, Source};
 use crate::state::statistics::{ActionCounts, Outcome, Statistics, Traffic};
+use crate::state::store::{FetchOutcome, StoreCounts};
 use limits::PAGE_LEN;
 use memory::{frames, heap_free};
 
@@ -57,6 +58,9 @@ pub fn metrics(parts: &Parts<'_>, node: &mut Node) -> Result<Response, Reject> {
         write_node(out, node, started_ms, parts.now)?;
         write_actions(out, &node.statistics, &viewer)?;
         write_requests(out, &node.statistics)?;
+        if let Some(store) = &node.load.store {
+            write_store(out, store)?;
+        }
         write_traffic(out, &node.load.traffic)?;
         write_cores(out, node, parts.now)?;
         write_machine(out, &node.load.machine)
@@ -233,6 +237,36 @@ fn write_traffic(out: &mut Document, traffic: &Traffic) -> fmt::Result {
         writeln!(out, "{name} {count}")?;
     }
     Ok(())
+}
+
+fn write_store(out: &mut Document, store: &StoreCounts) -> fmt::Result {
+    let name = "hostkernel_store_fetches_total";
+    family(out, "counter", name, "Questions to the registry for an action, by outcome.")?;
+    for (outcome, count) in FetchOutcome::ALL.into_iter().zip(store.fetches) {
+        writeln!(out, "{name}{{outcome=\"{}\"}} {count}", outcome.name())?;
+    }
+    let name = "hostkernel_store_fetch_seconds_total";
+    family(out, "counter", name, "How long they took, all together.")?;
+    writeln!(out, "{name} {}", Seconds(store.fetch_ns))?;
+    for (name, help, count) in [
+        ("hostkernel_store_fetched_bytes_total", "Bytes of code fetched.", store.fetched_len),
+        ("hostkernel_store_hits_total", "Uses of actions confirmed a moment ago.", store.hits),
+        (
+            "hostkernel_store_stale_total",
+            "Uses of actions that the registry could not confirm.",
+            store.stale,
+        ),
+        ("hostkernel_store_evicted_total", "Actions that made room for others.", store.evicted),
+    ] {
+        family(out, "counter", name, help)?;
+        writeln!(out, "{name} {count}")?;
+    }
+    let help = "Requests that wait for the registry.";
+    gauge(out, "hostkernel_store_waiting_requests", help, store.waiting)?;
+    let help = "Actions that the node has and the registry had.";
+    gauge(out, "hostkernel_store_held_actions", help, store.held)?;
+    let help = "Whether the registry answered when it was asked last.";
+    gauge(out, "hostkernel_store_up", help, u8::from(!store.is_away))
 }
 
 fn write_cores(out: &mut Document, node: &Node, now: Now) -> fmt::Result {

@@ -6,6 +6,7 @@ pub mod admin;
 pub mod deploy;
 pub mod functions;
 pub mod health;
+pub mod kept;
 pub mod limits;
 pub mod metrics;
 pub mod prepare;

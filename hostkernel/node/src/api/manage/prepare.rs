@@ -14,6 +14,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::actions::{Detail, describe_to};
+use crate::api::answer::deed::{Change, Deed};
 use crate::api::answer::error::Reject;
 use crate::api::invoke::admission::{self, Pending, Reply, Shape};
 use crate::api::invoke::outcome;
@@ -198,7 +199,7 @@ pub fn admit(
             admission.payload = Some(payload);
             Reply::Invoke(admission)
         }
-        reply @ Reply::Respond(_) => reply,
+        reply => reply,
     })
 }
 
@@ -214,23 +215,44 @@ pub fn frozen(completion: &Completion) -> Result<Arc<Template>, Reject> {
     }
 }
 
+/// What a preparation has led to.
+#[derive(Debug)]
+pub enum Done {
+    /// It was deployed, or not: this is the answer.
+    Answer(Response),
+    /// The registry has to hear of it first.
+    Deed(Deed),
+    /// The registry has it, by this manifest, and here it is, or why not.
+    Fetched(Digest, Result<Arc<Action>, Reject>),
+}
+
 /// Deploys an action whose preparation has ended, or says why not.
 pub fn complete(
     registry: &mut Registry,
     pending: &Pending,
     completion: Completion,
-) -> Result<Response, Reject> {
-    let Shape::Deploy { with_code, is_new } = pending.shape() else { return Err(Reject::NotFound) };
-    let template = frozen(&completion)?;
-    let action = Arc::new(pending.action().with_template(template));
+    has_store: bool,
+) -> Result<Done, Reject> {
+    let action =
+        frozen(&completion).map(|template| Arc::new(pending.action().with_template(template)));
+    let (with_code, is_new) = match pending.shape() {
+        Shape::Fetch { etag } => return Ok(Done::Fetched(etag, action)),
+        Shape::Deploy { with_code, is_new } => (with_code, is_new),
+        _ => return Err(Reject::NotFound),
+    };
+    let action = action?;
     // Somebody else may have been faster.
     if is_new && registry.get(&action.namespace, action.name.as_str()).is_some() {
         return Err(Reject::Exists);
     }
     let detail = if with_code { Detail::WithCode } else { Detail::WithoutCode };
     let response = describe_to(&action, detail, pending.request_id())?;
+    if has_store {
+        let request_id = pending.request_id().clone();
+        return Ok(Done::Deed(Deed { change: Change::Put(action), response, request_id }));
+    }
     registry.insert(action)?;
-    Ok(response)
+    Ok(Done::Answer(response))
 }
 
 /// Why an image did not get to where it could be frozen, with the end of its log.

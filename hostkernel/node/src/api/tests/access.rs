@@ -379,6 +379,7 @@ fn whatever_the_answer_it_carries_the_request_id() {
                         b"X-Request-ID: forged\n\n{\"headers\":{\"X-Request-ID\":\"forged\"}}";
                     finish(&mut client, admission, End::Exit(0), output, &[])
                 }
+                Reply::Store(_) => panic!("this node has no store"),
             };
             let carried = answer.header("X-Request-ID").expect("every answer has one");
             let is_own = carried.len() == 32 && carried.bytes().all(|it| it.is_ascii_hexdigit());

@@ -281,3 +281,19 @@ fn a_trace_goes_through_the_action_and_into_the_record() {
         assert!(!admission.variables().contains("TRACESTATE"));
     }
 }
+
+#[test]
+fn who_asks_for_the_record_of_another_node_is_told_which_one_has_it() {
+    let mut client = Client::with_hello();
+    let target = |node: u16| {
+        let id = ActivationId(1).of_node(node);
+        format!("/api/v1/namespaces/_/activations/{id}")
+    };
+    client.get(&target(8)).refused(404, "does not exist");
+    client.node.policy.node = 7;
+    client.get(&target(8)).refused(404, "node 8");
+    client.get(&target(7)).refused(404, "does not exist");
+    client.get(&target(0)).refused(404, "does not exist");
+    assert_eq!(ActivationId(u128::MAX).of_node(0), ActivationId(u128::MAX));
+    assert_eq!(ActivationId(u128::MAX).of_node(0x1234).node(), 0x1234);
+}

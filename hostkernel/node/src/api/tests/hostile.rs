@@ -27,6 +27,7 @@ fn status(client: &mut Client, method: Method, target: &str, body: &[u8]) -> u16
             }
             answer.status()
         }
+        Reply::Store(_) => panic!("this node has no store"),
     }
 }
 
@@ -203,6 +204,7 @@ proptest! {
                 prop_assert!(input.is_object());
             }
             Reply::Respond(response) => prop_assert_eq!(response.status, 400),
+            Reply::Store(_) => panic!("this node has no store"),
         }
     }
 

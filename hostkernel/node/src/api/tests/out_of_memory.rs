@@ -30,6 +30,7 @@ fn starve(
             }
             Reply::Invoke(_) if refused => panic!("admitted without memory"),
             Reply::Invoke(_) => return n,
+            Reply::Store(_) => panic!("this node has no store"),
         }
     }
     unreachable!("every request asks for a finite number of frames")

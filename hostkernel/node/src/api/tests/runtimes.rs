@@ -61,8 +61,10 @@ fn end(client: &mut Client, admission: Admission, end: End, out: &[u8], log: &[&
     let frozen = (end == FROZEN).then(|| freeze(&invocation));
     let mut completion = completion(invocation, end, out, log);
     completion.frozen = frozen;
-    let (response, _) = deployed(&mut client.node, &pending, completion);
-    Answer::of(response)
+    match deployed(&mut client.node, &pending, completion) {
+        (Done::Answer(response), _) => Answer::of(response),
+        (done, _) => panic!("this node has no store: {done:?}"),
+    }
 }
 
 /// Puts what is prepared well.

@@ -28,6 +28,7 @@ impl Client {
         match self.send(Method::Post, target, headers, body) {
             Reply::Invoke(admission) => admission,
             Reply::Respond(response) => panic!("{target}: {}", Answer::of(response).text()),
+            Reply::Store(_) => panic!("this node has no store"),
         }
     }
 
@@ -35,6 +36,7 @@ impl Client {
         match self.send(Method::Post, target, headers, body) {
             Reply::Invoke(_) => panic!("{target} was admitted"),
             Reply::Respond(response) => Answer::of(response),
+            Reply::Store(_) => panic!("this node has no store"),
         }
     }
 

@@ -47,6 +47,8 @@ pub const INPUT_LEN_MAX: usize = 1 << 20;
 pub const WALL_NS: u64 = 1_795_402_241_500_000_000;
 /// Records of invocations that the node keeps.
 pub const RECORDS: usize = 16;
+/// What the node can give an invocation.
+const MEMORY_MB: u64 = 8;
 /// How long one turn of the node's loop takes.
 const TURN_NS: u64 = 1_000;
 /// What does not happen in so much virtual time does not happen.
@@ -174,6 +176,11 @@ impl Lab {
     /// Has the node called at the next turn.
     pub fn wake(&mut self) {
         self.node_next_ns = Some(self.now_ns);
+    }
+
+    /// Has the peer do at the next turn what it was just told, and not when something is due.
+    pub fn hurry(&mut self) {
+        self.next_ns = self.now_ns;
     }
 
     /// Waits for the next answer.
@@ -378,7 +385,11 @@ fn echo(invocation: Invocation) -> Completion {
 /// A node on which every tenant has deployed `echo`.
 fn node(settings: &Settings, share: Share) -> Node {
     let records = Records::new(RECORDS, 1).expect("frames are left");
-    let policy = Policy { body_len_max: INPUT_LEN_MAX, ..Policy::new(&settings.access, 1) };
+    let policy = Policy {
+        body_len_max: INPUT_LEN_MAX,
+        has_store: settings.store.is_some(),
+        ..Policy::new(&settings.access, MEMORY_MB)
+    };
     let mut node = Node::new(policy, share, records);
     let names = settings.access.namespaces.iter().map(|it| it.name.as_str());
     for name in names.chain(["guest"]) {

@@ -57,8 +57,21 @@ pub struct Peer {
     sockets: SocketSet<'static>,
     clients: Vec<Connected>,
     datagrams: Option<SocketHandle>,
+    doors: Vec<Door>,
     next_port: u16,
 }
+
+/// A socket of a server.
+struct Door {
+    socket: SocketHandle,
+    port: u16,
+    incoming: Vec<u8>,
+    outgoing: Vec<u8>,
+    closes: bool,
+}
+
+/// Connections that a server takes at a time.
+const DOORS: usize = 8;
 
 impl Peer {
     pub fn new(receive: &Line, send: &Line, seed: u32, now_ns: u64) -> Self {
@@ -74,7 +87,15 @@ impl Peer {
         });
         let sockets = SocketSet::new(vec![]);
         let clients = Vec::new();
-        Self { injector, interface, sockets, clients, datagrams: None, next_port: FIRST_PORT }
+        Self {
+            injector,
+            interface,
+            sockets,
+            clients,
+            datagrams: None,
+            doors: Vec::new(),
+            next_port: FIRST_PORT,
+        }
     }
 
     /// Takes datagrams on a port from now on.
@@ -96,6 +117,55 @@ impl Peer {
         let socket = self.datagrams.expect("it listens to datagrams");
         let socket = self.sockets.get_mut::<udp::Socket>(socket);
         socket.send_slice(bytes, to).expect("there is room");
+    }
+
+    /// Takes connections on a port from now on.
+    pub fn open_doors(&mut self, port: u16) {
+        for _ in 0..DOORS {
+            let buffer = || tcp::SocketBuffer::new(vec![0; 64 * 1024]);
+            let mut socket = tcp::Socket::new(buffer(), buffer());
+            socket.listen(port).expect("a new socket and a good port");
+            let socket = self.sockets.add(socket);
+            let (incoming, outgoing) = (Vec::new(), Vec::new());
+            self.doors.push(Door { socket, port, incoming, outgoing, closes: false });
+        }
+    }
+
+    /// Has a server answer what has come: `serve` gets the port and all bytes of a connection that
+    /// were not taken, and returns how many it takes, the answer, and whether that is the end.
+    pub fn serve(&mut self, mut serve: impl FnMut(u16, &[u8]) -> Option<(usize, Vec<u8>, bool)>) {
+        for door in &mut self.doors {
+            let socket = self.sockets.get_mut::<tcp::Socket>(door.socket);
+            while socket.can_recv() {
+                let incoming = &mut door.incoming;
+                let _ = socket.recv(|bytes| {
+                    incoming.extend_from_slice(bytes);
+                    (bytes.len(), ())
+                });
+            }
+            while !door.closes
+                && !door.incoming.is_empty()
+                && let Some((len, answer, closes)) = serve(door.port, &door.incoming)
+            {
+                door.incoming.drain(..len);
+                door.outgoing.extend(answer);
+                door.closes = closes;
+            }
+            if let Ok(count @ 1..) = socket.send_slice(&door.outgoing) {
+                door.outgoing.drain(..count);
+            }
+            let is_left = socket.state() == tcp::State::CloseWait;
+            if (door.closes || is_left) && door.outgoing.is_empty() && socket.may_send() {
+                socket.close();
+            }
+            if !socket.is_open() || socket.state() == tcp::State::TimeWait {
+                socket.abort();
+                socket.listen(door.port).expect("a closed socket and a good port");
+                door.incoming.clear();
+                door.outgoing.clear();
+                door.closes = false;
+            }
+        }
     }
 
     pub fn connect(&mut self) -> Client {

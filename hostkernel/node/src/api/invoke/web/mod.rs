@@ -10,6 +10,7 @@ mod output;
 
 pub use output::complete;
 
+use alloc::string::String;
 use alloc::sync::Arc;
 
 use crate::api::answer::error::Reject;
@@ -61,13 +62,25 @@ pub fn admit(
     prepare(action, parts, input, environment, Shape::Web { media, cors })
 }
 
+/// Whose action it is, and which, without the extension.
+pub fn named(target: WebTarget<'_>) -> Option<(String, String)> {
+    let name = decode_segment(target.name)?;
+    let (name, _) = split(&name);
+    Some((decode_segment(target.namespace)?.into_owned(), name.into()))
+}
+
+/// A name without its extension, and what that says.
+fn split(name: &str) -> (&str, Media) {
+    let extension = EXTENSIONS.iter().find(|(extension, _)| name.ends_with(extension));
+    let (extension, media) = extension.copied().unwrap_or(("", Media::Http));
+    (name.strip_suffix(extension).unwrap_or(name), media)
+}
+
 /// The exported action, and what its result is to become. Whatever is wrong, there is nothing.
 fn find<'a>(node: &'a Node, target: WebTarget<'_>) -> Result<(&'a Arc<Action>, Media), Reject> {
     let namespace = decode_segment(target.namespace).ok_or(Reject::Encoding)?;
     let name = decode_segment(target.name).ok_or(Reject::Encoding)?;
-    let extension = EXTENSIONS.iter().find(|(extension, _)| name.ends_with(extension));
-    let (extension, media) = extension.copied().unwrap_or(("", Media::Http));
-    let name = name.strip_suffix(extension).unwrap_or(&name);
+    let (name, media) = split(&name);
     let found = node.registry.get(&Namespace::new(&namespace), name);
     found
         .filter(|action| target.package == "default" && action.annotations.is_exported)

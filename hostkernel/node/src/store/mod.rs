@@ -1,0 +1,466 @@
+//! The store: where actions are kept, if not in this node's memory alone.
+//!
+//! An OCI registry keeps code and names, and every node of a fleet asks it. What is here decides
+//! *when* to ask, runs the errands, and says what came of them; what an action is and whether it
+//! can be used is decided above, by the same path as for a deploy.
+//!
+//! ```text
+//! look: fresh ─▶ use it                       put, delete: begin ─▶ poll … take
+//!       stale ─▶ begin a fetch, one for all who wait ─▶ poll … take
+//! ```
+
+mod access;
+mod errand;
+mod manifest;
+mod names;
+mod reject;
+mod table;
+
+pub use self::errand::{Fetched, Outcome, Task};
+pub use self::reject::StoreReject;
+pub use self::table::{Key, Table};
+
+use alloc::boxed::Box;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use self::access::{Access, AccessReject, Challenge};
+use self::errand::{Errand, Next, page_request, read_page};
+use crate::client::url::Url;
+use crate::client::{Answer, CallId, Client, Failure, Request, Upload};
+use crate::http::Method;
+use crate::net::Network;
+use crate::registry::{Digest, Name, Namespace};
+use crate::settings::Settings;
+use crate::state::store::{FetchOutcome, StoreCounts};
+use limits::{ERRANDS_MAX, STORE_ABSENT_MS, STORE_AWAY_MS, TOKEN_ANSWER_LEN_MAX};
+
+const NS_PER_MS: u64 = 1_000_000;
+/// How often one request may be asked who the node is: once for a token, once for a better one.
+const CHALLENGES_MAX: u8 = 3;
+
+/// Names an errand. No two have the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ErrandId(u64);
+
+/// What is known of an action before it is used.
+#[derive(Debug)]
+pub enum Look {
+    /// It can be used as the node has it.
+    Fresh,
+    /// It is to be used as the node has it: the registry cannot be asked.
+    Stale,
+    /// The registry is asked.
+    Asked,
+    /// There is none.
+    Absent,
+    /// The registry cannot be asked, and the node has none.
+    Away(StoreReject),
+}
+
+/// What an errand has come to.
+#[derive(Debug)]
+pub struct Done {
+    /// Which.
+    pub id: ErrandId,
+    /// What it was about; `None` for a list.
+    pub key: Option<Key>,
+    /// The node had the action as the registry had it.
+    pub was_held: bool,
+    /// What came of it.
+    pub result: Result<Found, StoreReject>,
+}
+
+/// What was found.
+#[derive(Debug)]
+pub enum Found {
+    /// Of one action.
+    Action(Outcome),
+    /// Which ones there are, in no order.
+    List(Vec<Name>),
+}
+
+/// See the head of this file.
+pub struct Store {
+    base: Url,
+    prefix: Box<str>,
+    fresh_ns: u64,
+    client: Client,
+    access: Access,
+    errands: Vec<Running>,
+    next_id: u64,
+    /// What is known of each action.
+    pub table: Table,
+    /// The registry is left alone until then.
+    away_until_ns: u64,
+    /// Whether it answered last.
+    is_away: bool,
+    /// What was counted.
+    pub counts: StoreCounts,
+}
+
+/// An errand under way.
+struct Running {
+    id: ErrandId,
+    work: Work,
+    is_fetch: bool,
+    call: Option<CallId>,
+    /// The call is to a token server.
+    is_token: bool,
+    challenges: u8,
+    begun_ns: u64,
+    /// The action was changed here since: what is fetched may be older.
+    is_outdated: bool,
+}
+
+enum Work {
+    Action(Box<Errand>),
+    List { repository: String, last: Option<String>, names: Vec<Name> },
+}
+
+impl Work {
+    fn repository(&self) -> &str {
+        match self {
+            Self::Action(errand) => errand.repository(),
+            Self::List { repository, .. } => repository,
+        }
+    }
+
+    fn request(&self, base: &Url) -> Request {
+        match self {
+            Self::Action(errand) => errand.request(base),
+            Self::List { repository, last, .. } => page_request(base, repository, last.as_deref()),
+        }
+    }
+}
+
+impl Store {
+    /// The store of the configuration, if there is one.
+    #[must_use]
+    pub fn new(settings: &Settings) -> Option<Self> {
+        let store = settings.store.as_ref()?;
+        Some(Self {
+            base: Url { host: store.host.clone(), port: store.port, target: String::new() },
+            prefix: store.prefix.clone(),
+            fresh_ns: settings.store_fresh_ms * NS_PER_MS,
+            client: Client::default(),
+            access: Access::new(settings.store_auth.as_ref()),
+            errands: Vec::new(),
+            next_id: 0,
+            table: Table::default(),
+            away_until_ns: 0,
+            is_away: false,
+            counts: StoreCounts::default(),
+        })
+    }
+
+    /// What is known of an action that is to be used, or changed: then what was confirmed a moment
+    /// ago is not enough.
+    pub fn look(&mut self, key: &Key, is_held: bool, is_change: bool, now_ns: u64) -> Look {
+        self.table.touch(key);
+        let confirmed_ns = self.table.confirmed_ns(key).filter(|_| is_held && !is_change);
+        if confirmed_ns.is_some_and(|at_ns| now_ns < at_ns + self.fresh_ns) {
+            self.counts.hits += 1;
+            return Look::Fresh;
+        }
+        if !is_change && !is_held && self.table.is_absent(key, now_ns) {
+            return Look::Absent;
+        }
+        let is_it = |running: &Running| {
+            running.is_fetch
+                && !running.is_outdated
+                && matches!(&running.work, Work::Action(errand) if errand.key() == key)
+        };
+        if self.errands.iter().any(is_it) {
+            return Look::Asked;
+        }
+        // One errand finds out whether it is back; nobody else waits for that.
+        let is_left_alone = now_ns < self.away_until_ns || self.is_away && !self.errands.is_empty();
+        let reject = if is_left_alone {
+            StoreReject::Away(Failure::Unreachable)
+        } else {
+            let etag = self.table.etag(key).filter(|_| is_held);
+            match self.begin(key.clone(), Task::Fetch(etag), now_ns) {
+                Ok(_) if !(self.is_away && is_held && !is_change) => return Look::Asked,
+                Ok(_) => StoreReject::Away(Failure::Unreachable),
+                Err(reject) => reject,
+            }
+        };
+        if is_held && !is_change {
+            self.counts.stale += 1;
+            return Look::Stale;
+        }
+        Look::Away(reject)
+    }
+
+    /// Begins an errand.
+    ///
+    /// # Errors
+    /// [`StoreReject::Busy`], [`StoreReject::Name`].
+    pub fn begin(&mut self, key: Key, task: Task, now_ns: u64) -> Result<ErrandId, StoreReject> {
+        let is_fetch = matches!(task, Task::Fetch(_));
+        let errand = Errand::new(&self.prefix, key, task)?;
+        self.add(Work::Action(Box::new(errand)), is_fetch, now_ns)
+    }
+
+    /// Asks which actions a namespace has.
+    ///
+    /// # Errors
+    /// [`StoreReject::Busy`], [`StoreReject::Away`].
+    pub fn list(&mut self, namespace: &Namespace, now_ns: u64) -> Result<ErrandId, StoreReject> {
+        if now_ns < self.away_until_ns {
+            return Err(StoreReject::Away(Failure::Unreachable));
+        }
+        let repository = names::repository(&self.prefix, namespace.as_str());
+        let work = Work::List { repository, last: None, names: Vec::new() };
+        self.add(work, false, now_ns)
+    }
+
+    fn add(&mut self, work: Work, is_fetch: bool, now_ns: u64) -> Result<ErrandId, StoreReject> {
+        if self.errands.len() == ERRANDS_MAX {
+            return Err(StoreReject::Busy);
+        }
+        self.next_id += 1;
+        let id = ErrandId(self.next_id);
+        self.errands.push(Running {
+            id,
+            work,
+            is_fetch,
+            call: None,
+            is_token: false,
+            challenges: 0,
+            begun_ns: now_ns,
+            is_outdated: false,
+        });
+        Ok(id)
+    }
+
+    /// An action is changed here: what is being fetched of it may be older.
+    pub fn outdate(&mut self, key: &Key) {
+        for running in &mut self.errands {
+            if let Work::Action(errand) = &running.work
+                && running.is_fetch
+                && errand.key() == key
+            {
+                running.is_outdated = true;
+            }
+        }
+    }
+
+    /// Whether the registry answered when it was asked last.
+    #[must_use]
+    pub fn is_away(&self) -> bool {
+        self.is_away
+    }
+
+    /// Whether nothing is to be done.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        self.errands.is_empty() && self.client.is_idle()
+    }
+
+    /// Moves on; `done` hears of every errand that has ended. Returns when to be called again.
+    pub fn poll(
+        &mut self,
+        network: &mut Network,
+        now_ns: u64,
+        mut done: impl FnMut(Done),
+    ) -> Option<u64> {
+        let mut next_ns = None;
+        // Twice: what has ended makes room for another, which is begun at once.
+        for _ in 0..2 {
+            let client_ns = self.client.poll(network, now_ns);
+            next_ns = client_ns;
+            let mut index = 0;
+            while index < self.errands.len() {
+                match self.step(index, now_ns) {
+                    Step::Waits => index += 1,
+                    Step::Works => {
+                        next_ns = Some(now_ns);
+                        index += 1;
+                    }
+                    Step::Ended(result) => done(self.end(index, result, now_ns)),
+                }
+            }
+        }
+        next_ns
+    }
+
+    /// Moves one errand on as far as it goes.
+    fn step(&mut self, index: usize, now_ns: u64) -> Step {
+        let Self { base, client, access, errands, .. } = self;
+        let running = &mut errands[index];
+        let Some(call) = running.call else {
+            if let Work::Action(errand) = &mut running.work
+                && !errand.work()
+            {
+                return Step::Works;
+            }
+            let mut request = running.work.request(base);
+            // An upload may be sent elsewhere, which is not told who the node is.
+            if request.url.is_beside(base) {
+                request.authorization = access.of(running.work.repository(), now_ns);
+            }
+            running.call = client.begin(request, now_ns);
+            return Step::begun(running.call);
+        };
+        let Some(result) = client.take(call) else { return Step::Waits };
+        running.call = None;
+        let answer = match result {
+            Ok(answer) => answer,
+            Err(failure) => return Step::Ended(Err(StoreReject::Away(failure))),
+        };
+        if running.is_token {
+            running.is_token = false;
+            let repository = String::from(running.work.repository());
+            return match learn(access, &repository, &answer, now_ns) {
+                Ok(()) => Step::Works,
+                Err(reject) => Step::Ended(Err(StoreReject::Access(reject))),
+            };
+        }
+        if answer.head.status == 401 {
+            return running.challenged(access, client, &answer, now_ns);
+        }
+        if answer.head.status == 403 {
+            return Step::Ended(Err(StoreReject::Access(AccessReject::Denied)));
+        }
+        running.answer(answer)
+    }
+
+    fn end(&mut self, index: usize, result: Result<Found, StoreReject>, now_ns: u64) -> Done {
+        let running = self.errands.swap_remove(index);
+        let is_away = result.as_ref().is_err_and(StoreReject::is_away);
+        if is_away != self.is_away {
+            match &result {
+                Err(reject) => log::warn!("store: {reject}"),
+                Ok(_) => log::info!("store: the registry answers again"),
+            }
+        }
+        self.is_away = is_away;
+        self.away_until_ns = if is_away { now_ns + STORE_AWAY_MS * NS_PER_MS } else { 0 };
+        let key = match running.work {
+            Work::Action(errand) => Some(errand.key().clone()),
+            Work::List { .. } => None,
+        };
+        if running.is_fetch {
+            let (outcome, len) = match &result {
+                Ok(Found::Action(Outcome::Fetched(fetched))) => {
+                    (FetchOutcome::Fetched, fetched.code.len())
+                }
+                Ok(Found::Action(Outcome::Absent)) => (FetchOutcome::Absent, 0),
+                Ok(_) => (FetchOutcome::Unchanged, 0),
+                Err(_) => (FetchOutcome::Failed, 0),
+            };
+            self.counts.fetch(outcome, now_ns.saturating_sub(running.begun_ns), len);
+        }
+        // What was changed here meanwhile was asked for before that.
+        let result = match result {
+            Ok(Found::Action(_)) if running.is_outdated => Ok(Found::Action(Outcome::Unchanged)),
+            result => result,
+        };
+        let was_held = key.as_ref().is_some_and(|key| self.table.etag(key).is_some());
+        if let (Some(key), Ok(Found::Action(outcome))) = (&key, &result) {
+            match outcome {
+                Outcome::Unchanged if !running.is_outdated => self.table.confirm(key, now_ns),
+                Outcome::Absent | Outcome::Gone => {
+                    let until_ns = now_ns + STORE_ABSENT_MS * NS_PER_MS;
+                    self.table.note_absent(key.clone(), until_ns, now_ns);
+                }
+                _ => self.table.note_present(key),
+            }
+        }
+        Done { id: running.id, key, was_held, result }
+    }
+
+    /// The node has an action as the registry has it.
+    pub fn hold(&mut self, key: Key, etag: Digest, now_ns: u64) {
+        self.table.hold(key, etag, now_ns);
+    }
+}
+
+/// Where an errand stands after a step.
+enum Step {
+    /// It waits for its call, or for the room to make one.
+    Waits,
+    /// There is more to do at once.
+    Works,
+    Ended(Result<Found, StoreReject>),
+}
+
+impl Step {
+    fn begun(call: Option<CallId>) -> Self {
+        // The next look at the client makes something of it.
+        if call.is_some() { Self::Works } else { Self::Waits }
+    }
+}
+
+impl Running {
+    fn answer(&mut self, answer: Answer) -> Step {
+        match &mut self.work {
+            Work::Action(errand) => match errand.answer(answer) {
+                Ok(Next::Ask | Next::Work) => {
+                    self.challenges = 0;
+                    Step::Works
+                }
+                Ok(Next::Done(outcome)) => Step::Ended(Ok(Found::Action(outcome))),
+                Err(reject) => Step::Ended(Err(reject)),
+            },
+            Work::List { names, last, .. } => match read_page(&answer, names) {
+                Ok(Some(next)) if last.as_ref() != Some(&next) => {
+                    *last = Some(next);
+                    Step::Works
+                }
+                Ok(_) => Step::Ended(Ok(Found::List(core::mem::take(names)))),
+                Err(reject) => Step::Ended(Err(reject)),
+            },
+        }
+    }
+
+    /// The registry wants to know who asks.
+    fn challenged(
+        &mut self,
+        access: &mut Access,
+        client: &mut Client,
+        answer: &Answer,
+        now_ns: u64,
+    ) -> Step {
+        self.challenges += 1;
+        if self.challenges == CHALLENGES_MAX {
+            return Step::Ended(Err(StoreReject::Access(AccessReject::Denied)));
+        }
+        let header = answer.head.headers().get("www-authenticate");
+        match access.follow(header, self.work.repository()) {
+            Ok(Challenge::Basic) => Step::Works,
+            Ok(Challenge::Bearer(url)) => {
+                let request = Request {
+                    method: Method::Get,
+                    url,
+                    fields: Vec::new(),
+                    authorization: access.password(),
+                    upload: Upload::None,
+                    len_max: TOKEN_ANSWER_LEN_MAX,
+                    is_hashed: false,
+                };
+                self.call = client.begin(request, now_ns);
+                self.is_token = self.call.is_some();
+                Step::begun(self.call)
+            }
+            Err(reject) => Step::Ended(Err(StoreReject::Access(reject))),
+        }
+    }
+}
+
+fn learn(
+    access: &mut Access,
+    repository: &str,
+    answer: &Answer,
+    now_ns: u64,
+) -> Result<(), AccessReject> {
+    match answer.head.status {
+        200 => {}
+        401 | 403 => return Err(AccessReject::Denied),
+        _ => return Err(AccessReject::Token),
+    }
+    let body = answer.body.to_vec().map_err(|_| AccessReject::Token)?;
+    access.learn(repository, &body, now_ns)
+}
