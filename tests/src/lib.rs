@@ -29,6 +29,7 @@ pub mod exposition;
 mod fixture;
 pub mod frames;
 pub mod openwhisk;
+pub mod registry;
 pub mod screen;
 pub mod tap;
 mod wire;

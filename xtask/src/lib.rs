@@ -24,6 +24,7 @@
 pub mod build;
 pub mod bundle;
 pub mod connection;
+pub mod fleet;
 pub mod image;
 pub mod lab;
 pub mod lifeline;

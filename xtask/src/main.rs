@@ -42,6 +42,7 @@ enum Command {
     Profile(commands::profile::Arguments),
     Symbolise(commands::symbolise::Arguments),
     Fuzz(commands::fuzz::Arguments),
+    Fleet(commands::fleet::Arguments),
     Soak(commands::soak::Arguments),
     Miri(commands::miri::Arguments),
 }
@@ -62,6 +63,7 @@ fn main() -> ExitCode {
         Command::Bench(arguments) => commands::bench::run(&arguments),
         Command::Profile(arguments) => commands::profile::run(&arguments),
         Command::Symbolise(arguments) => commands::symbolise::run(&arguments),
+        Command::Fleet(arguments) => commands::fleet::run(&arguments),
         Command::Fuzz(arguments) => commands::fuzz::run(&arguments),
         Command::Soak(arguments) => commands::soak::run(&arguments),
         Command::Miri(arguments) => commands::miri::run(&arguments),

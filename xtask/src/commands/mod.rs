@@ -7,6 +7,7 @@ pub mod bundle;
 pub mod check;
 pub mod config;
 pub mod deploy;
+pub mod fleet;
 pub mod fuzz;
 pub mod invoke;
 pub mod miri;

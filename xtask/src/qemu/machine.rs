@@ -440,7 +440,10 @@ fn with_file(option: &str, file: &Path) -> String {
 }
 
 /// A port of 127.0.0.1 that nobody listens on at this moment.
-fn free_port() -> std::io::Result<u16> {
+///
+/// # Errors
+/// If there is none.
+pub fn free_port() -> std::io::Result<u16> {
     Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())
 }
 

@@ -29,7 +29,7 @@ mod verdict;
 
 pub use accelerator::{Accelerator, Engine};
 pub use error::{QemuError, Report};
-pub use machine::{Machine, MachineKind, Network};
+pub use machine::{Machine, MachineKind, Network, free_port};
 pub use media::{Drive, Firmware};
 pub use namespace::{Entered, Namespace};
 pub use node::{Node, PowerOff};

@@ -1,0 +1,195 @@
+//! Nodes whose actions are in a registry of Debian: they forget nothing, and agree.
+
+use std::fs;
+use std::io::{Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use hk::DeployOptions;
+use system_tests::registry::{HOST, Registry};
+use system_tests::{ACTIONS, AUTHORIZATION, TestNode, boot, brief_machine, sample};
+use xtask::prerequisites::ensure_programs;
+
+/// Longer than what the registry said holds, and than it is left alone when it is away.
+const STALE: Duration = Duration::from_millis(1_500);
+/// A busy computer takes its time; this is only against waiting for ever.
+const PLENTY: Duration = Duration::from_secs(60);
+
+fn node(registry: &Registry, number: u16) -> TestNode {
+    let words = format!("{} hostkernel.node={number}", registry.setting());
+    boot(brief_machine().kernel_words(words))
+}
+
+fn call(node: &TestNode, name: &str) -> (u16, String) {
+    let answer = node.request("POST", &format!("/function/{name}"), &[], br#"{"name":"A"}"#);
+    (answer.status, answer.text())
+}
+
+/// Calls until the status is this one.
+fn until(node: &TestNode, name: &str, status: u16) -> String {
+    let end = Instant::now() + PLENTY;
+    loop {
+        let (found, text) = call(node, name);
+        if found == status {
+            return text;
+        }
+        assert!(Instant::now() < end, "{name} is still answered {found}: {text}");
+        thread::sleep(Duration::from_millis(200));
+    }
+}
+
+/// A static Linux program.
+fn program() -> Vec<u8> {
+    ensure_programs(&[("musl-gcc", "musl-tools")], |text| eprintln!("{text}"))
+        .unwrap_or_else(|error| panic!("{error}"));
+    let folder = tempfile::tempdir().expect("there is room for a folder");
+    let (source, program) = (folder.path().join("p.c"), folder.path().join("p"));
+    let text = "#include <stdio.h>\nint main(void) { puts(\"linux\"); return 0; }\n";
+    fs::write(&source, text).expect("the folder is ours");
+    let mut compile = Command::new("musl-gcc");
+    compile.args(["-static", "-o"]).args([&program, &source]);
+    assert!(compile.status().expect("it is installed").success());
+    fs::read(&program).expect("it was made")
+}
+
+const GREETING: &str = r#"{"greeting":"Hello, A!"}"#;
+
+#[test]
+fn nodes_agree_and_forget_nothing() {
+    let mut registry = Registry::start();
+    let (first, second) = (node(&registry, 1), node(&registry, 2));
+    let options = DeployOptions { memory_mb: Some(7), ..DeployOptions::default() };
+    first.deploy_as("hello", "hello", &options);
+    assert_eq!(call(&second, "hello"), (200, GREETING.into()), "never told of it");
+    // A program that is frozen where it is deployed is frozen again where it is fetched.
+    let octets = [AUTHORIZATION, "Content-Type: application/octet-stream"];
+    let target = format!("{ACTIONS}/program?overwrite=true&memory=32");
+    let answer = first.request("PUT", &target, &octets, &program());
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    assert_eq!(call(&second, "program"), (200, "linux\n".into()));
+    let described = second.request("GET", &format!("{ACTIONS}/hello"), &[AUTHORIZATION], &[]);
+    assert_eq!(described.json()["limits"]["memory"], 7, "limits travel with the code");
+    let listed = second.request("GET", ACTIONS, &[AUTHORIZATION], &[]).json();
+    let names: Vec<&str> =
+        listed.as_array().into_iter().flatten().filter_map(|it| it["name"].as_str()).collect();
+    assert!(names.contains(&"hello"), "{listed}");
+
+    // Records stay where the call ran; others say where that is.
+    let record = first.activation("hello", &serde_json::json!({ "name": "A" }));
+    let id = record["activationId"].as_str().expect("a record has an id");
+    assert!(id.starts_with("0001"), "{id}");
+    let target = format!("/api/v1/namespaces/_/activations/{id}");
+    let elsewhere = second.request("GET", &target, &[AUTHORIZATION], &[]);
+    assert!(elsewhere.status == 404 && elsewhere.text().contains("node 1"), "{}", elsewhere.text());
+
+    // An update on one is seen on the other, and a deletion too.
+    second.deploy_as("hello", "echo", &options);
+    thread::sleep(STALE);
+    assert_eq!(call(&first, "hello"), (200, r#"{"name":"A"}"#.into()));
+
+    // While the registry is away what is here is served, and a miss is no "there is none".
+    registry.stop();
+    thread::sleep(STALE);
+    for _ in 0..3 {
+        assert_eq!(call(&first, "hello").0, 200);
+    }
+    let miss = first.request("POST", "/function/other", &[], b"{}");
+    assert!(miss.status == 503 && miss.text().contains("registry"), "{}", miss.text());
+    assert!(first.get("/readyz?verbose").text().contains("[-]store away"));
+    assert_eq!(first.get("/readyz").status, 200);
+    assert_eq!(first.metric("hostkernel_store_up"), 0);
+    let refused =
+        first.request("PUT", &format!("{ACTIONS}/more"), &[AUTHORIZATION], &sample("echo"));
+    assert_eq!(refused.status, 503, "{}", refused.text());
+    registry.restart().expect("it was there before");
+    until(&first, "other", 404);
+    assert!(first.get("/readyz?verbose").text().contains("[+]store ok"));
+
+    // A node that is new serves all of it, with nothing configured but the store.
+    drop(second);
+    let third = node(&registry, 3);
+    assert_eq!(call(&third, "hello"), (200, r#"{"name":"A"}"#.into()));
+    let deleted = third.request("DELETE", &format!("{ACTIONS}/hello"), &[AUTHORIZATION], &[]);
+    assert_eq!(deleted.status, 200, "{}", deleted.text());
+    thread::sleep(STALE);
+    assert_eq!(call(&first, "hello").0, 404);
+}
+
+/// Passes bytes between nodes and a registry, and changes what the registry says.
+fn liar(to: u16, lies: &Arc<AtomicUsize>) -> u16 {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port is free");
+    let port = listener.local_addr().expect("it is bound").port();
+    let lies = Arc::clone(lies);
+    thread::spawn(move || {
+        for node in listener.incoming().map_while(Result::ok) {
+            let Ok(registry) = TcpStream::connect(("127.0.0.1", to)) else { continue };
+            let lies = Arc::clone(&lies);
+            let (Ok(mut from), Ok(mut into)) = (node.try_clone(), registry.try_clone()) else {
+                continue;
+            };
+            thread::spawn(move || std::io::copy(&mut from, &mut into));
+            thread::spawn(move || tell(registry, node, &lies));
+        }
+    });
+    port
+}
+
+const LIES: usize = 5;
+
+fn tell(mut from: TcpStream, mut to: TcpStream, lies: &AtomicUsize) {
+    let mut bytes = [0; 4096];
+    while let Ok(len @ 1..) = from.read(&mut bytes) {
+        let (piece, lie) = (&mut bytes[..len], lies.load(Ordering::Relaxed));
+        let sent = match lie {
+            // What is long is code: one bit of it.
+            1 => {
+                if len == 4096 {
+                    piece[2048] ^= 1;
+                }
+                to.write_all(piece)
+            }
+            2 => to.write_all(&piece[..len.min(700)]),
+            3 => to.write_all(b"HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\n\r\n"),
+            4 => to.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 99999999999\r\n\r\nxxxx"),
+            5 => to.write_all(b"HTTP/1.1 302 Found\r\nLocation: /v2/\r\nContent-Length: 0\r\n\r\n"),
+            _ => to.write_all(piece),
+        };
+        if sent.is_err() {
+            break;
+        }
+        if matches!(lie, 2 | 4) {
+            // In the middle.
+            let _ = to.shutdown(std::net::Shutdown::Both);
+            break;
+        }
+    }
+}
+
+#[test]
+fn no_code_of_a_lying_registry_is_run_and_the_node_heals() {
+    let registry = Registry::start();
+    let honest = node(&registry, 1);
+    for lie in 1..=LIES {
+        honest.deploy_as(&format!("hello{lie}"), "hello", &DeployOptions::default());
+    }
+    let lies = Arc::new(AtomicUsize::new(0));
+    let port = liar(registry.port(), &lies);
+    let words = format!("hostkernel.store=http://{HOST}:{port}/hostkernel");
+    let node = boot(brief_machine().kernel_words(words));
+    node.deploy_as("here", "hello", &DeployOptions::default());
+    for lie in 1..=LIES {
+        lies.store(lie, Ordering::Relaxed);
+        let name = format!("hello{lie}");
+        let (status, text) = call(&node, &name);
+        assert!(matches!(status, 502 | 503), "lie {lie}: {status} {text}");
+        assert!(text.contains("registry") || text.contains("Registry"), "lie {lie}: {text}");
+        assert_eq!(node.get("/healthz").status, 200);
+        assert_eq!(call(&node, "here"), (200, GREETING.into()), "what is here goes on");
+        lies.store(0, Ordering::Relaxed);
+        assert_eq!(until(&node, &name, 200), GREETING, "it heals: lie {lie}");
+    }
+}
