@@ -75,11 +75,15 @@ def write_all(descriptor, data):
 
 
 def read_all():
-    """Standard input up to its end."""
+    """Standard input up to its end, which is where a read gives less than was asked for: it is a
+    file, of which all is there."""
     data = _read(INPUT, CHUNK)
+    if len(data) < CHUNK:
+        return data
+    pieces = [data]
     while more := _read(INPUT, CHUNK):
-        data += more
-    return data
+        pieces.append(more)
+    return b"".join(pieces)
 
 
 def read_line():
@@ -178,8 +182,8 @@ def prepare():
 
 
 def settle():
-    """Leaves as little as possible that a call would have to touch, copy or tidy up."""
-    forget_environment()
+    """Leaves as little as possible that what comes next would have to touch, copy or tidy up. What
+    was looked at once is not looked at again."""
     gc.collect()
     gc.freeze()
 
@@ -232,6 +236,7 @@ def run():
     # all functions, and behind this only to the function's own.
     settle()
     main = prepare()
+    forget_environment()
     settle()
     call(main)
 
