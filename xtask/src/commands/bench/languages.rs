@@ -35,7 +35,7 @@ const SUBJECTS: [Subject; 2] = [
     Subject {
         language: Language::Python,
         name: "Python",
-        source: "def main(args):\n    return {\"greeting\": \"Hello, \" + args[\"name\"] + \"!\"}\n",
+        source: "def main(args): return {\"greeting\": \"Hello, \" + args[\"name\"] + \"!\"}\n",
         comment: "#",
     },
     Subject {
