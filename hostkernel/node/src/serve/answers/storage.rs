@@ -6,13 +6,14 @@
 //! errand. Who leaves takes the request along; a change that was begun is made all the same.
 
 use alloc::boxed::Box;
+use alloc::format;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::super::slots::Slots;
 use super::{Answers, respond};
 use crate::api::{self, Change, Deed, Installed, Reject, Subject, Wanted};
-use crate::http::Request;
+use crate::http::{Headers, Request};
 use crate::net::Network;
 use crate::registry::{Action, Digest, Full, Namespace};
 use crate::settings::Settings;
@@ -432,6 +433,11 @@ impl Answers<'_> {
         result: Result<(), StoreReject>,
         now: Now,
     ) {
+        let action = deed.action();
+        // The request's own path is no longer there: the usual one stands for it.
+        let path = format!("/api/v1/namespaces/{}/actions/{}", action.namespace, action.name);
+        // One that the client made up is no number, and not told.
+        let id = u128::from_str_radix(deed.request_id.text(), 16).unwrap_or(0);
         let response = deed.answer(result).unwrap_or_else(|refusal| {
             self.node.statistics.rejected(Reason::Store);
             refusal
@@ -439,7 +445,8 @@ impl Answers<'_> {
         let Some(index) = slot else { return };
         let slot = slots.get(index);
         slot.progress_ns = now.monotonic_ns;
-        respond(&mut self.node, slot, response, Subject::Nothing(0), now);
+        let subject = Subject::Request { path: &path, headers: Headers::default(), id };
+        respond(&mut self.node, slot, response, subject, now);
         slots.touch(index);
     }
 }

@@ -344,6 +344,22 @@ fn a_change_is_made_when_the_registry_has_taken_it() {
 }
 
 #[test]
+fn the_log_server_hears_what_was_changed() {
+    let (mut lab, mut fake) = lab(&format!("hostkernel.syslog={PEER_IP}"));
+    lab.peer.listen_to_datagrams(514);
+    let client = lab.connect();
+    ask(&mut lab, client, "PUT", &action("mine"), &crate::api::tests::image());
+    assert_eq!(answer_of(&mut lab, &mut fake, client).status, 200);
+    let line = lab.until("a line", |lab| {
+        let (line, _) = lab.peer.take_datagram()?;
+        let line = String::from_utf8_lossy(&line).into_owned();
+        line.contains(" PUT ").then_some(line)
+    });
+    let path = "PUT /api/v1/namespaces/guest/actions/mine";
+    assert!(line.contains(path) && line.contains(r#"status="200""#), "{line}");
+}
+
+#[test]
 fn a_registry_that_does_not_delete_is_named() {
     let (mut lab, mut fake) = lab("");
     fake.keep("mine", &crate::api::tests::image());
