@@ -1,8 +1,7 @@
 //! The zip archive of a runtime: the same tree gives the same bytes.
 //!
-//! Programs and libraries are stored as they are, at whole pages, so that every function of a node
-//! maps the pages of the one archive. Other files are stored too, for nobody has to unpack
-//! them then; but not source code, which only tracebacks show.
+//! All files are stored as they are, so that nobody has to unpack them and every function of a node
+//! reads them in the one archive; programs and libraries at whole pages, to be mapped there.
 
 use std::fs;
 use std::fs::File;
@@ -11,15 +10,13 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use zip::write::SimpleFileOptions;
-use zip::{CompressionMethod, ZipWriter};
+use zip::{CompressionMethod, DateTime, ZipWriter};
 
 use super::error::{RuntimeError, file_error};
 
 /// First bytes of what is mapped.
 const ELF_MAGIC: &[u8] = b"\x7fELF";
 const PAGE_LEN: u16 = 4096;
-/// Code whose compiled form lies beside it.
-const SOURCE: &str = "py";
 
 /// Packs all files of a folder.
 pub(super) fn pack(folder: &Path, to: &Path) -> Result<(), RuntimeError> {
@@ -32,7 +29,7 @@ pub(super) fn pack(folder: &Path, to: &Path) -> Result<(), RuntimeError> {
         let content = fs::read(&file).map_err(file_error(&file))?;
         let mode = fs::metadata(&file).map_err(file_error(&file))?.permissions().mode();
         let archive_error = |cause| RuntimeError::Archive { path: name.clone().into(), cause };
-        zip.start_file(&*name, options(&file, &content, mode)).map_err(archive_error)?;
+        zip.start_file(&*name, options(&content, mode)).map_err(archive_error)?;
         zip.write_all(&content).map_err(file_error(to))?;
     }
     let finish = zip.finish();
@@ -41,24 +38,17 @@ pub(super) fn pack(folder: &Path, to: &Path) -> Result<(), RuntimeError> {
     file.flush().map_err(file_error(to))
 }
 
-fn options(file: &Path, content: &[u8], mode: u32) -> SimpleFileOptions {
-    let is_source = file.extension().is_some_and(|kind| kind == SOURCE) && mode & 0o111 == 0;
-    let method = match is_source && is_compiled(file) {
-        true => CompressionMethod::Deflated,
-        false => CompressionMethod::Stored,
-    };
+fn options(content: &[u8], mode: u32) -> SimpleFileOptions {
     // The time of no file is in it, nor who was allowed what beyond running it.
     let mode = if mode & 0o111 == 0 { 0o644 } else { 0o755 };
-    let options = SimpleFileOptions::default().compression_method(method).unix_permissions(mode);
+    let options = SimpleFileOptions::default()
+        .compression_method(CompressionMethod::Stored)
+        .last_modified_time(DateTime::default())
+        .unix_permissions(mode);
     match content.starts_with(ELF_MAGIC) {
         true => options.with_alignment(PAGE_LEN),
         false => options,
     }
-}
-
-/// Whether a file's compiled form lies where the interpreter looks first.
-fn is_compiled(file: &Path) -> bool {
-    file.parent().is_some_and(|folder| folder.join("__pycache__").is_dir())
 }
 
 fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> Result<(), RuntimeError> {
@@ -106,8 +96,7 @@ mod tests {
         assert_eq!(archive.len(), files.len());
         for (name, content) in files {
             let file = archive.by_name(name).expect("it is in there");
-            let is_deflated = file.compression() == CompressionMethod::Deflated;
-            assert_eq!(is_deflated, name == "lib/module.py", "{name}");
+            assert_eq!(file.compression(), CompressionMethod::Stored, "{name}");
             let start = file.data_start().expect("it was found");
             assert!(!content.starts_with(ELF_MAGIC) || start % u64::from(PAGE_LEN) == 0, "{name}");
         }
