@@ -151,3 +151,33 @@ fn clients_of_openwhisk_deploy_text_and_read_it_back() {
     let long = "x".repeat(1 << 19);
     PYTHON.call("wsk-py", &json!({ "name": long })).succeeded(&json!({ "hello": long }));
 }
+
+/// A file that listens when it is loaded.
+const SERVER: &str = r#"
+import os
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+seen = []
+
+class Handler(BaseHTTPRequestHandler):
+    def do_GET(self):
+        seen.append(self.path)
+        body = " ".join(seen).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+HTTPServer(("", int(os.environ["PORT"])), Handler).serve_forever()
+"#;
+
+#[test]
+fn a_file_that_listens_is_a_web_server() {
+    PYTHON.deploy("server", SERVER.as_bytes());
+    let node = PYTHON.node();
+    for number in 0..5 {
+        let answer = node.get(&format!("/function/server/{number}?a=b"));
+        assert_eq!((answer.status, answer.text()), (200, format!("/{number}?a=b")));
+        assert!(answer.header("server").is_some_and(|server| server.starts_with("BaseHTTP")));
+    }
+}
