@@ -48,12 +48,12 @@ impl<'p> Files<'p> {
 
     /// Gives a piece of the input, in place of the one before. Behind it, and as long as nothing
     /// has been given, a call that looks at the input answers
-    /// [`Stop::NeedsInput`](crate::Stop::NeedsInput).
+    /// [`Stop::NeedsInput`].
     pub fn set_input_piece(&mut self, piece: &'p [u8]) {
         self.input = Input { bytes: piece, at: 0, is_whole: false };
     }
 
-    /// Stops with [`Stop::NeedsInput`](crate::Stop::NeedsInput) unless all of the input was given:
+    /// Stops with [`Stop::NeedsInput`] unless all of the input was given:
     /// for what else begins with an instance.
     ///
     /// # Errors
