@@ -5,7 +5,9 @@ use hostkernel::device::{fw_cfg, smbios};
 use libfuzzer_sys::fuzz_target;
 use limits::SMBIOS_LEN_MAX;
 use memory::{frames, install_for_test};
+use node::api::Boot;
 use node::bundle::{Bundle, cpio};
+use node::dispatch::{Completion, Invocation};
 use node::registry::Share;
 use node::settings::{Loader, Source};
 use node::state::records::Records;
@@ -30,12 +32,17 @@ fuzz_target!(|bytes: &[u8]| {
     let records = Records::new(1, 1).expect("the arena is large");
     let mut node = Node::new(Policy::new(access, 64), Share::UNBOUNDED, records);
     let mut refused = 0;
-    let deployed = bundle.deploy(&mut node, 0, |_| refused += 1);
+    let deployed = bundle.deploy(&mut node, &mut Boot { wall_ms: 0, run: &mut nobody }, |_| refused += 1);
     assert_eq!(node.registry().len(), deployed);
     assert!(deployed + refused <= cpio::entries(bytes).count());
     drop(node);
     assert_eq!(frames::available(), before, "every frame came back");
 });
+
+/// Runs nothing: an image that hosts others is refused.
+fn nobody(invocation: Invocation) -> Completion {
+    Completion::without_core(invocation, None)
+}
 
 /// Entries lie within the archive, one behind the other, and nothing follows an error.
 fn check_archive(bytes: &[u8]) {

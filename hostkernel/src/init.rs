@@ -20,11 +20,12 @@ use crate::front::Front;
 use crate::handover::BootInfo;
 use crate::platform::Signal;
 use crate::platform::starting::Role;
-use crate::worker::Worker;
+use crate::worker::{Worker, go_on};
 use crate::{console, crash, entropy};
 use limits::{MEMORY_LEN_MIN, QUEUES_HEAP_DIVISOR};
 use memory::module::{BootModule, TooLong};
 use memory::{frames, heap, kernel_map};
+use node::api::Boot;
 use node::bundle::Bundle;
 use node::dispatch::{Dispatcher, Patience};
 use node::mitigation::{self, Mode, Report};
@@ -137,7 +138,12 @@ extern "C" fn start_on_own_tables() -> ! {
         Front::new(nic, settings, dispatcher, runs_actions, frames_later, |node, wall_ms| {
             node.set_mitigations(*mitigations);
             node.set_boot_times(clock::before_start(info.loader_start()));
-            deploy_all(node, bundle.as_ref(), fw_cfg.as_ref(), wall_ms);
+            // Of this core's own: it serves nobody yet.
+            let mut worker = None;
+            let mut run =
+                |invocation| worker.get_or_insert_with(Worker::new).run(invocation, &mut go_on);
+            let mut boot = Boot { wall_ms, run: &mut run };
+            deploy_all(node, bundle.as_ref(), fw_cfg.as_ref(), &mut boot);
         });
     drop(bundle);
     drop(module);

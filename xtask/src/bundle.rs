@@ -4,9 +4,13 @@
 //! when it boots, so that a mistake shows before anything boots.
 
 use std::io;
+use std::sync::Arc;
 
 use limits::MEMORY_MB_MAX;
+use memory::{LoadPlan, PageBuffer, Template};
+use node::api::Boot;
 use node::bundle::{Bundle, Reason};
+use node::dispatch::{Completion, Invocation};
 use node::registry::Share;
 use node::settings::{Loader, Settings, Source};
 use node::state::records::Records;
@@ -88,10 +92,16 @@ pub fn check(archive: &[u8]) -> Findings {
     loader.lines(Source::BootBundle, bundle.config.unwrap_or_default());
     let loaded = loader.finish();
     findings.errors.extend(loaded.problems.iter().map(ToString::to_string));
-    let policy = Policy::new(&loaded.settings.access, MEMORY_MB_MAX);
+    let mut policy = Policy::new(&loaded.settings.access, MEMORY_MB_MAX);
+    policy.host = Some(Arc::new(stand_in()));
     let records = Records::new(1, 1).expect("memory of tests is large");
     let mut node = Node::new(policy, Share::UNBOUNDED, records);
-    bundle.deploy(&mut node, 0, |problem| {
+    // Whether a program comes to where it can be frozen shows on a node.
+    let mut run = |invocation: Invocation| {
+        let template = Arc::clone(&invocation.template);
+        Completion::without_core(invocation, Some(template))
+    };
+    bundle.deploy(&mut node, &mut Boot { wall_ms: 0, run: &mut run }, |problem| {
         let list = match problem.reason {
             Reason::NoNamespace => &mut findings.warnings,
             _ => &mut findings.errors,
@@ -99,6 +109,12 @@ pub fn check(archive: &[u8]) -> Findings {
         list.push(problem.to_string());
     });
     findings
+}
+
+/// In the place of the kernel's own image that hosts Linux programs, which is not run here.
+fn stand_in() -> Template {
+    let plan = LoadPlan { entry: 0, segments: Vec::new(), is_host: true };
+    Template::build(&plan, PageBuffer::new()).expect("memory of tests is large")
 }
 
 #[cfg(test)]
@@ -121,6 +137,11 @@ mod tests {
         let mut contents = Contents { config: Some(b"loglevel=warn\n".to_vec()), actions: vec![] };
         let findings = check(&contents.archive().expect("it is short"));
         assert!(findings.errors.is_empty() && findings.warnings.is_empty(), "{findings:?}");
+        // A program for Linux, as far as can be told here.
+        contents
+            .actions
+            .push(("guest/program".into(), [&b"\x7fELF\x02\x01\x01"[..], &[0; 99]].concat()));
+        assert!(check(&contents.archive().expect("it is short")).errors.is_empty());
         contents.config = Some(b"hostkernel.auth=nokey".to_vec());
         contents.actions.push(("guest/x".into(), b"text".to_vec()));
         contents.actions.push(("guest/y.json".into(), b"{}".to_vec()));

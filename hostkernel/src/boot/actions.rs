@@ -2,7 +2,7 @@
 
 use crate::device::fw_cfg::{File, FwCfg};
 use limits::{CODE_LEN_MAX, CONFIG_PROBLEMS_MAX};
-use node::api::{CodeReject, Reject, deploy_at_boot};
+use node::api::{Boot, CodeReject, Reject, deploy_at_boot};
 use node::bundle::Bundle;
 use node::settings::GUEST;
 use node::state::Node;
@@ -15,7 +15,7 @@ pub fn deploy_all(
     node: &mut Node,
     bundle: Option<&Bundle<'_>>,
     fw_cfg: Option<&FwCfg>,
-    wall_ms: u64,
+    boot: &mut Boot<'_>,
 ) {
     let mut problems = 0;
     let mut report = |problem: &dyn core::fmt::Display| {
@@ -27,11 +27,11 @@ pub fn deploy_all(
     let mut count = 0;
     if let Some(bundle) = bundle {
         bundle.problems.iter().for_each(|problem| report(problem));
-        count += bundle.deploy(node, wall_ms, |problem| report(&problem));
+        count += bundle.deploy(node, boot, |problem| report(&problem));
     }
     if let Some(fw_cfg) = fw_cfg {
         for file in fw_cfg.below(FW_CFG_ACTIONS) {
-            match deploy_file(node, fw_cfg, file, wall_ms) {
+            match deploy_file(node, fw_cfg, file, boot) {
                 Ok(()) => count += 1,
                 Err(reject) => report(&format_args!("fw_cfg: {} refused: {reject}", file.name)),
             }
@@ -45,11 +45,16 @@ pub fn deploy_all(
     }
 }
 
-fn deploy_file(node: &mut Node, fw_cfg: &FwCfg, file: &File, wall_ms: u64) -> Result<(), Reject> {
+fn deploy_file(
+    node: &mut Node,
+    fw_cfg: &FwCfg,
+    file: &File,
+    boot: &mut Boot<'_>,
+) -> Result<(), Reject> {
     if file.len > CODE_LEN_MAX {
         return Err(Reject::Code(CodeReject::TooLong));
     }
     let guest = node.policy().tenants.namespace(GUEST).ok_or(Reject::NotFound)?;
     let name = file.name.strip_prefix(FW_CFG_ACTIONS).unwrap_or_default();
-    deploy_at_boot(node, &guest, name, fw_cfg.content(file)?, None, wall_ms)
+    deploy_at_boot(node, &guest, name, fw_cfg.content(file)?, None, boot)
 }

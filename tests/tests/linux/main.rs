@@ -6,12 +6,15 @@ mod programs;
 #[path = "../../linux-emulator/tests/programs/tree.rs"]
 mod tree;
 
+use std::fs;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hk::{DeployOptions, Receipt};
 use serde_json::{Value, json};
 use system_tests::openwhisk::{deploy_json, deploy_raw, error};
 use system_tests::{SharedNode, TestNode, boot, machine, sample};
+use xtask::bundle::Contents;
 
 use programs::{busybox_as, c, dynamic, go, on_this_computer};
 
@@ -165,4 +168,32 @@ fn what_a_program_called_in_vain_is_in_its_receipt() {
     let record = node.client().activation(&id).expect("it is kept");
     let receipt = Receipt::read(&record.annotations);
     assert_eq!(receipt.unsupported.as_deref(), Some("io_uring_setup × 1"));
+}
+
+#[test]
+fn programs_come_with_the_boot() {
+    let folder = tempfile::TempDir::new().expect("a temporary folder");
+    let path = folder.path().join("bundle.cpio");
+    let limits = br#"{"limits":{"memory":64,"timeout":20000}}"#;
+    let contents = Contents {
+        config: None,
+        actions: [
+            ("guest/program", c("musl-gcc").file()),
+            ("guest/program.json", limits.to_vec()),
+            ("guest/broken", dynamic()),
+            ("guest/broken.json", limits.to_vec()),
+            ("guest/hello", sample("hello")),
+        ]
+        .map(|(path, content)| (path.to_owned(), content))
+        .to_vec(),
+    };
+    fs::write(&path, contents.archive().expect("it is short")).expect("it can be written");
+    let node = boot(machine().bundle(&path));
+    node.greets("with the boot");
+    for _ in 0..2 {
+        assert!(answered(&node, "program", b"").ends_with("e-300\n"));
+    }
+    let log = node.serial();
+    assert!(log.contains("deployed: 2 actions that came with the boot"), "{log}");
+    assert!(log.contains("actions/guest/broken refused: The code could not be prepared"), "{log}");
 }

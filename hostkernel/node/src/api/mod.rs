@@ -29,7 +29,7 @@ pub use answer::deed::{Change, Deed};
 pub use answer::error::Reject;
 pub use ended::Ended;
 pub use invoke::admission::{Admission, Pending, Reply};
-pub use manage::deploy::deploy_at_boot;
+pub use manage::deploy::{Boot, deploy_at_boot};
 pub use manage::kept::{Installed, install};
 pub use manage::prepare::Done;
 pub use request::RequestId;

@@ -16,7 +16,7 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use self::cpio::{Broken, EntryKind};
-use crate::api::{Reject, deploy_at_boot};
+use crate::api::{Boot, Reject, deploy_at_boot};
 use crate::state::Node;
 use limits::{BUNDLE_DOCUMENT_LEN_MAX, CODE_LEN_MAX};
 use memory::PageBuffer;
@@ -128,14 +128,14 @@ impl<'a> Bundle<'a> {
     pub fn deploy(
         &self,
         node: &mut Node,
-        wall_ms: u64,
+        boot: &mut Boot<'_>,
         mut refused: impl FnMut(Problem<'a>),
     ) -> usize {
         let mut count = 0;
         for ((namespace, name), files) in &self.actions {
             let Some((path, code)) = files.code else { continue };
             let document = files.document.map(|(_, document)| document);
-            match deploy(node, namespace, name, code, document, wall_ms) {
+            match deploy(node, namespace, name, code, document, boot) {
                 Ok(()) => count += 1,
                 Err(reason) => refused(Problem { path, reason }),
             }
@@ -157,14 +157,14 @@ fn deploy(
     name: &str,
     code: &[u8],
     document: Option<&[u8]>,
-    wall_ms: u64,
+    boot: &mut Boot<'_>,
 ) -> Result<(), Reason> {
     let namespace = node.policy.tenants.namespace(namespace).ok_or(Reason::NoNamespace)?;
     if code.len() > CODE_LEN_MAX || document.is_some_and(|it| it.len() > BUNDLE_DOCUMENT_LEN_MAX) {
         return Err(Reason::TooLong);
     }
     let code = PageBuffer::from_bytes(code).map_err(Reject::from)?;
-    Ok(deploy_at_boot(node, &namespace, name, code, document, wall_ms)?)
+    Ok(deploy_at_boot(node, &namespace, name, code, document, boot)?)
 }
 
 impl From<Reject> for Reason {

@@ -8,6 +8,7 @@ use proptest::prelude::*;
 
 use super::cpio::{Entry, entries};
 use super::*;
+use crate::dispatch::{Completion, Invocation};
 use crate::registry::Share;
 use crate::settings::{Loader, Source};
 use crate::state::Policy;
@@ -39,6 +40,11 @@ fn problems(archive: &[u8]) -> Vec<String> {
     Bundle::read(archive).problems.iter().map(ToString::to_string).collect()
 }
 
+/// Runs nothing.
+fn nobody(invocation: Invocation) -> Completion {
+    Completion::without_core(invocation, None)
+}
+
 fn node(words: &str) -> Node {
     memory::install_for_test();
     let mut loader = Loader::default();
@@ -64,7 +70,7 @@ fn a_bundle_is_read() {
     assert_eq!(bundle.config, Some(&b"hostkernel.auth=a:b\n"[..]));
     let mut node = node("hostkernel.namespace=other,key=a:b");
     let refused = |problem: Problem<'_>| panic!("{problem}");
-    assert_eq!(bundle.deploy(&mut node, 5, refused), 2);
+    assert_eq!(bundle.deploy(&mut node, &mut Boot { wall_ms: 5, run: &mut nobody }, refused), 2);
     let get = |namespace, name| {
         let namespace = node.policy.tenants.namespace(namespace).expect("it is configured");
         node.registry.get(&namespace, name).cloned()
@@ -124,7 +130,10 @@ fn a_refused_action_does_not_keep_others_out() {
     assert!(bundle.is_whole(), "the configuration is not in doubt");
     let mut texts = Vec::new();
     let refused = |problem: Problem<'_>| texts.push(problem.to_string());
-    assert_eq!(bundle.deploy(&mut node(""), 0, refused), 1);
+    assert_eq!(
+        bundle.deploy(&mut node(""), &mut Boot { wall_ms: 0, run: &mut nobody }, refused),
+        1
+    );
     for (name, reason) in [
         ("guest/text", "not an ELF"),
         ("guest/ wrong", "illegal characters"),

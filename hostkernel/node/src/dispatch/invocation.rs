@@ -105,6 +105,31 @@ pub struct Completion {
     pub frozen: Option<Arc<Template>>,
 }
 
+impl Completion {
+    /// What becomes of an invocation where there is no core to run it: nothing, or the template
+    /// that it would be.
+    #[must_use]
+    pub fn without_core(invocation: Invocation, frozen: Option<Arc<Template>>) -> Self {
+        let Invocation { id, ticket, permit, .. } = invocation;
+        let end = match frozen {
+            Some(_) => End::Frozen { at: Moment::Start },
+            None => End::NotStarted,
+        };
+        Self {
+            id,
+            ticket,
+            end,
+            output: PageBuffer::new(),
+            log: Log::default(),
+            timing: Timing::default(),
+            permit,
+            usage: Usage::default(),
+            reports: None,
+            frozen,
+        }
+    }
+}
+
 /// Texts of the call `report`; empty where there is none.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Reports {

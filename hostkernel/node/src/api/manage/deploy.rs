@@ -19,6 +19,7 @@ use crate::api::request::Parts;
 use crate::api::request::code::{self, CodeReject};
 use crate::api::request::limit_changes::LimitChanges;
 use crate::api::request::query::{Query, decode_segment};
+use crate::dispatch::{Completion, Invocation};
 use crate::document::keeping_reserve;
 use crate::http::Headers;
 use crate::json::FieldReject;
@@ -120,6 +121,14 @@ pub(super) fn kept(
     Ok((action, preparation))
 }
 
+/// What the machine lends to deploying before it serves.
+pub struct Boot<'a> {
+    /// Milliseconds since 1970-01-01 UTC, or 0.
+    pub wall_ms: u64,
+    /// Runs an invocation that prepares a host image, and waits for its end.
+    pub run: &'a mut dyn FnMut(Invocation) -> Completion,
+}
+
 /// Deploys a file that came with the boot, as `PUT` would with `overwrite=true`: `document` is the
 /// body of that request, without the code.
 ///
@@ -131,7 +140,7 @@ pub fn deploy_at_boot(
     name: &str,
     code: PageBuffer,
     document: Option<&[u8]>,
-    wall_ms: u64,
+    Boot { wall_ms, run }: &mut Boot<'_>,
 ) -> Result<(), Reject> {
     let name = Name::new(name)?;
     let mut changes = document.map(from_document).transpose()?.unwrap_or_default();
@@ -144,10 +153,11 @@ pub fn deploy_at_boot(
     changes.code = Some(Code { kind: None, main: None, bytes: code });
     let Node { registry, policy, .. } = node;
     let existing = registry.get(namespace, name.as_str()).map(Arc::clone);
-    let owner = Owner { namespace, policy, wall_ms };
-    let (action, preparation) = apply(changes, existing.as_deref(), registry, owner, name)?;
-    if preparation.is_some() {
-        return Err(CodeReject::NotAtBoot.into());
+    let owner = Owner { namespace, policy, wall_ms: *wall_ms };
+    let (mut action, preparation) = apply(changes, existing.as_deref(), registry, owner, name)?;
+    if let Some(preparation) = preparation {
+        let template = prepare::at_boot(&action, policy, preparation, run)?;
+        action = action.with_template(template);
     }
     Ok(registry.insert(Arc::new(action))?)
 }

@@ -20,7 +20,7 @@ use crate::api::invoke::admission::{self, Pending, Reply, Shape};
 use crate::api::invoke::outcome;
 use crate::api::request::Parts;
 use crate::api::request::code;
-use crate::dispatch::{Completion, End, Log};
+use crate::dispatch::{ActivationId, Completion, End, Invocation, Log, Ticket};
 use crate::document::contiguous;
 use crate::http::Response;
 use crate::image::elf;
@@ -203,6 +203,28 @@ pub fn admit(
     })
 }
 
+/// Prepares an action while nothing is served: all that is to do has time.
+pub fn at_boot(
+    action: &Action,
+    policy: &Policy,
+    Preparation { payload, input, environment }: Preparation,
+    run: &mut dyn FnMut(Invocation) -> Completion,
+) -> Result<Arc<Template>, Reject> {
+    let completion = run(Invocation {
+        id: ActivationId(0),
+        ticket: Ticket(0),
+        permit: action.namespace.admit(0)?,
+        template: Arc::clone(&action.template),
+        limits: action.limits,
+        input,
+        environment,
+        payload: Some(payload),
+        output_len_max: policy.body_len_max,
+        admitted_ns: 0,
+    });
+    frozen(&completion)
+}
+
 /// The template that a preparation came to.
 ///
 /// # Errors
@@ -266,7 +288,9 @@ fn what_happened(completion: &Completion) -> String {
     let end = if why.ends_with('.') { "" } else { "." };
     let mut text = format!("The code could not be prepared: {why}{end}");
     let log = contiguous(&completion.log.text).unwrap_or_default();
-    let lines: Vec<&[u8]> = Log::lines(&log).map(|line| line.text).collect();
+    // An image that says why says so in the log, too, for those who only see that.
+    let is_new = |line: &&[u8]| *line != why.as_bytes();
+    let lines: Vec<&[u8]> = Log::lines(&log).map(|line| line.text).filter(is_new).collect();
     let mut len = 0;
     let fits = |line: &&&[u8]| {
         len += line.len();

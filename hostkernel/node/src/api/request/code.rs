@@ -34,8 +34,6 @@ pub enum CodeReject {
     OutOfFrames,
     /// It is a zip archive, but with no executable to be had from it.
     Zip(ZipReject),
-    /// It has to run to be deployed, which it cannot while the node boots.
-    NotAtBoot,
     /// It is no zip archive, which a runtime is.
     NoArchive,
     /// The node has no image that hosts it.
@@ -176,9 +174,6 @@ impl fmt::Display for CodeReject {
             }
             Self::OutOfFrames => "The node has no memory left for this request now; try again.",
             Self::Zip(reject) => return reject.fmt(f),
-            Self::NotAtBoot => {
-                "The code has to run to be deployed, which it cannot while the node boots."
-            }
             Self::NoArchive => "A runtime is a zip archive with a Linux program named exec.",
             Self::NoHost => "This node has no image that hosts Linux programs.",
             Self::Wasm => {
