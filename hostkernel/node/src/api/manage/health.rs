@@ -65,12 +65,16 @@ pub fn description(parts: &Parts<'_>, policy: &Policy) -> Response {
 /// `GET /`
 pub fn index(parts: &Parts<'_>, Node { policy, registry, .. }: &Node) -> Response {
     let memory_max = MEMORY_MB_MAX.min(policy.memory_mb_max) << 20;
+    // As long as there is something that hosts them.
+    let linux = match &policy.host {
+        Some(_) => r#","linux":[{"kind":"linux","default":true,"deprecated":false}]"#,
+        None => "",
+    };
     let runtimes = runtimes(registry.runtimes());
     let body = format!(
         "{{\"description\":\"OpenWhisk\",\"support\":{{}},\"api_paths\":[\"/api/v1\"],\
          \"runtimes\":{{\"native\":[{{\"kind\":\"native:1\",\"default\":true,\
-         \"deprecated\":false}}],\"linux\":[{{\"kind\":\"linux\",\"default\":true,\
-         \"deprecated\":false}}]{runtimes}}},\"limits\":{{\
+         \"deprecated\":false}}]{linux}{runtimes}}},\"limits\":{{\
          \"min_action_duration\":{TIMEOUT_MS_MIN},\"max_action_duration\":{TIMEOUT_MS_MAX},\
          \"min_action_memory\":{},\"max_action_memory\":{memory_max},\
          \"min_action_logs\":0,\"max_action_logs\":{}}}}}",

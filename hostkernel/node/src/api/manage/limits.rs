@@ -26,11 +26,13 @@ pub fn describe(
     };
     let memory_mb = MEMORY_MB_MAX.min(policy.memory_mb_max);
     let memory_mb = quotas.memory_mb.unwrap_or(memory_mb).min(memory_mb);
+    // As long as there is something that hosts them.
+    let linux = if policy.host.is_some() { ",\"linux\"" } else { "" };
     let kinds: String =
         runtimes.iter().map(|runtime| format!(",{}", Quoted(&runtime.name))).collect();
     let body = format!(
         "{{{}{}{}\"firesPerMinute\":0,\
-         \"allowedKinds\":[\"native:1\",\"linux\",\"blackbox\"{kinds}],\
+         \"allowedKinds\":[\"native:1\"{linux},\"blackbox\"{kinds}],\
          \"minActionDuration\":{TIMEOUT_MS_MIN},\"maxActionDuration\":{TIMEOUT_MS_MAX},\
          \"minActionMemory\":\"{MEMORY_MB_MIN} MB\",\"maxActionMemory\":\"{memory_mb} MB\",\
          \"minActionLogs\":\"0 MB\",\"maxActionLogs\":\"{LOGS_MB_MAX} MB\",\

@@ -1,6 +1,9 @@
 //! Routes, methods, keys, namespaces and the headers every answer has.
 
+use alloc::sync::Arc;
+
 use super::*;
+use memory::{LoadPlan, Template};
 
 const METHODS: [Method; 7] = [
     Method::Get,
@@ -32,6 +35,12 @@ fn open_routes_need_no_key() {
     let index = client.get("/").json();
     assert_eq!(index["api_paths"][0], "/api/v1");
     assert_eq!(index["runtimes"]["native"][0]["kind"], "native:1");
+    // Nothing hosts others here, unless the kernel was given something.
+    assert!(index["runtimes"].get("linux").is_none());
+    let plan = LoadPlan { entry: 0, segments: Vec::new(), is_host: true };
+    let host = Template::build(&plan, PageBuffer::new()).expect("frames are left");
+    client.node.policy.host = Some(Arc::new(host));
+    let index = client.get("/").json();
     assert_eq!(index["runtimes"]["linux"][0]["kind"], "linux");
     assert_eq!(index["limits"]["max_action_memory"], 400 << 20);
     for target in ["/api/v1", "/api/v1/", "/api/v1?"] {
