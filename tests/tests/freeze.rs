@@ -24,6 +24,7 @@ fn what_is_frozen_is_what_every_instance_starts_from() {
     let annotations = document["annotations"].as_array().expect("a list");
     let frozen = annotations.iter().find(|it| it["key"] == "frozen").expect("it was frozen");
     assert_eq!(frozen["value"]["at"], "start");
+    assert_eq!(frozen["value"]["entropy"], "8 \"bytes\"");
     assert!(frozen["value"]["pages"].as_u64().is_some_and(|pages| (1..20).contains(&pages)));
 
     for number in 1..20_u64 {

@@ -153,6 +153,13 @@ impl Template {
         }
     }
 
+    /// Notes what the image said of the randomness that all instances have in common.
+    pub fn set_entropy(&mut self, text: Vec<u8>) {
+        if let Some(frozen) = &mut self.frozen {
+            frozen.entropy = text;
+        }
+    }
+
     /// The template whose file the image's pages are from.
     pub(super) fn image(&self) -> &Self {
         match &self.frozen {
@@ -200,7 +207,7 @@ impl Template {
     /// What it takes of the kernel heap: lists of frames.
     #[must_use]
     pub fn heap_len(&self) -> usize {
-        let frozen = if self.frozen.is_some() { size_of::<Frozen>() } else { 0 };
+        let frozen = self.frozen.as_ref().map_or(0, |it| size_of::<Frozen>() + it.entropy.len());
         size_of::<Self>()
             + size_of_val(self.code.pages())
             + size_of_val(&*self.parts)
@@ -306,6 +313,8 @@ pub struct Frozen {
     /// Pages that the template owns.
     pub(super) pages: usize,
     pub(super) processor: Processor,
+    /// What the image said of the randomness that all instances have in common, as text.
+    entropy: Vec<u8>,
     /// Instances that were made.
     instances: AtomicU64,
 }
@@ -324,7 +333,14 @@ impl Frozen {
         let Memory { base, payload, regions, heap, pages } = memory;
         let instances = AtomicU64::new(0);
         let stages = base.stages() + 1;
-        Self { base, payload, stages, regions, heap, lessons, pages, processor, instances }
+        let entropy = Vec::new();
+        Self { base, payload, stages, regions, heap, lessons, pages, processor, entropy, instances }
+    }
+
+    /// What the image said of the randomness that all instances have in common, as text.
+    #[must_use]
+    pub fn entropy(&self) -> &[u8] {
+        &self.entropy
     }
 
     /// What the processor held.

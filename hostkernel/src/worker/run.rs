@@ -179,7 +179,11 @@ impl<'a> Run<'a> {
         let reflection = host.as_ref().map(|host| host.reflection).unwrap_or_default();
         let processor = self.user.freeze(&reflection, *written, at).map_err(Refusal::from);
         match processor.and_then(|processor| space.freeze(processor)) {
-            Ok(template) => {
+            Ok(mut template) => {
+                let reports = host.as_mut().and_then(|host| host.reports.as_mut());
+                if let Some(reports) = reports {
+                    template.set_entropy(core::mem::take(&mut reports.entropy));
+                }
                 self.frozen = Some(Arc::new(template));
                 End::Frozen { at }
             }

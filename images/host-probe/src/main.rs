@@ -10,7 +10,7 @@ use core::arch::{asm, naked_asm};
 use core::fmt::Write as _;
 use core::sync::atomic::{AtomicU64, Ordering};
 
-use action_abi::host::HostContext;
+use action_abi::host::{HostContext, Report};
 use action_abi::runtime::call;
 use action_abi::runtime::entry::Note;
 use action_abi::runtime::heap::Heap;
@@ -36,6 +36,8 @@ static MODE: [u8; 16] = *b"MODE IS:freeze..";
 static PREPARED: AtomicU64 = AtomicU64::new(0);
 /// An address that no image and no window is at.
 const FAR: u64 = 0x7f00_0000_0000;
+/// What it says of randomness.
+const ENTROPY: &str = "8 \"bytes\"";
 /// Status of a run that was not to be frozen.
 const STATUS_NOT_FROZEN: u32 = 3;
 
@@ -81,8 +83,12 @@ unsafe extern "C" fn run(context: *const HostContext) -> ! {
         b"faul" => unsafe { asm!("ud2", options(noreturn)) },
         _ => {}
     }
-    // SAFETY: memory of this instance is only taken away where it ends.
-    let number = unsafe { native(Call::Freeze, [0; 4]) };
+    // SAFETY: memory of this instance is only taken away where it ends; the text is a constant.
+    let number = unsafe {
+        let (address, len) = (ENTROPY.as_ptr() as u64, ENTROPY.len() as u64);
+        let _ = native(Call::Report, [Report::Entropy as u64, address, len, 0]);
+        native(Call::Freeze, [0; 4])
+    };
     // SAFETY: the kernel put a context of this instance there, which lives as long as it.
     let context = unsafe { context.read_volatile() };
     // SAFETY: the window is mapped and nobody else's.

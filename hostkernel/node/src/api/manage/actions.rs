@@ -241,8 +241,15 @@ fn write_rest(out: &mut impl fmt::Write, action: &Action, detail: Detail) -> fmt
         write!(
             out,
             ",{{\"key\":\"frozen\",\"value\":{{\"pages\":{pages},\"memory\":{bytes},\
-             \"at\":\"{at}\"}}}}"
+             \"at\":\"{at}\""
         )?;
+        // It was text when it was reported.
+        if let Ok(entropy) = core::str::from_utf8(frozen.entropy())
+            && !entropy.is_empty()
+        {
+            write!(out, ",\"entropy\":{}", Quoted(entropy))?;
+        }
+        out.write_str("}}")?;
     }
     if detail != Detail::Summary {
         write!(out, "],\"parameters\":[{}", action.parameters.items())?;
