@@ -3,6 +3,7 @@
 //! ```text
 //! /init                          peer-server, as the first process
 //! /peers/hello-assembly, …       what it starts
+//! /peers/hosted/NAME             programs with an input, and /peers/input for it
 //! /usr/bin/crun, /usr/sbin/runc  from Debian, and the libraries they need
 //! /modules/order, …              drivers, and the order in which to load them
 //! ```
@@ -16,7 +17,7 @@ use std::time::UNIX_EPOCH;
 
 use super::cpio::Archive;
 use super::packages::{self, Packages};
-use super::programs::{self, Programs};
+use super::programs::{self, Hosted, Programs};
 use super::{LabError, elf};
 use crate::qemu::Machine;
 use crate::workspace;
@@ -79,7 +80,9 @@ impl Guest {
         let folder = workspace::target().join("lab");
         let packages = packages::ensure(&folder.join("packages"), &say)?;
         let programs = programs::build(&say)?;
-        let (entries, order) = contents(&packages, &programs, options)?;
+        let hosted = Hosted::ALL.iter().map(|hosted| hosted.build(&say));
+        let hosted: Vec<_> = hosted.collect::<Result<_, _>>()?;
+        let (entries, order) = contents(&packages, &programs, &hosted, options)?;
         let archive = folder.join("guest.cpio");
         let manifest = manifest(&entries, &order)?;
         let stamp = archive.with_extension("manifest");
@@ -116,6 +119,7 @@ impl Guest {
 fn contents(
     packages: &Packages,
     programs: &Programs,
+    hosted: &[PathBuf],
     options: &Options,
 ) -> Result<(Vec<Entry>, String), LabError> {
     let root = &packages.root;
@@ -127,6 +131,9 @@ fn contents(
     add("peers/hello-assembly", &programs.hello_assembly);
     add("peers/hello-musl", &programs.hello_musl);
     add("peers/hello.wat", &programs.hello_module);
+    for (hosted, source) in Hosted::ALL.iter().zip(hosted) {
+        add(&format!("peers/hosted/{}", hosted.name()), source);
+    }
     let mut dynamic: Vec<_> = RUNTIMES.iter().map(|path| root.join(path)).collect();
     for (path, source) in RUNTIMES.iter().zip(&dynamic) {
         add(path, source);
@@ -170,6 +177,7 @@ fn write(file: &Path, entries: &[Entry], order: &str) -> Result<(), LabError> {
         archive.file(path, &content).map_err(failed())?;
     }
     archive.file("modules/order", order.as_bytes()).map_err(failed())?;
+    archive.file("peers/input", Hosted::INPUT).map_err(failed())?;
     archive.finish().and_then(|mut output| output.flush()).map_err(failed())
 }
 

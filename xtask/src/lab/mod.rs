@@ -64,6 +64,7 @@ pub use counters::{Count, Counters, Figures, Plan, once, per_run};
 pub use guest::{Guest, Options, Solo5};
 pub use peer::{Bare, Peer};
 pub use profile::Profile;
+pub use programs::Hosted;
 pub use report::{Report, Row, Unit};
 
 use crate::build::BuildError;

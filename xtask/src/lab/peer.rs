@@ -4,12 +4,13 @@ use std::net::SocketAddr;
 
 use super::LabError;
 use super::call::{Call, Requests};
+use super::programs::Hosted;
 
 /// What every peer says.
 const GREETING: &[u8] = br#"{"greeting":"Hello, World!"}"#;
 
 /// Who makes an answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Peer {
     /// The server itself: what is left is the network and HTTP.
     Constant,
@@ -25,6 +26,8 @@ pub enum Peer {
     Runc,
     /// A new unikernel; only in a guest made with one.
     Solo5,
+    /// A new process of a program that nodes run, too.
+    Hosted(Hosted),
 }
 
 impl Peer {
@@ -43,6 +46,7 @@ impl Peer {
             Self::Crun => "crun",
             Self::Runc => "runc",
             Self::Solo5 => "solo5",
+            Self::Hosted(hosted) => hosted.name(),
         }
     }
 
@@ -56,8 +60,12 @@ impl Peer {
     #[must_use]
     pub fn call(self) -> Call {
         let call = Call::new("GET", &self.path(), &[], &[]);
-        // A unikernel's answer has what its tender prints around it.
-        if self == Self::Solo5 { call } else { call.expecting(GREETING) }
+        match self {
+            // A unikernel's answer has what its tender prints around it.
+            Self::Solo5 => call,
+            Self::Hosted(_) => call.expecting(Hosted::GREETING),
+            _ => call.expecting(GREETING),
+        }
     }
 
     /// A connection for runs of this peer inside the guest, without network between them.

@@ -1,12 +1,13 @@
 //! How the programs in `images/peers` are compiled: static, so that the guest needs nothing else
 //! for them.
 
+use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 
 use super::LabError;
 use crate::build::{self, BuildError, Program};
-use crate::prerequisites::{ACTION_TARGET, ensure_targets};
+use crate::prerequisites::{ACTION_TARGET, ensure_programs, ensure_targets};
 use crate::workspace;
 
 /// Target of programs with a C library.
@@ -30,6 +31,76 @@ pub struct Programs {
     pub hello_musl: PathBuf,
     /// Greets as a WebAssembly module, in text form.
     pub hello_module: PathBuf,
+}
+
+/// A program that runs on Linux, and on a node as it is: greets whom its input names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hosted {
+    /// C with musl.
+    CMusl,
+    /// C with glibc.
+    CGlibc,
+    /// Rust with its standard library, on musl.
+    RustMusl,
+    /// Go with its JSON.
+    Go,
+}
+
+impl Hosted {
+    /// All of them, the smallest first.
+    pub const ALL: [Self; 4] = [Self::CMusl, Self::RustMusl, Self::CGlibc, Self::Go];
+    /// What they are given.
+    pub const INPUT: &[u8] = br#"{"name":"you"}"#;
+    /// What they say to it.
+    pub const GREETING: &[u8] = br#"{"greeting":"Hello, you!"}"#;
+    /// Programs that build them, by Debian package.
+    const COMPILERS: [(&str, &str); 3] =
+        [("musl-gcc", "musl-tools"), ("gcc", "gcc"), ("go", "golang-go")];
+
+    /// Its name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::CMusl => "c-musl",
+            Self::CGlibc => "c-glibc",
+            Self::RustMusl => "rust-musl",
+            Self::Go => "go",
+        }
+    }
+
+    /// Compiles it, static.
+    ///
+    /// # Errors
+    /// As [`build`].
+    pub fn build(self, say: impl Fn(&str)) -> Result<PathBuf, LabError> {
+        let compiler = match self {
+            Self::CMusl => "musl-gcc",
+            Self::CGlibc => "gcc",
+            Self::Go => "go",
+            Self::RustMusl => {
+                ensure_targets(&[MUSL_TARGET], &say)?;
+                let what = "The Rust program for Linux";
+                let built = build::programs(cargo_for("build", &["hello-input"]), what)?;
+                let missing = BuildError::NoProgram { what: what.to_owned() };
+                return Ok(built.first().ok_or(missing)?.file.clone());
+            }
+        };
+        ensure_programs(&Self::COMPILERS, &say)?;
+        let folder = workspace::target().join("lab/hosted");
+        fs::create_dir_all(&folder).map_err(LabError::file(&folder))?;
+        let program = folder.join(self.name());
+        let source = sources().join("hosted");
+        let mut command = Command::new(compiler);
+        match self {
+            Self::Go => command.args(["build", "-trimpath", "-o"]).arg(&program).arg("hello.go"),
+            _ => command.args(["-static", "-O2", "-o"]).arg(&program).arg("hello.c"),
+        };
+        let status = command.current_dir(source).env("CGO_ENABLED", "0").status();
+        match status.map_err(LabError::file(&program))?.success() {
+            true => Ok(program),
+            false => Err(LabError::unusable(&program, "could not be compiled")),
+        }
+    }
 }
 
 /// The folder of the sources.
@@ -63,6 +134,10 @@ pub fn build(say: impl Fn(&str)) -> Result<Programs, LabError> {
 /// A Cargo command for the programs with a C library.
 #[must_use]
 pub fn musl_cargo(subcommand: &str) -> Command {
+    cargo_for(subcommand, &["peer-server", "hello-musl", "hello-input"])
+}
+
+fn cargo_for(subcommand: &str, packages: &[&str]) -> Command {
     let mut cargo = build::cargo();
     cargo
         .env(MUSL_FLAGS_VARIABLE, MUSL_FLAGS)
@@ -70,7 +145,8 @@ pub fn musl_cargo(subcommand: &str) -> Command {
         .env_remove("RUSTFLAGS")
         .env_remove("CARGO_ENCODED_RUSTFLAGS")
         .args([subcommand, "--locked", "--profile", build::ACTION_PROFILE])
-        .args(["--target", MUSL_TARGET, "--package", "peer-server", "--package", "hello-musl"])
+        .args(["--target", MUSL_TARGET])
+        .args(packages.iter().flat_map(|package| ["--package", package]))
         .arg("--manifest-path")
         .arg(sources().join("Cargo.toml"))
         .arg("--target-dir")

@@ -13,6 +13,10 @@ const CRUN: &str = "/usr/bin/crun";
 const RUNC: &str = "/usr/sbin/runc";
 const SOLO5_TENDER: &str = "/peers/solo5-tender";
 const SOLO5_IMAGE: &str = "/peers/solo5-image";
+/// Programs that are given an input.
+const HOSTED: [&str; 4] = ["c-musl", "c-glibc", "rust-musl", "go"];
+const HOSTED_FOLDER: &str = "/peers/hosted";
+const INPUT: &str = "/peers/input";
 const GREETING: &[u8] = br#"{"greeting":"Hello, World!"}"#;
 
 /// The peers of one thread: what can be prepared is.
@@ -46,6 +50,10 @@ impl Peers {
             ("runc", Peer::Process(container::program(RUNC, &container)?)),
             ("wasm", Peer::Wasm),
         ];
+        for name in HOSTED {
+            let path = format!("{HOSTED_FOLDER}/{name}");
+            named.push((name, Peer::Process(Program::new(&[&path])?.with_input(INPUT))));
+        }
         if Path::new(SOLO5_TENDER).exists() {
             named.push(("solo5", Peer::Process(Program::new(&[SOLO5_TENDER, SOLO5_IMAGE])?)));
         }

@@ -1,6 +1,7 @@
 //! Starts a program, reads what it prints, and collects it.
 
 use std::ffi::CString;
+use std::fs::File;
 use std::io;
 use std::os::fd::AsRawFd;
 
@@ -9,6 +10,7 @@ use nix::spawn::{PosixSpawnAttr, PosixSpawnFileActions, posix_spawn};
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{pipe2, read};
 
+const STDIN: i32 = 0;
 const STDOUT: i32 = 1;
 /// How much is read at once: the greeting is shorter.
 const READ_LEN: usize = 512;
@@ -16,6 +18,8 @@ const READ_LEN: usize = 512;
 /// A program with its arguments, ready to be started again and again.
 pub struct Program {
     arguments: Vec<CString>,
+    /// The file that is its standard input, if it reads any.
+    input: Option<&'static str>,
 }
 
 impl Program {
@@ -25,7 +29,12 @@ impl Program {
     /// If a word contains a zero byte.
     pub fn new(words: &[&str]) -> io::Result<Self> {
         let arguments = words.iter().map(|word| CString::new(*word)).collect::<Result<_, _>>()?;
-        Ok(Self { arguments })
+        Ok(Self { arguments, input: None })
+    }
+
+    /// The same, which reads this file.
+    pub fn with_input(self, file: &'static str) -> Self {
+        Self { input: Some(file), ..self }
     }
 
     /// Runs it to its end and appends what it prints to `output`.
@@ -36,6 +45,10 @@ impl Program {
         let (reader, writer) = pipe2(OFlag::O_CLOEXEC)?;
         let mut files = PosixSpawnFileActions::init()?;
         files.add_dup2(writer.as_raw_fd(), STDOUT)?;
+        let input = self.input.map(File::open).transpose()?;
+        if let Some(input) = &input {
+            files.add_dup2(input.as_raw_fd(), STDIN)?;
+        }
         // The library shares its memory with the child until that has become the program: vfork.
         let attributes = PosixSpawnAttr::init()?;
         let environment: [&CString; 0] = [];

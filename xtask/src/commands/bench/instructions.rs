@@ -11,7 +11,7 @@ use super::recorder::{Figure, Recorder};
 /// Cores of a node. Peers have one, on which nothing waits for anything.
 const CORES: [u32; 3] = [1, 2, 4];
 /// With two cores the second does nothing but run actions.
-const WORKER: (u32, usize) = (2, 1);
+pub(super) const WORKER: (u32, usize) = (2, 1);
 
 pub fn run(laboratory: &Laboratory, recorder: &mut Recorder) -> Result<()> {
     for cores in CORES {
@@ -51,11 +51,11 @@ fn peers(laboratory: &Laboratory, recorder: &mut Recorder) -> Result<()> {
 }
 
 /// Containers cost millions of instructions each.
-fn plan(laboratory: &Laboratory, peer: Peer) -> Plan {
+pub(super) fn plan(laboratory: &Laboratory, peer: Peer) -> Plan {
     match peer {
         Peer::Constant | Peer::Wasm => laboratory.plan(),
         // A process costs ten times as much, and varies less.
-        Peer::Process | Peer::Musl => {
+        Peer::Process | Peer::Musl | Peer::Hosted(_) => {
             Plan { runs: laboratory.plan().runs / 3, ..laboratory.plan() }
         }
         Peer::Crun | Peer::Runc | Peer::Solo5 => laboratory.short_plan(),

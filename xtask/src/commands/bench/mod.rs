@@ -5,6 +5,7 @@
 
 mod boot;
 mod growth;
+mod hosted;
 mod instructions;
 pub(super) mod laboratory;
 mod languages;
@@ -81,6 +82,8 @@ pub struct Arguments {
 enum Suite {
     /// Guest instructions of a request, and of an instance without network
     Instructions,
+    /// Guest instructions of Linux programs, on a node and as processes
+    Hosted,
     /// One request at a time, in full percentiles
     Latency,
     /// Answers in a second, by connections
@@ -105,6 +108,7 @@ impl Suite {
     fn run(self, laboratory: &Laboratory, recorder: &mut Recorder) -> Result<()> {
         match self {
             Self::Instructions => instructions::run(laboratory, recorder),
+            Self::Hosted => hosted::run(laboratory, recorder),
             Self::Latency => latency::run(laboratory, recorder),
             Self::Throughput => throughput::run(laboratory, recorder),
             Self::Growth => growth::run(laboratory, recorder),
