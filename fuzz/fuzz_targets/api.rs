@@ -158,7 +158,7 @@ fn serve(node: &mut Node, request: &Request, now: Now, id: u128) {
     });
     let rejected = matches!(step, Step::Reject(_));
     match step {
-        Step::Reject(reject) => connection.respond(api::malformed(reject, id)),
+        Step::Reject(reject) => connection.respond(api::malformed(node.policy(), reject, id)),
         Step::Request(mut parsed) => match api::handle(node, &mut parsed, now, id) {
             Reply::Respond(response) => connection.respond(response),
             Reply::Store(_) => panic!("this node has no store"),

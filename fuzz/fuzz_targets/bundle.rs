@@ -32,7 +32,8 @@ fuzz_target!(|bytes: &[u8]| {
     let records = Records::new(1, 1).expect("the arena is large");
     let mut node = Node::new(Policy::new(access, 64), Share::UNBOUNDED, records);
     let mut refused = 0;
-    let deployed = bundle.deploy(&mut node, &mut Boot { wall_ms: 0, run: &mut nobody }, |_| refused += 1);
+    let deployed =
+        bundle.deploy(&mut node, &mut Boot { wall_ms: 0, run: &mut nobody }, |_| refused += 1);
     assert_eq!(node.registry().len(), deployed);
     assert!(deployed + refused <= cpio::entries(bytes).count());
     drop(node);

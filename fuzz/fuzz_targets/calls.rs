@@ -25,12 +25,14 @@ const PAGE: u64 = 4096;
 /// Pages of the memory limit.
 const FRAMES: u16 = 300;
 /// Where `map` starts to place.
-const MAPPED_START: u64 = action_abi::IMAGE_END + (2 << 30);
+const MAPPED_START: u64 = action_abi::host::WINDOWS_END;
+/// Templates that are frozen one from the other.
+const STAGES: u32 = 3;
 
 #[derive(Arbitrary, Debug)]
 struct Input {
-    /// A host image, whose memory no list is kept of: its calls come back or end it, and every
-    /// frame comes back.
+    /// A host image, whose memory no list is kept of: its calls come back or end it, it goes on
+    /// where it was frozen, and every frame comes back.
     is_host: bool,
     frames: u16,
     input_len: u16,
@@ -165,11 +167,11 @@ impl Action {
                 self.check_end(end, number);
                 return None;
             }
-            After::Machine(Request::Freeze { at_input }) => {
+            After::Machine(Request::Freeze { at }) => {
                 let words = [0; Processor::WORDS];
-                let processor = Processor { words, extended: None, is_at_input: at_input };
-                let _ = self.instance.space.freeze(processor);
-                return None;
+                let processor = Processor { words, extended: None, at };
+                let template = self.instance.space.freeze(processor).ok()?;
+                return self.go_on(Arc::new(template), !arguments[1].is_multiple_of(2));
             }
             After::Machine(_) => Ok(0),
         };
@@ -200,6 +202,24 @@ impl Action {
             (_, Err(_)) => {}
         }
         assert!(self.instance.space.frames_left() <= self.limit);
+        Some(())
+    }
+
+    /// Becomes an instance of what was frozen, or one that prepares more on top of it.
+    fn go_on(&mut self, template: Arc<Template>, prepares: bool) -> Option<()> {
+        let skeleton = self.instance.space.end();
+        let stages = template.stages();
+        let is_preparing = prepares && stages < STAGES;
+        let reservation = Reservation::new(self.limit).expect("the arena is large");
+        let input = PageBuffer::from_bytes(b"more").expect("the arena is large");
+        let mut space = AddressSpace::empty(template, input, reservation, skeleton);
+        if is_preparing {
+            let payload = PageBuffer::from_bytes(&[b'p' + stages as u8; 5000]);
+            space.set_payload(Arc::new(payload.expect("the arena is large"))).expect("few stages");
+        }
+        space.lay_out(1 << 20, 1 << 20).ok()?;
+        self.instance.space = space;
+        self.instance.host = Some(Host { is_preparing, ..Host::default() });
         Some(())
     }
 
