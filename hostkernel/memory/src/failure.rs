@@ -15,19 +15,11 @@ impl Initial for Countdown {
 
 type Countdowns = PerCore<Countdown>;
 static FRAMES: Countdowns = PerCore::new();
-#[cfg(target_os = "none")]
-static HEAP: Countdowns = PerCore::new();
 
 /// Runs `work` and refuses its `n`-th request for frames, counted from 0. Returns what `work`
 /// returned, and whether a request was refused.
 pub fn refuse_nth<R>(n: usize, work: impl FnOnce() -> R) -> (R, bool) {
     refuse(&FRAMES, n, work)
-}
-
-/// The same for requests to the heap. Who does not expect to be refused ends the node.
-#[cfg(target_os = "none")]
-pub fn refuse_nth_allocation<R>(n: usize, work: impl FnOnce() -> R) -> (R, bool) {
-    refuse(&HEAP, n, work)
 }
 
 fn refuse<R>(countdowns: &Countdowns, n: usize, work: impl FnOnce() -> R) -> (R, bool) {
@@ -43,12 +35,23 @@ pub(super) fn is_due() -> bool {
     is_next(&FRAMES)
 }
 
-/// The same for a request to the heap.
+/// The same for requests to the kernel's own heap.
 #[cfg(target_os = "none")]
-pub(super) fn is_allocation_due() -> bool {
-    is_next(&HEAP)
-}
+pub mod heap {
+    use super::{Countdowns, PerCore, is_next, refuse};
 
+    static HEAP: Countdowns = PerCore::new();
+
+    /// As [`super::refuse_nth`]. Who does not expect to be refused ends the node.
+    pub fn refuse_nth<R>(n: usize, work: impl FnOnce() -> R) -> (R, bool) {
+        refuse(&HEAP, n, work)
+    }
+
+    /// Whether the request that is being made is the one to refuse.
+    pub(crate) fn is_due() -> bool {
+        is_next(&HEAP)
+    }
+}
 fn is_next(countdowns: &Countdowns) -> bool {
     countdowns.with(|countdown| match countdown.0 {
         Some(0) => {

@@ -14,11 +14,9 @@ pub mod buffer;
 pub mod failure;
 mod frame_number;
 pub mod frames;
-#[cfg(any(test, target_os = "none"))]
 pub mod holes;
 pub mod layout;
 mod likely;
-#[cfg(any(test, target_os = "none"))]
 pub mod map;
 pub mod per_core;
 pub mod physical;

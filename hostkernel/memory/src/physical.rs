@@ -55,7 +55,6 @@ pub(super) unsafe fn zero_frame(frame: FrameNumber) {
 }
 
 /// The address at which the kernel sees physical memory or a mapped device register.
-#[cfg(target_os = "none")]
 #[must_use]
 pub fn direct_pointer(address: PhysicalAddress) -> *mut u8 {
     crate::platform::window_start().wrapping_add(address.0 as usize)

@@ -224,7 +224,7 @@ pub fn heap_refused(bench: &mut Bench) {
         invocation.environment.shrink_to_fit();
         let before = frames::available();
         let (completion, refused) =
-            failure::refuse_nth_allocation(starved, || bench.worker.run(invocation, &mut go_on));
+            failure::heap::refuse_nth(starved, || bench.worker.run(invocation, &mut go_on));
         let end = completion.end;
         drop(completion);
         assert_eq!(frames::available(), before + 6, "after refusal {starved}");

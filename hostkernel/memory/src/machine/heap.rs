@@ -27,7 +27,7 @@ static HEAP: Heap =
 unsafe impl GlobalAlloc for Heap {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         #[cfg(feature = "selftest")]
-        if crate::failure::is_allocation_due() {
+        if crate::failure::heap::is_due() {
             return core::ptr::null_mut();
         }
         // SAFETY: the caller keeps the trait's contract.
@@ -46,7 +46,7 @@ unsafe impl GlobalAlloc for Heap {
 
     unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
         #[cfg(feature = "selftest")]
-        if crate::failure::is_allocation_due() {
+        if crate::failure::heap::is_due() {
             return core::ptr::null_mut();
         }
         // SAFETY: as above.

@@ -356,15 +356,15 @@ impl Drop for AddressSpace {
 #[derive(Clone, Copy, Debug)]
 pub struct KernelEntry(u64);
 
+/// The host has no entry code, and nothing to wrap.
+#[cfg(target_os = "none")]
 impl KernelEntry {
     /// Wraps a supervisor-only entry that refers to a level-3 table.
-    #[cfg(target_os = "none")]
     pub(super) fn new(level_3: FrameNumber) -> Self {
         Self(Entry::supervisor_table(level_3).0)
     }
 
     /// The entry as a word, to be kept in a core's page.
-    #[cfg(target_os = "none")]
     #[must_use]
     pub fn raw(self) -> u64 {
         self.0
@@ -374,7 +374,6 @@ impl KernelEntry {
     ///
     /// # Safety
     /// `raw` came from [`Self::raw`] of the calling core's entry.
-    #[cfg(target_os = "none")]
     pub(crate) unsafe fn from_raw(raw: u64) -> Self {
         Self(raw)
     }
