@@ -168,16 +168,13 @@ fn serve(node: &mut Node, request: &Request, now: Now, id: u128) {
                 assert!(environment.is_empty() || environment.ends_with(b"\0"));
                 assert!(environment.len() <= limits::ENVIRONMENT_LEN_MAX);
                 let completion = completion(&request.end, invocation);
-                let Node { records, statistics, .. } = node;
                 let is_awaited = pending.is_blocking();
                 if !is_awaited {
                     connection.respond(api::accepted(&mut pending));
                 }
-                let ended = api::Ended::count(statistics, &mut pending, completion, now);
-                if is_awaited {
-                    connection.respond(ended.answer(records));
-                } else {
-                    ended.record(records);
+                let answer = api::ended(node, &mut pending, completion, now, is_awaited);
+                if let Some((answer, _)) = answer {
+                    connection.respond(answer);
                 }
             }
         },

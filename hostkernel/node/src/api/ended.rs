@@ -4,14 +4,33 @@ use super::invoke::end;
 use super::{Pending, Reject, refuse};
 use crate::dispatch::{Completion, End};
 use crate::http::Response;
-use crate::state::Now;
 use crate::state::records::Records;
 use crate::state::statistics::{Outcome, Statistics};
+use crate::state::{Node, Now};
+
+/// Counts an invocation that has ended, and keeps its record. Returns the answer, if somebody waits
+/// for it, and what it was counted as.
+#[inline(always)]
+pub fn ended(
+    node: &mut Node,
+    pending: &mut Pending,
+    completion: Completion,
+    now: Now,
+    is_awaited: bool,
+) -> Option<(Response, Outcome)> {
+    let Node { records, statistics, .. } = node;
+    let ended = Ended::count(statistics, pending, completion, now);
+    if !is_awaited {
+        ended.record(records);
+        return None;
+    }
+    let outcome = ended.outcome;
+    Some((ended.answer(records), outcome))
+}
 
 /// One that was counted, and is to be kept or answered. It exists for the order of three steps, and
 /// costs nothing: what it holds is not moved.
-#[must_use]
-pub struct Ended<'a> {
+pub(super) struct Ended<'a> {
     pending: &'a mut Pending,
     completion: Completion,
     outcome: Outcome,
@@ -21,7 +40,7 @@ pub struct Ended<'a> {
 impl<'a> Ended<'a> {
     /// Counts an invocation that has ended, whether or not somebody waits for its answer.
     #[inline(always)]
-    pub fn count(
+    pub(super) fn count(
         statistics: &mut Statistics,
         pending: &'a mut Pending,
         completion: Completion,
@@ -32,16 +51,9 @@ impl<'a> Ended<'a> {
         Self { pending, completion, outcome, now }
     }
 
-    /// What it is counted as.
-    #[must_use]
-    pub fn outcome(&self) -> Outcome {
-        self.outcome
-    }
-
     /// The answer. The record is kept, unless the invocation never started.
-    #[must_use]
     #[inline(always)]
-    pub fn answer(self, records: &mut Records) -> Response {
+    pub(super) fn answer(self, records: &mut Records) -> Response {
         if self.completion.end == End::NotStarted {
             self.pending.refund();
             return refuse(self.pending, &Reject::NotStarted);
@@ -51,7 +63,7 @@ impl<'a> Ended<'a> {
 
     /// Keeps the record of one for whose answer nobody waits.
     #[inline(always)]
-    pub fn record(self, records: &mut Records) {
+    pub(super) fn record(self, records: &mut Records) {
         end::keep(records, self.pending, &self.completion, self.now);
     }
 }

@@ -1,10 +1,9 @@
 //! The API: what requests mean and what answers look like. Requests in, status codes out.
 //!
 //! [`handle`] takes one complete request and either answers it or hands out an [`Admission`]: an
-//! invocation with everything but a place to run. Whoever runs it makes of its end and the
-//! [`Pending`] that came with the admission an [`Ended`], which becomes the answer, or a record
-//! alone if nobody waits for one. Nothing here does I/O, waits, or knows the time other than from
-//! [`Now`].
+//! invocation with everything but a place to run. Whoever runs it hands its end back to [`ended`],
+//! with the [`Pending`] that came with the admission, and gets the answer, if anybody waits for
+//! one. Nothing here does I/O, waits, or knows the time other than from [`Now`].
 //!
 //! ```text
 //! Request ─▶ Route ─▶ auth ─▶ actions, deploy ─▶ Response
@@ -27,7 +26,7 @@ mod stored;
 pub use access::Subject;
 pub use answer::deed::{Change, Deed};
 pub use answer::error::Reject;
-pub use ended::Ended;
+pub use ended::ended;
 pub use invoke::admission::{Admission, Pending, Reply};
 pub use manage::deploy::{Boot, deploy_at_boot};
 pub use manage::kept::{Installed, install};

@@ -22,6 +22,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
+use crate::api::ended::Ended;
 use crate::api::*;
 use crate::dispatch::CoreLoad;
 use crate::dispatch::log::Stream;

@@ -14,7 +14,7 @@ use super::queue::Queue;
 use super::slot::Slot;
 use super::slots::Slots;
 use super::waiting::Waiting;
-use crate::api::{self, Admission, Ended, Pending, Reject, Reply, Subject};
+use crate::api::{self, Admission, Pending, Reject, Reply, Subject};
 use crate::dispatch::{ActivationId, Dispatcher, QueueFull};
 use crate::http::{self, Request, Response};
 use crate::random::Random;
@@ -98,14 +98,11 @@ impl<'a> Answers<'a> {
                     }
                 }
             } else {
-                let Node { records, statistics, .. } = &mut self.node;
-                let ended = Ended::count(statistics, &mut pending, completion, now);
-                if slot.is_none() {
-                    ended.record(records);
-                    continue;
+                let is_awaited = slot.is_some();
+                match api::ended(&mut self.node, &mut pending, completion, now, is_awaited) {
+                    Some(answer) => answer,
+                    None => continue,
                 }
-                let outcome = ended.outcome();
-                (ended.answer(records), outcome)
             };
             let Some(index) = slot else { continue };
             let slot = slots.get(index);
