@@ -9,10 +9,8 @@ use action_abi::Stream;
 use crate::frame::Frame;
 use crate::native::{Native, Report};
 use crate::os::Os;
-use crate::report::{Ending, killed_text};
+use crate::report::{Ending, STATUS_NOT_RUNNABLE, killed_text};
 
-/// Exit status if the program cannot be run, as shells give it.
-pub const STATUS_NOT_RUNNABLE: u32 = 126;
 /// Exit status of a program that hangs, as `timeout(1)` gives it.
 const STATUS_DEADLOCK: u32 = 124;
 /// Exit status of a web server that has not answered.

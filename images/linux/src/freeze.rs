@@ -48,7 +48,8 @@ impl<N: Native> Os<N> {
         let name = thread.name.split(|byte| *byte == 0).next().unwrap_or_default();
         let name = alloc::string::String::from_utf8_lossy(name);
         let text = format!(
-            "thread {} {name:?} does not come to rest, so the program cannot be frozen at its input",
+            "thread {} {name:?} does not come to rest, so the program cannot be frozen at its \
+             input",
             thread.number
         );
         self.refuse(&text);

@@ -1,14 +1,13 @@
 //! The library OS as one value: what it holds, and its two ways in.
 #![forbid(unsafe_code)]
 
-use crate::ending::STATUS_NOT_RUNNABLE;
 use crate::file::side::FileSide;
 use crate::frame::Frame;
 use crate::identity::Identity;
 use crate::memory::Space;
 use crate::native::{Extended, Native};
 use crate::outcome::{Break, Served};
-use crate::report::{Ending, Unsupported};
+use crate::report::{Ending, STATUS_NOT_RUNNABLE, Unsupported};
 use crate::signal::fault::Exception;
 use crate::signal::{Info, Signals};
 use crate::socket::Sockets;

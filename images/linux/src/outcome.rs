@@ -51,6 +51,12 @@ impl From<Stop> for Break {
     }
 }
 
+/// Whether a call went to wait.
+#[inline]
+pub(crate) fn waits(served: &Served) -> bool {
+    matches!(served, Err(Break::Wait(_)))
+}
+
 /// A call that answers nothing.
 pub(crate) fn nothing<E: Into<Break>>(result: Result<(), E>) -> Served {
     result.map(|()| 0).map_err(Into::into)

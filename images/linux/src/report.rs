@@ -14,6 +14,9 @@ use crate::signal::Info;
 use crate::signal::names;
 use crate::socket::answer::Unanswered;
 
+/// Exit status if the program cannot be run, as shells give it.
+pub const STATUS_NOT_RUNNABLE: u32 = 126;
+
 /// How a program ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ending {

@@ -1,4 +1,4 @@
-// Rust's library: collections, threads, panics, files, environment, time.
+//! Rust's library: collections, threads, panics, files, environment, time.
 use std::collections::{BTreeMap, BinaryHeap, HashMap, HashSet, VecDeque};
 use std::fs;
 use std::io::{self, BufRead, Read, Seek, SeekFrom, Write};

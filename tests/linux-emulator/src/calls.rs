@@ -12,7 +12,7 @@ use action_abi::{Call, CallError, protection};
 use crate::EmulatorError;
 use crate::count::Count;
 use crate::process::{Process, Stop};
-use crate::windows::{Beginning, Windows, now_ns};
+use crate::windows::{Beginning, Memory, Windows, now_ns};
 
 /// Bytes of the `syscall` instruction.
 pub const SYSCALL_LEN: u64 = 2;

@@ -6,7 +6,7 @@ use std::os::unix::fs::FileExt;
 use std::time::Duration;
 
 use crate::EmulatorError;
-use crate::windows::Windows;
+use crate::windows::{Memory, Windows};
 
 /// The signal that stops the process for an alarm.
 pub const ALARM_SIGNAL: i32 = libc::SIGUSR2;
@@ -106,6 +106,12 @@ fn tick() {
         action.sa_sigaction = nothing as *const () as usize;
         libc::sigaction(libc::SIGALRM, &action, core::ptr::null_mut());
         libc::setitimer(libc::ITIMER_REAL, &timer, core::ptr::null_mut());
+    }
+}
+
+impl Memory for Process {
+    fn write(&self, address: u64, bytes: &[u8]) -> Option<()> {
+        self.memory.write_all_at(bytes, address).ok()
     }
 }
 
@@ -233,11 +239,6 @@ impl Process {
         let mut bytes = vec![0; len as usize];
         self.memory.read_exact_at(&mut bytes, address).ok()?;
         Some(bytes)
-    }
-
-    /// Writes memory of the process, whatever its protection.
-    pub fn write(&self, address: u64, bytes: &[u8]) -> Option<()> {
-        self.memory.write_all_at(bytes, address).ok()
     }
 
     fn read_registers(&mut self) -> Result<(), EmulatorError> {

@@ -5,6 +5,7 @@ use action_abi::host::{UPCALL_ALARM, UpcallFrame};
 use crate::EmulatorError;
 use crate::calls::Machine;
 use crate::process::ALARM_SIGNAL;
+use crate::windows::Memory;
 
 /// `SI_KERNEL`: no address is known.
 const BY_KERNEL: i32 = 0x80;

@@ -7,7 +7,6 @@ use action_abi::host::{FEATURE_FSGSBASE, HostContext};
 use action_abi::{Clock, Context, HOST_VERSION, Range};
 
 use crate::EmulatorError;
-use crate::process::Process;
 
 pub const PAGE: u64 = 4096;
 /// The addresses, and the lengths of what has one always.
@@ -34,6 +33,12 @@ pub struct Beginning {
     pub environment: Vec<u8>,
     /// Standard input.
     pub input: Vec<u8>,
+}
+
+/// The memory of another process.
+pub trait Memory {
+    /// Writes it, whatever its protection.
+    fn write(&self, address: u64, bytes: &[u8]) -> Option<()>;
 }
 
 /// What the image is told, and where.
@@ -76,11 +81,15 @@ pub fn map(payload_len: u64) -> Result<Windows, EmulatorError> {
 
 impl Windows {
     /// Fills the windows of a stopped process with what a stage or an instance begins with.
-    pub fn fill(&mut self, process: &Process, beginning: &Beginning) -> Result<(), EmulatorError> {
+    pub fn fill(
+        &mut self,
+        memory: &impl Memory,
+        beginning: &Beginning,
+    ) -> Result<(), EmulatorError> {
         let Beginning { instance, arguments, environment, input } = beginning;
         let write = |address, bytes: &[u8]| {
             let refused = || EmulatorError::Fault("its windows cannot be written".to_owned());
-            process.write(address, bytes).ok_or_else(refused)
+            memory.write(address, bytes).ok_or_else(refused)
         };
         let lens = [arguments.len(), environment.len()].map(|len| len as u64);
         if STRINGS + lens[0] + lens[1] > CONTEXT + CONTEXT_LEN || input.len() as u64 > INPUT.len {

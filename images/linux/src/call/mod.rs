@@ -12,7 +12,7 @@ use crate::frame::Frame;
 use crate::memory::moves::Mremap;
 use crate::native::Native;
 use crate::os::Os;
-use crate::outcome::{Break, Served, nothing};
+use crate::outcome::{Break, Served, nothing, waits};
 
 pub use names::name;
 
@@ -50,11 +50,11 @@ impl<N: Native> Os<N> {
             return served;
         }
         if let Some(served) = self.serve_file(number, frame) {
-            self.threads.files_used(&served);
+            self.threads.files_used(waits(&served));
             return served;
         }
         if let Some(served) = self.serve_socket(number, frame) {
-            self.threads.files_used(&served);
+            self.threads.files_used(waits(&served));
             return served;
         }
         self.unsupported(frame.rax)

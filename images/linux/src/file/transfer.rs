@@ -14,7 +14,7 @@ use crate::memory::calls::{Backing, Mmap};
 use crate::memory::regions::Protection;
 use crate::native::Native;
 use crate::os::Os;
-use crate::outcome::{Break, Served};
+use crate::outcome::{Break, Served, waits};
 use crate::signal::Info;
 
 /// Buffers of a `writev` that need no memory of their own.
@@ -29,7 +29,7 @@ impl<N: Native> Os<N> {
             let bytes = io.memory.bytes_mut(io.regions, address, len)?;
             Ok(io.files.read(io.host, fd as i32, bytes)? as u64)
         });
-        self.threads.files_used(&served);
+        self.threads.files_used(waits(&served));
         served
     }
 
@@ -41,7 +41,7 @@ impl<N: Native> Os<N> {
             let bytes = io.memory.bytes(io.regions, address, len)?;
             Ok(io.files.write(io.host, fd as i32, bytes)? as u64)
         });
-        self.threads.files_used(&written);
+        self.threads.files_used(waits(&written));
         self.written(written)
     }
 
@@ -120,7 +120,7 @@ impl<N: Native> Os<N> {
             }
             Ok(io.files.writev(io.host, fd as i32, pieces)? as u64)
         });
-        self.threads.files_used(&written);
+        self.threads.files_used(waits(&written));
         self.written(written)
     }
 

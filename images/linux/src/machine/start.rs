@@ -7,9 +7,9 @@ use core::fmt::Write;
 use action_abi::host::{EXCEPTIONS, FEATURE_FSGSBASE, HostContext, Moment, Reflection};
 use action_abi::{HOST_VERSION, NOTE_NAME, NOTE_TYPE, Range};
 use alloc::string::String;
-use linux_os::ending::STATUS_NOT_RUNNABLE;
 use linux_os::load::program::{Preparation, Prepared};
 use linux_os::native::{Instance, Native};
+use linux_os::report::STATUS_NOT_RUNNABLE;
 
 use super::{FRAME, OS, calls, entry, heap, vdso};
 
@@ -73,8 +73,9 @@ extern "C" fn start(context: *const HostContext) {
     if calls::reflect(&reflection()).is_err() {
         refuse(STATUS_REFUSED, "the kernel does not reflect calls");
     }
-    // SAFETY: nothing that the kernel gave is in use: what was prepared lies in the image's memory.
     let instance = match prepared.at_input {
+        // SAFETY: nothing that the kernel gave is in use: what was prepared lies in the image's own
+        // memory.
         true => Ok(unsafe { os.native.instance() }),
         false => os.native.freeze(Moment::Start, &mut []),
     };

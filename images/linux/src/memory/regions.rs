@@ -60,7 +60,7 @@ pub enum Source {
         /// Offset of the region's first byte.
         offset: u64,
     },
-    /// The file of an earlier stage, from this offset on, not copied: the kernel maps no more of it.
+    /// The file of an earlier stage, from this offset on, not copied: no more of it can be mapped.
     Former {
         /// Offset of the region's first byte.
         offset: u64,

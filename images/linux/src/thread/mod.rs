@@ -12,7 +12,6 @@ use alloc::vec::Vec;
 
 use crate::frame::Frame;
 use crate::native::Extended;
-use crate::outcome::{Break, Served};
 use crate::signal::{AlternateStack, Pending, SignalSet};
 
 /// What a thread waits for.
@@ -226,8 +225,8 @@ impl Threads {
     /// Lets those look again that wait for files, behind a call about files. One that waits itself
     /// changed nothing: two of them would wake each other for ever.
     #[inline]
-    pub fn files_used(&mut self, served: &Served) {
-        if self.all.len() > 1 && !matches!(served, Err(Break::Wait(_))) {
+    pub fn files_used(&mut self, waits: bool) {
+        if self.all.len() > 1 && !waits {
             for thread in &mut self.all {
                 if matches!(thread.state, State::Waiting(Wait { on: On::Files | On::Input, .. })) {
                     thread.state = State::Again;
@@ -286,9 +285,9 @@ mod tests {
         threads.all.push(Thread::new(2));
         let wait = Wait { on: On::Files, until_ns: None };
         threads.all[1].state = State::Waiting(wait);
-        threads.files_used(&Err(Break::Wait(wait)));
+        threads.files_used(true);
         assert_eq!(threads.all[1].state, State::Waiting(wait));
-        threads.files_used(&Ok(0));
+        threads.files_used(false);
         assert_eq!(threads.all[1].state, State::Again);
     }
 }

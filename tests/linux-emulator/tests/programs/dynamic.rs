@@ -1,5 +1,5 @@
-//! Programs that an interpreter in their archive loads, and scripts: what Debian installs, packed as
-//! it is installed.
+//! Programs that an interpreter in their archive loads, and scripts: what Debian installs, packed
+//! as it is installed.
 
 use std::fs;
 use std::path::Path;
