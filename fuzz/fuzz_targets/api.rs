@@ -14,8 +14,10 @@ use libfuzzer_sys::fuzz_target;
 use memory::{PageBuffer, frames, install_for_test};
 use node::api::{self, Reply};
 use node::dispatch::{Completion, End, Fault, Invocation, Log, Ticket, Timing, Usage};
+use node::http;
 use node::http::connection::{Connection, Phase, Step};
 use node::registry::Share;
+use node::slice::Slice;
 use node::state::records::Records;
 use node::state::tenants;
 use node::state::{Node, Now, Policy};
@@ -159,7 +161,8 @@ fn serve(node: &mut Node, request: &Request, now: Now, id: u128) {
     let rejected = matches!(step, Step::Reject(_));
     match step {
         Step::Reject(reject) => connection.respond(api::malformed(node.policy(), reject, id)),
-        Step::Request(mut parsed) => match api::handle(node, &mut parsed, now, id) {
+        Step::Request(mut parsed) => match decided(node, &mut parsed, now, id) {
+            Reply::Deploy(_) => unreachable!("it was gone on with"),
             Reply::Respond(response) => connection.respond(response),
             Reply::Store(_) => panic!("this node has no store"),
             Reply::Invoke(admission) => {
@@ -188,6 +191,17 @@ fn serve(node: &mut Node, request: &Request, now: Now, id: u128) {
         let status = check_response(&sent, request.method == Method::Head);
         assert!((200..600).contains(&status), "{status}");
     }
+}
+
+/// What becomes of a request; a deploy is gone on with, a page at a time, until that is known.
+fn decided(node: &mut Node, request: &mut http::Request, now: Now, id: u128) -> Reply {
+    let mut reply = api::handle(node, request, now, id);
+    while let Reply::Deploy(deploying) = &mut reply {
+        if let Some(next) = api::go_on(node, deploying, &mut Slice::new(1), now) {
+            reply = next;
+        }
+    }
+    reply
 }
 
 fn completion(end: &Ending, invocation: Invocation) -> Completion {

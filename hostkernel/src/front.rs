@@ -17,8 +17,8 @@ use crate::entropy;
 use crate::worker::{NEVER, Resume, Worker};
 use limits::{
     CONNECTION_LEN, CONNECTIONS_HEAP_DIVISOR, CONNECTIONS_MAX, EXCHANGE_BODIES_MIN,
-    EXCHANGE_LEN_MIN, EXCHANGE_MEMORY_DIVISOR, EXCHANGE_MEMORY_DIVISOR_MIN, HELD_FREE_LEN,
-    HELD_STEP_LEN, PAGE_LEN, REGISTRY_HEAP_DIVISOR,
+    EXCHANGE_LEN_MIN, EXCHANGE_MEMORY_DIVISOR, EXCHANGE_MEMORY_DIVISOR_MIN, FRONT_SLICE_MIN_NS,
+    HELD_FREE_LEN, HELD_STEP_LEN, PAGE_LEN, REGISTRY_HEAP_DIVISOR,
 };
 use memory::core_area;
 use memory::{frames, heap};
@@ -304,7 +304,11 @@ impl Front {
         is_quiet: bool,
     ) -> Resume {
         let again_ns = match self.turns.next(interrupted_ns, at_ns, !is_quiet) {
-            Turn::UntilInterrupt => self.sources.no_later(next_ns).unwrap_or(NEVER),
+            // Work that is always due comes between what the action does, not instead of it.
+            Turn::UntilInterrupt => {
+                let next_ns = self.sources.no_later(next_ns).unwrap_or(NEVER);
+                next_ns.max(at_ns + FRONT_SLICE_MIN_NS)
+            }
             Turn::For(slice_ns) => {
                 self.disarm();
                 at_ns + slice_ns

@@ -438,6 +438,19 @@ pub const EVICTIONS_MAX: usize = 64;
 pub const CODE_LEN_MAX: usize = 48 << 20;
 /// Largest deploy request: the image in base64 inside JSON, with parameters and annotations.
 pub const DEPLOY_LEN_MAX: usize = CODE_LEN_MAX / 3 * 4 + PARAMETERS_LEN_MAX + 64 * 1024;
+/// The rest of such a request, without the image.
+pub const DEPLOY_REST_LEN_MAX: usize = 2 * PARAMETERS_LEN_MAX + 64 * 1024;
+/// What of a deploy is read, unpacked or hashed at a time; a piece of an archive may be longer by
+/// what it is unpacked to at once, 32 KiB ...
+pub const DEPLOY_SLICE_LEN: usize = 16 * 1024;
+/// ... how often ...
+pub const DEPLOY_SLICE_INTERVAL_NS: u64 = 100_000;
+/// ... and what that counts for when turns are taken.
+pub const DEPLOY_SLICE_NS: u64 = 50_000;
+/// Deploys under way; one more is answered 503.
+pub const DEPLOYS_MAX: usize = 64;
+/// Deploys under way of one tenant for each that there could still be, on a node with several.
+pub const DEPLOYS_SHARE_FACTOR: usize = 2;
 /// Largest memory an image may ask for with its segments, zeroed parts included.
 pub const IMAGE_MEMORY_LEN_MAX: u64 = 512 << 20;
 /// Runtimes of the node.
@@ -518,6 +531,9 @@ pub const QUEUE_SHARE_FACTOR: usize = 4;
 pub const COMPLETIONS_PER_POLL_MAX: usize = 64;
 /// ... unless their results are longer than this, all together.
 pub const COMPLETED_LEN_PER_POLL_MAX: usize = 64 * 1024;
+/// Requests are answered until those longer than [`HELD_FREE_LEN`] have so many bytes, all
+/// together; the others wait until frames and completions had their turn.
+pub const READ_LEN_PER_POLL_MAX: usize = 64 * 1024;
 /// Largest configurable queue.
 pub const QUEUE_LEN_MAX: usize = 4096;
 /// Microseconds that a core looks for work before it halts, unless configured. As long as halting
@@ -643,6 +659,8 @@ const _: () = assert!(
         && EXCHANGE_LEN_MIN / EXCHANGE_BODIES_MIN >= 1 << 20,
     "the largest input has room on each node, if nobody else has one"
 );
+const _: () = assert!(DEPLOY_SLICE_NS < DEPLOY_SLICE_INTERVAL_NS, "others have their turn");
+const _: () = assert!(BUNDLE_DOCUMENT_LEN_MAX <= DEPLOY_REST_LEN_MAX);
 const _: () = assert!(HELD_FREE_LEN < WIDE_AFTER_LEN, "who is not counted has no larger window");
 const _: () = assert!(
     TARGET_LEN_MAX

@@ -80,6 +80,8 @@ impl PageBuffer {
     /// # Errors
     /// [`OutOfFrames`] if the frames run out; then a prefix of `bytes` may have been appended.
     pub fn append(&mut self, mut bytes: &[u8]) -> Result<(), OutOfFrames> {
+        #[cfg(any(test, feature = "selftest"))]
+        crate::effort::note_written(bytes.len());
         while !bytes.is_empty() {
             let offset = self.len % PAGE_LEN;
             if self.len == self.pages.len() * PAGE_LEN {

@@ -11,6 +11,8 @@ extern crate alloc;
 mod access;
 pub mod buffer;
 #[cfg(any(test, feature = "selftest"))]
+pub mod effort;
+#[cfg(any(test, feature = "selftest"))]
 pub mod failure;
 mod frame_number;
 pub mod frames;

@@ -19,6 +19,12 @@ impl Document {
         self.0.len()
     }
 
+    /// The document in its frames.
+    #[must_use]
+    pub fn into_pages(self) -> PageBuffer {
+        self.0
+    }
+
     /// Composes a document.
     ///
     /// # Errors

@@ -31,6 +31,7 @@ pub mod random;
 pub mod registry;
 pub mod serve;
 pub mod settings;
+pub mod slice;
 pub mod state;
 pub mod store;
 pub mod trace;

@@ -27,6 +27,7 @@ const ORDERED: [Ordered; 2] = [
             "trace",
             "traceparent",
             "digits",
+            "slice",
             "document",
             "json",
             "mitigation",

@@ -10,6 +10,7 @@ use log::Level;
 
 use crate::api::invoke::admission::Pending;
 use crate::api::invoke::admission::Shape;
+use crate::api::manage::deploying::Deploying;
 use crate::api::request::RequestId;
 use crate::api::request::route::Route;
 use crate::digits::Hex;
@@ -108,6 +109,13 @@ impl<'a> Subject<'a> {
     #[must_use]
     pub fn of(request: &'a Request, id: u128) -> Self {
         Self::Request { path: request.text.path(), headers: request.text.headers(), id }
+    }
+
+    /// That of a deploy.
+    #[must_use]
+    pub fn of_deploy(deploying: &'a Deploying) -> Self {
+        let (path, headers) = (deploying.text.path(), deploying.text.headers());
+        Self::Request { path, headers, id: deploying.id }
     }
 
     fn is_probe(self) -> bool {

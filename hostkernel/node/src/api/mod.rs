@@ -29,6 +29,7 @@ pub use answer::error::Reject;
 pub use ended::ended;
 pub use invoke::admission::{Admission, Pending, Reply};
 pub use manage::deploy::{Boot, deploy_at_boot};
+pub use manage::deploying::Deploying;
 pub use manage::kept::{Installed, install};
 pub use manage::prepare::Done;
 pub use request::RequestId;
@@ -48,8 +49,9 @@ use request::route::{Collection, Route};
 
 use crate::digits::Hex;
 use crate::dispatch::{ActivationId, Completion};
-use crate::http::{self, Body, Headers, Method, Request, Response};
+use crate::http::{self, Body, Headers, Method, Request, RequestText, Response};
 use crate::registry::{Namespace, Purpose};
+use crate::slice::Slice;
 use crate::state::statistics::Outcome;
 use crate::state::{Node, Now, Policy};
 use crate::traceparent::TraceParent;
@@ -115,11 +117,36 @@ const fn request_len_max(route: Route<'_>, method: Method, body_len_max: usize) 
 pub fn handle(node: &mut Node, request: &mut Request, now: Now, random_id: u128) -> Reply {
     let Request { method, text, body } = request;
     let body = core::mem::take(body);
+    let parts = parts(*method, text, node.policy.body_len_max, now, random_id);
+    let mut reply = answer(node, Route::of(text.path()), &parts, body).unwrap_or_else(|reject| {
+        node.statistics.rejected(reject.reason());
+        Reply::Respond(reject.response(&parts.request_id))
+    });
+    match &mut reply {
+        Reply::Invoke(admission) => {
+            admission.pending.keep_buffer(core::mem::take(text).into_buffer());
+        }
+        Reply::Deploy(deploying) => {
+            (deploying.text, deploying.id) = (core::mem::take(text), random_id);
+        }
+        Reply::Respond(_) | Reply::Store(_) => {}
+    }
+    reply
+}
+
+#[inline(always)]
+fn parts(
+    method: Method,
+    text: &RequestText,
+    body_len_max: usize,
+    now: Now,
+    random_id: u128,
+) -> Parts<'_> {
     let id_text = Hex::of(random_id);
     let [given_id, given_trace] = text.headers().pick(["x-request-id", "traceparent"]);
     let trace = given_trace.and_then(|given| TraceParent::within(given, id_text.as_bytes()));
-    let parts = Parts {
-        method: *method,
+    Parts {
+        method,
         query: Query::new(text.query()),
         headers: text.headers(),
         now,
@@ -127,17 +154,44 @@ pub fn handle(node: &mut Node, request: &mut Request, now: Now, random_id: u128)
         id_text,
         request_id: RequestId::of(given_id, id_text),
         trace: trace.unwrap_or_else(|| TraceParent::new(id_text.as_bytes())),
-        body_len_max: node.policy.body_len_max,
+        body_len_max,
         traced: trace.is_some(),
+    }
+}
+
+/// Goes on with a deploy. Returns what becomes of the request, if that can be said by now.
+#[must_use]
+pub fn go_on(
+    node: &mut Node,
+    deploying: &mut Deploying,
+    slice: &mut Slice,
+    now: Now,
+) -> Option<Reply> {
+    let ready = match deploying.step(&node.registry, slice) {
+        Ok(false) => return None,
+        Ok(true) => Ok(()),
+        Err(reject) => Err(runtimes::name_kinds(reject, &node.registry)),
     };
-    let mut reply = answer(node, Route::of(text.path()), &parts, body).unwrap_or_else(|reject| {
+    let text = core::mem::take(&mut deploying.text);
+    let parts = parts(Method::Put, &text, node.policy.body_len_max, now, deploying.id);
+    let reply = ready.and_then(|()| deploy::finish(node, deploying, &parts));
+    let mut reply = reply.unwrap_or_else(|reject| {
         node.statistics.rejected(reject.reason());
         Reply::Respond(reject.response(&parts.request_id))
     });
-    if let Reply::Invoke(admission) = &mut reply {
-        admission.pending.keep_buffer(core::mem::take(text).into_buffer());
+    match &mut reply {
+        Reply::Invoke(admission) => admission.pending.keep_buffer(text.into_buffer()),
+        Reply::Respond(_) | Reply::Store(_) | Reply::Deploy(_) => deploying.text = text,
     }
-    reply
+    Some(reply)
+}
+
+/// The answer to a deploy that cannot go on.
+#[must_use]
+pub fn refuse_deploy(node: &mut Node, deploying: &Deploying, reject: &Reject) -> Response {
+    node.statistics.rejected(reject.reason());
+    let headers = deploying.text.headers();
+    reject.response(&RequestId::choose(headers, Hex::of(deploying.id)))
 }
 
 /// Whether [`handle`] will look at [`Node::load`] for this request.
@@ -316,7 +370,7 @@ fn api(
             lookup::check_namespace(tenant, namespace)?;
             match parts.method {
                 Method::Post => return invoke::action::admit(registry, tenant, parts, body, name),
-                Method::Put => return deploy::put(registry, policy, tenant, parts, body, name),
+                Method::Put => return deploy::put(registry, tenant, parts, body, name),
                 Method::Delete if policy.has_store => {
                     return kept::delete(registry, tenant, parts, name);
                 }

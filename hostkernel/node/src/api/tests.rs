@@ -31,6 +31,7 @@ use crate::http::RequestText;
 use crate::registry::Share;
 use crate::registry::{Limits, Namespace};
 use crate::settings::{Loader, Source};
+use crate::slice::Slice;
 use crate::state::boot_times::BootTimes;
 use crate::state::records::Records;
 use crate::state::statistics::Statistics;
@@ -44,6 +45,9 @@ const NOW: Now = Now { monotonic_ns: 5_000_000_000, wall_ms: WALL_MS };
 const LATER: Now = Now { monotonic_ns: NOW.monotonic_ns + 3_500_000, wall_ms: WALL_MS + 3 };
 const TICKET: Ticket = Ticket(3);
 
+/// What of a deploy is done at a time.
+const SLICE_LEN: usize = 100;
+
 /// Records the node keeps.
 const RECORDS: usize = 8;
 /// Longest input, as the operator has it.
@@ -56,6 +60,30 @@ struct Client {
     node: Node,
     authorization: Option<String>,
     requests: u128,
+}
+
+/// What becomes of a request in the end.
+#[expect(clippy::large_enum_variant, reason = "there are few at a time")]
+enum Reply {
+    Respond(Response),
+    Invoke(Admission),
+    Store(#[expect(dead_code, reason = "these nodes have no registry")] Box<Deed>),
+}
+
+/// Answers a request, or finds what it wants to run. A deploy is gone on with until that is known.
+fn handle(node: &mut Node, request: &mut Request, now: Now, id: u128) -> Reply {
+    let mut reply = crate::api::handle(node, request, now, id);
+    loop {
+        reply = match reply {
+            crate::api::Reply::Respond(response) => return Reply::Respond(response),
+            crate::api::Reply::Invoke(admission) => return Reply::Invoke(admission),
+            crate::api::Reply::Store(deed) => return Reply::Store(deed),
+            crate::api::Reply::Deploy(mut deploying) => {
+                let next = go_on(node, &mut deploying, &mut Slice::new(SLICE_LEN), now);
+                next.unwrap_or(crate::api::Reply::Deploy(deploying))
+            }
+        }
+    }
 }
 
 /// An answer, with its body in one piece.

@@ -12,31 +12,51 @@ use object::LittleEndian;
 use object::elf::{self, FileHeader64, ProgramHeader64};
 use object::read::elf::{FileHeader as _, NoteIterator, ProgramHeader as _};
 
+use super::excerpt::{Excerpt, File};
+use super::text::{Text, TextCheck};
 use super::{ImageReject, SegmentProblem};
 use limits::{IMAGE_MEMORY_LEN_MAX, NOTES_LEN_MAX, PAGE_LEN, PROGRAM_HEADERS_MAX, SEGMENTS_MAX};
-use memory::{LoadPlan, Protection, Segment};
+use memory::{LoadPlan, PageBuffer, Protection, Segment};
 
 const LE: LittleEndian = LittleEndian;
 const PAGE: u64 = PAGE_LEN as u64;
 
-/// Checks an ELF file and says how to load it.
+/// Checks an ELF file that is in one piece, and says how to load it.
 ///
 /// # Errors
 /// The first thing that is wrong with it.
 pub fn plan(file: &[u8]) -> Result<LoadPlan, ImageReject> {
-    if !file.starts_with(&elf::ELFMAG) {
-        return Err(ImageReject::NotElf(what_else(file)));
+    let mut text = TextCheck::default();
+    text.push(file);
+    plan_of(File::Bytes(file), text.end())
+}
+
+/// Checks an ELF file in frames, of which it is known whether it is text.
+///
+/// # Errors
+/// The first thing that is wrong with it.
+pub fn plan_pages(file: &PageBuffer, text: Text) -> Result<LoadPlan, ImageReject> {
+    plan_of(File::Pages(file), text)
+}
+
+fn plan_of(file: File<'_>, text: Text) -> Result<LoadPlan, ImageReject> {
+    let mut start = Excerpt::default();
+    let start = start.read_up_to(file, size_of::<FileHeader64<LittleEndian>>());
+    if !start.starts_with(&elf::ELFMAG) {
+        return Err(ImageReject::NotElf(what_else(start, text)));
     }
     // No machine code is valid UTF-8 and contains the character that stands for invalid bytes.
-    if core::str::from_utf8(file).is_ok_and(|text| text.contains('\u{fffd}')) {
+    if text == Text::Damaged {
         return Err(ImageReject::SentAsText);
     }
-    let (header, _) = object::pod::from_bytes::<FileHeader64<LittleEndian>>(file)
+    let (header, _) = object::pod::from_bytes::<FileHeader64<LittleEndian>>(start)
         .map_err(|()| ImageReject::Truncated)?;
     check_header(header)?;
     let mut plan = LoadPlan { entry: header.e_entry(LE), segments: Vec::new(), is_host: false };
+    plan.segments.try_reserve_exact(SEGMENTS_MAX).map_err(|_| ImageReject::NoMemory)?;
     let mut notes = Notes { remaining_len: NOTES_LEN_MAX, version: None };
-    for (index, program_header) in program_headers(file, header)?.iter().enumerate() {
+    let mut table = Excerpt::default();
+    for (index, program_header) in program_headers(&mut table, file, header)?.iter().enumerate() {
         inspect(file, index, program_header, &mut plan.segments, &mut notes)?;
     }
     check_plan(&plan)?;
@@ -47,11 +67,14 @@ pub fn plan(file: &[u8]) -> Result<LoadPlan, ImageReject> {
 /// Whether an ELF file says that it was built for this node, in whatever version: whatever else is
 /// wrong with it, it is no other's program.
 #[must_use]
-pub fn has_note(file: &[u8]) -> bool {
-    let Ok((header, _)) = object::pod::from_bytes::<FileHeader64<LittleEndian>>(file) else {
+pub fn has_note(file: &PageBuffer) -> bool {
+    let file = File::Pages(file);
+    let (mut start, mut table) = (Excerpt::default(), Excerpt::default());
+    let start = start.read_up_to(file, size_of::<FileHeader64<LittleEndian>>());
+    let Ok((header, _)) = object::pod::from_bytes::<FileHeader64<LittleEndian>>(start) else {
         return false;
     };
-    let Ok(headers) = program_headers(file, header) else { return false };
+    let Ok(headers) = program_headers(&mut table, file, header) else { return false };
     let mut notes = Notes { remaining_len: NOTES_LEN_MAX, version: None };
     let is_note = |header: &&ProgramHeader64<LittleEndian>| header.p_type(LE) == elf::PT_NOTE;
     headers.iter().filter(is_note).any(|header| match notes.search(file, header) {
@@ -61,7 +84,7 @@ pub fn has_note(file: &[u8]) -> bool {
 }
 
 /// What a file that is not ELF seems to be, as the end of a sentence.
-fn what_else(file: &[u8]) -> &'static str {
+fn what_else(start: &[u8], text: Text) -> &'static str {
     const KNOWN: [(&[u8], &str); 8] = [
         (b"\0asm", "a WebAssembly module"),
         (b"PK\x03\x04", "a zip file"),
@@ -72,10 +95,10 @@ fn what_else(file: &[u8]) -> &'static str {
         (b"\xcf\xfa\xed\xfe", "a macOS executable"),
         (b"\xca\xfe\xba\xbe", "a Java class or macOS executable"),
     ];
-    match KNOWN.iter().find(|(prefix, _)| file.starts_with(prefix)) {
+    match KNOWN.iter().find(|(prefix, _)| start.starts_with(prefix)) {
         Some((_, name)) => name,
-        None if file.is_empty() => "empty",
-        None if core::str::from_utf8(file).is_ok() => "text, perhaps source code",
+        None if start.is_empty() => "empty",
+        None if text != Text::None => "text, perhaps source code",
         None => "something else",
     }
 }
@@ -100,10 +123,11 @@ fn check_header(header: &FileHeader64<LittleEndian>) -> Result<(), ImageReject> 
     }
 }
 
-fn program_headers<'file>(
-    file: &'file [u8],
+fn program_headers<'a>(
+    table: &'a mut Excerpt,
+    file: File<'_>,
     header: &FileHeader64<LittleEndian>,
-) -> Result<&'file [ProgramHeader64<LittleEndian>], ImageReject> {
+) -> Result<&'a [ProgramHeader64<LittleEndian>], ImageReject> {
     // Also refuses PN_XNUM, behind which the number would be in a section header.
     let count = usize::from(header.e_phnum(LE));
     if count > PROGRAM_HEADERS_MAX {
@@ -115,15 +139,16 @@ fn program_headers<'file>(
     if usize::from(header.e_phentsize(LE)) != size_of::<ProgramHeader64<LittleEndian>>() {
         return Err(ImageReject::WrongVersion);
     }
-    let table = usize::try_from(header.e_phoff(LE)).ok().and_then(|start| file.get(start..));
-    let (table, _) = object::pod::slice_from_bytes(table.unwrap_or_default(), count)
-        .map_err(|()| ImageReject::Truncated)?;
+    let len = count * size_of::<ProgramHeader64<LittleEndian>>();
+    let bytes = table.read(file, header.e_phoff(LE), len).ok_or(ImageReject::Truncated)?;
+    let (table, _) =
+        object::pod::slice_from_bytes(bytes, count).map_err(|()| ImageReject::Truncated)?;
     Ok(table)
 }
 
 /// Judges one program header. Types that are not named are ignored: nothing is done with them.
 fn inspect(
-    file: &[u8],
+    file: File<'_>,
     index: usize,
     header: &ProgramHeader64<LittleEndian>,
     segments: &mut Vec<Segment>,
@@ -154,7 +179,7 @@ fn inspect(
 
 /// Checks one loadable segment by itself.
 fn segment(
-    file: &[u8],
+    file: File<'_>,
     index: usize,
     header: &ProgramHeader64<LittleEndian>,
 ) -> Result<Segment, ImageReject> {
@@ -242,12 +267,17 @@ impl Notes {
     /// and two objects may have been built for different versions.
     fn search(
         &mut self,
-        file: &[u8],
+        file: File<'_>,
         header: &ProgramHeader64<LittleEndian>,
     ) -> Result<(), ImageReject> {
-        let data = header.data(LE, file).map_err(|()| ImageReject::Truncated)?;
-        self.remaining_len =
-            self.remaining_len.checked_sub(data.len()).ok_or(ImageReject::BadNotes)?;
+        let (start, len) = header.file_range(LE);
+        if start.checked_add(len).is_none_or(|end| end > file.len() as u64) {
+            return Err(ImageReject::Truncated);
+        }
+        let len = usize::try_from(len).map_err(|_| ImageReject::BadNotes)?;
+        self.remaining_len = self.remaining_len.checked_sub(len).ok_or(ImageReject::BadNotes)?;
+        let mut excerpt = Excerpt::default();
+        let data = excerpt.read(file, start, len).ok_or(ImageReject::Truncated)?;
         let notes =
             NoteIterator::<FileHeader64<LittleEndian>>::new(LE, header.p_align.get(LE), data);
         for note in notes.map_err(|_| ImageReject::BadNotes)? {

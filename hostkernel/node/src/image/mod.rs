@@ -4,7 +4,9 @@
 //! Nothing here maps memory; [`memory::Template`] turns a plan into page tables.
 
 pub mod elf;
+mod excerpt;
 mod reject;
+pub mod text;
 pub mod zip;
 
 pub use reject::{ImageReject, SegmentProblem};

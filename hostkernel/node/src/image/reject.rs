@@ -52,6 +52,8 @@ pub enum ImageReject {
     NoAbiNote,
     /// The ABI note names a version this kernel does not know.
     UnknownAbi(u32),
+    /// There is no memory to look at it now.
+    NoMemory,
 }
 
 /// What is wrong with one segment.
@@ -128,6 +130,7 @@ impl fmt::Display for ImageReject {
                 "The image is built for version {version} of the hostkernel ABI; this node knows \
                  versions {ABI_VERSION} and {HOST_VERSION}, one in each image."
             ),
+            Self::NoMemory => f.write_str("There is no memory to look at the code now; try again."),
         }
     }
 }

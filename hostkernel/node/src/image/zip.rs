@@ -6,7 +6,6 @@
 
 mod link;
 
-use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
@@ -17,6 +16,8 @@ use miniz_oxide::inflate::TINFLStatus;
 use miniz_oxide::inflate::core::inflate_flags::TINFL_FLAG_HAS_MORE_INPUT;
 use miniz_oxide::inflate::core::{DecompressorOxide, decompress};
 
+use crate::document::keeping_reserve;
+use crate::slice::Slice;
 use limits::{CODE_LEN_MAX, ZIP_ENTRIES_MAX, ZIP_LINKS_MAX};
 use memory::{OutOfFrames, PageBuffer};
 
@@ -92,42 +93,156 @@ impl From<OutOfFrames> for ZipReject {
     }
 }
 
-/// The first of the [`EXECUTABLES`] that is in the archive, or what it leads to as a symbolic link.
+/// Takes the executable out of an archive: the first of the [`EXECUTABLES`] that is in it, or what
+/// that leads to as a symbolic link.
+pub struct Extractor {
+    stage: Stage,
+    /// The name that is looked for; the executables, until one is found.
+    name: Option<String>,
+    links: usize,
+}
+
+enum Stage {
+    /// Looks for the end record at this place next.
+    End(usize),
+    Search(Search),
+    Unpack(Unpacking),
+}
+
+impl Extractor {
+    /// Begins with an archive.
+    ///
+    /// # Errors
+    /// It is too short to be one.
+    pub fn new(archive: &PageBuffer) -> Result<Self, ZipReject> {
+        let last = archive.len().checked_sub(END_LEN).ok_or(ZipReject::Damaged(Damage::End))?;
+        Ok(Self { stage: Stage::End(last), name: None, links: 0 })
+    }
+
+    /// Goes on; returns the executable when it is there.
+    ///
+    /// # Errors
+    /// See [`ZipReject`].
+    pub fn step(
+        &mut self,
+        archive: &PageBuffer,
+        slice: &mut Slice,
+    ) -> Result<Option<PageBuffer>, ZipReject> {
+        while !slice.is_over() {
+            match &mut self.stage {
+                Stage::End(at) => {
+                    if let Some((at, end)) = find_end(archive, at, slice)? {
+                        self.stage = Stage::Search(Search::new(at, &end)?);
+                    }
+                }
+                Stage::Search(search) => {
+                    let found = search.step(archive, self.name.as_deref(), slice)?;
+                    if let Some((name, entry)) = found {
+                        self.name = Some(name);
+                        self.stage = Stage::Unpack(Unpacking::new(entry)?);
+                    }
+                }
+                Stage::Unpack(unpacking) => {
+                    if !unpacking.step(archive, slice)? {
+                        continue;
+                    }
+                    let file = unpacking.finish()?;
+                    if !unpacking.entry.is_link {
+                        return Ok(Some(file));
+                    }
+                    self.links += 1;
+                    if self.links > ZIP_LINKS_MAX {
+                        return Err(ZipReject::Link);
+                    }
+                    let name = self.name.as_deref().unwrap_or_default();
+                    self.name = Some(link::target(name, &file)?);
+                    let last = archive.len().saturating_sub(END_LEN);
+                    self.stage = Stage::End(last);
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// How much memory what was unpacked takes by now.
+    #[must_use]
+    pub fn held_len(&self) -> usize {
+        match &self.stage {
+            Stage::Unpack(unpacking) => unpacking.file.bytes.len(),
+            Stage::End(_) | Stage::Search(_) => 0,
+        }
+    }
+}
+
+/// The executable in an archive, at once.
 ///
 /// # Errors
 /// See [`ZipReject`].
 pub fn extract(archive: &PageBuffer) -> Result<PageBuffer, ZipReject> {
-    let (name, mut entry) = find(archive, &EXECUTABLES)?;
-    let mut name = String::from(name);
-    for _ in 0..=ZIP_LINKS_MAX {
-        if !entry.is_link {
-            return unpack(archive, entry);
+    let mut extractor = Extractor::new(archive)?;
+    loop {
+        if let Some(file) = extractor.step(archive, &mut Slice::new(usize::MAX))? {
+            return Ok(file);
         }
-        link::check_len(entry.len)?;
-        name = link::target(&name, &unpack(archive, entry)?)?;
-        let led = find(archive, &[&name]).map_err(|reject| match reject {
-            ZipReject::NoExecutable => ZipReject::Link,
-            reject => reject,
-        })?;
-        entry = led.1;
     }
-    Err(ZipReject::Link)
 }
 
-fn unpack(archive: &PageBuffer, entry: Entry) -> Result<PageBuffer, ZipReject> {
-    let mut file = File { bytes: PageBuffer::new(), len: entry.len, crc: CRC.digest() };
-    match entry.method {
-        0 => copy(archive, entry.data, &mut file)?,
-        8 => inflate(archive, entry.data, &mut file)?,
-        _ => return Err(ZipReject::Unsupported(Unread::Compression)),
+/// A file that is unpacked.
+struct Unpacking {
+    entry: Entry,
+    /// What of its data was not read.
+    data: Range<usize>,
+    file: File,
+    /// If it is deflated.
+    inflater: Option<Inflater>,
+}
+
+impl Unpacking {
+    fn new(entry: Entry) -> Result<Self, ZipReject> {
+        if entry.is_link {
+            link::check_len(entry.len)?;
+        }
+        let inflater = match entry.method {
+            0 => None,
+            8 => Some(Inflater::new()?),
+            _ => return Err(ZipReject::Unsupported(Unread::Compression)),
+        };
+        let file = File { bytes: PageBuffer::new(), len: entry.len, crc: CRC.digest() };
+        Ok(Self { data: entry.data.clone(), entry, file, inflater })
     }
-    if file.bytes.len() != entry.len {
-        return Err(ZipReject::Damaged(Damage::TooShort));
+
+    /// Goes on; returns whether that was all.
+    fn step(&mut self, archive: &PageBuffer, slice: &mut Slice) -> Result<bool, ZipReject> {
+        let Self { data, file, inflater, .. } = self;
+        while !slice.is_over() {
+            let is_complete = match inflater {
+                Some(inflater) => inflater.step(archive, data, file, slice)?,
+                None if data.start == data.end => true,
+                None => {
+                    let bytes = piece(archive, data);
+                    slice.take(bytes.len());
+                    file.append(bytes)?;
+                    data.start += bytes.len();
+                    false
+                }
+            };
+            if is_complete {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
-    if file.crc.finalize() != entry.crc {
-        return Err(ZipReject::Damaged(Damage::Checksum));
+
+    fn finish(&mut self) -> Result<PageBuffer, ZipReject> {
+        let crc = core::mem::replace(&mut self.file.crc, CRC.digest());
+        if self.file.bytes.len() != self.entry.len {
+            return Err(ZipReject::Damaged(Damage::TooShort));
+        }
+        if crc.finalize() != self.entry.crc {
+            return Err(ZipReject::Damaged(Damage::Checksum));
+        }
+        Ok(core::mem::take(&mut self.file.bytes))
     }
-    Ok(file.bytes)
 }
 
 const CRC: Crc<u32> = Crc::<u32>::new(&CRC_32_ISO_HDLC);
@@ -187,58 +302,108 @@ struct Entry {
     is_link: bool,
 }
 
-/// Looks through the directory for the first of these names.
-fn find<'a>(archive: &PageBuffer, names: &[&'a str]) -> Result<(&'a str, Entry), ZipReject> {
-    let (end_at, end) = find_end(archive)?;
-    let (entries, directory_len, mut at) = (end.half(10), end.word(12), end.word(16));
-    if [entries, end.half(8)].contains(&0xffff) || [directory_len, at].contains(&0xffff_ffff) {
-        return Err(ZipReject::Unsupported(Unread::Zip64));
+/// Looks through the directory for a name, or for the first of the [`EXECUTABLES`].
+struct Search {
+    /// Where the next header is, and how many there are from there on.
+    at: usize,
+    left: usize,
+    end_at: usize,
+    found: Option<(usize, Record<HEADER_LEN>)>,
+}
+
+impl Search {
+    fn new(end_at: usize, end: &Record<END_LEN>) -> Result<Self, ZipReject> {
+        let (entries, directory_len, at) = (end.half(10), end.word(12), end.word(16));
+        if [entries, end.half(8)].contains(&0xffff) || [directory_len, at].contains(&0xffff_ffff) {
+            return Err(ZipReject::Unsupported(Unread::Zip64));
+        }
+        if end.half(4) != 0 || end.half(6) != 0 || end.half(8) != entries {
+            return Err(ZipReject::Unsupported(Unread::Disks));
+        }
+        if at + directory_len > end_at {
+            return Err(ZipReject::Damaged(Damage::Directory));
+        }
+        if entries > ZIP_ENTRIES_MAX {
+            return Err(ZipReject::TooManyEntries);
+        }
+        Ok(Self { at, left: entries, end_at, found: None })
     }
-    if end.half(4) != 0 || end.half(6) != 0 || end.half(8) != entries {
-        return Err(ZipReject::Unsupported(Unread::Disks));
+
+    /// Goes on; returns the name that was found, and what the directory says about that file.
+    fn step(
+        &mut self,
+        archive: &PageBuffer,
+        name: Option<&str>,
+        slice: &mut Slice,
+    ) -> Result<Option<(String, Entry)>, ZipReject> {
+        let one = [name.unwrap_or_default()];
+        let names = if name.is_some() { &one[..] } else { &EXECUTABLES[..] };
+        while self.left > 0 {
+            if slice.is_over() {
+                return Ok(None);
+            }
+            slice.take(HEADER_LEN);
+            self.left -= 1;
+            self.look(archive, names)?;
+        }
+        let found = self.found.take().and_then(|(rank, header)| Some((names.get(rank)?, header)));
+        let Some((found, header)) = found else {
+            let is_led = name.is_some();
+            return Err(if is_led { ZipReject::Link } else { ZipReject::NoExecutable });
+        };
+        let mut text = String::new();
+        text.try_reserve_exact(found.len()).map_err(|_| OutOfFrames)?;
+        text.push_str(found);
+        Ok(Some((text, entry(archive, &header, self.end_at)?)))
     }
-    if at + directory_len > end_at {
-        return Err(ZipReject::Damaged(Damage::Directory));
-    }
-    if entries > ZIP_ENTRIES_MAX {
-        return Err(ZipReject::TooManyEntries);
-    }
-    let mut found: Option<(usize, Record<HEADER_LEN>)> = None;
-    for _ in 0..entries {
-        let header = Record::<HEADER_LEN>::expect(archive, at, b"PK\x01\x02")?;
+
+    /// Looks at the next header.
+    fn look(&mut self, archive: &PageBuffer, names: &[&str]) -> Result<(), ZipReject> {
+        let header = Record::<HEADER_LEN>::expect(archive, self.at, b"PK\x01\x02")?;
         let name_len = header.half(28);
-        let name_at = at + HEADER_LEN;
+        let name_at = self.at + HEADER_LEN;
         // Some tools write every name with the folder it is in.
         let folder_len = if is_folder(archive, name_at, name_len) { HERE.len() } else { 0 };
         let is_named = |name: &&str| is(archive, name_at + folder_len, name_len - folder_len, name);
         let rank = names.iter().position(is_named);
-        at += HEADER_LEN + name_len + header.half(30) + header.half(32);
-        match (rank, &found) {
-            (Some(rank), Some((best, _))) if rank == *best => {
-                return Err(ZipReject::TwoExecutables);
+        self.at += HEADER_LEN + name_len + header.half(30) + header.half(32);
+        match (rank, &self.found) {
+            (Some(rank), Some((best, _))) if rank == *best => Err(ZipReject::TwoExecutables),
+            (Some(rank), Some((best, _))) if rank > *best => Ok(()),
+            (Some(rank), _) => {
+                self.found = Some((rank, header));
+                Ok(())
             }
-            (Some(rank), Some((best, _))) if rank > *best => {}
-            (Some(rank), _) => found = Some((rank, header)),
-            (None, _) => {}
+            (None, _) => Ok(()),
         }
     }
-    let (rank, header) = found.ok_or(ZipReject::NoExecutable)?;
-    Ok((names[rank], entry(archive, &header, end_at)?))
 }
 
-/// The last place from which an end record reaches exactly to the archive's end.
-fn find_end(archive: &PageBuffer) -> Result<(usize, Record<END_LEN>), ZipReject> {
+/// The last place from which an end record reaches exactly to the archive's end. Looks from `next`
+/// backwards.
+fn find_end(
+    archive: &PageBuffer,
+    next: &mut usize,
+    slice: &mut Slice,
+) -> Result<Option<(usize, Record<END_LEN>)>, ZipReject> {
     let len = archive.len();
-    let last = len.checked_sub(END_LEN).ok_or(ZipReject::Damaged(Damage::End))?;
-    for at in (last.saturating_sub(COMMENT_LEN_MAX)..=last).rev() {
+    let first = len.saturating_sub(END_LEN + COMMENT_LEN_MAX);
+    while !slice.is_over() {
+        let at = *next;
+        slice.take(1);
         if archive.chunk_at(at).first() == Some(&b'P') {
+            slice.take(END_LEN);
             let record = Record::<END_LEN>::read(archive, at)?;
             if record.0.starts_with(b"PK\x05\x06") && at + END_LEN + record.half(20) == len {
-                return Ok((at, record));
+                return Ok(Some((at, record)));
             }
         }
+        if at == first {
+            return Err(ZipReject::Damaged(Damage::NoDirectory));
+        }
+        *next -= 1;
     }
-    Err(ZipReject::Damaged(Damage::NoDirectory))
+    Ok(None)
 }
 
 /// Whether a name begins with the folder it is in.
@@ -324,39 +489,53 @@ fn piece<'a>(archive: &'a PageBuffer, data: &Range<usize>) -> &'a [u8] {
     &chunk[..chunk.len().min(data.len())]
 }
 
-fn copy(archive: &PageBuffer, mut data: Range<usize>, file: &mut File) -> Result<(), ZipReject> {
-    while !data.is_empty() {
-        let bytes = piece(archive, &data);
-        file.append(bytes)?;
-        data.start += bytes.len();
-    }
-    Ok(())
-}
-
-/// How far back deflate refers (RFC 1951, 2).
+/// How far back deflate refers (RFC 1951, 2). So much is made at a time at most.
 const WINDOW_LEN: usize = 32 * 1024;
 
 /// Together with the window this takes 43 KiB of the heap, which every request may.
-fn inflate(archive: &PageBuffer, mut data: Range<usize>, file: &mut File) -> Result<(), ZipReject> {
-    const DAMAGED: ZipReject = ZipReject::Damaged(Damage::Data);
-    let mut state = Box::new(DecompressorOxide::new());
-    let mut window = Vec::new();
-    window.try_reserve_exact(WINDOW_LEN).map_err(|_| OutOfFrames)?;
-    window.resize(WINDOW_LEN, 0);
-    let mut position = 0;
-    loop {
-        let input = piece(archive, &data);
+struct Inflater {
+    /// One, on the heap.
+    state: Vec<DecompressorOxide>,
+    window: Vec<u8>,
+    position: usize,
+}
+
+impl Inflater {
+    fn new() -> Result<Self, OutOfFrames> {
+        let (mut state, mut window) = (Vec::new(), Vec::new());
+        keeping_reserve(|| {
+            state.try_reserve_exact(1).map_err(|_| OutOfFrames)?;
+            window.try_reserve_exact(WINDOW_LEN).map_err(|_| OutOfFrames)
+        })?;
+        state.push(DecompressorOxide::new());
+        window.resize(WINDOW_LEN, 0);
+        Ok(Self { state, window, position: 0 })
+    }
+
+    /// Goes on once; returns whether that was all.
+    fn step(
+        &mut self,
+        archive: &PageBuffer,
+        data: &mut Range<usize>,
+        file: &mut File,
+        slice: &mut Slice,
+    ) -> Result<bool, ZipReject> {
+        const DAMAGED: ZipReject = ZipReject::Damaged(Damage::Data);
+        let Self { state, window, position } = self;
+        let state = state.first_mut().ok_or(OutOfFrames)?;
+        let input = piece(archive, data);
         let has_more = input.len() < data.len();
         let flags = if has_more { TINFL_FLAG_HAS_MORE_INPUT } else { 0 };
-        let (status, read, written) = decompress(&mut state, input, &mut window, position, flags);
-        file.append(window.get(position..position + written).ok_or(DAMAGED)?)?;
+        let (status, read, written) = decompress(state, input, window, *position, flags);
+        slice.take(read + written);
+        file.append(window.get(*position..*position + written).ok_or(DAMAGED)?)?;
         data.start += read;
-        position = (position + written) % WINDOW_LEN;
+        *position = (*position + written) % WINDOW_LEN;
         match status {
-            TINFLStatus::Done if data.is_empty() => return Ok(()),
-            TINFLStatus::HasMoreOutput if written > 0 => {}
-            TINFLStatus::NeedsMoreInput if has_more && read > 0 => {}
-            _ => return Err(DAMAGED),
+            TINFLStatus::Done if data.start == data.end => Ok(true),
+            TINFLStatus::HasMoreOutput if written > 0 => Ok(false),
+            TINFLStatus::NeedsMoreInput if has_more && read > 0 => Ok(false),
+            _ => Err(DAMAGED),
         }
     }
 }

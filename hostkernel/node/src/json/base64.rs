@@ -42,9 +42,13 @@ const _: () = assert!(BLOCK_LEN.is_multiple_of(4));
 
 /// Decodes the inside of a JSON string, escapes and all.
 pub fn decode(raw: &str, len_max: usize) -> Result<PageBuffer, Base64Reject> {
-    let mut decoder =
-        Decoder { block: [0; BLOCK_LEN], filled: 0, bytes: PageBuffer::new(), len_max };
-    let mut rest = raw.as_bytes();
+    let mut decoder = Decoder::new(len_max);
+    push_base64(&mut decoder, raw.as_bytes())?;
+    decoder.finish()
+}
+
+/// Decodes a piece of it, with whole escapes.
+pub fn push_base64(decoder: &mut Decoder, mut rest: &[u8]) -> Result<(), Base64Reject> {
     while !rest.is_empty() {
         let special = rest.iter().position(|byte| *byte == b'\\' || byte.is_ascii_whitespace());
         let (plain, after) = rest.split_at(special.unwrap_or(rest.len()));
@@ -55,7 +59,7 @@ pub fn decode(raw: &str, len_max: usize) -> Result<PageBuffer, Base64Reject> {
         }
         rest = after;
     }
-    decoder.finish()
+    Ok(())
 }
 
 /// The first character of the inside of a JSON string, and what follows it. Every escape of a
@@ -75,7 +79,8 @@ pub fn unescape(raw: &[u8]) -> Result<Option<(u8, &[u8])>, Base64Reject> {
     }))
 }
 
-struct Decoder {
+/// Decodes text piece by piece.
+pub struct Decoder {
     block: [u8; BLOCK_LEN],
     filled: usize,
     bytes: PageBuffer,
@@ -83,7 +88,23 @@ struct Decoder {
 }
 
 impl Decoder {
-    fn push(&mut self, mut text: &[u8]) -> Result<(), Base64Reject> {
+    /// One that makes at most `len_max` bytes.
+    #[must_use]
+    pub fn new(len_max: usize) -> Self {
+        Self { block: [0; BLOCK_LEN], filled: 0, bytes: PageBuffer::new(), len_max }
+    }
+
+    /// How many bytes it has made by now.
+    #[must_use]
+    pub fn made_len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// Takes the next characters.
+    ///
+    /// # Errors
+    /// [`Base64Reject`].
+    pub fn push(&mut self, mut text: &[u8]) -> Result<(), Base64Reject> {
         while !text.is_empty() {
             if self.filled == BLOCK_LEN {
                 self.decode_block(false)?;
@@ -113,7 +134,11 @@ impl Decoder {
         Ok(())
     }
 
-    fn finish(mut self) -> Result<PageBuffer, Base64Reject> {
+    /// The bytes of all characters, of which there are no more.
+    ///
+    /// # Errors
+    /// [`Base64Reject`].
+    pub fn finish(mut self) -> Result<PageBuffer, Base64Reject> {
         self.decode_block(true)?;
         Ok(self.bytes)
     }

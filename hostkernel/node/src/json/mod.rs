@@ -6,6 +6,8 @@
 //! by `serde_json`, which skips over values without recursion.
 
 pub mod base64;
+pub mod decode;
+pub mod split;
 
 use alloc::borrow::Cow;
 use core::fmt;
@@ -201,14 +203,7 @@ impl<'a> Json<'a> {
     /// # Errors
     /// When `out` has no room.
     pub fn write_decoded(self, out: &mut impl fmt::Write) -> fmt::Result {
-        let mut rest = self.raw_string().unwrap_or_default();
-        while let Some((plain, escape)) = rest.split_once('\\') {
-            out.write_str(plain)?;
-            let (character, after) = unescape(escape);
-            out.write_char(character)?;
-            rest = after;
-        }
-        out.write_str(rest)
+        write_unescaped(out, self.raw_string().unwrap_or_default())
     }
 
     /// Whether it is `null`.
@@ -302,6 +297,17 @@ impl fmt::Display for Quoted<'_> {
         write_escaped(f, self.0)?;
         f.write_str("\"")
     }
+}
+
+/// Writes what the inside of a string stands for.
+fn write_unescaped(out: &mut impl fmt::Write, mut rest: &str) -> fmt::Result {
+    while let Some((plain, escape)) = rest.split_once('\\') {
+        out.write_str(plain)?;
+        let (character, after) = unescape(escape);
+        out.write_char(character)?;
+        rest = after;
+    }
+    out.write_str(rest)
 }
 
 /// The character that the escape stands for whose backslash was in front of `escape`, and what

@@ -21,6 +21,8 @@ pub struct Action {
     pub version: Version,
     /// Identifies the image: that of its file, and of what else a frozen one depends on.
     pub digest: Digest,
+    /// That of the code alone.
+    pub of_code: Digest,
     /// Kind as the client stated it, at most [`limits::KIND_LEN_MAX`] bytes.
     pub kind: Box<str>,
     /// Name of its function in source code, if another than the language's own is meant.
@@ -135,13 +137,30 @@ impl fmt::Display for Version {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Digest(pub [u8; 32]);
 
+/// Makes the digest of bytes that come piece by piece.
+#[derive(Clone, Debug, Default)]
+pub struct Digester(Sha256);
+
+impl Digester {
+    /// Takes the next bytes.
+    pub fn push(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    /// The digest of all.
+    #[must_use]
+    pub fn finish(self) -> Digest {
+        Digest(self.0.finalize().into())
+    }
+}
+
 impl Digest {
     /// The digest of these bytes.
     #[must_use]
     pub fn of(code: &PageBuffer) -> Self {
-        let mut hasher = Sha256::new();
-        code.chunks().for_each(|chunk| hasher.update(chunk));
-        Self(hasher.finalize().into())
+        let mut digester = Digester::default();
+        code.chunks().for_each(|chunk| digester.push(chunk));
+        digester.finish()
     }
 
     /// The digest of code that has this one, loaded by what has another, as this function of it.

@@ -161,7 +161,15 @@ impl Holding {
     }
 
     /// Nothing is held any more.
+    #[inline]
     pub fn clear(&mut self) {
+        if !self.is_empty() {
+            self.end();
+        }
+    }
+
+    #[inline(never)]
+    fn end(&mut self) {
         self.0 = None;
     }
 }

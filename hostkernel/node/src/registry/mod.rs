@@ -14,7 +14,7 @@ mod name;
 mod namespace;
 mod runtimes;
 
-pub use action::{Action, Digest, Limits, Version};
+pub use action::{Action, Digest, Digester, Limits, Version};
 pub use annotations::{Annotations, Door};
 pub use counted_at::CountedAt;
 pub use held::Purpose;

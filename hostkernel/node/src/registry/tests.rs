@@ -23,6 +23,7 @@ fn action(namespace: &Namespace, name: &str, template: &Arc<Template>) -> Arc<Ac
         name: Name::new(name).expect("a good name"),
         version: Version::FIRST,
         digest: Digest([0; 32]),
+        of_code: Digest([0; 32]),
         kind: "native:1".into(),
         main: None,
         limits: Limits { timeout_ms: 1000, memory_mb: 1, logs_mb: 0 },

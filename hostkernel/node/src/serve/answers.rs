@@ -9,6 +9,7 @@ use alloc::boxed::Box;
 
 use self::storage::Storage;
 use super::crowd::Crowd;
+use super::deploys::{Deploy, Deploys};
 use super::holdings;
 use super::queue::Queue;
 use super::slot::Slot;
@@ -19,12 +20,13 @@ use crate::dispatch::{ActivationId, Dispatcher, QueueFull};
 use crate::http::{self, Request, Response};
 use crate::random::Random;
 use crate::settings::Settings;
+use crate::slice::Slice;
 use crate::state::statistics::Reason;
 use crate::state::{Node, Now};
 use crate::trace::{self, Event};
 use limits::{
-    BLOCKING_WAIT_MS, COMPLETED_LEN_PER_POLL_MAX, COMPLETIONS_PER_POLL_MAX, HEAP_RESERVE_LEN,
-    HELD_FREE_LEN,
+    BLOCKING_WAIT_MS, COMPLETED_LEN_PER_POLL_MAX, COMPLETIONS_PER_POLL_MAX, DEPLOY_SLICE_LEN,
+    HEAP_RESERVE_LEN, HELD_FREE_LEN,
 };
 
 const NS_PER_MS: u64 = 1_000_000;
@@ -38,6 +40,9 @@ pub struct Answers<'a> {
     pub random: Random,
     /// If a registry keeps the actions.
     pub storage: Option<Box<Storage>>,
+    pub deploys: Deploys,
+    /// Bytes of long requests that were answered since this was last set to 0.
+    pub read_len: usize,
     /// When the last request came.
     pub asked_ns: Option<u64>,
 }
@@ -50,7 +55,8 @@ impl<'a> Answers<'a> {
         connections_max: usize,
         settings: &Settings,
     ) -> Self {
-        let queue = Queue::new(dispatcher, node.policy.tenants.are_several());
+        let is_shared = node.policy.tenants.are_several();
+        let (queue, deploys) = (Queue::new(dispatcher, is_shared), Deploys::new(is_shared));
         let (waiting, crowd) = (Waiting::new(dispatcher), Crowd::new(connections_max));
         Self {
             node,
@@ -59,14 +65,16 @@ impl<'a> Answers<'a> {
             crowd,
             random,
             storage: Storage::new(settings).map(Box::new),
+            deploys,
+            read_len: 0,
             asked_ns: None,
         }
     }
 
-    /// Invocations that have not ended.
+    /// Invocations and deploys that have not ended.
     pub fn outstanding(&self) -> usize {
         let at_store = self.storage.as_ref().map_or(0, |storage| storage.waiting());
-        self.queue.outstanding() + at_store
+        self.queue.outstanding() + self.deploys.len() + at_store
     }
 
     /// Answers with what has completed, as much as may be at a time, and hands on what waits. What
@@ -210,17 +218,31 @@ impl<'a> Answers<'a> {
                 respond(&mut self.node, slot, response, Subject::of(request, id), now);
                 holdings::relieve(&mut self.node, slots, index);
             }
-            Reply::Invoke(admission) => {
-                let namespace = admission.permit.namespace();
-                let is_full = holdings::is_full(&mut self.node, slots, namespace, now);
+            Reply::Invoke(admission) if is_late => {
                 let slot = slots.get(index);
-                if is_late {
-                    self.turn_away(slot, &admission.pending, &Reject::Draining, now);
-                } else if is_full {
-                    self.turn_away(slot, &admission.pending, &Reject::OverBudget, now);
-                } else {
-                    self.submit(slot, index, admission, now);
+                self.turn_away(slot, &admission.pending, &Reject::Draining, now);
+            }
+            Reply::Invoke(admission) => self.invoke(slots, index, admission, now),
+            Reply::Deploy(deploying) => {
+                let reject = match self.deploys.admits(&deploying.namespace) {
+                    _ if is_late => Some(Reject::Draining),
+                    true => None,
+                    false => Some(Reject::QueueFull),
+                };
+                let slot = slots.get(index);
+                if let Some(reject) = reject {
+                    let response = api::refuse_deploy(&mut self.node, &deploying, &reject);
+                    return respond(
+                        &mut self.node,
+                        slot,
+                        response,
+                        Subject::of_deploy(&deploying),
+                        now,
+                    );
                 }
+                slot.waits_until_ns = None;
+                let holding = core::mem::take(&mut slot.holding);
+                self.deploys.enter(Deploy { slot: index, deploying, holding });
             }
             Reply::Store(deed) => self.begin_deed(slots, *deed, Some(index), now),
         }
@@ -244,6 +266,54 @@ impl<'a> Answers<'a> {
         ActivationId(self.random.id()).of_node(self.node.policy.node).0
     }
 
+    /// Goes on with a deploy, if it is time.
+    #[inline(never)]
+    pub fn deploy(&mut self, slots: &mut Slots, now: Now) {
+        let Self { node, deploys, .. } = self;
+        let Some((place, deploy)) = deploys.next(now.monotonic_ns) else { return };
+        let Deploy { slot: index, deploying, holding } = deploy;
+        let index = *index;
+        let mut reply = api::go_on(node, deploying, &mut Slice::new(DEPLOY_SLICE_LEN), now);
+        if reply.is_none() && holdings::hold_code(node, holding, deploying).is_err() {
+            let response = api::refuse_deploy(node, deploying, &Reject::OverBudget);
+            reply = Some(Reply::Respond(response));
+        }
+        let Some(reply) = reply else { return };
+        let Deploy { deploying, holding, .. } = deploys.remove(place);
+        let slot = slots.get(index);
+        slot.progress_ns = now.monotonic_ns;
+        match reply {
+            Reply::Respond(response) => {
+                respond(node, slot, response, Subject::of_deploy(&deploying), now);
+                holdings::relieve(node, slots, index);
+            }
+            Reply::Invoke(admission) => {
+                slot.holding = holding;
+                self.invoke(slots, index, admission, now);
+            }
+            Reply::Store(deed) => self.begin_deed(slots, *deed, Some(index), now),
+            // It goes on being one.
+            Reply::Deploy(deploying) => {
+                deploys.enter(Deploy { slot: index, deploying, holding });
+            }
+        }
+        slots.touch(index);
+    }
+
+    /// What it is handed is large, and not to be moved around once more.
+    #[inline(always)]
+    fn invoke(&mut self, slots: &mut Slots, index: u32, admission: Admission, now: Now) {
+        let namespace = admission.permit.namespace();
+        let is_full = holdings::is_full(&mut self.node, slots, namespace, now);
+        let slot = slots.get(index);
+        if is_full {
+            self.turn_away(slot, &admission.pending, &Reject::OverBudget, now);
+        } else {
+            self.submit(slot, index, admission, now);
+        }
+    }
+
+    #[inline(always)]
     fn submit(&mut self, slot: &mut Slot, index: u32, admission: Admission, now: Now) {
         let Some(ticket) = self.waiting.next() else {
             return self.turn_away(slot, &admission.pending, &Reject::QueueFull, now);
@@ -316,6 +386,8 @@ impl<'a> Answers<'a> {
         now: Now,
     ) -> bool {
         if holdings::hold_body(&mut self.node, slots, index, request, now.monotonic_ns) {
+            // What is made of it takes a look at all of it.
+            self.read_len += request.map_or(0, |request| request.body.len());
             return true;
         }
         let id = self.random.id();
@@ -351,6 +423,7 @@ impl<'a> Answers<'a> {
         (load.connections, load.connections_max) = (open, max);
         (load.in_flight, load.backlog) = (self.queue.outstanding(), self.queue.waiting());
         load.store = self.storage.as_ref().map(|storage| storage.counts());
+        load.deploys = self.deploys.len();
         load.cores.clear();
         load.cores.extend(self.queue.dispatcher.cores(now.monotonic_ns));
     }

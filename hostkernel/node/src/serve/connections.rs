@@ -19,7 +19,7 @@ use crate::net::{self, Network, Outward, Verdict};
 use crate::random::Random;
 use crate::settings::{self, Settings};
 use crate::state::{Node, Now, Readiness};
-use limits::HELD_FREE_LEN;
+use limits::{HELD_FREE_LEN, READ_LEN_PER_POLL_MAX};
 
 const NS_PER_MS: u64 = 1_000_000;
 /// How long an acknowledgement waits for an answer to go with: as long as smoltcp lets it wait.
@@ -80,9 +80,19 @@ impl<'a> Connections<'a> {
         self.slots.open()
     }
 
+    /// Invocations and deploys that have not ended.
+    #[cfg(test)]
+    pub fn outstanding(&self) -> usize {
+        self.answers.outstanding()
+    }
+
     /// When time-outs must be looked for again.
     pub fn next_ns(&self) -> Option<u64> {
-        self.slots.next_ns()
+        let slots_ns = self.slots.next_ns();
+        match self.answers.deploys.next_ns() {
+            None => slots_ns,
+            Some(deploys_ns) => Some(slots_ns.map_or(deploys_ns, |at_ns| at_ns.min(deploys_ns))),
+        }
     }
 
     /// A slot for a client that has none.
@@ -99,6 +109,7 @@ impl<'a> Connections<'a> {
     fn release(&mut self, index: u32, now_ns: u64) {
         let slot = self.slots.get(index);
         self.answers.abandon(slot, index, now_ns);
+        self.answers.deploys.abandon(index);
         self.answers.crowd.leave(&mut slot.is_held);
         if let Some(buffers) = slot.give_back() {
             self.budget.free(buffers);
@@ -128,6 +139,9 @@ impl<'a> Connections<'a> {
         self.mtu = outward.mtu();
         let is_late = self.is_late(now.monotonic_ns);
         self.answers.complete(&mut self.slots, is_late, now);
+        if self.answers.deploys.len() > 0 {
+            self.answers.deploy(&mut self.slots, now);
+        }
         if self.answers.crowd.wants_room(now.monotonic_ns) {
             for index in self.slots.held_slowly(now.monotonic_ns) {
                 self.release(index, now.monotonic_ns);
@@ -140,8 +154,13 @@ impl<'a> Connections<'a> {
         {
             self.close_idle(now.monotonic_ns, 0);
         }
+        self.answers.read_len = 0;
         while let Some(index) = self.slots.take_touched() {
             self.work(index, now, outward);
+            if self.answers.read_len > READ_LEN_PER_POLL_MAX {
+                self.slots.leave_for_later();
+                break;
+            }
         }
     }
 

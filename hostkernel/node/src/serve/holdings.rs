@@ -8,9 +8,9 @@
 
 use super::slot::Slot;
 use super::slots::Slots;
-use crate::api::{self, Subject};
+use crate::api::{self, Deploying, Subject};
 use crate::http::{Method, Request, Response};
-use crate::registry::{Namespace, Purpose};
+use crate::registry::{Holding, Namespace, OverBudget, Purpose};
 use crate::state::statistics::Reason;
 use crate::state::{Node, Now};
 use limits::{HELD_FREE_LEN, HELD_STEP_LEN};
@@ -47,6 +47,26 @@ pub fn hold_body(
         node.statistics.rejected(Reason::Budget);
         end(slots, victim);
     }
+}
+
+/// Holds what a deploy has made of its code.
+///
+/// # Errors
+/// [`OverBudget`]; then it must end.
+pub fn hold_code(
+    node: &Node,
+    holding: &mut Holding,
+    deploying: &Deploying,
+) -> Result<(), OverBudget> {
+    let len = deploying.held_len();
+    if len > HELD_FREE_LEN && holding.is_empty() {
+        node.books.enter(holding, &deploying.namespace, Purpose::Deploy, 0);
+    }
+    if len > holding.len() {
+        return node.hold(holding, len.next_multiple_of(HELD_STEP_LEN));
+    }
+    holding.shrink(len.next_multiple_of(HELD_STEP_LEN));
+    Ok(())
 }
 
 /// Whether a namespace has no room for another answer, once those of its readers are gone that

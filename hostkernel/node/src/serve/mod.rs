@@ -12,6 +12,7 @@ mod answers;
 mod clients;
 mod connections;
 mod crowd;
+mod deploys;
 mod drain;
 mod holdings;
 mod paths;

@@ -28,6 +28,8 @@ pub struct Slots {
     timers: Timers,
     /// Slots that something happened to.
     touched: Vec<u32>,
+    /// Some of them were left for later, and have their turn first then.
+    is_behind: bool,
 }
 
 impl Slots {
@@ -40,6 +42,7 @@ impl Slots {
             clients: Clients::new(slots_max, random),
             timers: Timers::new(slots_max),
             touched: Vec::with_capacity(slots_max),
+            is_behind: false,
         }
     }
 
@@ -187,8 +190,17 @@ impl Slots {
         }
     }
 
+    /// What is touched still has its turn at the next look, before what is touched until then.
+    pub fn leave_for_later(&mut self) {
+        self.is_behind = true;
+    }
+
     /// The times of slots that have come are something that happened.
     pub fn touch_due(&mut self, now_ns: u64) {
+        if mem::take(&mut self.is_behind) {
+            // The last one goes first.
+            self.touched.reverse();
+        }
         let Self { timers, slots, touched, .. } = self;
         timers.take_due(now_ns, |index| {
             if !mem::replace(&mut slots[index as usize].is_touched, true) {

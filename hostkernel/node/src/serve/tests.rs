@@ -4,6 +4,7 @@
 //! fault into a frame by its number, and check at the end that nothing is left over.
 
 mod crowd;
+mod deploys;
 mod detached;
 mod distance;
 mod exchange;

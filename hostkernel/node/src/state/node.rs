@@ -54,6 +54,8 @@ pub struct Load {
     pub answers_dropped: u64,
     /// Invocations admitted and not yet answered.
     pub in_flight: usize,
+    /// Deploys whose code is being read.
+    pub deploys: usize,
     /// Invocations among them that wait for their tenant's turn.
     pub backlog: usize,
     /// Requests since the boot, the one under way included.

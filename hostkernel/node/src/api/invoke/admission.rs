@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 
 use crate::api::answer::deed::Deed;
 use crate::api::answer::error::Reject;
+use crate::api::manage::deploying::Deploying;
 use crate::api::request::Parts;
 use crate::api::request::RequestId;
 use crate::digits::Hex;
@@ -20,7 +21,6 @@ use crate::traceparent::TraceParent;
 use memory::{PageBuffer, Template};
 
 /// What becomes of a request.
-#[derive(Debug)]
 #[expect(clippy::large_enum_variant, reason = "a box would cost every invocation an allocation")]
 pub enum Reply {
     /// It is answered.
@@ -29,6 +29,8 @@ pub enum Reply {
     Invoke(Admission),
     /// The registry has to hear of it first.
     Store(Box<Deed>),
+    /// It is a deploy, whose body is to be read.
+    Deploy(Box<Deploying>),
 }
 
 /// An invocation that lacks nothing but a core.

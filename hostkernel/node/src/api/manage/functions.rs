@@ -30,7 +30,9 @@ pub struct Source<'a> {
     pub name: &'a Name,
     /// What the function in it is called, if that is said.
     pub main: Option<&'a str>,
-    /// The file.
+    /// The file, and its digest.
+    pub digest: Digest,
+    /// See [`Self::digest`].
     pub bytes: PageBuffer,
 }
 
@@ -45,18 +47,21 @@ pub fn load(
     namespace: &Namespace,
 ) -> Result<Made, OutOfFrames> {
     source.bytes.clear_tail();
-    let digest = Digest::of(&source.bytes).loaded_by(runtime.digest, source.main);
+    let of_code = source.digest;
+    let digest = of_code.loaded_by(runtime.digest, source.main);
     if let Some(template) = registry.image(namespace, &digest) {
-        return Ok(Made { digest, template: Arc::clone(template), preparation: None });
+        return Ok(Made { digest, of_code, template: Arc::clone(template), preparation: None });
     }
     let init = init_document(&source)?;
     let preparation = Some(Preparation::of_function(Arc::new(source.bytes), init));
-    Ok(Made { digest, template: Arc::clone(&runtime.template), preparation })
+    Ok(Made { digest, of_code, template: Arc::clone(&runtime.template), preparation })
 }
 
 /// A function as it is; only other code makes another of it.
 pub fn unchanged(action: &Action) -> Made {
-    Made { digest: action.digest, template: Arc::clone(&action.template), preparation: None }
+    let Action { digest, of_code, template, .. } = action;
+    let template = Arc::clone(template);
+    Made { digest: *digest, of_code: *of_code, template, preparation: None }
 }
 
 /// One line for the launcher: how the function is called.

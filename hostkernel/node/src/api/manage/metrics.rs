@@ -108,6 +108,8 @@ fn write_node(out: &mut Document, node: &Node, started_ms: Option<u64>, now: Now
     gauge(out, "hostkernel_actions", "Deployed actions.", node.registry.len())?;
     let help = "Invocations admitted and not yet answered.";
     gauge(out, "hostkernel_inflight_invocations", help, node.load.in_flight)?;
+    let help = "Deploys whose code is being read.";
+    gauge(out, "hostkernel_inflight_deploys", help, node.load.deploys)?;
     let help = "Open TCP connections to the API.";
     gauge(out, "hostkernel_open_connections", help, node.load.connections)?;
     let help = "The most connections there can be.";

@@ -3,9 +3,12 @@
 pub mod actions;
 pub mod activations;
 pub mod admin;
+pub mod changes;
 pub mod deploy;
+pub mod deploying;
 pub mod functions;
 pub mod health;
+pub mod inspect;
 pub mod kept;
 pub mod limits;
 pub mod metrics;

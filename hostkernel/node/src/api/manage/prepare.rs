@@ -14,12 +14,12 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::actions::{Detail, describe_to};
+use super::inspect::{Inspected, KIND_NATIVE};
 use crate::api::answer::deed::{Change, Deed};
 use crate::api::answer::error::Reject;
 use crate::api::invoke::admission::{self, Pending, Reply, Shape};
 use crate::api::invoke::outcome;
 use crate::api::request::Parts;
-use crate::api::request::code;
 use crate::dispatch::{ActivationId, Completion, End, Invocation, Log, Ticket};
 use crate::document::contiguous;
 use crate::http::Response;
@@ -29,8 +29,6 @@ use crate::state::Policy;
 use limits::EXCERPT_LEN_MAX;
 use memory::{PageBuffer, Template};
 
-/// Kind of an image for the native calls that comes without one.
-const KIND_NATIVE: &str = "native:1";
 /// Kind of a program for the library OS that comes without one.
 const KIND_LINUX: &str = "linux";
 /// In the environment of a host image that prepares: freeze at the program's input, or where it
@@ -67,6 +65,8 @@ impl Settings {
 /// What code comes to.
 pub struct Made {
     pub digest: Digest,
+    /// Digest of the template's code alone.
+    pub of_code: Digest,
     /// What instances are made from, the first of which may have to prepare it.
     pub template: Arc<Template>,
     /// What it has to prepare.
@@ -111,53 +111,54 @@ pub fn at_input(annotations: &Annotations) -> bool {
 }
 
 /// Turns code into what instances are made from. A namespace that has the same code already has it
-/// once. `kind` is what the client says it is; what it was found to be comes back.
+/// once. What it was found to be comes back.
 pub fn load(
-    bytes: PageBuffer,
-    kind: Option<&str>,
+    code: Inspected,
     registry: &Registry,
     Owner { namespace, policy, .. }: Owner<'_>,
     settings: Settings,
 ) -> Result<(&'static str, Made), Reject> {
-    let executable = code::executable(bytes, kind.unwrap_or(KIND_NATIVE))?;
-    let of_file = Digest::of(&executable.file);
+    let Inspected { executable, of_file, of_sent, text, has_note } = code;
     let known = |digest: &Digest| registry.image(namespace, digest).map(Arc::clone);
     if let Some(template) = known(&of_file) {
-        return Ok((KIND_NATIVE, Made { digest: of_file, template, preparation: None }));
+        return Ok((
+            KIND_NATIVE,
+            Made { digest: of_file, of_code: of_file, template, preparation: None },
+        ));
     }
-    let file = contiguous(&executable.file)?;
     if let Some(host) = &policy.host
         && executable.can_be_hosted()
-        && !elf::has_note(&file)
+        && !has_note
     {
-        drop(file);
         let mut sent = executable.into_sent();
         sent.clear_tail();
-        let digest = settings.digest(Digest::of(&sent));
+        let (digest, of_code) = (settings.digest(of_sent), of_sent);
         let made = match known(&digest) {
-            Some(template) => Made { digest, template, preparation: None },
+            Some(template) => Made { digest, of_code, template, preparation: None },
             None => {
                 let preparation = Preparation::of_program(Arc::new(sent), settings.at_input);
-                Made { digest, template: Arc::clone(host), preparation: Some(preparation) }
+                Made { digest, of_code, template: Arc::clone(host), preparation: Some(preparation) }
             }
         };
         return Ok((KIND_LINUX, made));
     }
-    let plan = elf::plan(&file)?;
-    drop(file);
+    let plan = elf::plan_pages(&executable.file, text)?;
     if !plan.is_host {
         let template = Arc::new(Template::build(&plan, executable.file)?);
-        return Ok((KIND_NATIVE, Made { digest: of_file, template, preparation: None }));
+        return Ok((
+            KIND_NATIVE,
+            Made { digest: of_file, of_code: of_file, template, preparation: None },
+        ));
     }
     // It prepares itself.
-    let digest = settings.digest(of_file);
+    let (digest, of_code) = (settings.digest(of_file), of_file);
     let made = match known(&digest) {
-        Some(template) => Made { digest, template, preparation: None },
+        Some(template) => Made { digest, of_code, template, preparation: None },
         None => {
             let template = Arc::new(Template::build(&plan, executable.file)?);
             let nothing = Arc::new(PageBuffer::new());
             let preparation = Preparation::of_program(nothing, settings.at_input);
-            Made { digest, template, preparation: Some(preparation) }
+            Made { digest, of_code, template, preparation: Some(preparation) }
         }
     };
     Ok((KIND_NATIVE, made))
@@ -166,17 +167,21 @@ pub fn load(
 /// The template of an action whose settings may have changed.
 pub fn renew(action: &Action, registry: &Registry, settings: Settings) -> Made {
     let Action { namespace, template, .. } = action;
-    let unchanged =
-        || Made { digest: action.digest, template: Arc::clone(template), preparation: None };
+    let (unchanged, of_code) = (action.digest, action.of_code);
+    let kept = || Arc::clone(template);
+    let unchanged = || Made { digest: unchanged, of_code, template: kept(), preparation: None };
     let Some(frozen) = template.frozen() else { return unchanged() };
-    let digest = settings.digest(Digest::of(template.code()));
+    let digest = settings.digest(action.of_code);
     if digest == action.digest {
         return unchanged();
     }
     match registry.image(namespace, &digest) {
-        Some(template) => Made { digest, template: Arc::clone(template), preparation: None },
+        Some(template) => {
+            Made { digest, of_code, template: Arc::clone(template), preparation: None }
+        }
         None => Made {
             digest,
+            of_code,
             template: Arc::clone(frozen.base()),
             preparation: Some(Preparation::of_program(
                 Arc::clone(frozen.payload()),

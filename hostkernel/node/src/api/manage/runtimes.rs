@@ -90,11 +90,13 @@ fn put(
         logs_mb: LOGS_MB_MAX,
     };
     let changes = LimitChanges::read_query(parts.query)?;
+    let digest = Digest::of(&body);
     let action = Arc::new(Action {
         namespace: registry.runtimes().owner().clone(),
         name: Name::new(NAME)?,
         version: Version::FIRST,
-        digest: Digest::of(&body),
+        digest,
+        of_code: digest,
         kind: name.into(),
         main: None,
         limits: changes.apply(default, policy.memory_mb_max, &Quotas::default())?,

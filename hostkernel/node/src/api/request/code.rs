@@ -3,12 +3,11 @@
 use alloc::boxed::Box;
 use core::fmt;
 
-use crate::document::Document;
-use crate::image::zip::{self, ZipReject};
-use crate::json::Json;
-use crate::json::base64::{self, Base64Reject, unescape};
+use crate::image::zip::{self, Extractor, ZipReject};
+use crate::json::base64::{Base64Reject, unescape};
+use crate::slice::Slice;
 use limits::CODE_LEN_MAX;
-use memory::{OutOfFrames, PageBuffer};
+use memory::PageBuffer;
 
 /// First bytes of an ELF file.
 const ELF_MAGIC: &[u8] = b"\x7fELF";
@@ -17,7 +16,7 @@ const WASM_MAGIC: &[u8] = b"\0asm";
 const SCRIPT_MAGIC: &[u8] = b"#!";
 
 /// How files begin in base64 that source code does not begin like: ELF, zip, WebAssembly.
-const ENCODED: [&str; 3] = ["f0VMR", "UEsDB", "AGFzbQ"];
+const ENCODED: [&[u8]; 3] = [b"f0VMR", b"UEsDB", b"AGFzbQ"];
 
 /// Code that is not something the node runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,19 +55,10 @@ impl From<Base64Reject> for CodeReject {
     }
 }
 
-/// Takes code out of a JSON string: a file in base64, or source text if the kind is one that has
-/// such.
-pub fn decode(code: Json<'_>, kind: Option<&str>) -> Result<PageBuffer, CodeReject> {
-    let raw = code.raw_string().unwrap_or_default();
-    if is_mangled(raw) {
-        return Err(CodeReject::Mangled);
-    }
-    if kind.is_none_or(is_program_kind) || ENCODED.iter().any(|start| raw.starts_with(start)) {
-        return Ok(base64::decode(raw, CODE_LEN_MAX)?);
-    }
-    let text = Document::compose(|out| code.write_decoded(out));
-    let text = text.map_err(|OutOfFrames| CodeReject::OutOfFrames)?;
-    if text.len() > CODE_LEN_MAX { Err(CodeReject::TooLong) } else { Ok(text) }
+/// Whether code of this kind, which begins so in its document, is a file in base64: it is source
+/// text if the kind is one that has such.
+pub fn is_base64(kind: Option<&str>, start: &[u8]) -> bool {
+    kind.is_none_or(is_program_kind) || ENCODED.iter().any(|encoded| start.starts_with(encoded))
 }
 
 /// Whether code of this kind is a program, whatever its language was.
@@ -101,6 +91,12 @@ pub struct Executable {
 }
 
 impl Executable {
+    /// How much memory it takes.
+    #[must_use]
+    pub fn held_len(&self) -> usize {
+        self.file.len() + self.archive.as_ref().map_or(0, PageBuffer::len)
+    }
+
     /// Whether a host image may know what to do with it: an ELF file, or a script, whose
     /// interpreter is in its archive.
     #[must_use]
@@ -116,40 +112,80 @@ impl Executable {
     }
 }
 
-/// The ELF file in what was sent, which is the file or a zip archive with it. What is known not to
-/// run here is refused by name. `kind` is what the client says it is.
-pub fn executable(code: PageBuffer, kind: &str) -> Result<Executable, CodeReject> {
-    if code.len() > CODE_LEN_MAX {
-        return Err(CodeReject::TooLong);
+/// Finds the ELF file in what was sent, which is the file or a zip archive with it. What is known
+/// not to run here is refused by name.
+pub struct Opening {
+    code: PageBuffer,
+    /// If it is an archive.
+    extractor: Option<Extractor>,
+    /// What the client says it is.
+    kind: Box<str>,
+}
+
+impl Opening {
+    /// Begins with code of this kind.
+    ///
+    /// # Errors
+    /// It cannot be code.
+    pub fn new(code: PageBuffer, kind: &str) -> Result<Self, CodeReject> {
+        if code.len() > CODE_LEN_MAX {
+            return Err(CodeReject::TooLong);
+        }
+        let kind = Box::from(kind);
+        let extractor = match is_zip(code.chunk_at(0)) {
+            true => Some(Extractor::new(&code).map_err(|reject| unpacked(reject, &kind))?),
+            false => None,
+        };
+        Ok(Self { code, extractor, kind })
     }
-    let is_native = is_program_kind(kind);
-    let executable = if is_zip(code.chunk_at(0)) {
-        let file = zip::extract(&code).map_err(|reject| match reject {
-            ZipReject::TooLong => CodeReject::TooLong,
-            ZipReject::OutOfFrames => CodeReject::OutOfFrames,
-            // An archive of sources.
-            ZipReject::NoExecutable if !is_native => CodeReject::Kind(kind.into()),
-            reject => CodeReject::Zip(reject),
-        })?;
-        Executable { file, archive: Some(code) }
-    } else {
-        Executable { file: code, archive: None }
-    };
-    let start = executable.file.chunk_at(0);
-    if start.starts_with(WASM_MAGIC) {
-        Err(CodeReject::Wasm)
-    } else if is_native || executable.can_be_hosted() {
-        // Whoever reads the image says what is wrong with it.
-        Ok(executable)
-    } else {
-        Err(CodeReject::Kind(kind.into()))
+
+    /// Goes on; returns the executable when it is there.
+    ///
+    /// # Errors
+    /// See [`CodeReject`].
+    pub fn step(&mut self, slice: &mut Slice) -> Result<Option<Executable>, CodeReject> {
+        let Self { code, extractor, kind } = self;
+        let executable = match extractor {
+            None => Executable { file: core::mem::take(code), archive: None },
+            Some(extractor) => {
+                let file = extractor.step(code, slice).map_err(|reject| unpacked(reject, kind))?;
+                let Some(file) = file else { return Ok(None) };
+                Executable { file, archive: Some(core::mem::take(code)) }
+            }
+        };
+        let start = executable.file.chunk_at(0);
+        if start.starts_with(WASM_MAGIC) {
+            Err(CodeReject::Wasm)
+        } else if is_program_kind(kind) || executable.can_be_hosted() {
+            // Whoever reads the image says what is wrong with it.
+            Ok(Some(executable))
+        } else {
+            Err(CodeReject::Kind(kind.clone()))
+        }
+    }
+
+    /// How much memory code and file take by now.
+    #[must_use]
+    pub fn held_len(&self) -> usize {
+        self.code.len() + self.extractor.as_ref().map_or(0, Extractor::held_len)
     }
 }
 
-/// Whether a file was put into the string as it is, which `wsk` does with what is not named `.zip`.
-fn is_mangled(raw: &str) -> bool {
+fn unpacked(reject: ZipReject, kind: &str) -> CodeReject {
+    match reject {
+        ZipReject::TooLong => CodeReject::TooLong,
+        ZipReject::OutOfFrames => CodeReject::OutOfFrames,
+        // An archive of sources.
+        ZipReject::NoExecutable if !is_program_kind(kind) => CodeReject::Kind(kind.into()),
+        reject => CodeReject::Zip(reject),
+    }
+}
+
+/// Whether what a string begins with is a file that was put into it as it is, which `wsk` does with
+/// what is not named `.zip`.
+pub fn is_mangled(raw: &[u8]) -> bool {
     let mut start = [0; 4];
-    let mut rest = raw.as_bytes();
+    let mut rest = raw;
     for byte in &mut start {
         let Ok(Some((character, after))) = unescape(rest) else { return false };
         (*byte, rest) = (character, after);
@@ -195,6 +231,7 @@ impl fmt::Display for CodeReject {
 mod tests {
     use super::*;
     use crate::document::contiguous;
+    use crate::json::base64;
     use ::base64::Engine as _;
     use ::base64::engine::general_purpose::STANDARD;
     use alloc::format;
@@ -202,10 +239,21 @@ mod tests {
     use alloc::vec::Vec;
     use proptest::prelude::*;
 
+    fn executable(code: PageBuffer, kind: &str) -> Result<Executable, CodeReject> {
+        let mut opening = Opening::new(code, kind)?;
+        loop {
+            if let Some(executable) = opening.step(&mut Slice::new(1))? {
+                return Ok(executable);
+            }
+        }
+    }
+
     fn decoded(raw: &str) -> Result<Vec<u8>, CodeReject> {
         memory::install_for_test();
-        let quoted = format!("\"{raw}\"");
-        let code = decode(Json::read(quoted.as_bytes()).expect("it is shallow"), None)?;
+        if is_mangled(raw.as_bytes()) {
+            return Err(CodeReject::Mangled);
+        }
+        let code = base64::decode(raw, CODE_LEN_MAX)?;
         Ok(contiguous(&code).map_err(|_| CodeReject::OutOfFrames)?.into_owned())
     }
 
@@ -314,7 +362,7 @@ mod tests {
     proptest! {
         #[test]
         fn decoding_undoes_encoding(bytes in proptest::collection::vec(any::<u8>(), 0..3000)) {
-            prop_assume!(!is_mangled(&STANDARD.encode(&bytes)));
+            prop_assume!(!is_mangled(STANDARD.encode(&bytes).as_bytes()));
             prop_assert_eq!(decoded(&STANDARD.encode(&bytes)).expect("base64"), bytes);
         }
 

@@ -457,6 +457,7 @@ fn a_full_registry_is_no_place_for_a_new_name() {
             name: crate::registry::Name::new(&format!("n{number}")).expect("a good name"),
             version: hello.version,
             digest: hello.digest,
+            of_code: hello.of_code,
             kind: hello.kind.clone(),
             main: None,
             limits: hello.limits,

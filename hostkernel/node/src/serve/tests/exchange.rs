@@ -3,6 +3,7 @@
 use alloc::vec::Vec;
 
 use super::lab::{INPUT_LEN_MAX, Lab, PING, PUBLIC, invoke, pattern};
+use limits::READ_LEN_PER_POLL_MAX;
 
 #[test]
 fn one_connection_carries_many_requests() {
@@ -39,6 +40,23 @@ fn a_body_as_long_as_bodies_may_be_goes_in_and_out() {
     lab.send(client, &invoke(&pattern(INPUT_LEN_MAX + 1)));
     let answer = lab.answer(client);
     assert_eq!((answer.status, answer.last), (413, true));
+    lab.settle();
+}
+
+#[test]
+fn long_requests_that_come_together_are_answered_one_at_a_time() {
+    let mut lab = Lab::new();
+    let request = invoke(&pattern(READ_LEN_PER_POLL_MAX + 1));
+    let clients: Vec<_> = (0..PUBLIC / 2).map(|_| lab.connect()).collect();
+    let (last, most) = request.split_last().expect("it is not empty");
+    clients.iter().for_each(|client| lab.send(*client, most));
+    lab.pass_ms(100);
+    clients.iter().for_each(|client| lab.send(*client, &[*last]));
+    let polls = lab.polls;
+    let all = clients.len();
+    lab.until("all", |lab| (lab.worker.begun == all).then_some(()));
+    assert!(lab.polls - polls >= all, "{} polls", lab.polls - polls);
+    clients.iter().for_each(|client| assert_eq!(lab.answer(*client).status, 200));
     lab.settle();
 }
 

@@ -12,8 +12,8 @@ use crate::settings::{Loader, Settings, Source};
 use crate::state::statistics::Reason;
 use limits::{EXCHANGE_LEN_MIN, PAGE_LEN, PROGRESS_TIMEOUT_MS, UNADMITTED_SPARED_MS};
 
-const GOOD: &str = "u:good";
-const BAD: &str = "u:bad";
+pub const GOOD: &str = "u:good";
+pub const BAD: &str = "u:bad";
 
 /// A lab with the smallest budgets a node has.
 fn small(words: &str) -> Lab {
@@ -24,7 +24,7 @@ fn small(words: &str) -> Lab {
     Lab::with_share(settings, share)
 }
 
-fn two_tenants() -> Lab {
+pub fn two_tenants() -> Lab {
     small(&format!("hostkernel.namespace=good,key={GOOD} hostkernel.namespace=bad,key={BAD}"))
 }
 

@@ -32,6 +32,7 @@ use crate::state::{Node, Now, Policy};
 use crate::wall::trust::{Opinion, Reading};
 use limits::{CONNECTIONS_KEPT_DIVISOR, IDLE_TIMEOUT_MS, REQUEST_TIMEOUT_MS};
 use memory::LoadPlan;
+use memory::effort;
 use memory::{PageBuffer, Template, install_for_test};
 
 pub const NS_PER_MS: u64 = 1_000_000;
@@ -73,6 +74,10 @@ pub struct Lab {
     pub service: Service<'static>,
     /// How often the node was called.
     pub polls: usize,
+    /// The most bytes it wrote into frames in one of these calls.
+    pub written_max: usize,
+    /// How much time each of these bytes takes.
+    pub byte_ns: u64,
     dispatcher: &'static Dispatcher,
     node_next_ns: Option<u64>,
     /// When something is to be done next.
@@ -157,6 +162,8 @@ impl Lab {
             worker: Worker::default(),
             service,
             polls: 0,
+            written_max: 0,
+            byte_ns: 0,
             dispatcher,
             // A node begins with a turn of its loop.
             node_next_ns: Some(now_ns),
@@ -294,10 +301,15 @@ impl Lab {
         self.to_node.borrow_mut().deliver(now_ns);
         self.to_peer.borrow_mut().deliver(now_ns);
         if self.node_is_awake() || self.node_next_ns.is_some_and(|next_ns| next_ns <= now_ns) {
+            effort::take_written();
             let now = Now { monotonic_ns: now_ns, wall_ms: self.wall_ms };
             self.node_next_ns = self.service.poll(now);
             self.polls += 1;
+            let written = effort::take_written();
+            self.written_max = self.written_max.max(written);
+            self.now_ns += written as u64 * self.byte_ns;
         }
+        let now_ns = self.now_ns;
         self.worker.step(self.dispatcher, now_ns);
         let peer_next_ns = self.peer.poll(now_ns);
         let awake = self.node_is_awake() || self.to_peer.borrow().has_arrived();
@@ -412,6 +424,7 @@ fn action(namespace: Namespace) -> Action {
         name: Name::new("echo").expect("a good name"),
         version: Version::FIRST,
         digest: Digest([0; 32]),
+        of_code: Digest([0; 32]),
         kind: "native:1".into(),
         main: None,
         limits: Limits { timeout_ms: 1000, memory_mb: 1, logs_mb: 0 },

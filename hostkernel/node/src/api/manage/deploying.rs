@@ -1,0 +1,205 @@
+//! A deploy under way: from the body of its request to what can be decided at once, in slices.
+//!
+//! A body can be 64 MiB. To take the code out of its document, to unpack and to hash it takes some
+//! fractions of a second, in which nobody else would be served; so it is done bit by bit between
+//! what others want. Nothing has changed until it has ended, and if the client leaves, it ends.
+
+use alloc::boxed::Box;
+
+use super::changes::{Changes, from_document};
+use super::inspect::{Inspected, Inspection, KIND_NATIVE};
+use crate::api::answer::error::Reject;
+use crate::api::request::code::{self, CodeReject};
+use crate::http::RequestText;
+use crate::json::JsonReject;
+use crate::json::base64::Base64Reject;
+use crate::json::decode::{DecodeReject, Decoding};
+use crate::json::split::{SplitReject, Splitter};
+use crate::registry::{Name, Namespace, Registry};
+use crate::slice::Slice;
+use limits::CODE_LEN_MAX;
+use memory::PageBuffer;
+
+/// See the head of this file.
+pub struct Deploying {
+    /// Of the request, without its body.
+    pub text: RequestText,
+    /// The number it was given.
+    pub id: u128,
+    /// Whose action it will be.
+    pub namespace: Namespace,
+    /// What it will be called.
+    pub name: Name,
+    /// The answer tells the code, too.
+    pub with_code: bool,
+    stage: Stage,
+}
+
+enum Stage {
+    /// OpenWhisk's document.
+    Split(PageBuffer, Box<Splitter>),
+    /// What of it is the code, if there is some, and what is wanted besides.
+    Decode(Box<Decoding>, Changes),
+    /// The code, and what is wanted besides.
+    Inspect(Box<Inspection>, Changes),
+    Ready(Changes, Option<Box<Inspected>>),
+    Over,
+}
+
+impl Deploying {
+    /// Begins with the bare file.
+    ///
+    /// # Errors
+    /// It cannot be one.
+    pub fn of_file(
+        registry: &Registry,
+        (namespace, name): (Namespace, Name),
+        file: PageBuffer,
+        changes: Changes,
+    ) -> Result<Self, Reject> {
+        let stage = inspect(registry, file, changes)?;
+        Ok(Self::new(namespace, name, false, stage))
+    }
+
+    /// Begins with a document.
+    #[must_use]
+    pub fn of_document(
+        namespace: Namespace,
+        name: Name,
+        document: PageBuffer,
+        with_code: bool,
+    ) -> Self {
+        let stage = Stage::Split(document, Box::default());
+        Self::new(namespace, name, with_code, stage)
+    }
+
+    fn new(namespace: Namespace, name: Name, with_code: bool, stage: Stage) -> Self {
+        Self { text: RequestText::default(), id: 0, namespace, name, with_code, stage }
+    }
+
+    /// Goes on. Returns whether it is ready to be decided.
+    ///
+    /// # Errors
+    /// Why it cannot be deployed.
+    pub fn step(&mut self, registry: &Registry, slice: &mut Slice) -> Result<bool, Reject> {
+        while !slice.is_over() {
+            match &mut self.stage {
+                Stage::Split(document, splitter) => {
+                    if splitter.step(document, slice).map_err(not_split)? {
+                        self.end_split()?;
+                    }
+                }
+                Stage::Decode(decoding, changes) => {
+                    if let Some(code) = decoding.step(slice).map_err(not_decoded)? {
+                        let changes = core::mem::take(changes);
+                        self.stage = inspect(registry, code, changes)?;
+                    }
+                }
+                Stage::Inspect(inspection, changes) => {
+                    if let Some(inspected) = inspection.step(slice)? {
+                        let changes = core::mem::take(changes);
+                        self.stage = Stage::Ready(changes, Some(Box::new(inspected)));
+                    }
+                }
+                Stage::Ready(..) | Stage::Over => return Ok(true),
+            }
+        }
+        Ok(matches!(self.stage, Stage::Ready(..)))
+    }
+
+    fn end_split(&mut self) -> Result<(), Reject> {
+        let Stage::Split(document, splitter) = core::mem::replace(&mut self.stage, Stage::Over)
+        else {
+            return Ok(());
+        };
+        drop(document);
+        let (rest, raw) = splitter.into_parts();
+        let changes = from_document(&rest)?;
+        let Some(exec) = &changes.exec else {
+            self.stage = Stage::Ready(changes, None);
+            return Ok(());
+        };
+        let raw = raw.filter(|raw| !raw.is_empty()).ok_or(CodeReject::Missing)?;
+        let start = raw.chunk_at(0);
+        if code::is_mangled(start) {
+            return Err(CodeReject::Mangled.into());
+        }
+        let is_base64 = code::is_base64(exec.kind.as_deref(), start);
+        let decoding = Decoding::new(raw, is_base64, CODE_LEN_MAX);
+        self.stage = Stage::Decode(Box::new(decoding), changes);
+        Ok(())
+    }
+
+    /// What is wanted, and the code if there is some; once.
+    #[must_use]
+    pub fn take(&mut self) -> Option<(Changes, Option<Inspected>)> {
+        match core::mem::replace(&mut self.stage, Stage::Over) {
+            Stage::Ready(changes, inspected) => Some((changes, inspected.map(|it| *it))),
+            _ => None,
+        }
+    }
+
+    /// How much memory it takes by now.
+    #[must_use]
+    pub fn held_len(&self) -> usize {
+        match &self.stage {
+            Stage::Split(document, splitter) => document.len() + splitter.held_len(),
+            Stage::Decode(decoding, _) => decoding.held_len(),
+            Stage::Inspect(inspection, _) => inspection.held_len(),
+            Stage::Ready(_, inspected) => {
+                inspected.as_ref().map_or(0, |inspected| inspected.executable.held_len())
+            }
+            Stage::Over => 0,
+        }
+    }
+}
+
+/// The stage in which code is looked at.
+fn inspect(registry: &Registry, code: PageBuffer, changes: Changes) -> Result<Stage, Reject> {
+    if code.is_empty() {
+        return Err(CodeReject::Missing.into());
+    }
+    if code.len() > CODE_LEN_MAX {
+        return Err(CodeReject::TooLong.into());
+    }
+    let kind = changes.exec.as_ref().and_then(|exec| exec.kind.as_deref());
+    Ok(Stage::Inspect(Box::new(inspection(registry, kind, code)?), changes))
+}
+
+/// Begins to look at code of this kind.
+///
+/// # Errors
+/// It cannot be code.
+pub fn inspection(
+    registry: &Registry,
+    kind: Option<&str>,
+    code: PageBuffer,
+) -> Result<Inspection, CodeReject> {
+    match is_source(registry, kind, &code) {
+        true => Ok(Inspection::of_source(code)),
+        false => Inspection::new(code, kind.unwrap_or(KIND_NATIVE)),
+    }
+}
+
+/// Whether it is code for a runtime. Bytes that are a program need none.
+fn is_source(registry: &Registry, kind: Option<&str>, code: &PageBuffer) -> bool {
+    let has_runtime = kind.is_some_and(|kind| registry.runtimes().find(kind).is_some());
+    has_runtime && !code::is_program(code.chunk_at(0))
+}
+
+fn not_split(reject: SplitReject) -> Reject {
+    match reject {
+        SplitReject::RestTooLong => {
+            Reject::ParametersTooLong { name: "parameters and annotations" }
+        }
+        SplitReject::OutOfMemory => Reject::NoMemory,
+    }
+}
+
+fn not_decoded(reject: DecodeReject) -> Reject {
+    match reject {
+        DecodeReject::NotUtf8 => Reject::Json(JsonReject::NotUtf8),
+        DecodeReject::Base64(Base64Reject::OutOfFrames) => Reject::NoMemory,
+        DecodeReject::Base64(reject) => CodeReject::from(reject).into(),
+    }
+}
