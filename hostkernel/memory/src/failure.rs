@@ -1,8 +1,11 @@
 //! Memory that runs out on purpose: the n-th time the calling core asks for frames, or the heap for
-//! memory, it is refused.
+//! memory, it is refused. On the host, where the heap is not ours, [`Heap`] stands in front of it.
 //!
 //! Only in tests. Who loops over n until nothing was refused has seen every place where frames can
 //! be missing, and can say what became of each.
+
+#[cfg(not(target_os = "none"))]
+pub use host::{Heap, refuse_nth_allocation_of};
 
 use super::per_core::{Initial, PerCore};
 
@@ -64,4 +67,71 @@ fn is_next(countdowns: &Countdowns) -> bool {
         }
         None => false,
     })
+}
+
+#[cfg(not(target_os = "none"))]
+mod host {
+    extern crate std;
+
+    use core::alloc::{GlobalAlloc, Layout};
+    use core::cell::Cell;
+    use core::ptr::null_mut;
+    use std::alloc::System;
+
+    std::thread_local! {
+        /// Which allocations are counted, by their least length, and how many go until one is
+        /// refused.
+        static COUNTDOWN: Cell<(usize, Option<usize>)> = const { Cell::new((0, None)) };
+    }
+
+    /// The host's heap, which refuses when it is told to: for a test program's
+    /// `#[global_allocator]`.
+    pub struct Heap;
+
+    // SAFETY: every call is passed on to the host's allocator, or refused, which callers expect.
+    unsafe impl GlobalAlloc for Heap {
+        unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+            if is_due(layout.size()) {
+                return null_mut();
+            }
+            // SAFETY: the caller keeps the trait's contract.
+            unsafe { System.alloc(layout) }
+        }
+
+        unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+            // SAFETY: as above.
+            unsafe { System.dealloc(pointer, layout) }
+        }
+
+        unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
+            if is_due(new_size) {
+                return null_mut();
+            }
+            // SAFETY: as above.
+            unsafe { System.realloc(pointer, layout, new_size) }
+        }
+    }
+
+    /// Runs `work` and refuses its `n`-th allocation of at least `len` bytes, counted from 0. Returns
+    /// what `work` returned, and whether one was refused. Who does not expect that ends the program.
+    pub fn refuse_nth_allocation_of<R>(
+        len: usize,
+        n: usize,
+        work: impl FnOnce() -> R,
+    ) -> (R, bool) {
+        COUNTDOWN.set((len, Some(n)));
+        let result = work();
+        let (_, left) = COUNTDOWN.replace((0, None));
+        (result, left.is_none())
+    }
+
+    fn is_due(len: usize) -> bool {
+        match COUNTDOWN.get() {
+            (len_min, Some(left)) if len >= len_min => {
+                COUNTDOWN.set((len_min, left.checked_sub(1)));
+                left == 0
+            }
+            _ => false,
+        }
+    }
 }

@@ -37,3 +37,8 @@ pub mod store;
 pub mod trace;
 pub mod traceparent;
 pub mod wall;
+
+/// Tests refuse memory where a request asks for much of it.
+#[cfg(test)]
+#[global_allocator]
+static HEAP: memory::failure::Heap = memory::failure::Heap;

@@ -217,7 +217,7 @@ impl Reject {
             | Self::InputTooLong { .. }
             | Self::Full(Full::Code(_)) => 413,
             Self::Exceeded(_) => 429,
-            Self::Image(ImageReject::NoMemory) => 503,
+            Self::Image(ImageReject::NoMemory) | Self::Query(QueryReject::NoMemory) => 503,
             Self::Packaged { deploy: true }
             | Self::Name(_)
             | Self::Encoding
@@ -252,9 +252,9 @@ impl Reject {
         match self {
             Self::Key(_) => Reason::Key,
             Self::Draining => Reason::Draining,
-            Self::Code(CodeReject::OutOfFrames) | Self::Image(ImageReject::NoMemory) => {
-                Reason::Memory
-            }
+            Self::Code(CodeReject::OutOfFrames)
+            | Self::Image(ImageReject::NoMemory)
+            | Self::Query(QueryReject::NoMemory) => Reason::Memory,
             Self::Code(_) | Self::Kind { .. } | Self::Image(_) | Self::Preparation(_) => {
                 Reason::Image
             }

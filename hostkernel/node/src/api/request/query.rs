@@ -22,6 +22,8 @@ pub enum QueryReject {
     Encoding,
     /// More than [`PARAMETERS_MAX`] pairs.
     TooMany,
+    /// There is no memory to read them.
+    NoMemory,
 }
 
 /// The query of one request.
@@ -153,7 +155,7 @@ impl Form {
     /// Reads `name=value` pairs with ampersands between, encoded as browsers do.
     ///
     /// # Errors
-    /// [`QueryReject::Encoding`], [`QueryReject::TooMany`].
+    /// [`QueryReject::Encoding`], [`QueryReject::TooMany`], [`QueryReject::NoMemory`].
     pub fn read(mut text: Vec<u8>) -> Result<Self, QueryReject> {
         let mut pairs = Vec::new();
         let mut start = 0;
@@ -168,12 +170,14 @@ impl Form {
                 let name_end = name_len.map_or(end, |len| start + len);
                 let name = decoded(&mut text, start..name_end)?;
                 let value = decoded(&mut text, end.min(name_end + 1)..end)?;
+                pairs.try_reserve(1).map_err(|_| QueryReject::NoMemory)?;
                 pairs.push((name, value));
             }
             start = end + 1;
         }
-        // Stable, so the last of equal names is the last among them.
-        pairs.sort_by(|(a, _), (b, _)| text[a.clone()].cmp(&text[b.clone()]));
+        // The last of equal names is the last among them.
+        let key = |name: &Range<usize>| (&text[name.clone()], name.start);
+        pairs.sort_unstable_by(|(a, _), (b, _)| key(a).cmp(&key(b)));
         pairs.reverse();
         pairs.dedup_by(|(a, _), (b, _)| text[a.clone()] == text[b.clone()]);
         pairs.reverse();
@@ -218,6 +222,9 @@ impl fmt::Display for QueryReject {
             }
             Self::Encoding => {
                 f.write_str("The query or form is not properly percent-encoded UTF-8.")
+            }
+            Self::NoMemory => {
+                f.write_str("The node has no memory left for this request now; try again.")
             }
             Self::TooMany => {
                 write!(
