@@ -1,8 +1,10 @@
 //! Attacks with ordinary connections: slow, deaf, or in another language.
 
-use std::io::Write;
+use std::io::{Cursor, Write};
 
-use system_tests::request;
+use system_tests::{ACTIONS, AUTHORIZATION, request};
+use zip::ZipWriter;
+use zip::write::SimpleFileOptions;
 
 use crate::attacker::Attacker;
 
@@ -12,6 +14,10 @@ const CLIENTS: usize = 24;
 const DEAF_CLIENTS: usize = 4;
 /// Longest body of an invocation.
 const INPUT_LEN: usize = 1 << 20;
+/// Deploys of an attack each time, and how long each is when it is unpacked.
+const DEPLOYS: usize = 4;
+/// See [`DEPLOYS`].
+const BOMB_LEN: usize = 4 << 20;
 
 /// Sends one byte on every connection held, and opens more of them with `beginning`.
 fn trickle(attacker: &mut Attacker, beginning: &[u8]) {
@@ -60,6 +66,27 @@ pub fn nonsense(attacker: &mut Attacker) {
         let _ = attacker.connect().write(words);
     }
     attacker.streams.clear();
+}
+
+/// Deploys code that is small on the wire and long when it is unpacked, and does not wait.
+pub fn deploy_storm(attacker: &mut Attacker) {
+    let mut writer = ZipWriter::new(Cursor::new(Vec::new()));
+    writer.start_file("exec", SimpleFileOptions::default()).expect("a new file");
+    writer.write_all(&vec![0; BOMB_LEN]).expect("memory is left");
+    let bomb = writer.finish().expect("memory is left").into_inner();
+    for number in 0..DEPLOYS {
+        let target = format!("{ACTIONS}/bomb-{number}?overwrite=true");
+        let put = request("PUT", &target, &[AUTHORIZATION], &bomb);
+        let _ = attacker.connect().write(&put);
+    }
+}
+
+/// Calls a function that takes its time, on more connections than the node has, and stays.
+pub fn slot_storm(attacker: &mut Attacker) {
+    let call = request("POST", "/function/sleepless", &[], br#"{"ms":20}"#);
+    for _ in 0..CLIENTS {
+        let _ = attacker.connect().write(&call);
+    }
 }
 
 /// Many requests at once, on connections that end before the answers are read.

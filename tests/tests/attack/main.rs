@@ -57,6 +57,8 @@ const ATTACKS: [Attack; 31] = [
     ("clients that do not read", clients::deaf),
     ("other languages than HTTP", clients::nonsense),
     ("requests without end", clients::pipelines),
+    ("deploys that are long when unpacked", clients::deploy_storm),
+    ("calls on every connection", clients::slot_storm),
 ];
 
 /// Good answers that have to come while an attack goes on, and after it.
@@ -93,6 +95,7 @@ fn the_service_answers_during_every_attack() {
     let node = boot(machine().memory_mib(MEMORY_MIB).network(Network::Tap(tap)));
     node.deploy("hello");
     node.deploy("echo");
+    node.deploy("sleepless");
     node.warm_up();
     let before = usage(&node);
 

@@ -8,6 +8,7 @@ mod deploys;
 mod detached;
 mod distance;
 mod exchange;
+mod fairness;
 mod faults;
 mod fragments;
 mod holdings;
