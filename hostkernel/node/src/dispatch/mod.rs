@@ -194,6 +194,9 @@ impl Dispatcher {
             return Some(invocation);
         }
         let other = self.workers.iter().max_by_key(|worker| worker.queue.len())?;
+        if core::ptr::eq(other, own) {
+            return None;
+        }
         let invocation = other.queue.pop()?;
         other.outstanding.fetch_sub(1, Ordering::Relaxed);
         own.outstanding.fetch_add(1, Ordering::Relaxed);

@@ -202,10 +202,16 @@ impl Connection {
         self.output.bytes()
     }
 
+    /// Whether there are any.
+    #[must_use]
+    pub fn has_output(&self) -> bool {
+        !self.output.is_empty()
+    }
+
     /// Forgets the first `sent` bytes of [`output`](Self::output).
     pub fn advance(&mut self, sent: usize) {
         self.output.advance(sent);
-        if matches!(self.state, State::Sending) && self.output.bytes().is_empty() {
+        if matches!(self.state, State::Sending) && self.output.is_empty() {
             self.state = State::default();
             self.method = None;
         }

@@ -67,6 +67,11 @@ impl Output {
         }
     }
 
+    /// Whether there are none: then `advance` has emptied both.
+    pub fn is_empty(&self) -> bool {
+        self.front.is_empty() && matches!(self.body, Body::Empty)
+    }
+
     /// Forgets the first `sent` of [`bytes`](Self::bytes). Once all are sent, memory is given back.
     pub fn advance(&mut self, sent: usize) {
         assert!(sent <= self.bytes().len(), "only what was handed out can have been sent");

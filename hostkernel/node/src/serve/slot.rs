@@ -380,15 +380,14 @@ impl Slot {
 
     /// Nothing is under way: no request, no answer, not a byte of either.
     pub fn is_idle(&self) -> bool {
-        self.connection.phase() == Phase::Idle
-            && self.socket().is_open()
-            && self.socket().send_queue() == 0
+        let socket = self.socket();
+        self.connection.phase() == Phase::Idle && socket.is_open() && socket.send_queue() == 0
     }
 
     /// Something is being answered or sent.
     pub fn is_busy(&self) -> bool {
         !matches!(self.connection.phase(), Phase::Idle | Phase::Closing)
-            || !self.connection.output().is_empty()
+            || self.connection.has_output()
             || self.socket().send_queue() > 0
     }
 
@@ -424,7 +423,7 @@ impl Slot {
     /// Nothing of an answer is left but what fits into the socket, and has its room there anyway.
     pub fn is_answered(&self) -> bool {
         matches!(self.connection.phase(), Phase::Idle | Phase::Closing)
-            && self.connection.output().is_empty()
+            && !self.connection.has_output()
     }
 
     /// The client has everything, and was told that no more will come.
@@ -482,7 +481,7 @@ impl Slot {
         let Self { sockets, socket, connection, numbers, .. } = self;
         let socket = sockets.get_mut::<tcp::Socket>(*socket);
         let mut moved = false;
-        while !connection.output().is_empty() && socket.can_send() {
+        while connection.has_output() && socket.can_send() {
             match socket.send_slice(connection.output()) {
                 Ok(count) if count > 0 => {
                     connection.advance(count);
@@ -514,7 +513,7 @@ impl Slot {
 
     /// Asks the client to end what is answered or abandoned.
     pub fn close_if_done(&mut self) {
-        let finished = self.connection.output().is_empty()
+        let finished = !self.connection.has_output()
             && match self.connection.phase() {
                 Phase::Closing => true,
                 // The client said that nothing more will come.
@@ -539,8 +538,9 @@ impl Slot {
     /// What the connection is overdue for if nothing moves, and from when on. `None` while it waits
     /// for an action, which has its own deadline, however long.
     pub fn overdue(&self, idle_ns: u64) -> Option<(u64, Overdue)> {
-        let established = matches!(self.socket().state(), State::Established | State::CloseWait);
-        let all_sent = self.socket().send_queue() == 0;
+        let socket = self.socket();
+        let established = matches!(socket.state(), State::Established | State::CloseWait);
+        let all_sent = socket.send_queue() == 0;
         let still = |ms: u64| self.progress_ns + ms * NS_PER_MS;
         match self.connection.phase() {
             Phase::Answering => self.waits_until_ns.map(|at_ns| (at_ns, Overdue::Accept)),
