@@ -112,8 +112,9 @@ mod host {
         }
     }
 
-    /// Runs `work` and refuses its `n`-th allocation of at least `len` bytes, counted from 0. Returns
-    /// what `work` returned, and whether one was refused. Who does not expect that ends the program.
+    /// Runs `work` and refuses its `n`-th allocation of at least `len` bytes, counted from 0.
+    /// Returns what `work` returned, and whether one was refused. Who does not expect that ends the
+    /// program.
     pub fn refuse_nth_allocation_of<R>(
         len: usize,
         n: usize,

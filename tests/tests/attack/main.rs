@@ -25,7 +25,7 @@ use system_tests::{Network, Tap, TapError, TestNode, boot, machine};
 /// One attack and its name.
 type Attack = (&'static str, fn(&mut Attacker));
 
-const ATTACKS: [Attack; 31] = [
+const ATTACKS: [Attack; 33] = [
     ("frames of every size", link::sizes),
     ("length fields that lie", link::lengths),
     ("wrong checksums", link::checksums),

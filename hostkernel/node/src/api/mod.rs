@@ -1,9 +1,9 @@
 //! The API: what requests mean and what answers look like. Requests in, status codes out.
 //!
 //! [`handle`] takes one complete request and either answers it or hands out an [`Admission`]: an
-//! invocation with everything but a place to run. Whoever runs it hands its end back to [`ended`],
-//! with the [`Pending`] that came with the admission, and gets the answer, if anybody waits for
-//! one. Nothing here does I/O, waits, or knows the time other than from [`Now`].
+//! invocation with everything but a place to run. Whoever runs it hands its end back to
+//! [`ended()`], with the [`Pending`] that came with the admission, and gets the answer, if anybody
+//! waits for one. Nothing here does I/O, waits, or knows the time other than from [`Now`].
 //!
 //! ```text
 //! Request ─▶ Route ─▶ auth ─▶ actions, deploy ─▶ Response

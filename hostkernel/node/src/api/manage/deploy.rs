@@ -1,7 +1,7 @@
 //! `PUT …/actions/NAME`: deploying and updating, from OpenWhisk's JSON or from the bare file.
 //!
-//! Everything that can be refused is refused before the registry changes: what a look at the request
-//! tells at once, the rest when its body was read, in slices ([`Deploying`]).
+//! Everything that can be refused is refused before the registry changes: what a look at the
+//! request tells at once, the rest when its body was read, in slices ([`Deploying`]).
 
 use alloc::boxed::Box;
 use alloc::sync::Arc;

@@ -1,5 +1,5 @@
-//! Code on its way from the bytes that were sent to what can be judged at once: unpacked, hashed and
-//! looked at, in slices.
+//! Code on its way from the bytes that were sent to what can be judged at once: unpacked, hashed
+//! and looked at, in slices.
 
 use crate::api::request::code::{CodeReject, Executable, Opening};
 use crate::image::elf;
