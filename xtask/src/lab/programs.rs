@@ -71,7 +71,7 @@ impl Hosted {
     /// Compiles it, static.
     ///
     /// # Errors
-    /// As [`build`].
+    /// As [`build()`].
     pub fn build(self, say: impl Fn(&str)) -> Result<PathBuf, LabError> {
         let compiler = match self {
             Self::CMusl => "musl-gcc",
