@@ -72,7 +72,7 @@ const KINDS: &[Line] = &[
     ("below-mapping", &["page fault reading 0xbfffffffff at 0x4*"]),
     ("write-protected", &["page fault writing 0xc000000000 at 0x4*"]),
     ("use-after-unmap", &["page fault reading 0xc000000000 at 0x4*"]),
-    ("call-at-the-end", &["page fault executing 0x8080001000 at 0x8080001000"]),
+    ("call-at-the-end", &["page fault executing 0xc000001000 at 0xc000001000"]),
     ("stack-overflow", &["stack overflow touching 0x8000000* at 0x4*"]),
     ("recursion", &["stack overflow touching 0x8000000* at 0x4*"]),
     ("deep-recursion", &[r#"{"depth":10000}"#]),
