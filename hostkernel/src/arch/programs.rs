@@ -271,6 +271,62 @@ programs! {
         jmp 9b
     "
 
+    /// Makes calls from the edges of its code: the last instruction inside makes a native one,
+    /// those right outside are reflected, whatever number they have. Exits with how many were.
+    edges: "
+        jmp 4f
+        # Ends where the code begins.
+    22: syscall
+    2:  jmp 7f
+    3:  inc r15d
+        mov eax, 1234
+        jmp rcx
+    4:  xor r15d, r15d
+        mov ebx, {data} + 0x1000
+        lea rax, [rip + 2b]
+        mov [rbx], rax
+        lea rcx, [rip + 6f]
+        sub rcx, rax
+        mov [rbx + 8], rcx
+        lea rax, [rip + 3b]
+        mov [rbx + 16], rax
+        mov [rbx + 24], rax
+        mov dword ptr [rbx + 32], 0
+        lea rax, [rbx + 0x100]
+        mov [rbx + 40], rax
+        mov rdi, rbx
+        mov eax, 9
+        jmp 5f
+    7:  mov edi, r15d
+        cmp eax, 1234
+        je 8f
+    9:  mov edi, 99
+    8:  xor esi, esi
+        xor eax, eax
+        syscall
+        # Ends where the code ends.
+    5:  syscall
+    6:  test rax, rax
+        jnz 9b
+        # Once more, now that it is declared.
+        mov rdi, rbx
+        mov eax, 9
+        inc r14d
+        cmp r14d, 2
+        jb 5b
+        # The end, another declaration, a freeze.
+        xor eax, eax
+        mov edi, 77
+        syscall
+        mov rdi, rbx
+        mov eax, 9
+        syscall
+        mov eax, 10
+        syscall
+        mov eax, 5
+        jmp 22b
+    "
+
     /// Reflects, and then faults in its own code.
     fault_in_handler: "
     2:  mov ebx, {data} + 0x1000

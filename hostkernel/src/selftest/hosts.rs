@@ -110,6 +110,16 @@ pub fn reflected(bench: &mut Bench) {
     }
 }
 
+/// Which calls are a host's own is decided to the byte.
+pub fn edges(bench: &mut Bench) {
+    for _ in 0..3 {
+        exits(bench, &host_template(programs::edges()), 4);
+        // What it declared ended with it.
+        bench.exits(programs::registers(), 0);
+        bench.exits(programs::exit(), 0);
+    }
+}
+
 /// A host that faults itself, or that cannot be told, ends as every action.
 pub fn misused(bench: &mut Bench) {
     let cases = [

@@ -53,6 +53,7 @@ const TESTS: &[(&str, Test)] = &[
     ("what was frozen is the base of the next", hosts::stacked),
     ("a freeze survives every frame that it is refused", hosts::frames_refused),
     ("calls and exceptions of hosted code come to its host", hosts::reflected),
+    ("calls beside a host's code are not its own", hosts::edges),
     ("a host that faults itself ends", hosts::misused),
     ("an alarm interrupts hosted code, and is noted for its host", hosts::alarms),
     ("all frames come back", throughput::frames),

@@ -6,7 +6,9 @@ mod programs;
 #[path = "../../linux-emulator/tests/programs/tree.rs"]
 mod tree;
 
-use std::fs;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+use std::{fs, thread};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -22,6 +24,8 @@ static NODE: SharedNode = SharedNode::new(|| boot(machine()));
 
 /// The limits that programs are deployed with.
 const LIMITS: &str = "memory=64&timeout=20000&overwrite=true";
+/// So that the node does more than to take them.
+const BETWEEN_INTERRUPTS: Duration = Duration::from_millis(2);
 /// Longer than what becomes an argument too.
 const LONG_INPUT_LINES: usize = 1000;
 
@@ -196,4 +200,27 @@ fn programs_come_with_the_boot() {
     let log = node.serial();
     assert!(log.contains("deployed: 2 actions that came with the boot"), "{log}");
     assert!(log.contains("actions/guest/broken refused: The code could not be prepared"), "{log}");
+}
+
+/// On the way to the handler the kernel has neither a stack of its own nor tables: what interrupts
+/// it there finds both all the same.
+#[test]
+fn interrupts_that_nobody_can_mask_change_nothing_for_a_program() {
+    let node = boot(machine().kernel_words("hostkernel.nmi=log"));
+    deployed(&node, "calls", &c("musl-gcc").file());
+    let is_over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let interrupts = scope.spawn(|| {
+            while !is_over.load(Ordering::Relaxed) {
+                node.execute("inject-nmi").expect("QEMU listens");
+                thread::sleep(BETWEEN_INTERRUPTS);
+            }
+        });
+        let answers: Vec<_> = (0..5).map(|_| answered(&node, "calls", b"calls")).collect();
+        is_over.store(true, Ordering::Relaxed);
+        interrupts.join().expect("QEMU listens");
+        assert!(answers.iter().all(|answer| answer == "0 wrong\n"), "{answers:?}");
+    });
+    assert!(node.metric("hostkernel_nmi_total") > 0);
+    assert_eq!(answered(&node, "calls", b"mark"), "static 0, file new\n");
 }

@@ -45,10 +45,23 @@ static void compute(void) {
   printf("%d %.17g %a %e\n", seen, sqrt(2), 1.0 / 3, 1e-300);
 }
 
+/* Registers that a call must leave alone hold what nobody else would put there. */
+static int calls(void) {
+  long parent = syscall(SYS_getppid), wrong = 0;
+  for (long i = 0; i < 200000; i++) {
+    register long a __asm__("r8") = i, b __asm__("r15") = ~i, result = SYS_getppid;
+    __asm__ volatile("syscall" : "+a"(result), "+r"(a), "+r"(b) : : "rcx", "r11", "memory");
+    wrong += result != parent || a != i || b != ~i;
+  }
+  printf("%ld wrong\n", wrong);
+  return wrong != 0;
+}
+
 int main(int count, char **arguments) {
   const char *what = count > 1 ? arguments[1] : "";
   if (!strcmp(what, "mark")) return mark();
   if (!strcmp(what, "crash")) *(volatile int *)0 = 1;
+  if (!strcmp(what, "calls")) return calls();
   if (!strcmp(what, "status")) return 3;
   if (!strcmp(what, "abort")) abort();
   while (!strcmp(what, "spin")) __asm__ volatile("");
