@@ -6,8 +6,8 @@ use alloc::vec::Vec;
 use core::fmt::Write;
 
 use action_abi::host::REPORT_LEN_MAX;
+use syscalls::Sysno;
 
-use crate::call::name;
 use crate::limits::UNSUPPORTED_MAX;
 use crate::memory::ADDRESS_MIN;
 use crate::signal::Info;
@@ -68,7 +68,7 @@ impl Unsupported {
         for (number, count) in &self.calls {
             let mut part = String::new();
             // Writing to a string does not fail.
-            let _ = match name(*number) {
+            let _ = match call_name(*number) {
                 Some(name) => write!(part, "{name} × {count}"),
                 None => write!(part, "call {number} × {count}"),
             };
@@ -104,6 +104,11 @@ pub fn killed_text(info: &Info) -> String {
         }
     }
     text
+}
+
+/// The name of the call with this number, if Linux has one.
+fn call_name(number: u64) -> Option<&'static str> {
+    Sysno::new(usize::try_from(number).ok()?).map(|call| call.name())
 }
 
 #[cfg(test)]

@@ -1,7 +1,6 @@
 //! Which code serves which call.
 #![forbid(unsafe_code)]
 
-mod names;
 pub mod process;
 pub mod system;
 
@@ -13,8 +12,6 @@ use crate::memory::moves::Mremap;
 use crate::native::Native;
 use crate::os::Os;
 use crate::outcome::{Break, Served, nothing, waits};
-
-pub use names::name;
 
 impl<N: Native> Os<N> {
     /// Serves the call whose number and arguments are in the frame.
