@@ -438,7 +438,8 @@ fn a_long_input_has_a_place_of_its_own() {
     let frozen = Arc::new(space.freeze(processor()).expect("there is memory"));
     let mut skeleton = space.end();
     for len in [1, INPUT_NEAR_LEN_MAX, INPUT_NEAR_LEN_MAX + 1, 3 << 20] {
-        let bytes: Vec<u8> = (0..len).map(|at| (at % 251) as u8).collect();
+        let mut bytes = vec![0; len];
+        bytes[len - 1] = 251;
         let input = PageBuffer::from_bytes(&bytes).expect("the arena is large");
         let reservation = Reservation::new(FRAMES).expect("the arena is large");
         let mut space = AddressSpace::empty(Arc::clone(&frozen), input, reservation, skeleton);
