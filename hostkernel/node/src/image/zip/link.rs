@@ -3,7 +3,8 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::{Record, ZipReject};
+use super::directory::Record;
+use super::reject::ZipReject;
 use limits::ZIP_LINK_LEN_MAX;
 use memory::PageBuffer;
 

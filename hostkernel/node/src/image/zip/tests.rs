@@ -9,9 +9,11 @@ use ::zip::write::SimpleFileOptions;
 use ::zip::{CompressionMethod, ZipWriter};
 use alloc::format;
 use alloc::string::String;
+use alloc::vec::Vec;
 
+use super::directory::HEADER_LEN;
 use super::*;
-use limits::ZIP_LINK_LEN_MAX;
+use limits::{CODE_LEN_MAX, ZIP_LINK_LEN_MAX};
 use proptest::prelude::*;
 
 fn archive(files: &[(&str, &[u8])], method: CompressionMethod) -> Vec<u8> {
