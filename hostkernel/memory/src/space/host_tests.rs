@@ -2,6 +2,7 @@
 //! plain list of pages.
 
 use alloc::collections::BTreeMap;
+use alloc::vec;
 use alloc::vec::Vec;
 
 use action_abi::host::Moment;
