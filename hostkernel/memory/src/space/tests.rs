@@ -167,9 +167,9 @@ fn read(space: &mut AddressSpace, address: u64, len: u64) -> Vec<u8> {
 fn the_notes_on_tables_are_the_instances_own() {
     const BLOCKS: u64 = if cfg!(miri) { 70 } else { 700 };
     const FRAMES: usize = if cfg!(miri) { 600 } else { 2_900 };
+    let template = template(2, None);
     let input = PageBuffer::from_bytes(b"input").expect("the arena is large");
     let reservation = Reservation::new(FRAMES).expect("the arena is large");
-    let template = template(2, None);
     let mut space = AddressSpace::empty(template, input, reservation, Skeleton::default());
     space.lay_out(HEAP_LEN, OUTPUT_LEN).expect("it fits");
     let before = space.frames_left();
