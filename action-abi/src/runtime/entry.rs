@@ -52,7 +52,9 @@ impl Note {
 pub unsafe fn start(context: *const Context, body: fn(&'static [u8], &mut Output)) -> ! {
     // SAFETY: the kernel passes a pointer to a context that lives as long as the invocation.
     let known = unsafe { &*context };
-    if known.version != ABI_VERSION || (known.len as usize) < size_of::<Context>() {
+    // A host image's context begins as any other.
+    let is_known = [ABI_VERSION, HOST_VERSION].contains(&known.version);
+    if !is_known || (known.len as usize) < size_of::<Context>() {
         exit(STATUS_BAD_CONTEXT);
     }
     // SAFETY: as above; the pages are read-only, so nothing changes them.

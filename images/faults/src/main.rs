@@ -16,6 +16,7 @@ use action_abi::runtime::entry;
 mod calls;
 mod code;
 mod endless;
+mod hosted;
 mod instructions;
 mod memory;
 mod padding;
@@ -75,5 +76,7 @@ action_abi::support!();
 /// Only for `_start`, with the kernel's context.
 unsafe extern "C" fn run(context: *const action_abi::Context) -> ! {
     // SAFETY: the caller passes on what the kernel left in rdi, and runs once.
+    unsafe { hosted::begin(context) };
+    // SAFETY: as above.
     unsafe { entry::start(context, action_abi::json_body!(faults)) }
 }

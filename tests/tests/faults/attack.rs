@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use system_tests::{ACTIONS, AUTHORIZATION, Connection, TestNode, request};
 
 use crate::matches;
+use crate::table::Line;
 
 /// The action that misbehaves, unless a case says otherwise.
 pub const FAULTS: &str = "faults";
@@ -51,6 +52,14 @@ impl Case {
     pub fn after(mut self, input: Value) -> Self {
         self.steps.insert(0, (FAULTS, input));
         self
+    }
+
+    /// With other outcomes, if it is the one of that name.
+    pub fn otherwise(self, (name, ways): &Line) -> Self {
+        if self.name != *name {
+            return self;
+        }
+        Self { ways: ways.iter().map(|way| (*way).to_owned()).collect(), ..self }
     }
 
     /// The kinds it is made of.

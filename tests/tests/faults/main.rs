@@ -9,10 +9,11 @@ mod table;
 
 use std::collections::BTreeSet;
 
+use action_abi::{ABI_VERSION, HOST_VERSION, NOTE_NAME};
 use attack::{BRIEF, Case, FAULTS, OTHERS, Tally};
 use hk::DeployOptions;
 use serde_json::{Value, json};
-use system_tests::{Machine, SharedNode, TestNode, boot, machine};
+use system_tests::{Machine, SharedNode, TestNode, boot, machine, sample};
 
 /// Limits of the action that misbehaves: enough time for what needs time even when emulated on a
 /// busy computer, and so much memory that its page tables are more than the node grants beside it.
@@ -22,10 +23,23 @@ const TIMEOUT_MS_MIN: u64 = 100;
 const MEMORY_MB: u64 = 32;
 
 /// Two cores: one serves the network, so every invocation runs on the other.
-static NODE: SharedNode =
-    SharedNode::new(|| with_actions(machine().cores(2).kernel_words("hostkernel.body_mb=1")));
+static NODE: SharedNode = SharedNode::new(|| with_actions(two_cores(), &sample(FAULTS)));
 
-fn with_actions(machine: Machine) -> TestNode {
+fn two_cores() -> Machine {
+    machine().cores(2).kernel_words("hostkernel.body_mb=1")
+}
+
+/// The program as one that a host image hosts: its note says version 2, which it finds out itself.
+fn hosted() -> Vec<u8> {
+    let mut file = sample(FAULTS);
+    let note = [NOTE_NAME.as_bytes(), &[0, 0], &ABI_VERSION.to_le_bytes()].concat();
+    let at = file.windows(note.len()).position(|bytes| bytes == note).expect("it has a note");
+    let version = at + note.len() - size_of::<u32>();
+    file[version..][..size_of::<u32>()].copy_from_slice(&HOST_VERSION.to_le_bytes());
+    file
+}
+
+fn with_actions(machine: Machine, file: &[u8]) -> TestNode {
     let node = boot(machine);
     for (name, timeout_ms) in [(FAULTS, TIMEOUT_MS), (OTHERS, TIMEOUT_MS), (BRIEF, TIMEOUT_MS_MIN)]
     {
@@ -34,7 +48,7 @@ fn with_actions(machine: Machine) -> TestNode {
             memory_mb: Some(MEMORY_MB),
             ..DeployOptions::default()
         };
-        node.deploy_as(name, "faults", &options);
+        node.client().deploy(name, file, &options).expect("it is deployed");
     }
     node.deploy("hello");
     node
@@ -68,8 +82,12 @@ fn every_attack_ends_as_the_table_says_and_the_next_invocation_succeeds() {
     let node = NODE.get();
     tally.run(&node, &table::sections(&node));
     drop(node);
-    let node = with_actions(machine().cores(2).cpu("max,-smap"));
+    let node = with_actions(machine().cores(2).cpu("max,-smap"), &sample(FAULTS));
     tally.run(&node, &table::sections_without_smap());
+    drop(node);
+    // Once more with a host between the program and the kernel.
+    let node = with_actions(two_cores(), &hosted());
+    tally.run(&node, &table::sections_with_a_host(&node));
     tally.finish();
 }
 

@@ -165,7 +165,7 @@ fn read(space: &mut AddressSpace, address: u64, len: u64) -> Vec<u8> {
 /// One page in each of many blocks: a table for each, found at once, charged, and given back.
 #[test]
 fn the_notes_on_tables_are_the_instances_own() {
-    const BLOCKS: u64 = if cfg!(miri) { 70 } else { 700 };
+    const BLOCKS: u64 = if cfg!(miri) { 12 } else { 700 };
     const FRAMES: usize = if cfg!(miri) { 600 } else { 2_900 };
     let template = template(2, None);
     let input = PageBuffer::from_bytes(b"input").expect("the arena is large");

@@ -11,11 +11,12 @@ const BAD_ADDRESS: &str = r#"{"call_error":"BadAddress","number":2}"#;
 const BAD_ARGUMENT: &str = r#"{"call_error":"BadArgument","number":3}"#;
 const OUT_OF_MEMORY: &str = r#"{"call_error":"OutOfMemory","number":4}"#;
 const LIMIT_REACHED: &str = r#"{"call_error":"LimitReached","number":5}"#;
+const UNKNOWN_CALL: &str = r#"{"call_error":"UnknownCall","number":1}"#;
 const KERNEL: u64 = 0xffff_ffff_8000_0000;
 const STACK: u64 = 0x80_0000_1000;
 
 const KINDS: &[Line] = &[
-    ("unknown-call", &[r#"{"call_error":"UnknownCall","number":1}"#]),
+    ("unknown-call", &[UNKNOWN_CALL]),
     // Hundreds of numbers, with every odd value in all three arguments.
     ("sweep-unknown-calls", &[r#"{"calls":*,"known":0}"#]),
     ("map-writable-executable", &[BAD_ARGUMENT]),
@@ -57,6 +58,11 @@ const CALLS: &[(&str, u64, [u64; 3], &str)] = &[
     ("protect text", 5, [0x40_0000, 4096, 3], BAD_ARGUMENT),
     ("protect stack", 5, [STACK, 4096, 5], BAD_ARGUMENT),
     ("protect kernel", 5, [KERNEL, 4096, 3], BAD_ARGUMENT),
+    // A host's own calls are not the program's: without a host the kernel says so, with one it
+    // does, whom every call of the program goes to.
+    ("map_at of a host", 6, [0x7f00_0000_0000, 4096, 0], UNKNOWN_CALL),
+    ("reflect of a host", 9, [STACK, 0, 0], UNKNOWN_CALL),
+    ("freeze of a host", 10, [0, 0, 0], UNKNOWN_CALL),
 ];
 
 /// What every combination of odd arguments comes to, for each call.
