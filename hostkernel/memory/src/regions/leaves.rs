@@ -75,7 +75,8 @@ impl Leaves {
         if borrowed + new == 0 {
             return 0;
         }
-        let directory = !self.directory_is_own && self.len + new > INLINE;
+        // Who changes the list of frames has room for one more.
+        let directory = !self.directory_is_own && self.len + new >= INLINE;
         borrowed + new + usize::from(directory)
     }
 

@@ -223,3 +223,54 @@ fn the_bound_holds_and_who_is_at_it_can_still_give_back() {
     assert_eq!((regions.len, regions.frames(), reservation.remaining()), (0, 0, 2000));
     assert!(frames::available() > 0);
 }
+
+/// A shared list of five leaves, four of which become its own before it has six and needs a
+/// directory for the last one: with every amount of memory what is not there is refused.
+#[test]
+fn a_change_takes_no_more_than_it_asked_for() {
+    use leaves::LEAF_LEN;
+    const GAP: u64 = 8;
+    install_for_test();
+    let mut plenty = Reservation::new(100).expect("the arena is large");
+    let mut regions = Regions::new(usize::MAX);
+    let region =
+        |page, protection| Region { range: range(page, 1), source: Source::ZERO, protection };
+    let set = |regions: &mut Regions, new: Region, reservation: &mut Reservation| {
+        regions.set(new.range, Some(new), reservation)
+    };
+    for number in (0..).step_by(GAP as usize) {
+        set(&mut regions, region(number, None), &mut plenty).expect("there is room");
+        if regions.len == 5 * LEAF_LEN {
+            break;
+        }
+    }
+    // Less than full, so that a change there asks for no more than copies.
+    for page in (0..5).flat_map(|leaf| (0..20).map(move |at| (leaf * LEAF_LEN + at) as u64 * GAP)) {
+        regions.set(range(page, 1), None, &mut plenty).expect("nothing is needed");
+    }
+    let read = Some(Protection::Read);
+    for left in 0..4 {
+        let mut shared = regions.share();
+        let mut reservation = Reservation::new(50).expect("the arena is large");
+        let first = |leaf| regions.leaves.regions(leaf)[0].range.start / PAGE;
+        for leaf in 0..4 {
+            set(&mut shared, region(first(leaf), read), &mut reservation).expect("there is room");
+        }
+        for page in (0..).filter(|page| page % GAP == 2) {
+            set(&mut shared, region(page, read), &mut reservation).expect("there is room");
+            if shared.leaves.len() == 6 {
+                break;
+            }
+        }
+        let mut rest = Vec::new();
+        while reservation.remaining() > left {
+            rest.push(reservation.take().expect("it has some"));
+        }
+        let last = set(&mut shared, region(first(4), read), &mut reservation);
+        assert_eq!(last.is_ok(), left >= 2, "with {left} frames");
+        rest.into_iter().for_each(|frame| reservation.put(frame));
+        shared.clear(|frame| reservation.put(frame));
+        assert_eq!(reservation.remaining(), 50);
+    }
+    regions.clear(|frame| plenty.put(frame));
+}
