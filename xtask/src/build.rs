@@ -75,19 +75,40 @@ pub fn test_kernel() -> Result<PathBuf, BuildError> {
 /// # Errors
 /// [`BuildError`]
 pub fn linux_image() -> Result<PathBuf, BuildError> {
+    let built = linux_image_with(&[], "linux-build")?;
+    let result = workspace::linux_image();
+    copy(&built.file, &result)?;
+    Ok(result)
+}
+
+/// Builds the Linux library OS as [`linux_image`] does, with the names of its functions and its
+/// lines.
+///
+/// # Errors
+/// [`BuildError`]
+pub fn linux_image_with_symbols() -> Result<Program, BuildError> {
+    linux_image_with(&symbols_in_actions(), "linux-symbols")
+}
+
+fn linux_image_with(options: &[String], folder: &str) -> Result<Program, BuildError> {
     let what = "The Linux library OS";
     let mut command = cargo();
     command
         .args(["build", "--package", LINUX, "--bin", LINUX, "--features", "image"])
         .args(["--profile", ACTION_PROFILE, "--target", KERNEL_TARGET])
         .args(without_paths(KERNEL_TARGET))
+        .args(options)
         .arg("--target-dir")
-        .arg(workspace::target().join("linux-build"));
-    let built = programs(command, what)?;
-    let missing = || BuildError::NoProgram { what: what.to_owned() };
-    let result = workspace::linux_image();
-    copy(&built.first().ok_or_else(missing)?.file, &result)?;
-    Ok(result)
+        .arg(workspace::target().join(folder));
+    let missing = BuildError::NoProgram { what: what.to_owned() };
+    programs(command, what)?.into_iter().next().ok_or(missing)
+}
+
+/// Arguments that leave names and lines in what is compiled as actions are.
+fn symbols_in_actions() -> [String; 4] {
+    let setting = |setting: &str| format!("profile.{ACTION_PROFILE}.{setting}");
+    let option = || "--config".to_owned();
+    [option(), setting("strip=false"), option(), setting("debug=\"line-tables-only\"")]
 }
 
 fn kernel_with(options: &[&str], target: &Path, result: PathBuf) -> Result<PathBuf, BuildError> {
@@ -198,10 +219,7 @@ pub fn client() -> Result<PathBuf, BuildError> {
 /// [`BuildError`]
 pub fn action_with_symbols(name: &str) -> Result<Program, BuildError> {
     let mut command = action_cargo("build", &workspace::target().join("action-symbols"));
-    command.args(["--package", name, "--bin", name]);
-    for setting in ["strip=false", "debug=\"line-tables-only\""] {
-        command.arg("--config").arg(format!("profile.{ACTION_PROFILE}.{setting}"));
-    }
+    command.args(["--package", name, "--bin", name]).args(symbols_in_actions());
     let what = format!("The action `{name}`");
     programs(command, &what)?.into_iter().next().ok_or(BuildError::NoProgram { what })
 }

@@ -11,7 +11,7 @@ use clap::Args;
 use xtask::build;
 use xtask::lab::guest::TUNED_CPU;
 use xtask::lab::profile::Executions;
-use xtask::lab::{Call, Plan, Profile};
+use xtask::lab::{Call, Hosted, Plan, Profile};
 use xtask::prerequisites::ensure_qemu;
 use xtask::qemu::{Machine, Network};
 use xtask::symbols::{Place, Symbols};
@@ -30,12 +30,13 @@ const LEAST: f64 = 0.5;
 
 /// Count the instructions of a request in each function, exactly.
 ///
-/// Boots a node in QEMU's emulator and invokes a sample action again and again. An instruction
+/// Boots a node in QEMU's emulator and invokes a sample action again and again, or a Linux program
+/// of `bench --suite hosted`. An instruction
 /// counts for the innermost function of this workspace it was inlined into: so what core
 /// does inline is found under its caller's name. A repeated string instruction counts once.
 #[derive(Args, Debug)]
 pub struct Arguments {
-    /// The sample action to invoke.
+    /// The sample action or program to invoke.
     #[arg(long, value_name = "NAME", default_value = "hello")]
     action: String,
     /// Its input.
@@ -63,10 +64,16 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     ensure!(core < arguments.cores, "there is no core {core} among {}", arguments.cores);
     ensure_qemu(say)?;
     super::build::everything()?;
-    let program = build::action_with_symbols(&arguments.action)?;
-    let executions = measure(arguments, &fs::read(&program.file)?)?;
+    let hosted = Hosted::ALL.into_iter().find(|hosted| hosted.name() == arguments.action);
+    let programs = match hosted {
+        // Addresses are those of the library OS first, for it is where no program is.
+        Some(hosted) => vec![build::linux_image_with_symbols()?.file, hosted.build(say)?],
+        None => vec![build::action_with_symbols(&arguments.action)?.file],
+    };
+    let deployed = programs.last().context("there is a program")?;
+    let executions = measure(arguments, &fs::read(deployed)?)?;
     let kernel = Symbols::load(&workspace::kernel())?;
-    let program = Symbols::load(&program.file)?;
+    let symbols = programs.iter().map(|file| Symbols::load(file)).collect::<Result<Vec<_>, _>>()?;
     let total: f64 = executions.values().sum();
     let programs: f64 =
         executions.iter().filter(|(address, _)| **address < KERNEL_HALF).map(|it| it.1).sum();
@@ -74,8 +81,11 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     println!("core {core}: {total:.0} instructions a request, {programs:.0} of them the program's");
     let mut shares: HashMap<String, f64> = HashMap::new();
     for (address, count) in executions {
-        let symbols = if address < KERNEL_HALF { &program } else { &kernel };
-        let places = symbols.places(address);
+        let places = match address < KERNEL_HALF {
+            true => symbols.iter().map(|it| it.places(address)).find(|places| !places.is_empty()),
+            false => Some(kernel.places(address)),
+        };
+        let places = places.unwrap_or_default();
         let name = match &arguments.lines {
             Some(function) => line(&places, function),
             None => Some(own(&places).map_or("(unknown)".to_owned(), function)),
