@@ -38,6 +38,7 @@ pub mod random;
 pub mod report;
 pub mod signal;
 pub mod socket;
+pub mod strings;
 pub mod thread;
 pub mod time;
 pub mod timers;

@@ -11,13 +11,12 @@
 //! ```
 #![forbid(unsafe_code)]
 
-use core::ffi::CStr;
-
 use linux_raw_sys::auxvec;
 
 use crate::Errno;
 use crate::memory::Space;
 use crate::memory::regions::PAGE;
+use crate::strings;
 
 /// What `AT_PLATFORM` points to.
 const PLATFORM: &[u8] = b"x86_64\0";
@@ -65,19 +64,19 @@ pub struct Start<'a> {
 /// `E2BIG` if it does not fit.
 pub fn build(space: &mut Space, start: &Start<'_>) -> Result<u64, Errno> {
     let len = start.path.len() + start.arguments.len() + start.environment.len();
-    let strings = (start.end - 8).checked_sub(len as u64).ok_or(Errno::E2BIG)?;
-    let arguments = strings + start.path.len() as u64;
+    let path = (start.end - 8).checked_sub(len as u64).ok_or(Errno::E2BIG)?;
+    let arguments = path + start.path.len() as u64;
     let environment = arguments + start.arguments.len() as u64;
-    let random = (strings - RANDOM_LEN as u64 - PLATFORM.len() as u64) / 16 * 16;
+    let random = (path - RANDOM_LEN as u64 - PLATFORM.len() as u64) / 16 * 16;
     let platform = random + RANDOM_LEN as u64;
 
-    let counts = [start.arguments, start.environment].map(|strings| addresses(strings, 0).count());
+    let counts = [start.arguments, start.environment].map(strings::count);
     let words = 1 + counts[0] + 1 + counts[1] + 1 + 2 * PAIRS;
     let rsp = (random.checked_sub(words as u64 * 8).ok_or(Errno::E2BIG)?) / 16 * 16;
     if start.end - rsp > crate::limits::STACK_LEN / 4 {
         return Err(Errno::E2BIG);
     }
-    space.write(strings, start.path)?;
+    space.write(path, start.path)?;
     space.write(arguments, start.arguments)?;
     space.write(environment, start.environment)?;
     space.write(random, &start.random)?;
@@ -88,7 +87,7 @@ pub fn build(space: &mut Space, start: &Start<'_>) -> Result<u64, Errno> {
     table.push(counts[0] as u64);
     table.push_addresses(start.arguments, arguments);
     table.push_addresses(start.environment, environment);
-    for [kind, value] in vector(start, random, platform, strings) {
+    for [kind, value] in vector(start, random, platform, path) {
         table.push(kind);
         table.push(value);
     }
@@ -112,9 +111,11 @@ impl Table<'_> {
 
     /// The addresses of strings of which the first lies there, and a 0.
     fn push_addresses(&mut self, strings: &[u8], first: u64) {
-        for address in addresses(strings, first) {
-            self.push(address);
-        }
+        let mut next = first;
+        strings::for_each_end(strings, |end| {
+            self.push(next);
+            next = first + end as u64 + 1;
+        });
         self.push(0);
     }
 }
@@ -145,16 +146,4 @@ fn vector(start: &Start<'_>, random: u64, platform: u64, path: u64) -> [[u64; 2]
         (auxvec::AT_NULL, 0),
     ]
     .map(|(kind, value)| [u64::from(kind), value])
-}
-
-/// Where each of the strings begins, if the first does at this address.
-fn addresses(strings: &[u8], first: u64) -> impl Iterator<Item = u64> + '_ {
-    let mut at = 0;
-    core::iter::from_fn(move || {
-        // `CStr` looks at whole words, which a loop over bytes would not.
-        let string = CStr::from_bytes_until_nul(strings.get(at..)?).ok()?;
-        let address = first + at as u64;
-        at += string.count_bytes() + 1;
-        Some(address)
-    })
 }

@@ -162,6 +162,7 @@ impl<N: Native> Os<N> {
     fn listen(&mut self, fd: u64, backlog: u32) -> Served {
         let socket = self.socket_of(fd)?;
         if self.sockets.listen(socket, backlog)? {
+            self.becomes_server();
             // The answer is the result, and what the program says is log.
             self.files.output.becomes_answer(&mut self.native);
         }

@@ -304,9 +304,9 @@ impl Sockets {
         first.is_some_and(|(at, _)| at == number as usize)
     }
 
-    /// There is a request now. `port` is where the client looks for a server first.
-    pub fn offer(&mut self, request: Request, port: u16) {
-        self.exchange.begin(request, port);
+    /// There is a request now.
+    pub fn offer(&mut self, request: Request) {
+        self.exchange.begin(request);
         let listening = self.all.iter_mut().filter(|(_, socket)| socket.is_listening());
         listening.for_each(|(_, socket)| socket.wake_reader());
     }

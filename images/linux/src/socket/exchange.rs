@@ -54,11 +54,15 @@ impl Exchange {
         }
     }
 
-    /// The client begins to connect. `port` is where it looks for a server first.
-    pub(super) fn begin(&mut self, request: Request, port: u16) {
+    /// The client begins to connect.
+    pub(super) fn begin(&mut self, request: Request) {
         self.stage = Stage::Offered;
         self.answer = Answer::new(request.is_head());
         self.request = request;
+    }
+
+    /// Where the client looks for a server first.
+    pub(super) fn expect_at(&mut self, port: u16) {
         self.port = port;
     }
 

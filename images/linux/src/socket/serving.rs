@@ -26,11 +26,16 @@ impl<N: Native> Os<N> {
         input: &'static [u8],
     ) -> &'static [u8] {
         let (head, environment) = request::part(environment);
-        let mut entries = environment.split(|byte| *byte == 0);
-        let named = entries.find_map(|entry| entry.strip_prefix(PORT_VARIABLE));
-        let port = named.and_then(|port| str::from_utf8(port).ok()?.parse().ok());
-        self.sockets.offer(Request::new(head.unwrap_or_default(), input), port.unwrap_or(PORT));
+        if self.sockets.exchange.is_server() {
+            self.sockets.exchange.expect_at(port(environment));
+        }
+        self.sockets.offer(Request::new(head.unwrap_or_default(), input));
         environment
+    }
+
+    /// The program listens for the first time. Only now somebody wants to know at which port.
+    pub(super) fn becomes_server(&mut self) {
+        self.sockets.exchange.expect_at(port(self.identity.environment));
     }
 
     /// Whether another number of the process would do harm. A server is in the middle of its loop
@@ -69,4 +74,12 @@ impl<N: Native> Os<N> {
     pub(crate) fn answer(&mut self, otherwise: Unanswered) -> Result<(), Unanswered> {
         self.sockets.exchange.give_up(otherwise)
     }
+}
+
+/// The port at which an environment says that the client will look for a server.
+fn port(environment: &[u8]) -> u16 {
+    let mut entries = environment.split(|byte| *byte == 0);
+    let named = entries.find_map(|entry| entry.strip_prefix(PORT_VARIABLE));
+    let port = named.and_then(|port| str::from_utf8(port).ok()?.parse().ok());
+    port.unwrap_or(PORT)
 }

@@ -296,7 +296,7 @@ fn the_client_is_accepted_once_where_it_is_expected() {
     let first = listening(&mut sockets, Family::Inet, "0.0.0.0:9000");
     let expected = listening(&mut sockets, Family::Inet6, "[::]:8080");
     assert!(sockets.exchange.is_server());
-    sockets.offer(Request::new(b"", b"GET / HTTP/1.1\r\n\r\n"), 8080);
+    sockets.offer(Request::new(b"", b"GET / HTTP/1.1\r\n\r\n"));
     assert_eq!(sockets.accept(first, true), Err(Stop::WouldBlock));
     assert_eq!(sockets.readiness(first).map(|ready| ready.events), Ok(0));
     assert_ne!(sockets.readiness(expected).expect("it is known").events & ready::IN, 0);
