@@ -17,7 +17,7 @@ use crate::os::Os;
 use crate::outcome::{Break, Served, waits};
 use crate::signal::Info;
 
-/// Buffers of a `writev` that need no memory of their own.
+/// Buffers of a `readv` or `writev` that need no memory of their own.
 const VECTORS_INLINE: usize = 8;
 
 impl<N: Native> Os<N> {
@@ -75,9 +75,24 @@ impl<N: Native> Os<N> {
 
     /// `readv`, `preadv`: buffer by buffer, since two of them may be the same memory.
     pub(crate) fn readv(&mut self, fd: u64, list: u64, count: u64, offset: Option<u64>) -> Served {
-        let vectors = self.vectors(list, count)?;
+        if count > VECTORS_MAX as u64 {
+            return Err(Errno::EINVAL.into());
+        }
+        let mut few = [(0, 0); VECTORS_INLINE];
+        let many;
+        let vectors = match few.get_mut(..count as usize) {
+            Some(few) => {
+                let list = self.space.bytes(list, count * 16)?.as_chunks::<16>().0;
+                few.iter_mut().zip(list).for_each(|(few, vector)| *few = vector_of(vector));
+                &*few
+            }
+            None => {
+                many = self.vectors(list, count)?;
+                &many
+            }
+        };
         let mut read = 0;
-        for (address, len) in vectors {
+        for &(address, len) in vectors {
             let served = match offset {
                 None => self.read(fd, address, len),
                 Some(offset) => self.pread(fd, address, len, offset.wrapping_add(read)),

@@ -105,6 +105,17 @@ pub struct Region {
     pub source: Source,
 }
 
+impl Region {
+    /// Whether this region, which begins at `start`, and the `next` one, which does `at` that
+    /// address, are one.
+    fn goes_on_as(&self, start: u64, at: u64, next: Self) -> bool {
+        self.end == at
+            && self.protection == next.protection
+            && self.source.advanced(at - start) == next.source
+            && self.source != Source::Stack
+    }
+}
+
 /// All regions, by their first address.
 #[derive(Debug, Default)]
 pub struct Regions {
@@ -225,6 +236,20 @@ impl Regions {
     /// Forgets what is in this range; regions that reach out of it keep their outer parts.
     pub fn remove(&mut self, range: Range<u64>) {
         self.forget();
+        // Mostly one region, or the upper part of one: what was mapped last.
+        match self.map.range_mut(..range.end).next_back() {
+            Some((_, region)) if region.end <= range.start => return,
+            Some((start, region)) if region.end == range.end && *start < range.start => {
+                region.end = range.start;
+                return;
+            }
+            Some((start, region)) if region.end == range.end && *start == range.start => {
+                self.map.remove(&range.start);
+                return;
+            }
+            Some(_) => {}
+            None => return,
+        }
         self.split(range.start);
         self.split(range.end);
         let inner: alloc::vec::Vec<u64> = self
@@ -242,10 +267,28 @@ impl Regions {
         debug_assert!(
             start < region.end && start.is_multiple_of(PAGE) && region.end.is_multiple_of(PAGE)
         );
+        if self.insert_in_gap(start, region) {
+            return;
+        }
         self.remove(start..region.end);
         self.map.insert(start, region);
         self.merge_at(region.end);
         self.merge_at(start);
+    }
+
+    /// Puts a region where nothing is, if that is so.
+    fn insert_in_gap(&mut self, start: u64, region: Region) -> bool {
+        let left = self.map.range_mut(..region.end).next_back();
+        if left.as_ref().is_some_and(|(_, left)| left.end > start) {
+            return false;
+        }
+        let joined = left.filter(|(at, left)| left.goes_on_as(**at, start, region));
+        match joined {
+            Some((_, left)) => left.end = region.end,
+            None => drop(self.map.insert(start, region)),
+        }
+        self.merge_at(region.end);
+        true
     }
 
     /// Changes the protection of everything in the range.
@@ -308,11 +351,7 @@ impl Regions {
     fn merge_at(&mut self, at: u64) {
         let Some(right) = self.map.get(&at).copied() else { return };
         let Some((&start, left)) = self.map.range(..at).next_back() else { return };
-        let alike = left.end == at
-            && left.protection == right.protection
-            && left.source.advanced(at - start) == right.source
-            && left.source != Source::Stack;
-        if alike {
+        if left.goes_on_as(start, at, right) {
             let merged = Region { end: right.end, ..*left };
             self.map.remove(&at);
             self.map.insert(start, merged);
