@@ -3,6 +3,7 @@
 
 mod leaves;
 mod region;
+mod splice;
 #[cfg(test)]
 mod tests;
 
@@ -98,6 +99,9 @@ impl Regions {
         reservation: &mut Reservation,
     ) -> Result<(), RegionReject> {
         assert!(range.start < range.end && new.is_none_or(|new| new.range == range));
+        if let Some(change) = self.splice(range, new) {
+            return self.apply(change, reservation);
+        }
         self.check(range, new.is_some())?;
         let (leaf, _) = self.place(range.start);
         let (last, _) = self.place(range.end);

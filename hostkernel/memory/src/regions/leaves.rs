@@ -10,6 +10,7 @@
 //! neighbours always hold more regions than fit into one, so that leaves are half full on average.
 
 use core::mem::MaybeUninit;
+use core::ops::Range;
 use core::sync::atomic::{AtomicU64, Ordering};
 
 use limits::{PAGE_LEN, REGIONS_MAX};
@@ -19,7 +20,7 @@ use crate::frames::{Frame, FrameNumber, Reservation};
 use crate::physical::frame_pointer;
 
 /// Leaves that need no directory.
-const INLINE: usize = 6;
+pub(super) const INLINE: usize = 6;
 /// Regions in a leaf.
 pub(super) const LEAF_LEN: usize = (PAGE_LEN - 16) / size_of::<Region>();
 /// Leaves in a directory.
@@ -100,7 +101,7 @@ impl Leaves {
         unsafe { &*frame_pointer(self.frame(leaf)).cast() }
     }
 
-    fn is_own(&self, leaf: usize) -> bool {
+    pub fn is_own(&self, leaf: usize) -> bool {
         self.owner != 0 && self.leaf(leaf).owner == self.owner
     }
 
@@ -113,6 +114,9 @@ impl Leaves {
 
     /// The leaf in which a region that starts at `address` is or would be.
     pub fn find(&self, address: u64) -> usize {
+        if self.len <= 1 {
+            return 0;
+        }
         let starts_below = |leaf: &usize| self.regions(*leaf)[0].range.start <= address;
         let (mut low, mut high) = (0, self.len);
         while low < high {
@@ -164,6 +168,26 @@ impl Leaves {
             self.join(leaf + 1, reservation);
             self.join_below(leaf, reservation);
         }
+    }
+
+    /// Puts a few regions in the place of some, for which the leaf has room.
+    pub fn splice(
+        &mut self,
+        leaf: usize,
+        from: Range<usize>,
+        to: &[Region],
+        reservation: &mut Reservation,
+    ) {
+        self.edit(leaf, reservation, |places, len| {
+            let end = from.start + to.len();
+            if end != from.end {
+                places.copy_within(from.end..len, end);
+            }
+            for (place, region) in places[from.start..end].iter_mut().zip(to) {
+                *place = MaybeUninit::new(*region);
+            }
+            len + to.len() - from.len()
+        });
     }
 
     /// Puts a region in the place of one.
