@@ -4,6 +4,7 @@
 use alloc::sync::Arc;
 
 use super::layout::{FIXED, PAGE, STACK, USER_END, WINDOWS_START, Windows};
+use super::ranges::Mapped;
 use super::{AddressSpace, Refusal};
 use crate::Protection;
 use crate::buffer::PageBuffer;
@@ -128,12 +129,7 @@ impl AddressSpace {
     }
 
     fn put(&mut self, region: Region) -> Result<(), Refusal> {
-        let range = region.range;
-        let Self { tables, regions, reservation, template, .. } = self;
-        tables.open_edges(range, reservation, template)?;
-        regions.set(range, Some(region), reservation)?;
-        tables.clear_range(range, reservation);
-        Ok(())
+        self.replace(region.range, Some(region))
     }
 
     /// Takes away whatever is in a range.
@@ -174,8 +170,11 @@ impl AddressSpace {
             return Err(Refusal::BadRange);
         }
         let Self { tables, reservation, template, .. } = self;
-        tables.open_edges(range, reservation, template)?;
-        tables.clear_range(range, reservation);
+        let mapped = tables.mapped(range);
+        if mapped == Mapped::Somewhere {
+            tables.open_edges(range, reservation, template)?;
+        }
+        tables.clear_mapped(range, mapped, reservation);
         Ok(())
     }
 }

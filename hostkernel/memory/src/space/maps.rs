@@ -1,6 +1,7 @@
 //! What an action maps itself.
 
 use super::layout::{MAPPED_START, PAGE, USER_END};
+use super::ranges::Mapped;
 use super::{AddressSpace, Refusal};
 use crate::Protection;
 use crate::plan::PageRange;
@@ -63,12 +64,21 @@ impl AddressSpace {
         self.take_away(range)
     }
 
+    /// Puts a region, or nothing, in the place of whatever is in a range.
+    pub(super) fn replace(&mut self, range: PageRange, new: Option<Region>) -> Result<(), Refusal> {
+        let Self { tables, regions, reservation, template, .. } = self;
+        let mapped = tables.mapped(range);
+        if mapped == Mapped::Somewhere {
+            tables.open_edges(range, reservation, template)?;
+        }
+        regions.set(range, new, reservation)?;
+        tables.clear_mapped(range, mapped, reservation);
+        Ok(())
+    }
+
     /// Takes away whatever is in a range.
     pub(super) fn take_away(&mut self, range: PageRange) -> Result<(), Refusal> {
-        let Self { tables, regions, reservation, template, .. } = self;
-        tables.open_edges(range, reservation, template)?;
-        regions.set(range, None, reservation)?;
-        tables.clear_range(range, reservation);
+        self.replace(range, None)?;
         if self.mapped_end == range.end + PAGE {
             // Who maps and unmaps by turns gets the same addresses, and needs no other tables.
             self.mapped_end = range.start;
@@ -92,17 +102,20 @@ impl AddressSpace {
         to: Option<Protection>,
     ) -> Result<(), Refusal> {
         let Self { tables, regions, reservation, template, .. } = self;
-        tables.open_range(range, reservation, template)?;
+        let mapped = tables.mapped(range);
+        if mapped == Mapped::Somewhere {
+            tables.open_range(range, reservation, template)?;
+        }
         let noted = regions.protect(range, to, reservation);
         if noted.is_ok() {
-            tables.protect_range(range, to);
+            tables.protect_mapped(range, mapped, to);
             return Ok(());
         }
         // What entries allow is always what the notes say.
         let mut next = range.start;
         while let Some(region) = regions.find(next).filter(|_| next < range.end) {
             let PageRange { end, .. } = region.part(PageRange { start: next, ..range }).range;
-            tables.protect_range(PageRange { start: next, end }, region.protection);
+            tables.protect_mapped(PageRange { start: next, end }, mapped, region.protection);
             next = end;
         }
         Ok(noted?)

@@ -1,12 +1,19 @@
 //! Changes to a range of pages: private tables first, which may fail, then the change, which does
 //! not.
+//!
+//! Most ranges lie within what one level-1 table maps. There either nothing is mapped yet, and
+//! nothing is to be done, or that table is private already.
 
 use super::tables::{OwnTables, ROOT, SKELETON_LEN};
 use crate::Protection;
 use crate::frames::{OutOfFrames, Reservation};
 use crate::plan::PageRange;
-use crate::table::{Entry, index, reach};
+use crate::table::{BLOCK_LEN, Entry, index, reach};
 use crate::template::Template;
+use limits::PAGE_LEN;
+
+/// Pages that are looked at one by one before tables are made private for them.
+const FEW_PAGES: u64 = 16;
 
 /// A table, and what of the range lies in it.
 #[derive(Clone, Copy)]
@@ -34,7 +41,95 @@ impl Part {
     }
 }
 
+/// What of a range is mapped, as far as that is found without making anything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Mapped {
+    /// Nothing.
+    Nothing,
+    /// What is in the private level-1 table at this position, which maps all of the range.
+    Here(usize),
+    /// That is not known.
+    Somewhere,
+}
+
 impl OwnTables {
+    /// What of a range is mapped.
+    pub fn mapped(&mut self, range: PageRange) -> Mapped {
+        let block = range.start / BLOCK_LEN;
+        if block != (range.end - 1) / BLOCK_LEN {
+            return Mapped::Somewhere;
+        }
+        if let Some(position) = self.place(range.start).table {
+            return Mapped::Here(position);
+        }
+        let mut position = ROOT;
+        for level in (2..=4).rev() {
+            let entry = self.entry(position, index(range.start, level));
+            match entry.frame() {
+                None => return Mapped::Nothing,
+                Some(_) if entry.is_borrowed() => return self.mapped_in_borrowed(range),
+                Some(frame) => position = self.position(entry, frame),
+            }
+        }
+        self.set_last_block(block * BLOCK_LEN, position);
+        Mapped::Here(position)
+    }
+
+    /// Whether nothing is mapped in a range whose table is another's.
+    fn mapped_in_borrowed(&self, range: PageRange) -> Mapped {
+        let mut pages = (range.start..range.end).step_by(PAGE_LEN);
+        let is_empty = (range.end - range.start) / PAGE_LEN as u64 <= FEW_PAGES
+            && pages.all(|page| !self.leaf(self.place(page)).is_present());
+        if is_empty { Mapped::Nothing } else { Mapped::Somewhere }
+    }
+
+    /// Empties all leaves in a range of which is known what is mapped; if it is not, then
+    /// [its edges are open](Self::open_edges).
+    pub fn clear_mapped(
+        &mut self,
+        range: PageRange,
+        mapped: Mapped,
+        reservation: &mut Reservation,
+    ) {
+        let Mapped::Here(position) = mapped else {
+            if mapped == Mapped::Somewhere {
+                self.clear_range(range, reservation);
+            }
+            return;
+        };
+        let mut changes = false;
+        let own = self.own_mut(position);
+        for page in (range.start..range.end).step_by(PAGE_LEN) {
+            let slot = index(page, 1);
+            if own.table().get(slot).is_present() {
+                changes = true;
+                if let Some(frame) = own.take(slot) {
+                    reservation.put(frame);
+                }
+            }
+        }
+        if changes {
+            self.set_stale();
+            if position >= SKELETON_LEN && self.own(position).is_empty() {
+                // The table can be used elsewhere.
+                self.clear_range(range, reservation);
+            }
+        }
+    }
+
+    /// Gives all leaves in such a range a protection; if it is not known what is mapped, then the
+    /// range [is open](Self::open_range).
+    pub fn protect_mapped(&mut self, range: PageRange, mapped: Mapped, to: Option<Protection>) {
+        match mapped {
+            Mapped::Nothing => {}
+            Mapped::Somewhere => self.protect_range(range, to),
+            Mapped::Here(position) => {
+                self.set_stale();
+                self.protect_below(Part { position, level: 1, range }, to);
+            }
+        }
+    }
+
     /// Makes private the tables that lie in the range only in part, so that [`Self::clear_range`]
     /// can change them.
     ///
@@ -125,7 +220,7 @@ impl OwnTables {
     }
 
     /// Gives all leaves in the range, which [is open](Self::open_range), a protection.
-    pub fn protect_range(&mut self, range: PageRange, to: Option<Protection>) {
+    fn protect_range(&mut self, range: PageRange, to: Option<Protection>) {
         self.set_stale();
         self.protect_below(Part::whole(range), to);
     }

@@ -72,7 +72,7 @@ impl Skeleton {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Place {
     pub page: u64,
-    table: Option<usize>,
+    pub table: Option<usize>,
 }
 
 /// All tables of one address space that are its own, the skeleton first.
@@ -275,6 +275,11 @@ impl OwnTables {
         }
     }
 
+    /// Notes which table maps a block.
+    pub fn set_last_block(&mut self, block: u64, position: usize) {
+        self.last_block = Some((block, position));
+    }
+
     /// Makes private every table on the way to `page`; returns the position of the last.
     #[inline(never)]
     fn make_way(
@@ -287,7 +292,7 @@ impl OwnTables {
         for level in (2..=4).rev() {
             position = self.make_own(position, index(page, level), reservation, template)?;
         }
-        self.last_block = Some((page / BLOCK_LEN * BLOCK_LEN, position));
+        self.set_last_block(page / BLOCK_LEN * BLOCK_LEN, position);
         Ok(position)
     }
 
