@@ -3,13 +3,14 @@
 //!
 //! Instances of a file's template get a handful, each as if it was touched. Those of a frozen one
 //! get hundreds, in order of addresses: a table is found once for all pages in it, and a region for
-//! all pages of it. Whether a page may be touched is decided anew by the instance's own regions.
+//! all pages of it. Whether a page may be touched is decided anew by the instance's own regions; of
+//! a region that the instance maps later, it gets the pages then.
 
 use alloc::sync::Arc;
 
-use super::layout::PAGE;
-use super::{AddressSpace, Refusal};
-use crate::frames::{Frame, Reservation};
+use super::AddressSpace;
+use super::layout::{FIXED, PAGE};
+use crate::frames::{Frame, OutOfFrames};
 use crate::likely::{LikelyPage, Touched};
 use crate::regions::{Region, Source};
 use crate::table::{BLOCK_LEN, Entry, index};
@@ -45,54 +46,83 @@ impl AddressSpace {
         let _ = self.page_for(page.address(), access);
     }
 
-    fn provide_many(&mut self, mut pages: &[LikelyPage]) {
-        while let Some(first) = pages.first() {
-            let block = first.address() / BLOCK_LEN;
-            let is_here = |page: &LikelyPage| page.address() / BLOCK_LEN == block;
-            let len = pages.partition_point(is_here).max(1);
-            let here;
-            (here, pages) = pages.split_at(len);
-            // Pages that are only read are borrowed, which needs no table of one's own.
-            let written = here.iter().any(|page| page.is_written());
-            if !written || self.provide_block(here).is_err() {
-                here.iter().for_each(|page| self.provide(*page));
+    /// Provides what earlier instances touched of a region that is new, and that only now can be
+    /// touched: a heap that grows, memory that is mapped.
+    pub(super) fn provide_lessons_in(&mut self, region: Region) {
+        if region.source != Source::ZERO || region.protection != Some(Protection::ReadWrite) {
+            return;
+        }
+        let template = Arc::clone(&self.template);
+        let Some(frozen) = template.frozen() else { return };
+        let pages = frozen.lessons.pages();
+        let first = pages.partition_point(|page| page.address() < region.range.start);
+        let is_inside = |page: &&LikelyPage| page.address() < region.range.end;
+        let len = pages[first..].iter().take_while(is_inside).count();
+        self.provide_many(&pages[first..first + len]);
+    }
+
+    /// Provides pages, in order of addresses, as far as there are regions with them already.
+    fn provide_many(&mut self, pages: &[LikelyPage]) {
+        let mut region: Option<Region> = None;
+        // The last block, and the position of its table.
+        let mut block = (u64::MAX, 0);
+        for page in pages {
+            let address = page.address();
+            if !page.is_written() || (FIXED.start..FIXED.end).contains(&address) {
+                // Pages that are only read are borrowed, which needs no table of one's own.
+                self.provide(*page);
+                continue;
+            }
+            if region.is_none_or(|region| address >= region.range.end) {
+                region = self.regions.next(address);
+            }
+            let Some(found) = region.filter(|region| region.range.start <= address) else {
+                continue;
+            };
+            let provided = match found.protection == Some(Protection::ReadWrite) {
+                true => self.provide_plain(address, found.source, &mut block),
+                false => Ok(false),
+            };
+            match provided {
+                Ok(true) => {}
+                // Pages of the image and the payload that are not there yet.
+                Ok(false) => self.provide(*page),
+                Err(_) => return,
             }
         }
     }
 
-    /// Provides pages of one block, of which some are written.
-    fn provide_block(&mut self, pages: &[LikelyPage]) -> Result<(), Refusal> {
-        let Self { tables, reservation, template, regions, .. } = self;
-        let position = tables.open_block(pages[0].address(), reservation, template)?;
-        let mut region: Option<Region> = None;
-        let mut rest = 0;
-        for page in pages {
-            let address = page.address();
-            if region.is_none_or(|region| address >= region.range.end) {
-                region = regions.next(address);
-            }
-            let found = region.filter(|region| region.range.start <= address);
-            let is_plain = page.is_written()
-                && found.is_some_and(|it| it.protection == Some(Protection::ReadWrite));
-            let own = tables.own_mut(position);
-            let slot = index(address, 1);
-            let entry = own.table().get(slot);
-            let is_zero = found.is_some_and(|it| it.source == Source::ZERO);
-            if !is_plain || entry.is_owned_page() || (!entry.is_present() && !is_zero) {
-                rest += 1;
-                continue;
-            }
-            let frame = private(entry, reservation)?;
-            let entry = Entry::owned_page(frame.number(), Protection::ReadWrite);
-            own.set_owned(slot, entry);
-            let _owned_by_the_entry = frame.into_raw();
-            self.touched.count += 1;
+    /// Provides a page that can be written: zeros, or a copy of what an entry maps. Returns false
+    /// if it is neither.
+    fn provide_plain(
+        &mut self,
+        address: u64,
+        source: Source,
+        block: &mut (u64, usize),
+    ) -> Result<bool, OutOfFrames> {
+        let Self { tables, reservation, template, .. } = self;
+        if address / BLOCK_LEN != block.0 {
+            let position = tables.open_block(address, reservation, template)?;
+            *block = (address / BLOCK_LEN, position);
         }
-        if rest > 0 {
-            // Windows, pages of the image and the payload that are not there yet.
-            pages.iter().for_each(|page| self.provide(*page));
+        let (position, slot) = (block.1, index(address, 1));
+        let entry = tables.entry(position, slot);
+        let frame = match entry.frame() {
+            _ if entry.is_owned_page() => return Ok(true),
+            // SAFETY: the page is borrowed, so it is the template's or the payload's: nobody
+            // changes it, and it outlives the address space.
+            Some(original) => reservation.take_copy(&unsafe { Frame::borrow(original) })?,
+            None if source == Source::ZERO => reservation.take()?,
+            None => return Ok(false),
+        };
+        if entry.is_present() {
+            tables.set_stale();
         }
-        Ok(())
+        let owned = Entry::owned_page(frame.number(), Protection::ReadWrite);
+        tables.own_mut(position).set_owned(slot, owned);
+        let _owned_by_the_entry = frame.into_raw();
+        self.likely += 1;
+        Ok(true)
     }
 
     /// Tells the template what was touched.
@@ -107,19 +137,6 @@ impl AddressSpace {
                 }
             }
         }
-    }
-}
-
-/// A page of one's own in the place of what an entry maps, or of nothing.
-fn private(
-    entry: Entry,
-    reservation: &mut Reservation,
-) -> Result<Frame, crate::frames::OutOfFrames> {
-    match entry.frame() {
-        // SAFETY: the page is borrowed, so it is the template's or the payload's: nobody changes
-        // it, and it outlives the address space.
-        Some(source) => reservation.take_copy(&unsafe { Frame::borrow(source) }),
-        None => reservation.take(),
     }
 }
 

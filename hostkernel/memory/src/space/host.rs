@@ -129,7 +129,9 @@ impl AddressSpace {
     }
 
     fn put(&mut self, region: Region) -> Result<(), Refusal> {
-        self.replace(region.range, Some(region))
+        self.replace(region.range, Some(region))?;
+        self.provide_lessons_in(region);
+        Ok(())
     }
 
     /// Takes away whatever is in a range.

@@ -370,6 +370,42 @@ fn an_instance_goes_on_where_it_was_frozen() {
     assert_eq!(balance::held(), before, "every frame came back");
 }
 
+/// What instances touch of memory that they map themselves comes with the mapping, zeroed; what
+/// else is mapped there later, or may not be written, gets nothing.
+#[test]
+fn what_was_touched_comes_with_what_is_mapped() {
+    const LEN: u64 = AREA_PAGES * PAGE;
+    let writable = Some(Protection::ReadWrite);
+    let mut space = prepared();
+    let frozen = Arc::new(space.freeze(processor()).expect("there is memory"));
+    let mut skeleton = space.end();
+    drop(space);
+    let touched = AREAS.map(|start| [start, start + 3 * PAGE]);
+    for number in 0..4 {
+        let mut space = instance(&frozen, skeleton);
+        let first = space.pages();
+        for [start, other] in touched {
+            space.map_at(start, LEN, writable).expect("it may be mapped");
+            let given = space.pages();
+            for address in [start, other] {
+                let read = space.read(address, 4, |piece| {
+                    assert_eq!(piece, [0; 4]);
+                    Ok(())
+                });
+                read.expect("it is there");
+                space.write(address, b"mine").expect("it may be written");
+            }
+            assert_eq!(space.pages() - given, if number == 0 { 2 } else { 0 }, "{number}");
+        }
+        assert_eq!(space.pages() - first, 2 * AREAS.len() as u64);
+        let (before, start) = (space.frames_left(), AREAS[2]);
+        space.map_at(start, LEN, Some(Protection::Read)).expect("it may be mapped");
+        assert_eq!(space.frames_left(), before + 2, "nothing is given that cannot be written");
+        assert_eq!(space.write(start, b"x"), Err(Refusal::NotAllowed));
+        skeleton = space.end();
+    }
+}
+
 /// A template on top of another has what it wrote itself, refers to the other for the rest, and
 /// keeps it. Both payloads are where they were mapped.
 #[test]

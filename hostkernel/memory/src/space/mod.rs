@@ -151,7 +151,7 @@ impl AddressSpace {
         }
         self.provide_likely();
         // The action itself did not touch these.
-        self.likely = core::mem::take(&mut self.touched.count);
+        self.likely += core::mem::take(&mut self.touched.count);
         Ok(())
     }
 
