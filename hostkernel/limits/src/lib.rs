@@ -62,6 +62,8 @@ pub const MEMORY_LEN_MIN: usize = 56 << 20;
 pub const FRAME_BATCH: usize = 32;
 /// Frames a core zeroes in advance while it has nothing to do: what two small instances take.
 pub const FRAMES_ZEROED_AHEAD: usize = 16;
+/// Frames that a core zeroes between two looks whether it has something better to do.
+pub const FRAMES_ZEROED_AT_ONCE: usize = 4;
 /// Frames that can rest in one core's lists where no other core can take them.
 pub const FRAMES_STRANDED_PER_CORE: usize = 3 * FRAME_BATCH;
 /// The heap takes this much ...

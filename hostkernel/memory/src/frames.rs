@@ -22,7 +22,7 @@ use limits::{FRAMES_STRANDED_PER_CORE, PAGE_LEN};
 
 pub use super::frame_number::FrameNumber;
 use pool::FreeFrame;
-pub(super) use pool::POOL;
+pub(super) use pool::{POOL, Returns};
 
 /// There is no frame left that is not promised to somebody.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -198,6 +198,13 @@ impl Reservation {
         self.count_back();
     }
 
+    /// The same for every frame that `f` passes on, which must ask for none meanwhile.
+    #[inline]
+    pub(super) fn put_each(&mut self, f: impl FnOnce(&mut Returns<'_>)) {
+        self.remaining_min = self.remaining_min.min(self.remaining);
+        self.remaining += POOL.push_each(f);
+    }
+
     fn count_back(&mut self) {
         self.remaining_min = self.remaining_min.min(self.remaining);
         self.remaining += 1;
@@ -269,14 +276,14 @@ pub(super) fn allocate_contiguous(count: usize) -> Result<FrameNumber, OutOfFram
     })
 }
 
-/// Zeroes frames of this core's lists for later, one by one, until there are enough or `is_wanted`
-/// says that the core has something better to do. Returns whether it did.
+/// Zeroes frames of this core's lists for later, a few at a time, until there are enough or
+/// `is_wanted` says that the core has something better to do. Returns whether it did.
 pub fn zero_ahead(mut is_wanted: impl FnMut() -> bool) -> bool {
     loop {
         if is_wanted() {
             return true;
         }
-        if !POOL.zero_one() {
+        if !POOL.zero_some() {
             return false;
         }
     }
@@ -296,7 +303,7 @@ mod tests {
     use super::*;
     use crate::install_for_test;
     use alloc::vec::Vec;
-    use limits::{FRAME_BATCH, FRAMES_ZEROED_AHEAD};
+    use limits::{FRAME_BATCH, FRAMES_ZEROED_AHEAD, FRAMES_ZEROED_AT_ONCE};
 
     #[test]
     fn frames_are_zeroed_and_distinct() {
@@ -350,7 +357,10 @@ mod tests {
             (is_wanted, looks)
         };
         assert_eq!(zero_ahead(0), (true, 1));
-        assert_eq!(zero_ahead(usize::MAX), (false, 2 + FRAMES_ZEROED_AHEAD));
+        assert_eq!(
+            zero_ahead(usize::MAX),
+            (false, 1 + FRAMES_ZEROED_AHEAD / FRAMES_ZEROED_AT_ONCE)
+        );
         POOL.promise(FRAME_BATCH).expect("they were given back");
         let (taken, known): (Vec<_>, Vec<_>) = (0..FRAME_BATCH)
             .map(|_| {

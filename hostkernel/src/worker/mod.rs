@@ -57,7 +57,7 @@ impl Worker {
     /// Takes and runs invocations forever.
     pub fn serve(&mut self, dispatcher: &Dispatcher, mut patience: Patience) -> ! {
         loop {
-            while self.step(dispatcher, &mut go_on) {}
+            while dispatcher.has_work() && self.step(dispatcher, &mut go_on) {}
             let is_wanted = || dispatcher.has_work();
             if frames::zero_ahead(is_wanted) || patience.look(clock::now_ns, is_wanted) {
                 continue;

@@ -7,8 +7,8 @@ use spin::Mutex;
 
 use super::super::per_core::{Initial, PerCore};
 use super::super::physical::{frame_pointer, zero_frame};
-use super::{FrameNumber, OutOfFrames, refuse_if_told};
-use limits::{FRAME_BATCH, FRAMES_ZEROED_AHEAD, MEMORY_RANGES_MAX};
+use super::{Frame, FrameNumber, OutOfFrames, refuse_if_told};
+use limits::{FRAME_BATCH, FRAMES_ZEROED_AHEAD, FRAMES_ZEROED_AT_ONCE, MEMORY_RANGES_MAX};
 
 pub(crate) static POOL: Pool = Pool {
     lists: PerCore::new(),
@@ -72,25 +72,33 @@ impl Pool {
 
     /// A promised frame, and whether all of it but the link is known to be zero. If it is to be
     /// zeroed, one that is comes first.
+    #[inline]
     pub(super) fn pop(&self, to_be_zeroed: bool) -> (FrameNumber, bool) {
         self.lists.with(|lists| {
             if to_be_zeroed && let Some(frame) = lists.zeroed.pop() {
                 return (frame, true);
             }
-            if lists.loaded.head.is_none() {
-                core::mem::swap(&mut lists.loaded, &mut lists.previous);
-            }
-            if lists.loaded.head.is_none() {
-                lists.loaded = self.depot.lock().take_batch();
-            }
             match lists.loaded.pop() {
                 Some(frame) => (frame, false),
-                None => {
-                    let last = lists.zeroed.pop();
-                    (last.expect("a promised frame is in the depot or this core's lists"), true)
-                }
+                None => self.pop_further(lists),
             }
         })
+    }
+
+    /// The same when the list in use is empty.
+    #[cold]
+    fn pop_further(&self, lists: &mut CoreLists) -> (FrameNumber, bool) {
+        core::mem::swap(&mut lists.loaded, &mut lists.previous);
+        if lists.loaded.head.is_none() {
+            lists.loaded = self.depot.lock().take_batch();
+        }
+        match lists.loaded.pop() {
+            Some(frame) => (frame, false),
+            None => {
+                let last = lists.zeroed.pop();
+                (last.expect("a promised frame is in the depot or this core's lists"), true)
+            }
+        }
     }
 
     /// Keeps a zeroed frame for later. Returns false, leaving it to the caller, if there are
@@ -105,33 +113,72 @@ impl Pool {
         })
     }
 
-    /// Zeroes a free frame. Returns false if enough are, or none is in this core's lists.
-    pub(super) fn zero_one(&self) -> bool {
+    /// Zeroes a few free frames. Returns false if enough are, or none is left in this core's lists.
+    pub(super) fn zero_some(&self) -> bool {
         self.lists.with(|lists| {
-            if lists.zeroed.len >= FRAMES_ZEROED_AHEAD {
-                return false;
+            for _ in 0..FRAMES_ZEROED_AT_ONCE {
+                if lists.zeroed.len >= FRAMES_ZEROED_AHEAD {
+                    return false;
+                }
+                let Some(frame) = lists.loaded.pop().or_else(|| lists.previous.pop()) else {
+                    return false;
+                };
+                // SAFETY: the frame just left a free list, so nothing else refers to it.
+                unsafe { zero_frame(frame) };
+                lists.zeroed.push(frame);
             }
-            let Some(frame) = lists.loaded.pop().or_else(|| lists.previous.pop()) else {
-                return false;
-            };
-            // SAFETY: the frame just left a free list, so nothing else refers to it.
-            unsafe { zero_frame(frame) };
-            lists.zeroed.push(frame);
-            true
+            lists.zeroed.len < FRAMES_ZEROED_AHEAD
         })
     }
 
     pub(super) fn push(&self, frame: FrameNumber) {
+        self.push_each(|returns| returns.push(frame));
+    }
+
+    /// Takes back every frame that `f` passes on, and says how many those were. `f` must not ask
+    /// this pool for anything.
+    #[inline]
+    pub(super) fn push_each(&self, f: impl FnOnce(&mut Returns<'_>)) -> usize {
         self.lists.with(|lists| {
-            if lists.loaded.len == FRAME_BATCH {
-                let full = core::mem::replace(&mut lists.previous, List::EMPTY);
-                if let Some(head) = full.head {
-                    self.depot.lock().put_batch(head, full.len);
-                }
-                core::mem::swap(&mut lists.loaded, &mut lists.previous);
-            }
-            lists.loaded.push(frame);
-        });
+            let mut returns = Returns { depot: &self.depot, lists, count: 0 };
+            f(&mut returns);
+            returns.count
+        })
+    }
+}
+
+/// Where frames go that are given back.
+pub struct Returns<'a> {
+    depot: &'a Mutex<Depot>,
+    lists: &'a mut CoreLists,
+    count: usize,
+}
+
+impl Returns<'_> {
+    /// Gives one back.
+    #[inline]
+    pub fn put(&mut self, frame: Frame) {
+        self.push(frame.into_raw());
+    }
+
+    #[inline]
+    fn push(&mut self, frame: FrameNumber) {
+        if self.lists.loaded.len == FRAME_BATCH {
+            self.make_room();
+        }
+        self.lists.loaded.push(frame);
+        self.count += 1;
+    }
+
+    /// Puts a full list away, and another one in its place.
+    #[cold]
+    fn make_room(&mut self) {
+        let Self { depot, lists, .. } = self;
+        let full = core::mem::replace(&mut lists.previous, List::EMPTY);
+        if let Some(head) = full.head {
+            depot.lock().put_batch(head, full.len);
+        }
+        core::mem::swap(&mut lists.loaded, &mut lists.previous);
     }
 }
 

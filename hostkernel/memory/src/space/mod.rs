@@ -325,6 +325,7 @@ impl AddressSpace {
     }
 
     /// Enters a frame this address space owns from now on.
+    #[inline(always)]
     fn own_page(&mut self, place: Place, frame: Frame, entry: Entry) -> Result<(), Refusal> {
         let Self { tables, reservation, template, .. } = self;
         tables.set_leaf(place, entry, reservation, template)?;

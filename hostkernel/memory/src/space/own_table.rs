@@ -83,15 +83,17 @@ impl OwnTable {
         let Self { frame, filled, owned, .. } = self;
         // SAFETY: as in `table`.
         let table = unsafe { Table::at(frame.number()) };
-        owned.drain(|slot| {
-            let entry = table.get(slot);
-            table.set(slot, Entry::EMPTY);
-            if entry.is_owned_page()
-                && let Some(page) = entry.frame()
-            {
-                // SAFETY: the entry was the only reference to its frame, and it is gone.
-                reservation.put(unsafe { Frame::from_raw(page) });
-            }
+        reservation.put_each(|returns| {
+            owned.drain(|slot| {
+                let entry = table.get(slot);
+                table.set(slot, Entry::EMPTY);
+                if entry.is_owned_page()
+                    && let Some(page) = entry.frame()
+                {
+                    // SAFETY: the entry was the only reference to its frame, and it is gone.
+                    returns.put(unsafe { Frame::from_raw(page) });
+                }
+            });
         });
         // SAFETY: the caller's promise.
         unsafe { table.clear(core::mem::replace(filled, Slots::NONE)) };

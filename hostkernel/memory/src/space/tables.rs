@@ -388,8 +388,12 @@ impl OwnTables {
     }
 
     /// Empties all tables and gives back every frame, of tables and of owned pages.
+    #[inline]
     pub fn clear(&mut self, reservation: &mut Reservation) {
-        self.clear_from(ROOT, reservation);
+        // Mostly the core has kept them.
+        if self.list.len() > 0 {
+            self.clear_from(ROOT, reservation);
+        }
     }
 
     /// The same for all but the skeleton, which is left as it was made.
@@ -419,9 +423,7 @@ impl OwnTables {
 
     /// Empties all tables, and gives back those from position `kept` on.
     fn clear_from(&mut self, kept: usize, reservation: &mut Reservation) {
-        if self.list.len() > 0 {
-            self.set_kernel_slot(Entry::EMPTY);
-        }
+        self.set_kernel_slot(Entry::EMPTY);
         for position in 0..self.list.len() {
             self.list.get_mut(position).clear(reservation);
         }
