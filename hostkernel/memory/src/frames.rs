@@ -150,6 +150,7 @@ impl Reservation {
     ///
     /// # Errors
     /// [`OutOfFrames`] if the promise is used up.
+    #[inline(always)]
     pub fn take(&mut self) -> Result<Frame, OutOfFrames> {
         self.count_one()?;
         Ok(Frame::take_promised())

@@ -34,14 +34,21 @@ pub(super) fn frame_pointer(frame: FrameNumber) -> *mut u8 {
 /// # Safety
 /// The caller owns the frame, and nothing refers to its bytes.
 pub(super) unsafe fn zero_frame(frame: FrameNumber) {
-    let start = frame_pointer(frame);
+    // SAFETY: a frame is one page in the direct map, and the caller's.
+    unsafe { zero_words(frame_pointer(frame).cast(), PAGE_LEN / size_of::<u64>()) };
+}
+
+/// Fills words with zeros, likewise.
+///
+/// # Safety
+/// The caller may write `count` words from `start` on, and nothing refers to them.
+pub(super) unsafe fn zero_words(start: *mut u64, count: usize) {
     #[cfg(not(miri))]
-    // SAFETY: a frame is one page in the direct map, and the caller's; the direction flag is clear
-    // in all compiled code.
+    // SAFETY: the caller's promise; the direction flag is clear in all compiled code.
     unsafe {
         core::arch::asm!(
             "rep stosq",
-            inout("rcx") PAGE_LEN / size_of::<u64>() => _,
+            inout("rcx") count => _,
             inout("rdi") start => _,
             in("rax") 0_u64,
             options(nostack, preserves_flags),
@@ -50,7 +57,7 @@ pub(super) unsafe fn zero_frame(frame: FrameNumber) {
     #[cfg(miri)]
     // SAFETY: as above.
     unsafe {
-        start.write_bytes(0, PAGE_LEN);
+        start.write_bytes(0, count);
     }
 }
 

@@ -11,7 +11,7 @@ use core::slice;
 use core::sync::atomic::{AtomicU64, Ordering};
 
 use super::frames::FrameNumber;
-use super::physical::frame_pointer;
+use super::physical::{frame_pointer, zero_words};
 use crate::Protection;
 use limits::PAGE_LEN;
 
@@ -261,7 +261,7 @@ impl Table {
     pub unsafe fn clear(&self, slots: Slots) {
         let range = &self.0[slots.range()];
         // SAFETY: the words are ours to write, and nobody reads them meanwhile.
-        unsafe { range.as_ptr().cast::<u64>().cast_mut().write_bytes(0, range.len()) };
+        unsafe { zero_words(range.as_ptr().cast::<u64>().cast_mut(), range.len()) };
     }
 
     /// Writes entries from slot `first` on.

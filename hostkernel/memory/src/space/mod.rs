@@ -295,12 +295,6 @@ impl AddressSpace {
             (Backing::Placed, _) => return Err(Refusal::NotAllowed),
             // SAFETY: the source is the template's, which is immutable and outlives this space.
             (_, Some(source)) => self.reservation.take_copy(&unsafe { Frame::borrow(source) })?,
-            (Backing::Image(tail), None) => {
-                let mut frame = self.reservation.take()?;
-                let start = self.template.tail(tail, page_address);
-                frame.bytes_mut()[..start.len()].copy_from_slice(start);
-                frame
-            }
             (Backing::Payload(page), None) => {
                 let payload = self.payload_at(page.stage).map(PageBuffer::pages);
                 let source = payload.and_then(|pages| pages.get(page.page as usize));
@@ -316,7 +310,14 @@ impl AddressSpace {
                 // keeps.
                 self.reservation.take_copy(&unsafe { Frame::borrow(source) })?
             }
-            (Backing::Zero, None) => self.reservation.take()?,
+            (Backing::Zero | Backing::Image(_), None) => {
+                let mut frame = self.reservation.take()?;
+                if let Backing::Image(tail) = backing {
+                    let start = self.template.tail(tail, page_address);
+                    frame.bytes_mut()[..start.len()].copy_from_slice(start);
+                }
+                frame
+            }
         };
         let number = frame.number();
         self.own_page(place, frame, Entry::owned_page(number, protection))?;
