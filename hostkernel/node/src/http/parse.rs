@@ -17,7 +17,7 @@ use alloc::vec::Vec;
 use core::mem::MaybeUninit;
 use core::ops::Range;
 
-use super::text::find_newline;
+use super::text::{Names, find_newline};
 use super::{Malformed, MessageReject, Method, RequestText};
 use limits::{BLANK_LINES_MAX, HEAD_LEN_MAX, HEADERS_MAX, METHOD_LEN_MAX, TARGET_LEN_MAX};
 
@@ -226,14 +226,16 @@ fn parse(bytes: &[u8], lines_start: usize, buffer: &mut Vec<u8>) -> Result<Head,
     // Without the CR LF of the empty line.
     let lines = as_text(&bytes[lines_start..bytes.len() - 2]);
     let mut connection = ConnectionFields::default();
+    let mut names = Names::default();
     for field in request.headers.iter() {
+        names.include(field.name.as_bytes());
         connection.note(field.name.as_bytes(), field.value)?;
     }
     let version_1_1 = request.version == Some(1);
     connection.check(version_1_1)?;
     Ok(Head {
         method,
-        text: RequestText::new(core::mem::take(buffer), path, query, &lines),
+        text: RequestText::new(core::mem::take(buffer), path, query, &lines, names),
         framing: connection.framing(),
         persistent: !connection.close && (version_1_1 || connection.keep_alive),
         expects_continue: version_1_1 && connection.expectation == Some(Expectation::Continue),
