@@ -80,6 +80,16 @@ pub fn push_milliseconds(out: &mut Vec<u8>, ns: u64) {
     out.extend_from_slice(&[b'.', digit(100), digit(10), digit(1)]);
 }
 
+/// Less than ten milliseconds, which most spans are, likewise.
+#[inline]
+#[must_use]
+pub fn short_milliseconds(ns: u64) -> Option<[u8; 5]> {
+    let us = u32::try_from(ns / 1000).ok().filter(|us| *us < 10_000)?;
+    let (upper, lower) = (us / 100, us % 100);
+    let digit = |number| b'0' + number as u8;
+    Some([digit(upper / 10), b'.', digit(upper % 10), digit(lower / 10), digit(lower % 10)])
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -103,7 +113,10 @@ mod tests {
             }
             let number = number >> (shift / 2);
             let us = number / 1000;
-            prop_assert_eq!(milliseconds(number), format!("{}.{:03}", us / 1000, us % 1000));
+            let text = format!("{}.{:03}", us / 1000, us % 1000);
+            prop_assert_eq!(&milliseconds(number), &text);
+            let short = short_milliseconds(number).map(|digits| digits.to_vec());
+            prop_assert_eq!(short, (us < 10_000).then(|| text.into_bytes()));
         }
     }
 
@@ -112,6 +125,12 @@ mod tests {
         let id = 0x0123_4567_89ab_cdef_fedc_ba98_7654_3210;
         assert_eq!(Hex::of(id).as_str(), "0123456789abcdeffedcba9876543210");
         assert_eq!(milliseconds(999), "0.000");
+        for us in 0..10_000 {
+            let text = milliseconds(us * 1000);
+            let short = short_milliseconds(us * 1000 + 999).expect("it is short");
+            assert_eq!(short, text.as_bytes());
+        }
+        assert_eq!(short_milliseconds(10_000_000), None);
         assert_eq!(milliseconds(u64::MAX), "18446744073709.551");
     }
 }

@@ -7,7 +7,7 @@ use super::admission::{Pending, Shape};
 use super::outcome::{self, Judged};
 use super::{function, web};
 use crate::api::answer::respond;
-use crate::digits::push_milliseconds;
+use crate::digits::{push_milliseconds, short_milliseconds};
 use crate::dispatch::{Completion, Timing};
 use crate::http::{Fields, Name, Response};
 use crate::state::Now;
@@ -70,6 +70,21 @@ fn push_identity(headers: &mut Fields, pending: &Pending) {
 
 /// Where the time went, in milliseconds, as browsers show it.
 fn push_timing(out: &mut Vec<u8>, timing: Timing, total_ns: u64) {
+    let Timing { queue_ns, load_ns, run_ns, .. } = timing;
+    let spans = [queue_ns, load_ns, run_ns, total_ns].map(short_milliseconds);
+    if let [Some(queue), Some(load), Some(run), Some(total)] = spans {
+        let mut text = *b"queue;dur=0.000, load;dur=0.000, run;dur=0.000, total;dur=0.000";
+        text[10..15].copy_from_slice(&queue);
+        text[26..31].copy_from_slice(&load);
+        text[41..46].copy_from_slice(&run);
+        text[58..63].copy_from_slice(&total);
+        return out.extend_from_slice(&text);
+    }
+    push_long_timing(out, timing, total_ns);
+}
+
+#[inline(never)]
+fn push_long_timing(out: &mut Vec<u8>, timing: Timing, total_ns: u64) {
     out.extend_from_slice(b"queue;dur=");
     push_milliseconds(out, timing.queue_ns);
     out.extend_from_slice(b", load;dur=");
@@ -91,5 +106,12 @@ mod tests {
         let mut text = Vec::new();
         push_timing(&mut text, timing, 5_000_001);
         assert_eq!(text, b"queue;dur=0.020, load;dur=0.000, run;dur=1234.567, total;dur=5.000");
+        let short = Timing { run_ns: 9_999_999, ..timing };
+        for total_ns in [0, 5_000_001, 10_000_000] {
+            let [mut text, mut long] = [Vec::new(), Vec::new()];
+            push_timing(&mut text, short, total_ns);
+            push_long_timing(&mut long, short, total_ns);
+            assert_eq!(text, long);
+        }
     }
 }
