@@ -22,6 +22,22 @@ pub const BUCKETS: [(u64, &str); 17] = [
     (10_000_000_000, "10"),
 ];
 
+/// For spans with so many significant bits the first bucket that can hold one. The ends at least
+/// double, so it is that one or the next but one at most.
+const FIRST: [u8; u64::BITS as usize + 1] = {
+    let mut first = [0; u64::BITS as usize + 1];
+    let mut bits = 1;
+    while bits < first.len() {
+        let mut bucket = first[bits - 1];
+        while (bucket as usize) < BUCKETS.len() && BUCKETS[bucket as usize].0 < 1 << (bits - 1) {
+            bucket += 1;
+        }
+        first[bits] = bucket;
+        bits += 1;
+    }
+    first
+};
+
 /// Counts of spans by length.
 #[derive(Clone, Debug, Default)]
 pub struct Histogram {
@@ -32,7 +48,13 @@ pub struct Histogram {
 impl Histogram {
     /// Counts a span.
     pub fn add(&mut self, ns: u64) {
-        self.counts[BUCKETS.partition_point(|(end_ns, _)| *end_ns < ns)] += 1;
+        let mut bucket = usize::from(FIRST[(u64::BITS - ns.leading_zeros()) as usize]);
+        while let Some((end_ns, _)) = BUCKETS.get(bucket)
+            && *end_ns < ns
+        {
+            bucket += 1;
+        }
+        self.counts[bucket] += 1;
         self.sum_ns = self.sum_ns.saturating_add(ns);
     }
 
@@ -75,6 +97,18 @@ mod tests {
         assert_eq!((histogram.count(), histogram.sum_ns()), (6, 20_000_100_005));
         histogram.add(u64::MAX);
         assert_eq!(histogram.sum_ns(), u64::MAX);
+    }
+
+    #[test]
+    fn the_bucket_is_the_one_that_a_search_finds() {
+        let ends = BUCKETS.iter().flat_map(|(end_ns, _)| [end_ns - 1, *end_ns, end_ns + 1]);
+        let powers = (0..u64::BITS).flat_map(|bit| [(1 << bit) - 1, 1 << bit]);
+        for ns in ends.chain(powers).chain([u64::MAX]) {
+            let mut histogram = Histogram::default();
+            histogram.add(ns);
+            let bucket = BUCKETS.partition_point(|(end_ns, _)| *end_ns < ns);
+            assert_eq!(histogram.counts[bucket], 1, "{ns}");
+        }
     }
 
     #[test]
