@@ -10,6 +10,7 @@ use super::paths::{self, Paths};
 use super::room::{Budget, Need};
 use super::slot::{Overdue, Slot};
 use super::slots::{IDLE_SPARED_NS, Slots};
+use super::timers::NEVER;
 use crate::dispatch::Dispatcher;
 use crate::http;
 use crate::http::connection::{Phase, Step};
@@ -171,7 +172,9 @@ impl<'a> Connections<'a> {
         self.serve(index, now, outward);
         let Self { slots, answers, idle_ns, .. } = self;
         let slot = slots.get(index);
-        match slot.overdue(*idle_ns) {
+        // What has just become overdue is due again at once.
+        let is_due = slot.overdue_ns <= now_ns;
+        match is_due.then(|| slot.overdue(*idle_ns)).flatten() {
             Some((at_ns, overdue)) if at_ns <= now_ns => {
                 slot.progress_ns = now_ns;
                 match overdue {
@@ -220,6 +223,7 @@ impl<'a> Connections<'a> {
             return;
         }
         let overdue_ns = slot.overdue(self.idle_ns).map(|(at_ns, _)| at_ns);
+        slot.overdue_ns = overdue_ns.unwrap_or(NEVER);
         self.slots.set_time(index, earliest([network_ns, overdue_ns]));
     }
 

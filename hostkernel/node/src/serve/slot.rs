@@ -40,6 +40,8 @@ pub struct Slot {
     pub progress_ns: u64,
     /// When the current request began; on an idle connection, when it was looked at last.
     pub request_ns: u64,
+    /// When it was overdue, as of the last look; that can be looked for anew at the next one.
+    pub overdue_ns: u64,
     /// When it was last seen idle, or an answer began.
     pub busy_ns: u64,
     /// Bytes in the socket that the client had not acknowledged at the last look.
@@ -115,6 +117,7 @@ impl Slot {
             waits_until_ns: None,
             progress_ns: 0,
             request_ns: 0,
+            overdue_ns: NEVER,
             busy_ns: 0,
             unacknowledged: 0,
             is_touched: false,
