@@ -197,7 +197,7 @@ pub fn refuse_deploy(node: &mut Node, deploying: &Deploying, reject: &Reject) ->
 /// Whether [`handle`] will look at [`Node::load`] for this request.
 #[must_use]
 pub fn asks_for_load(request: &Request) -> bool {
-    matches!(Route::of(request.text.path()), Route::Metrics | Route::Ready)
+    Route::shows_load(request.text.path())
 }
 
 /// Deploys what was prepared, whether or not somebody still waits for the answer; returns that, and

@@ -130,6 +130,12 @@ impl<'a> Route<'a> {
         }
     }
 
+    /// Whether a path is that of [`Self::Metrics`] or [`Self::Ready`]: asked of every request.
+    #[must_use]
+    pub fn shows_load(path: &str) -> bool {
+        matches!(path, "/metrics" | "/readyz")
+    }
+
     /// The route of what follows `/api/v1`. One slash at the end changes nothing.
     fn of_api(rest: &'a str) -> Self {
         if let Some(rest) = rest.strip_prefix("/web/") {
@@ -239,6 +245,7 @@ mod tests {
             ("/healthz", Route::Alive),
             ("/livez", Route::Alive),
             ("/readyz", Route::Ready),
+            ("/metrics", Route::Metrics),
             ("/admin/drain", Route::Drain),
             ("/api/v1", Route::Description),
             ("/api/v1/", Route::Description),
@@ -270,6 +277,8 @@ mod tests {
             ("/function/hello/a/b", Route::Function { name: "hello", path: "/a/b" }),
         ] {
             assert_eq!(Route::of(path), route, "{path}");
+            let shows_load = matches!(route, Route::Ready | Route::Metrics);
+            assert_eq!(Route::shows_load(path), shows_load, "{path}");
         }
     }
 
