@@ -615,6 +615,8 @@ pub const SAID_LEN_MAX: usize = 16 * 1024;
 pub const SNIFF_LEN_MAX: usize = 512;
 /// What the fixed names and values in the environment of an invocation take at most.
 pub const ENVIRONMENT_FIXED_LEN: usize = 1024;
+/// Buffers that the front keeps for the environments of later invocations.
+pub const ENVIRONMENTS_SPARE_MAX: usize = 16;
 
 /// Longest `tracestate` that is passed to an action; a longer one is left out.
 pub const TRACESTATE_LEN_MAX: usize = 512;

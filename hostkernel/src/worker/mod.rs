@@ -31,6 +31,8 @@ use run::{Budget, Run};
 pub use run::{NEVER, OnInterrupt, Resume, go_on};
 
 const NS_PER_MS: u64 = 1_000_000;
+/// The variable that says when an invocation must have ended.
+const DEADLINE: &[u8] = b"__OW_DEADLINE=";
 
 /// The worker of one core.
 pub struct Worker {
@@ -99,6 +101,7 @@ impl Worker {
             usage: Usage { core: self.core as u32, ..Usage::default() },
             reports: None,
             frozen: None,
+            environment: invocation.environment,
         };
         let pages = frames_to_run(invocation.limits.memory_mb);
         let Ok(reservation) = Reservation::new(pages - self.skeleton.frames()) else {
@@ -112,8 +115,7 @@ impl Worker {
             since = Since::Tenant;
         }
         crash::set_running(invocation.id.0);
-        let Invocation { template, limits, input, environment, payload, output_len_max, .. } =
-            invocation;
+        let Invocation { template, limits, input, payload, output_len_max, .. } = invocation;
         let entry = template.entry();
         let host = template.is_host().then(|| Arc::clone(&template));
         let skeleton = core::mem::take(&mut self.skeleton);
@@ -131,6 +133,7 @@ impl Worker {
             Some(template) => become_host(&mut instance, template, payload),
             None => Ok(()),
         };
+        let environment = &mut completion.environment;
         match is_ready.and_then(|()| self.load(&mut instance, frozen, environment, output_len_max))
         {
             Ok((start_cycles, number)) => {
@@ -180,7 +183,7 @@ impl Worker {
         &mut self,
         Instance { space, limits, host, .. }: &mut Instance,
         frozen: Option<&Frozen>,
-        mut environment: Vec<u8>,
+        environment: &mut Vec<u8>,
         output_len_max: usize,
     ) -> Result<(u64, u64), Refusal> {
         let heap_len = limits.memory_mb << 20;
@@ -191,11 +194,13 @@ impl Worker {
         let start_wall_ns = clock::wall_ns_at(start_ns);
         if let Some(now_ns) = start_wall_ns {
             let deadline_ms = now_ns / NS_PER_MS + limits.timeout_ms;
-            let digits = &mut itoa::Buffer::new();
-            let pieces = ["__OW_DEADLINE=", digits.format(deadline_ms), "\0"];
-            let len = pieces.iter().map(|piece| piece.len()).sum();
+            let mut digits = itoa::Buffer::new();
+            let digits = digits.format(deadline_ms).as_bytes();
+            let len = DEADLINE.len() + digits.len() + 1;
             environment.try_reserve(len).map_err(|_| Refusal::OutOfMemory)?;
-            pieces.iter().for_each(|piece| environment.extend_from_slice(piece.as_bytes()));
+            environment.extend_from_slice(DEADLINE);
+            environment.extend_from_slice(digits);
+            environment.push(0);
         }
         let mut context = action_abi::Context {
             version: action_abi::ABI_VERSION,
@@ -219,7 +224,7 @@ impl Worker {
             random_seed: self.random.seed(),
         };
         let Some(host) = host else {
-            space.place_context(&context.to_bytes(), &environment)?;
+            space.place_context(&context.to_bytes(), environment)?;
             return Ok((start_cycles, 0));
         };
         context.version = action_abi::HOST_VERSION;
@@ -233,7 +238,7 @@ impl Worker {
             instance: number,
             arguments: action_abi::Range::default(),
         };
-        space.place_context(&context.to_bytes(), &environment)?;
+        space.place_context(&context.to_bytes(), environment)?;
         Ok((start_cycles, number))
     }
 }

@@ -362,14 +362,16 @@ fn api(
     parts: &Parts<'_>,
     body: PageBuffer,
 ) -> Result<Reply, Reject> {
-    let Node { registry, records, statistics, policy, listed, .. } = node;
+    let Node { registry, records, statistics, policy, listed, spare, .. } = node;
     let tenant = policy.tenants.authenticate(parts.headers.get("authorization"))?;
     let read = matches!(parts.method, Method::Get | Method::Head);
     let response = match route {
         Route::Action { namespace, name } => {
             lookup::check_namespace(tenant, namespace)?;
             match parts.method {
-                Method::Post => return invoke::action::admit(registry, tenant, parts, body, name),
+                Method::Post => {
+                    return invoke::action::admit(registry, spare, tenant, parts, body, name);
+                }
                 Method::Put => return deploy::put(registry, tenant, parts, body, name),
                 Method::Delete if policy.has_store => {
                     return kept::delete(registry, tenant, parts, name);

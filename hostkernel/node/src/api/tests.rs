@@ -258,6 +258,7 @@ fn completion(invocation: Invocation, end: End, output: &[u8], lines: &[&str]) -
         },
         reports: None,
         frozen: None,
+        environment: invocation.environment,
         usage: Usage {
             core: 1,
             calls: 2,

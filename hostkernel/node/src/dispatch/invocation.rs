@@ -103,6 +103,8 @@ pub struct Completion {
     pub reports: Option<Box<Reports>>,
     /// The template, if it was frozen.
     pub frozen: Option<Arc<Template>>,
+    /// The memory of its environment, for another's.
+    pub environment: Vec<u8>,
 }
 
 impl Completion {
@@ -110,7 +112,7 @@ impl Completion {
     /// that it would be.
     #[must_use]
     pub fn without_core(invocation: Invocation, frozen: Option<Arc<Template>>) -> Self {
-        let Invocation { id, ticket, permit, .. } = invocation;
+        let Invocation { id, ticket, permit, environment, .. } = invocation;
         let end = match frozen {
             Some(_) => End::Frozen { at: Moment::Start },
             None => End::NotStarted,
@@ -126,6 +128,7 @@ impl Completion {
             usage: Usage::default(),
             reports: None,
             frozen,
+            environment,
         }
     }
 }

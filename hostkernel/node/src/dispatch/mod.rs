@@ -361,6 +361,7 @@ mod tests {
             usage: Usage::default(),
             reports: None,
             frozen: None,
+            environment: Vec::new(),
         }
     }
 

@@ -85,7 +85,8 @@ impl<'a> Answers<'a> {
             if len > COMPLETED_LEN_PER_POLL_MAX {
                 break;
             }
-            let Some(completion) = self.queue.dispatcher.completed() else { break };
+            let Some(mut completion) = self.queue.dispatcher.completed() else { break };
+            self.node.spare.put(core::mem::take(&mut completion.environment));
             len += completion.output.len();
             let Some((mut pending, slot)) = self.waiting.take(completion.ticket) else { continue };
             let (response, outcome) = if pending.is_deploy() {

@@ -6,6 +6,7 @@ pub mod machine;
 mod node;
 mod policy;
 pub mod records;
+mod spare;
 pub mod statistics;
 pub mod status;
 pub mod store;
@@ -13,3 +14,4 @@ pub mod tenants;
 
 pub use node::{Load, Node, Now, Readiness};
 pub use policy::Policy;
+pub use spare::SpareBuffers;

@@ -7,6 +7,7 @@ use super::boot_times::BootTimes;
 use super::machine::MachineCounts;
 use super::policy::Policy;
 use super::records::Records;
+use super::spare::SpareBuffers;
 use super::statistics::{Statistics, Traffic};
 use super::store::StoreCounts;
 use crate::dispatch::CoreLoad;
@@ -25,6 +26,8 @@ pub struct Node {
     exchange_len: usize,
     /// What is kept of invocations that ended.
     pub(crate) records: Records,
+    /// Memory for environments.
+    pub(crate) spare: SpareBuffers,
     /// What the operator decided.
     pub(crate) policy: Policy,
     /// Whether load balancers should send requests.
@@ -94,6 +97,7 @@ impl Node {
             policy,
             readiness: Readiness::Booting,
             statistics: Statistics::default(),
+            spare: SpareBuffers::new(),
             listed: None,
             syslog: None,
             date: DateField::default(),

@@ -7,12 +7,14 @@ use crate::api::answer::error::Reject;
 use crate::api::lookup::find;
 use crate::api::request::Parts;
 use crate::registry::Registry;
+use crate::state::SpareBuffers;
 use crate::state::tenants::Tenant;
 use memory::PageBuffer;
 
 /// Admits an invocation with JSON input.
 pub fn admit(
     registry: &Registry,
+    spare: &mut SpareBuffers,
     tenant: &Tenant,
     parts: &Parts<'_>,
     body: PageBuffer,
@@ -30,6 +32,6 @@ pub fn admit(
     };
     let (is_final, len_max) = (action.annotations.is_final, parts.body_len_max);
     let input = json_input(body, &action.parameters, is_final, len_max)?;
-    let environment = environment(action, parts, 0);
+    let environment = environment(spare, action, parts, 0);
     prepare(action, parts, input, environment, shape)
 }

@@ -5,16 +5,22 @@ use alloc::vec::Vec;
 use crate::api::request::Parts;
 use crate::digits::push_decimal;
 use crate::registry::{Action, Version};
+use crate::state::SpareBuffers;
 use limits::{ENVIRONMENT_FIXED_LEN, TRACESTATE_LEN_MAX};
 
 /// The variables every action gets, with room for `more` bytes. Together they stay below
 /// [`limits::ENVIRONMENT_LEN_MAX`], see the assertion there.
-pub fn environment(action: &Action, parts: &Parts<'_>, more: usize) -> Vec<u8> {
+pub fn environment(
+    spare: &mut SpareBuffers,
+    action: &Action,
+    parts: &Parts<'_>,
+    more: usize,
+) -> Vec<u8> {
     let namespace = action.namespace.as_str().as_bytes();
     let Version { major, minor, patch } = action.version;
     let state = parts.traced.then(|| parts.headers.get("tracestate")).flatten();
     let state = state.filter(|state| is_sane(state)).unwrap_or_default();
-    let mut environment = Vec::with_capacity(ENVIRONMENT_FIXED_LEN / 2 + state.len() + more);
+    let mut environment = spare.take(ENVIRONMENT_FIXED_LEN / 2 + state.len() + more);
     let out = &mut environment;
     out.extend_from_slice(b"__OW_ACTIVATION_ID=");
     out.extend_from_slice(parts.id_text.as_bytes());

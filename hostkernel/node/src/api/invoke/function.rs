@@ -28,14 +28,15 @@ use memory::PageBuffer;
 /// Admits an invocation whose input is the body as it is. Bound parameters are left out: there is
 /// nothing to merge them into.
 pub fn admit(
-    node: &Node,
+    node: &mut Node,
     parts: &Parts<'_>,
     body: PageBuffer,
     name: &str,
     path: &str,
 ) -> Result<Reply, Reject> {
-    let public = node.policy.public_namespace.as_ref().ok_or(Reject::NotFound)?;
-    let action = find(&node.registry, public, name)?;
+    let Node { registry, policy, spare, .. } = node;
+    let public = policy.public_namespace.as_ref().ok_or(Reject::NotFound)?;
+    let action = find(registry, public, name)?;
     let form = match action.makes_fields {
         true => server::form(action, parts.method),
         false => Form::Bytes,
@@ -50,13 +51,13 @@ pub fn admit(
         return Ok(Reply::Respond(respond::preflight(true, allow, &parts.request_id)));
     }
     // A secret that one door asks for is asked for at the other, too.
-    check_secret(action, parts, &node.policy.tenants)?;
+    check_secret(action, parts, &policy.tenants)?;
     let max = parts.body_len_max;
     if body.len() > max {
         return Err(Reject::InputTooLong { max });
     }
     let query = parts.query.text();
-    let mut environment = environment(action, parts, path.len() + query.len());
+    let mut environment = environment(spare, action, parts, path.len() + query.len());
     environment.extend_from_slice(b"__OW_METHOD=");
     environment.extend_from_slice(parts.method.name().as_bytes());
     environment.extend_from_slice(b"\0__OW_PATH=");

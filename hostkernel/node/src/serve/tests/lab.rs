@@ -391,6 +391,7 @@ fn echo(invocation: Invocation) -> Completion {
         usage: Usage { core: WORKER as u32, ..Usage::default() },
         reports: None,
         frozen: None,
+        environment: invocation.environment,
     }
 }
 

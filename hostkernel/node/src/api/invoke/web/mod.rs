@@ -21,7 +21,7 @@ use crate::api::request::Parts;
 use crate::api::request::query::decode_segment;
 use crate::api::request::route::WebTarget;
 use crate::http::Method;
-use crate::registry::{Action, Door, Namespace};
+use crate::registry::{Action, Door, Namespace, Registry};
 use crate::state::Node;
 use crate::state::tenants::{KeyReject, Tenants, equal};
 use memory::PageBuffer;
@@ -36,12 +36,13 @@ const EXTENSIONS: [(&str, Media); 5] = [
 
 /// Admits an invocation of an exported action.
 pub fn admit(
-    node: &Node,
+    node: &mut Node,
     parts: &Parts<'_>,
     body: PageBuffer,
     target: WebTarget<'_>,
 ) -> Result<Reply, Reject> {
-    let (action, media) = find(node, target)?;
+    let Node { registry, policy, spare, .. } = node;
+    let (action, media) = find(registry, target)?;
     if action.template.is_server() {
         return Err(Reject::Server);
     }
@@ -50,7 +51,7 @@ pub fn admit(
         let asked = parts.headers.get("access-control-request-headers");
         return Ok(Reply::Respond(respond::preflight_web(asked, &parts.request_id)));
     }
-    let tenants = &node.policy.tenants;
+    let tenants = &policy.tenants;
     let user = parts.headers.get("authorization").map(|key| tenants.authenticate(Some(key)));
     // An action that answers OPTIONS itself does so for everybody: browsers ask without keys.
     if parts.method != Method::Options {
@@ -58,7 +59,7 @@ pub fn admit(
     }
     let namespace = user.and_then(Result::ok).map(|tenant| &tenant.namespace);
     let input = input::compose(action, parts, body, target.path, namespace)?;
-    let environment = environment(action, parts, 0);
+    let environment = environment(spare, action, parts, 0);
     prepare(action, parts, input, environment, Shape::Web { media, cors })
 }
 
@@ -77,11 +78,14 @@ fn split(name: &str) -> (&str, Media) {
 }
 
 /// The exported action, and what its result is to become. Whatever is wrong, there is nothing.
-fn find<'a>(node: &'a Node, target: WebTarget<'_>) -> Result<(&'a Arc<Action>, Media), Reject> {
+fn find<'a>(
+    registry: &'a Registry,
+    target: WebTarget<'_>,
+) -> Result<(&'a Arc<Action>, Media), Reject> {
     let namespace = decode_segment(target.namespace).ok_or(Reject::Encoding)?;
     let name = decode_segment(target.name).ok_or(Reject::Encoding)?;
     let (name, media) = split(&name);
-    let found = node.registry.get(&Namespace::new(&namespace), name);
+    let found = registry.get(&Namespace::new(&namespace), name);
     found
         .filter(|action| target.package == "default" && action.annotations.is_exported)
         .map(|action| (action, media))
