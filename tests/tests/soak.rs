@@ -11,8 +11,8 @@ const INVOCATIONS: u64 = 5_000;
 fn soak_on(cores: u32) {
     let node = boot(machine().cores(cores));
     prepare(&node).expect("the control action is accepted");
-    let plan = soak::Plan { seed: SEED, invocations: INVOCATIONS };
-    if let Err(find) = soak::run(&node, plan, |_| {}) {
+    let plan = soak::Plan { seed: SEED, invocations: INVOCATIONS, mix: soak::Mix::Everything };
+    if let Err(find) = soak::run(&node, plan, |text| eprintln!("{text}"), |_| {}) {
         panic!("{find}");
     }
     assert_eq!(node.power_off(), PowerOff::Clean);

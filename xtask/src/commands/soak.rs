@@ -37,11 +37,15 @@ pub struct Arguments {
     /// Where all choices come from.
     #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
+    /// Nothing but calls of five Linux programs in turn.
+    #[arg(long)]
+    linux: bool,
 }
 
 /// Runs the command.
 pub fn run(arguments: &Arguments) -> Result<()> {
-    let Arguments { invocations, seed, .. } = *arguments;
+    let Arguments { invocations, seed, linux, .. } = *arguments;
+    let mix = if linux { soak::Mix::Linux } else { soak::Mix::Everything };
     ensure_qemu(say)?;
     build::everything()?;
     for &cores in &arguments.cores {
@@ -57,7 +61,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
                 say(&format!("{done} done, {:.0} a second", rate(done)));
             }
         };
-        let books = soak::run(&node, soak::Plan { seed, invocations }, progress)
+        let books = soak::run(&node, soak::Plan { seed, invocations, mix }, say, progress)
             .with_context(|| node.report().to_string())?;
         trial::finish(&node)?;
         drop(spinner);

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use super::Find;
+use super::linux;
 use super::random::Random;
 use super::session::{Limits, Session};
 use crate::connection::{ACTIONS, AUTHORIZATION, request};
@@ -55,23 +56,37 @@ pub struct Rarity {
     pub leave: u64,
 }
 
+/// What clients do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mix {
+    /// Everything, Linux programs among it.
+    Everything,
+    /// Nothing but to call Linux programs in turn.
+    Linux,
+}
+
 /// One client with its connection and its own choices.
 pub struct Client {
     session: Session,
     random: Random,
     number: u64,
     rarity: Rarity,
+    /// Calls of Linux programs so far.
+    linux: usize,
 }
 
 impl Client {
     /// Connects.
     pub fn new(address: SocketAddr, seed: u64, number: u64, rarity: Rarity) -> Result<Self, Find> {
         let random = Random::of_case(seed, number);
-        Ok(Self { session: Session::open(address)?, random, number, rarity })
+        Ok(Self { session: Session::open(address)?, random, number, rarity, linux: 0 })
     }
 
     /// Makes one invocation, or what takes its place, and checks the answer.
-    pub fn step(&mut self) -> Result<(), Find> {
+    pub fn step(&mut self, mix: Mix) -> Result<(), Find> {
+        if mix == Mix::Linux {
+            return self.linux();
+        }
         let Rarity { over_time, over_memory, large, leave } = self.rarity;
         if self.random.one_in(over_time) {
             return self.fault("hasty", "endless-loop", OVER_TIME);
@@ -93,6 +108,7 @@ impl Client {
             }
             6..=11 => self.echo(SMALL_LEN_MAX),
             12..=15 => self.record(),
+            16..=19 => self.linux(),
             _ => self.hello("hello"),
         }
     }
@@ -106,6 +122,13 @@ impl Client {
         let word = self.random.word();
         let answer = self.post(name, format!(r#"{{"name":"{word}"}}"#).as_bytes())?;
         must(&answer, 200, |body| body == format!(r#"{{"greeting":"Hello, {word}!"}}"#).as_bytes())
+    }
+
+    /// The next of the Linux programs, which greet as well.
+    fn linux(&mut self) -> Result<(), Find> {
+        self.linux += 1;
+        let name = linux::NAMES[self.linux % linux::NAMES.len()];
+        self.hello(name).map_err(|find| find.during(name))
     }
 
     fn echo(&mut self, len_max: usize) -> Result<(), Find> {

@@ -14,6 +14,7 @@
 pub mod books;
 pub mod calls;
 pub mod images;
+mod linux;
 mod mix;
 mod outcome;
 pub mod random;

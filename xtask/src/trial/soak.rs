@@ -4,10 +4,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
 use super::books::Books;
+use super::linux;
 use super::mix::{ACTIONS_USED, Client, Rarity};
 use super::session::Session;
 use super::{CONTROL, Find};
 use crate::qemu::Node;
+
+pub use super::mix::Mix;
 
 /// Clients at the same time, each with a connection of its own.
 const CLIENTS: u64 = 32;
@@ -24,6 +27,8 @@ pub struct Plan {
     pub seed: u64,
     /// Invocations in all.
     pub invocations: u64,
+    /// What clients do.
+    pub mix: Mix,
 }
 
 impl Plan {
@@ -36,17 +41,24 @@ impl Plan {
 
 /// Runs the mix, and returns what the node has before and after.
 ///
-/// `progress` hears the number of invocations so far.
+/// `say` hears what is about to be built, and `progress` the number of invocations so far.
 ///
 /// # Errors
 /// The first [`Find`], with the seed and the number of the client.
-pub fn run(node: &Node, plan: Plan, progress: impl Fn(u64) + Sync) -> Result<Books, Find> {
+pub fn run(
+    node: &Node,
+    plan: Plan,
+    say: impl Fn(&str),
+    progress: impl Fn(u64) + Sync,
+) -> Result<Books, Find> {
     let mut session = Session::open(node.address())?;
     for (name, sample, limits) in ACTIONS_USED {
         session.deploy_sample(name, sample, limits)?;
     }
+    linux::deploy(&mut session, say)?;
     drop(session);
-    let warm = Plan { seed: plan.seed.wrapping_add(1), invocations: INVOCATIONS_WARM };
+    let seed = plan.seed.wrapping_add(1);
+    let warm = Plan { seed, invocations: INVOCATIONS_WARM, ..plan };
     mix(node, warm, &|_| {})?;
     let before = Books::at_rest(node)?;
     mix(node, plan, &progress)?;
@@ -64,7 +76,7 @@ fn mix(node: &Node, plan: Plan, progress: &(impl Fn(u64) + Sync)) -> Result<(), 
         let run = || {
             let mut client = Client::new(node.address(), plan.seed, number, plan.rarity())?;
             for _ in 0..steps {
-                client.step()?;
+                client.step(plan.mix)?;
                 progress(done.fetch_add(1, Ordering::Relaxed) + 1);
             }
             Ok(())
