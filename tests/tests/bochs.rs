@@ -113,7 +113,7 @@ ata0-master: {drive}
 #[test]
 fn an_image_starts_a_node_in_bochs() {
     let actions = vec![("guest/hello".to_owned(), sample("hello"))];
-    let bundle = Contents { config: None, actions }.archive().expect("it is short");
+    let bundle = Contents { actions, ..Contents::default() }.archive().expect("it is short");
     let image = image::of_workspace("", &bundle).expect("an image");
     for machine in MACHINES {
         let begin = Instant::now();

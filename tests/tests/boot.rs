@@ -55,7 +55,8 @@ static IMAGE: LazyLock<(PathBuf, Vec<u8>)> = LazyLock::new(|| {
 
 /// An image whose node has this as `hello`.
 fn image(words: &str, hello: Vec<u8>) -> Vec<u8> {
-    let bundle = Contents { config: None, actions: vec![("guest/hello".to_owned(), hello)] };
+    let actions = vec![("guest/hello".to_owned(), hello)];
+    let bundle = Contents { actions, ..Contents::default() };
     xtask::image::of_workspace(words, &bundle.archive().expect("it is short"))
         .unwrap_or_else(|error| panic!("{error}; `cargo xtask test system` builds it"))
 }

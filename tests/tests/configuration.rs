@@ -51,8 +51,11 @@ fn wait_for(node: &Node, line: &str) -> String {
 
 fn bundle(name: &str, config: &str, actions: &[(&str, &[u8])]) -> PathBuf {
     let actions = actions.iter().map(|(path, content)| ((*path).to_owned(), content.to_vec()));
-    let contents =
-        Contents { config: Some(config.as_bytes().to_vec()), actions: actions.collect() };
+    let contents = Contents {
+        config: Some(config.as_bytes().to_vec()),
+        actions: actions.collect(),
+        ..Contents::default()
+    };
     file(name, &contents.archive().expect("it is short"))
 }
 
@@ -204,9 +207,8 @@ fn what_is_wrong_in_a_bundle_is_said_and_the_rest_is_served() {
 fn a_bundle_that_is_cut_short_or_none_opens_nothing() {
     let hello = sample("hello");
     // The configuration is last, so that cutting the end off loses the key.
-    let mut cut = Contents { config: None, actions: vec![("guest/hello".into(), hello)] }
-        .archive()
-        .expect("it is short");
+    let actions = vec![("guest/hello".into(), hello)];
+    let mut cut = Contents { actions, ..Contents::default() }.archive().expect("it is short");
     cut.truncate(cut.len() - 60);
     for (name, bytes, reason) in [
         ("cut.cpio", &cut[..], "the archive is truncated"),

@@ -15,6 +15,7 @@ use node::registry::Share;
 use node::settings::{Loader, Settings, Source};
 use node::state::records::Records;
 use node::state::{Node, Policy};
+use serde_json::{Value, json};
 
 use crate::lab::cpio::Archive;
 
@@ -23,6 +24,8 @@ use crate::lab::cpio::Archive;
 pub struct Contents {
     /// Settings, a key a line.
     pub config: Option<Vec<u8>>,
+    /// Names of runtimes, and their archives.
+    pub runtimes: Vec<(String, Vec<u8>)>,
     /// Paths below `actions/`, and what is there.
     pub actions: Vec<(String, Vec<u8>)>,
 }
@@ -47,10 +50,36 @@ impl Contents {
         if let Some(config) = &self.config {
             archive.file("config", config)?;
         }
+        for (name, content) in &self.runtimes {
+            archive.file(&format!("runtimes/{name}"), content)?;
+        }
         for (path, content) in &self.actions {
             archive.file(&format!("actions/{path}"), content)?;
         }
         archive.finish()
+    }
+
+    /// Says of which kind the code at a path is, in the document beside it, unless that does.
+    ///
+    /// # Errors
+    /// When the document is none.
+    pub fn name_kind(&mut self, path: &str, kind: &str) -> serde_json::Result<()> {
+        let path = format!("{path}.json");
+        let at = self.actions.iter().position(|(other, _)| *other == path);
+        let mut document: serde_json::Map<String, Value> = match at {
+            Some(at) => serde_json::from_slice(&self.actions[at].1)?,
+            None => serde_json::Map::new(),
+        };
+        let exec = document.entry("exec").or_insert_with(|| json!({}));
+        if let Some(exec) = exec.as_object_mut() {
+            exec.entry("kind").or_insert_with(|| kind.into());
+        }
+        let text = serde_json::to_vec(&document)?;
+        match at {
+            Some(at) => self.actions[at].1 = text,
+            None => self.actions.push((path, text)),
+        }
+        Ok(())
     }
 }
 
@@ -123,7 +152,8 @@ mod tests {
 
     #[test]
     fn the_last_source_that_says_something_counts() {
-        let contents = Contents { config: Some(b"hostkernel.port=1".to_vec()), actions: vec![] };
+        let config = Some(b"hostkernel.port=1".to_vec());
+        let contents = Contents { config, ..Contents::default() };
         let bundle = contents.archive().expect("it is short");
         let port = |config, words| settings(Some(&bundle), config, words).port;
         assert_eq!(port(None, ""), 1);
@@ -133,8 +163,30 @@ mod tests {
     }
 
     #[test]
+    fn a_kind_is_said_once() {
+        let mut contents = Contents::default();
+        let given = br#"{"exec":{"kind":"python:3","main":"go"},"limits":{}}"#;
+        contents.actions.push(("guest/a.json".into(), given.to_vec()));
+        contents.actions.push(("guest/b.json".into(), br#"{"exec":{"main":"go"}}"#.to_vec()));
+        contents.actions.push(("guest/c.json".into(), b"text".to_vec()));
+        for name in ["guest/a", "guest/b", "guest/d"] {
+            contents.name_kind(name, "python:default").expect("a document");
+        }
+        assert!(contents.name_kind("guest/c", "python:default").is_err());
+        let kind = |at: usize| -> Value {
+            let document: Value = serde_json::from_slice(&contents.actions[at].1).expect("JSON");
+            document["exec"].clone()
+        };
+        assert_eq!(kind(0), json!({"kind": "python:3", "main": "go"}));
+        assert_eq!(kind(1), json!({"kind": "python:default", "main": "go"}));
+        assert_eq!(contents.actions[3].0, "guest/d.json");
+        assert_eq!(kind(3), json!({"kind": "python:default"}));
+    }
+
+    #[test]
     fn a_good_bundle_has_no_findings_and_a_bad_one_has_each() {
-        let mut contents = Contents { config: Some(b"loglevel=warn\n".to_vec()), actions: vec![] };
+        let config = Some(b"loglevel=warn\n".to_vec());
+        let mut contents = Contents { config, ..Contents::default() };
         let findings = check(&contents.archive().expect("it is short"));
         assert!(findings.errors.is_empty() && findings.warnings.is_empty(), "{findings:?}");
         // A program for Linux, as far as can be told here.
@@ -152,6 +204,15 @@ mod tests {
             assert!(errors.contains(part), "{part} in {errors}");
         }
         assert_eq!((findings.errors.len(), findings.warnings.len()), (3, 1));
+        contents.runtimes.push(("python:3".into(), b"PK\x03\x04".to_vec()));
+        contents.runtimes.push(("perl:5".into(), b"text".to_vec()));
+        contents.actions.push(("guest/f".into(), b"def main(args): return args".to_vec()));
+        contents.actions.push(("guest/f.json".into(), br#"{"exec":{"kind":"python:3"}}"#.to_vec()));
+        let errors = check(&contents.archive().expect("it is short")).errors;
+        assert!(
+            errors.len() == 4 && errors.concat().contains("runtimes/perl:5 refused"),
+            "{errors:?}"
+        );
         assert!(check_words("loglevel=info").is_empty());
         assert!(check_words("loglevel=loud")[0].contains("loglevel=loud"));
     }

@@ -1,4 +1,4 @@
-//! Deploys what came with the boot of this machine.
+//! Starts and deploys what came with the boot of this machine.
 
 use crate::device::fw_cfg::{File, FwCfg};
 use limits::{CODE_LEN_MAX, CONFIG_PROBLEMS_MAX};
@@ -10,7 +10,8 @@ use node::state::Node;
 /// What the names of QEMU's files with actions of [`GUEST`] start with.
 const FW_CFG_ACTIONS: &str = "opt/org.hostkernel/action/";
 
-/// Deploys the actions of the boot bundle, then those of QEMU's files. What is refused is logged.
+/// Starts the runtimes of the boot bundle, deploys its actions, then those of QEMU's files. What is
+/// refused is logged.
 pub fn deploy_all(
     node: &mut Node,
     bundle: Option<&Bundle<'_>>,
@@ -27,7 +28,11 @@ pub fn deploy_all(
     let mut count = 0;
     if let Some(bundle) = bundle {
         bundle.problems.iter().for_each(|problem| report(problem));
-        count += bundle.deploy(node, boot, |problem| report(&problem));
+        let deployed = bundle.deploy(node, boot, |problem| report(&problem));
+        count += deployed.actions;
+        for runtime in node.registry().runtimes().iter() {
+            log::info!("runtime: {} waits for code", runtime.name);
+        }
     }
     if let Some(fw_cfg) = fw_cfg {
         for file in fw_cfg.below(FW_CFG_ACTIONS) {

@@ -1,6 +1,7 @@
 //! Functions in source code on a node: OpenWhisk's contract point by point, what cannot be loaded,
 //! what a call may do to itself, and that the next one finds nothing of it.
 
+mod boot;
 mod javascript;
 mod mixed;
 mod nodejs;
@@ -8,6 +9,7 @@ mod python;
 
 use std::fs;
 use std::io::{Cursor, Write as _};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use hk::Client;
@@ -27,13 +29,18 @@ fn node_with(language: Language) -> TestNode {
 
 /// Gives a node a runtime, which is built if need be.
 fn install(client: &Client, language: Language) {
+    let archive = fs::read(archive_of(language)).expect("it was built");
+    let installed = client.install_runtime(&language.kind(), &archive);
+    installed.unwrap_or_else(|error| panic!("{}: {error}", language.kind()));
+}
+
+/// The archive of a runtime, which is built if need be.
+fn archive_of(language: Language) -> PathBuf {
     let file = language.file();
     if !file.is_file() {
         language.build(|doing| println!("{doing}")).unwrap_or_else(|error| panic!("{error}"));
     }
-    let archive = fs::read(&file).expect("it was built");
-    let installed = client.install_runtime(&language.kind(), &archive);
-    installed.unwrap_or_else(|error| panic!("{}: {error}", language.kind()));
+    file
 }
 
 /// How long an interpreter may take to start, emulated, on a busy computer.

@@ -180,7 +180,6 @@ fn programs_come_with_the_boot() {
     let path = folder.path().join("bundle.cpio");
     let limits = br#"{"limits":{"memory":64,"timeout":20000}}"#;
     let contents = Contents {
-        config: None,
         actions: [
             ("guest/program", c("musl-gcc").file()),
             ("guest/program.json", limits.to_vec()),
@@ -190,6 +189,7 @@ fn programs_come_with_the_boot() {
         ]
         .map(|(path, content)| (path.to_owned(), content))
         .to_vec(),
+        ..Contents::default()
     };
     fs::write(&path, contents.archive().expect("it is short")).expect("it can be written");
     let node = boot(machine().bundle(&path));

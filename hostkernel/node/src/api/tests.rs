@@ -9,7 +9,7 @@ mod invoke;
 mod metrics;
 mod out_of_memory;
 mod quotas;
-mod runtimes;
+pub(crate) mod runtimes;
 mod servers;
 mod web;
 

@@ -1,9 +1,11 @@
-//! The boot bundle: configuration and actions that a node boots with, in a cpio archive.
+//! The boot bundle: configuration, runtimes and actions that a node boots with, in a cpio archive.
 //!
 //! ```text
 //! config                        key=value lines, see `settings`
-//! actions/NAMESPACE/NAME        an image; NAME.elf is the same
-//! actions/NAMESPACE/NAME.json   limits, annotations, parameters: what `PUT` takes, without code
+//! runtimes/NAME                 the archive of a runtime; started before there are actions
+//! actions/NAMESPACE/NAME        an image, or the code of a function; NAME.elf is the same
+//! actions/NAMESPACE/NAME.json   kind, limits, annotations, parameters: what `PUT` takes, without
+//!                               the code
 //! ```
 //!
 //! What is wrong is reported, by path, and the rest is served. But who gets in may stand in what
@@ -16,9 +18,9 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use self::cpio::{Broken, EntryKind};
-use crate::api::{Boot, Reject, deploy_at_boot};
+use crate::api::{Boot, Reject, deploy_at_boot, start_at_boot};
 use crate::state::Node;
-use limits::{BUNDLE_DOCUMENT_LEN_MAX, CODE_LEN_MAX};
+use limits::{BUNDLE_DOCUMENT_LEN_MAX, CODE_LEN_MAX, RUNTIME_LEN_MAX};
 use memory::PageBuffer;
 
 /// What a bundle holds.
@@ -26,6 +28,8 @@ use memory::PageBuffer;
 pub struct Bundle<'a> {
     /// The file `config`.
     pub config: Option<&'a [u8]>,
+    /// Archives by name, each with its path.
+    runtimes: BTreeMap<&'a str, (&'a str, &'a [u8])>,
     /// Files by namespace and name of their action.
     actions: BTreeMap<(&'a str, &'a str), Files<'a>>,
     /// What is wrong with it.
@@ -37,6 +41,15 @@ pub struct Bundle<'a> {
 struct Files<'a> {
     code: Option<(&'a str, &'a [u8])>,
     document: Option<(&'a str, &'a [u8])>,
+}
+
+/// How much of a bundle a node has taken.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Deployed {
+    /// Runtimes that wait for code.
+    pub runtimes: usize,
+    /// Actions that can be invoked.
+    pub actions: usize,
 }
 
 /// What is refused, and why.
@@ -96,11 +109,14 @@ impl<'a> Bundle<'a> {
 
     fn add(&mut self, cpio::Entry { path, kind, content }: cpio::Entry<'a>) {
         let action = path.strip_prefix("actions/").and_then(|rest| rest.split_once('/'));
+        let runtime = path.strip_prefix("runtimes/").filter(|name| !name.contains('/'));
         let actions = &mut self.actions;
-        let is_first = match action {
+        let is_first = match (action, runtime) {
             _ if kind != EntryKind::File => return self.refuse(path, Reason::Path),
-            None if path == "config" => keep_first(&mut self.config, content),
-            Some((namespace, file)) if !file.contains('/') => {
+            (None, None) if path == "config" => keep_first(&mut self.config, content),
+            (_, Some(name)) if self.runtimes.contains_key(name) => false,
+            (_, Some(name)) => self.runtimes.insert(name, (path, content)).is_none(),
+            (Some((namespace, file)), _) if !file.contains('/') => {
                 let document = file.strip_suffix(".json");
                 let name = document.or(file.strip_suffix(".elf")).unwrap_or(file);
                 let files = actions.entry((namespace, name)).or_default();
@@ -124,23 +140,30 @@ impl<'a> Bundle<'a> {
         self.problems.is_empty()
     }
 
-    /// Deploys the actions. Says what was refused; returns how many were not.
+    /// Starts the runtimes, then deploys the actions. Says what was refused; returns how many
+    /// were not.
     pub fn deploy(
         &self,
         node: &mut Node,
         boot: &mut Boot<'_>,
         mut refused: impl FnMut(Problem<'a>),
-    ) -> usize {
-        let mut count = 0;
+    ) -> Deployed {
+        let mut done = Deployed::default();
+        for (name, (path, archive)) in &self.runtimes {
+            match start(node, name, archive, boot) {
+                Ok(()) => done.runtimes += 1,
+                Err(reason) => refused(Problem { path, reason }),
+            }
+        }
         for ((namespace, name), files) in &self.actions {
             let Some((path, code)) = files.code else { continue };
             let document = files.document.map(|(_, document)| document);
             match deploy(node, namespace, name, code, document, boot) {
-                Ok(()) => count += 1,
+                Ok(()) => done.actions += 1,
                 Err(reason) => refused(Problem { path, reason }),
             }
         }
-        count
+        done
     }
 }
 
@@ -149,6 +172,14 @@ fn keep_first<T>(place: &mut Option<T>, value: T) -> bool {
     let is_free = place.is_none();
     place.get_or_insert(value);
     is_free
+}
+
+fn start(node: &mut Node, name: &str, archive: &[u8], boot: &mut Boot<'_>) -> Result<(), Reason> {
+    if archive.len() > RUNTIME_LEN_MAX {
+        return Err(Reason::TooLong);
+    }
+    let archive = PageBuffer::from_bytes(archive).map_err(Reject::from)?;
+    Ok(start_at_boot(node, name, archive, boot)?)
 }
 
 fn deploy(
@@ -187,7 +218,10 @@ impl fmt::Display for Reason {
         f.write_str(match self {
             Self::Broken(broken) => return broken.fmt(f),
             Self::Reject(reject) => return reject.fmt(f),
-            Self::Path => "a bundle holds the files config and actions/NAMESPACE/NAME[.elf|.json]",
+            Self::Path => {
+                "a bundle holds the files config, runtimes/NAME and \
+                 actions/NAMESPACE/NAME[.elf|.json]"
+            }
             Self::Twice => "it is there twice",
             Self::NoCode => "there is no image of that name",
             Self::TooLong => "it is too long",

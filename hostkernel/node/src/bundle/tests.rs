@@ -70,7 +70,9 @@ fn a_bundle_is_read() {
     assert_eq!(bundle.config, Some(&b"hostkernel.auth=a:b\n"[..]));
     let mut node = node("hostkernel.namespace=other,key=a:b");
     let refused = |problem: Problem<'_>| panic!("{problem}");
-    assert_eq!(bundle.deploy(&mut node, &mut Boot { wall_ms: 5, run: &mut nobody }, refused), 2);
+    let mut boot = Boot { wall_ms: 5, run: &mut nobody };
+    let deployed = bundle.deploy(&mut node, &mut boot, refused);
+    assert_eq!(deployed, Deployed { runtimes: 0, actions: 2 });
     let get = |namespace, name| {
         let namespace = node.policy.tenants.namespace(namespace).expect("it is configured");
         node.registry.get(&namespace, name).cloned()
@@ -130,10 +132,8 @@ fn a_refused_action_does_not_keep_others_out() {
     assert!(bundle.is_whole(), "the configuration is not in doubt");
     let mut texts = Vec::new();
     let refused = |problem: Problem<'_>| texts.push(problem.to_string());
-    assert_eq!(
-        bundle.deploy(&mut node(""), &mut Boot { wall_ms: 0, run: &mut nobody }, refused),
-        1
-    );
+    let mut boot = Boot { wall_ms: 0, run: &mut nobody };
+    assert_eq!(bundle.deploy(&mut node(""), &mut boot, refused).actions, 1);
     for (name, reason) in [
         ("guest/text", "not an ELF"),
         ("guest/ wrong", "illegal characters"),
@@ -148,6 +148,72 @@ fn a_refused_action_does_not_keep_others_out() {
         };
         assert!(texts.iter().any(is_it), "{name} in {texts:?}");
     }
+}
+
+/// A node that can host programs.
+fn host_node() -> Node {
+    let mut node = node("");
+    node.policy.host = Some(crate::api::tests::runtimes::host());
+    node
+}
+
+#[test]
+fn runtimes_start_before_the_functions_that_need_them() {
+    let bytes = archive(&[
+        ("actions/guest/f", b"def main(args): return args"),
+        ("actions/guest/f.json", br#"{"exec":{"kind":"python:3.11","main":"go"}}"#),
+        ("actions/guest/g", b"PK\x03\x04 function"),
+        ("actions/guest/g.json", br#"{"exec":{"kind":"python:default"}}"#),
+        ("actions/guest/h", b"puts 1"),
+        ("actions/guest/h.json", br#"{"exec":{"kind":"ruby:2"}}"#),
+        ("runtimes/python:3", b"PK\x03\x04 runtime"),
+        ("runtimes/python:3", b"PK\x03\x04 another"),
+        ("runtimes/native", b"PK\x03\x04"),
+        ("runtimes/perl:5", b"#!/usr/bin/perl"),
+        ("runtimes/a/b", b"PK\x03\x04"),
+    ]);
+    let bundle = Bundle::read(&bytes);
+    let found = problems(&bytes).join("\n");
+    assert!(found.contains("python:3 refused: it is there twice"), "{found}");
+    assert!(found.contains("runtimes/a/b refused: a bundle holds"), "{found}");
+    let mut texts = Vec::new();
+    let mut refused = |problem: Problem<'_>| texts.push(problem.to_string());
+    let mut ran = Vec::new();
+    let mut run = |invocation: Invocation| {
+        ran.push(String::from_utf8(invocation.environment.clone()).expect("text"));
+        let template = crate::api::tests::runtimes::freeze(&invocation);
+        Completion::without_core(invocation, Some(template))
+    };
+    let mut node = host_node();
+    let mut boot = Boot { wall_ms: 7, run: &mut run };
+    let deployed = bundle.deploy(&mut node, &mut boot, &mut refused);
+    assert_eq!(deployed, Deployed { runtimes: 1, actions: 2 }, "{texts:?}");
+    for (path, reason) in [
+        ("runtimes/native", "The name of a runtime"),
+        ("runtimes/perl:5", "zip archive"),
+        ("actions/guest/h", "'python:3'"),
+    ] {
+        let is_it = |text: &String| text.contains(path) && text.contains(reason);
+        assert!(texts.iter().any(is_it), "{path} in {texts:?}");
+    }
+    let stages = ["STAGE=runtime", "STAGE=function", "STAGE=function"];
+    assert!(ran.len() == 3 && ran.iter().zip(stages).all(|(it, stage)| it.contains(stage)));
+    let guest = node.policy.tenants.namespace("guest").expect("it is always there");
+    let f = node.registry.get(&guest, "f").expect("it was deployed");
+    assert_eq!((&*f.kind, f.main.as_deref(), f.updated_ms), ("python:3.11", Some("go"), 7));
+    let runtime = node.registry.runtimes().get("python:3").expect("it was started");
+    assert_eq!(runtime.updated_ms, 7);
+}
+
+#[test]
+fn a_node_that_cannot_host_says_so_of_a_runtime() {
+    let bytes = archive(&[("runtimes/python:3", b"PK\x03\x04 runtime")]);
+    let mut texts = Vec::new();
+    let refused = |problem: Problem<'_>| texts.push(problem.to_string());
+    let mut boot = Boot { wall_ms: 0, run: &mut nobody };
+    let deployed = Bundle::read(&bytes).deploy(&mut node(""), &mut boot, refused);
+    assert_eq!((deployed, texts.len()), (Deployed::default(), 1));
+    assert!(texts[0].contains("no image that hosts"), "{texts:?}");
 }
 
 #[test]

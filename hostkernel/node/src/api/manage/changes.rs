@@ -59,6 +59,22 @@ pub fn from_query(query: Query<'_>) -> Result<Changes, Reject> {
 /// Of OpenWhisk's document, in which the code is an empty string. Fields we have no use for are
 /// passed over.
 pub fn from_document(text: &[u8]) -> Result<Changes, Reject> {
+    read(text, CodeIs::Inside)
+}
+
+/// Of a document that lies beside a file with the code.
+pub fn from_document_beside(text: &[u8]) -> Result<Changes, Reject> {
+    read(text, CodeIs::Beside)
+}
+
+/// Where the code is that a document is about.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum CodeIs {
+    Inside,
+    Beside,
+}
+
+fn read(text: &[u8], code_is: CodeIs) -> Result<Changes, Reject> {
     let [exec, limits, annotations, removed, parameters, publish, version] = Json::read(text)?
         .pick([
             "exec",
@@ -81,11 +97,11 @@ pub fn from_document(text: &[u8]) -> Result<Changes, Reject> {
         parameters: parameters.map(|value| key_values(value, "parameters")).transpose()?,
         publish: publish.transpose()?,
         version: version.map(read_version).transpose()?,
-        exec: exec.map(read_exec).transpose()?,
+        exec: exec.map(|exec| read_exec(exec, code_is)).transpose()?,
     })
 }
 
-fn read_exec(json: Json<'_>) -> Result<Exec, Reject> {
+fn read_exec(json: Json<'_>, code_is: CodeIs) -> Result<Exec, Reject> {
     let [kind, code, main] = json
         .pick(["kind", "code", "main"])
         .map_err(|_| Reject::Field(FieldReject { name: "exec", expected: "an object" }))?;
@@ -99,11 +115,13 @@ fn read_exec(json: Json<'_>) -> Result<Exec, Reject> {
     if kind.as_deref() == Some("sequence") {
         return Err(CodeReject::Sequence.into());
     }
-    let code = code.ok_or(CodeReject::Missing)?;
-    if !code.is_string() {
-        return Err(Reject::Field(FieldReject { name: "exec.code", expected: "a string" }));
+    let bad_code = |expected| Err(Reject::Field(FieldReject { name: "exec.code", expected }));
+    match (code_is, code) {
+        (CodeIs::Inside, None) => Err(CodeReject::Missing.into()),
+        (CodeIs::Inside, Some(code)) if !code.is_string() => bad_code("a string"),
+        (CodeIs::Beside, Some(_)) => bad_code("left out: the code is in the file"),
+        _ => Ok(Exec { kind, main }),
     }
-    Ok(Exec { kind, main })
 }
 
 const BAD_KIND: FieldReject = FieldReject { name: "exec.kind", expected: "a short word" };

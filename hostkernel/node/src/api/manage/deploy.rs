@@ -11,18 +11,17 @@ use crate::api::answer::deed::{Change, Deed};
 use crate::api::answer::error::Reject;
 use crate::api::invoke::admission::{Reply, Shape};
 use crate::api::manage::actions::{Detail, describe};
-use crate::api::manage::changes::{Changes, Exec, from_document, from_query};
+use crate::api::manage::changes::{Changes, Exec, from_document, from_document_beside, from_query};
 use crate::api::manage::deploying::{Deploying, inspection};
-use crate::api::manage::inspect::{Inspected, Inspection, KIND_NATIVE};
-use crate::api::manage::prepare::{self, Made, Owner, Preparation, Settings, at_input};
+use crate::api::manage::inspect::{Inspected, Inspection};
+use crate::api::manage::prepare::{self, Boot, Made, Owner, Preparation, Settings, at_input};
 use crate::api::manage::{functions, runtimes};
 use crate::api::request::Parts;
 use crate::api::request::code::{self, CodeReject};
 use crate::api::request::query::decode_segment;
-use crate::dispatch::{Completion, Invocation};
 use crate::document::keeping_reserve;
 use crate::http::Headers;
-use crate::json::{FieldReject, Json};
+use crate::json::Json;
 use crate::registry::{Action, Full, KeyValues, Name, Namespace, Registry, Version};
 use crate::registry::{Annotations, CountedAt};
 use crate::slice::Slice;
@@ -141,16 +140,8 @@ fn at_once(mut inspection: Inspection) -> Result<Inspected, Reject> {
     }
 }
 
-/// What the machine lends to deploying before it serves.
-pub struct Boot<'a> {
-    /// Milliseconds since 1970-01-01 UTC, or 0.
-    pub wall_ms: u64,
-    /// Runs an invocation that prepares a host image, and waits for its end.
-    pub run: &'a mut dyn FnMut(Invocation) -> Completion,
-}
-
 /// Deploys a file that came with the boot, as `PUT` would with `overwrite=true`: `document` is the
-/// body of that request, without the code.
+/// body of that request, without the code; so a kind that a runtime serves is in its `exec`.
 ///
 /// # Errors
 /// As `PUT`; then nothing changes.
@@ -163,17 +154,12 @@ pub fn deploy_at_boot(
     Boot { wall_ms, run }: &mut Boot<'_>,
 ) -> Result<(), Reject> {
     let name = Name::new(name)?;
-    let mut changes = document.map(from_document).transpose()?.unwrap_or_default();
-    if changes.exec.is_some() {
-        return Err(Reject::Field(FieldReject {
-            name: "exec",
-            expected: "left out: the code is in the file",
-        }));
-    }
-    changes.exec = Some(Exec::default());
-    // Nobody else wants anything yet.
-    let inspected = at_once(Inspection::new(code, KIND_NATIVE)?)?;
+    let mut changes = document.map(from_document_beside).transpose()?.unwrap_or_default();
+    let kind = changes.exec.get_or_insert_default().kind.as_deref();
     let Node { registry, policy, .. } = node;
+    // Nobody else wants anything yet.
+    let inspected = inspection(registry, kind, code).map_err(Reject::from).and_then(at_once);
+    let inspected = inspected.map_err(|reject| runtimes::name_kinds(reject, registry))?;
     let existing = registry.get(namespace, name.as_str()).map(Arc::clone);
     let owner = Owner { namespace, policy, wall_ms: *wall_ms };
     let code = (changes, Some(inspected));

@@ -208,6 +208,14 @@ pub fn admit(
     })
 }
 
+/// What the machine lends to deploying before it serves.
+pub struct Boot<'a> {
+    /// Milliseconds since 1970-01-01 UTC, or 0.
+    pub wall_ms: u64,
+    /// Runs an invocation that prepares a host image, and waits for its end.
+    pub run: &'a mut dyn FnMut(Invocation) -> Completion,
+}
+
 /// Prepares an action while nothing is served: all that is to do has time.
 pub fn at_boot(
     action: &Action,

@@ -11,7 +11,7 @@ use core::fmt::{self, Write as _};
 use crate::api::answer::error::Reject;
 use crate::api::answer::respond;
 use crate::api::invoke::admission::{Pending, Reply, Shape};
-use crate::api::manage::prepare::{self, Preparation};
+use crate::api::manage::prepare::{self, Boot, Preparation};
 use crate::api::request::code::{self, CodeReject};
 use crate::api::request::limit_changes::LimitChanges;
 use crate::api::request::query::decode_segment;
@@ -22,10 +22,10 @@ use crate::http::{Body, Method, Response};
 use crate::json::Quoted;
 use crate::registry::{Action, Annotations, CountedAt, Digest, Full, KeyValues, Limits, Name};
 use crate::registry::{Quotas, Registry, Runtime, Version, check_runtime_name};
-use crate::state::Policy;
+use crate::state::{Node, Policy};
 use limits::{LOGS_MB_MAX, PAGE_LEN, RUNTIME_LEN_MAX, RUNTIME_MEMORY_MB_DEFAULT};
 use limits::{RUNTIME_TIMEOUT_MS, TIMEOUT_MS_MAX};
-use memory::PageBuffer;
+use memory::{PageBuffer, Template};
 
 // It is an invocation like others.
 const _: () = assert!(RUNTIME_TIMEOUT_MS <= TIMEOUT_MS_MAX);
@@ -69,9 +69,40 @@ fn put(
     registry: &Registry,
     policy: &Policy,
     parts: &Parts<'_>,
-    mut body: PageBuffer,
+    body: PageBuffer,
     name: &str,
 ) -> Result<Reply, Reject> {
+    let limits = LimitChanges::read_query(parts.query)?;
+    let (action, preparation) = begin(registry, policy, name, body, limits, parts.now.wall_ms)?;
+    prepare::admit(&action, parts, preparation, Shape::Runtime)
+}
+
+/// Starts a runtime that came with the boot, as `PUT` would.
+///
+/// # Errors
+/// As `PUT`; then nothing changes.
+pub fn start_at_boot(
+    node: &mut Node,
+    name: &str,
+    archive: PageBuffer,
+    Boot { wall_ms, run }: &mut Boot<'_>,
+) -> Result<(), Reject> {
+    let Node { registry, policy, .. } = node;
+    let limits = LimitChanges::default();
+    let (action, preparation) = begin(registry, policy, name, archive, limits, *wall_ms)?;
+    let template = prepare::at_boot(&action, policy, preparation, run)?;
+    Ok(registry.insert_runtime(Arc::new(waiting(&action, template)))?)
+}
+
+/// What is to be run so that there is a runtime.
+fn begin(
+    registry: &Registry,
+    policy: &Policy,
+    name: &str,
+    mut body: PageBuffer,
+    limits: LimitChanges,
+    wall_ms: u64,
+) -> Result<(Arc<Action>, Preparation), Reject> {
     check_runtime_name(name).map_err(Reject::RuntimeName)?;
     if registry.runtimes().is_full_for(name) {
         return Err(Full::Runtimes.into());
@@ -89,7 +120,6 @@ fn put(
         memory_mb: RUNTIME_MEMORY_MB_DEFAULT.min(policy.memory_mb_max),
         logs_mb: LOGS_MB_MAX,
     };
-    let changes = LimitChanges::read_query(parts.query)?;
     let digest = Digest::of(&body);
     let action = Arc::new(Action {
         namespace: registry.runtimes().owner().clone(),
@@ -99,16 +129,22 @@ fn put(
         of_code: digest,
         kind: name.into(),
         main: None,
-        limits: changes.apply(default, policy.memory_mb_max, &Quotas::default())?,
+        limits: limits.apply(default, policy.memory_mb_max, &Quotas::default())?,
         annotations: Arc::new(Annotations::new(KeyValues::new())),
         parameters: Arc::default(),
         publish: false,
-        updated_ms: parts.now.wall_ms,
+        updated_ms: wall_ms,
         makes_fields: false,
         template: Arc::clone(host),
         counted_at: CountedAt::default(),
     });
-    prepare::admit(&action, parts, Preparation::of_runtime(Arc::new(body)), Shape::Runtime)
+    Ok((action, Preparation::of_runtime(Arc::new(body))))
+}
+
+/// A runtime that waits for code now.
+fn waiting(action: &Action, template: Arc<Template>) -> Runtime {
+    let Action { kind, digest, updated_ms, .. } = action;
+    Runtime { name: kind.clone(), digest: *digest, template, updated_ms: *updated_ms }
 }
 
 /// Takes a runtime over that waits for code now.
@@ -118,9 +154,7 @@ pub fn complete(
     completion: Completion,
 ) -> Result<Response, Reject> {
     let template = prepare::frozen(&completion)?;
-    let Action { kind, digest, updated_ms, .. } = pending.action();
-    let (name, digest, updated_ms) = (kind.clone(), *digest, *updated_ms);
-    let runtime = Arc::new(Runtime { name, digest, template, updated_ms });
+    let runtime = Arc::new(waiting(pending.action(), template));
     let response = describe(&runtime, pending.request_id())?;
     registry.insert_runtime(runtime)?;
     Ok(response)

@@ -13,7 +13,7 @@ const F: &str = "/api/v1/namespaces/_/actions/f";
 const ARCHIVE: &[u8] = b"PK\x03\x04 runtime";
 const FROZEN: End = End::Frozen { at: Moment::Input };
 
-fn host() -> Arc<Template> {
+pub(crate) fn host() -> Arc<Template> {
     let segments = vec![Segment {
         address: 0x40_0000,
         memory_len: 4096,
@@ -41,7 +41,7 @@ fn client_with_runtime() -> Client {
 }
 
 /// What a worker makes of an invocation that prepares something.
-fn freeze(invocation: &Invocation) -> Arc<Template> {
+pub(crate) fn freeze(invocation: &Invocation) -> Arc<Template> {
     let reservation = Reservation::new(100).expect("frames are left");
     let template = Arc::clone(&invocation.template);
     let mut space =
