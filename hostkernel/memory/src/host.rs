@@ -11,7 +11,7 @@ use crate::frames::{FrameNumber, POOL};
 use limits::{CORES_MAX, PAGE_LEN};
 
 /// Frames of the arena: enough for all tests of the crate at once.
-const ARENA_FRAMES: usize = if cfg!(miri) { 2048 } else { 65_536 };
+const ARENA_FRAMES: usize = if cfg!(miri) { 8192 } else { 65_536 };
 
 struct Arena(*mut u8);
 // SAFETY: the pointer is only handed out; who may use which frame is the frame pool's business.
