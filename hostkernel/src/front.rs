@@ -357,5 +357,7 @@ fn policy(settings: &Settings, at_once: usize, available: usize) -> Policy {
 }
 
 fn now() -> Now {
-    Now { monotonic_ns: clock::now_ns(), wall_ms: clock::wall_ns().map_or(0, |ns| ns / 1_000_000) }
+    let monotonic_ns = clock::now_ns();
+    let wall_ns = clock::wall_ns_at(monotonic_ns);
+    Now { monotonic_ns, wall_ms: wall_ns.map_or(0, |ns| ns / 1_000_000) }
 }

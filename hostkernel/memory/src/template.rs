@@ -228,6 +228,7 @@ impl Template {
     }
 
     /// The bytes that a page of the image begins with, if `tail` is in this page.
+    #[inline]
     pub(super) fn tail(&self, tail: Tail, page: u64) -> &[u8] {
         let is_here = tail.page == page;
         let frame = self.image().code.pages().get(tail.file_page as usize).filter(|_| is_here);

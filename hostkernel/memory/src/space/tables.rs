@@ -109,14 +109,18 @@ impl OwnTables {
     }
 
     /// Makes the skeleton, if it is not there.
+    #[inline]
     pub fn make_skeleton(&mut self, reservation: &mut Reservation) -> Result<(), OutOfFrames> {
-        if self.list.len() < SKELETON_LEN {
-            self.list.reserve()?;
-            while self.list.len() < SKELETON_LEN {
-                self.list.push(OwnTable::new(reservation.take()?), reservation)?;
-            }
-            self.link_skeleton();
+        if self.list.len() < SKELETON_LEN { self.complete_skeleton(reservation) } else { Ok(()) }
+    }
+
+    #[cold]
+    fn complete_skeleton(&mut self, reservation: &mut Reservation) -> Result<(), OutOfFrames> {
+        self.list.reserve()?;
+        while self.list.len() < SKELETON_LEN {
+            self.list.push(OwnTable::new(reservation.take()?), reservation)?;
         }
+        self.link_skeleton();
         Ok(())
     }
 
