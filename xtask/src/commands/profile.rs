@@ -56,6 +56,9 @@ pub struct Arguments {
     /// Lines of source instead of functions, of those whose name contains this.
     #[arg(long, value_name = "FUNCTION")]
     lines: Option<String>,
+    /// Functions as they were compiled, each with all that was inlined into it.
+    #[arg(long, conflicts_with = "lines")]
+    compiled: bool,
 }
 
 /// Runs the command.
@@ -88,6 +91,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         let places = places.unwrap_or_default();
         let name = match &arguments.lines {
             Some(function) => line(&places, function),
+            None if arguments.compiled => places.last().map(|place| place.function.clone()),
             None => Some(own(&places).map_or("(unknown)".to_owned(), function)),
         };
         if let Some(name) = name {
