@@ -8,7 +8,7 @@
 //! Invariant: regions do not overlap, are not empty, and begin and end at whole pages. Neighbours
 //! that could be one region are one.
 
-use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
 use core::cell::Cell;
 use core::ops::Range;
 
@@ -116,10 +116,12 @@ impl Region {
     }
 }
 
-/// All regions, by their first address.
+/// All regions, the highest first: mappings are placed downwards, so that a new one comes near the
+/// end. A program has dozens of them, as a rule; a tree would cost it more than moving some.
 #[derive(Debug, Default)]
 pub struct Regions {
-    map: BTreeMap<u64, Region>,
+    /// Each with its first address.
+    all: Vec<(u64, Region)>,
     /// Regions found last: most calls pass addresses of the same few, a stack and a heap.
     last: [Cell<Known>; KNOWN],
     /// Which of them is forgotten next.
@@ -143,26 +145,26 @@ impl Regions {
     pub const fn new() -> Self {
         let none = const { Known { start: 0, end: 0, protection: Protection::NONE } };
         let last = [Cell::new(none), Cell::new(none), Cell::new(none), Cell::new(none)];
-        Self { map: BTreeMap::new(), last, oldest: Cell::new(0) }
+        Self { all: Vec::new(), last, oldest: Cell::new(0) }
     }
 
     /// How many there are.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.map.len()
+        self.all.len()
     }
 
     /// Whether there are none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.map.is_empty()
+        self.all.is_empty()
     }
 
     /// The region that holds this address, with its first address.
     #[must_use]
     pub fn find(&self, address: u64) -> Option<(u64, Region)> {
-        let (start, region) = self.map.range(..=address).next_back()?;
-        (address < region.end).then_some((*start, *region))
+        let at = self.all.partition_point(|(start, _)| *start > address);
+        self.all.get(at).copied().filter(|(_, region)| address < region.end)
     }
 
     /// Whether all of these bytes can be used so. No bytes always can.
@@ -212,10 +214,17 @@ impl Regions {
         at.min(end) - address
     }
 
+    /// The places of the regions that have bytes in this range.
+    fn places(&self, range: &Range<u64>) -> Range<usize> {
+        let first = self.all.partition_point(|(start, _)| *start >= range.end);
+        let below = self.all[first..].iter().take_while(|(_, region)| region.end > range.start);
+        first..first + below.count()
+    }
+
     /// The regions that have bytes in this range, cut to it, in ascending order.
     pub fn within(&self, range: Range<u64>) -> impl Iterator<Item = (u64, Region)> + '_ {
-        let first = self.find(range.start).map_or(range.start, |(start, _)| start);
-        self.map.range(first..range.end.max(first)).map(move |(start, region)| {
+        let places = self.places(&range);
+        self.all[places].iter().rev().map(move |(start, region)| {
             let cut = range.start.saturating_sub(*start);
             let source = region.source.advanced(cut);
             (start + cut, Region { end: region.end.min(range.end), source, ..*region })
@@ -224,7 +233,7 @@ impl Regions {
 
     /// All regions, in ascending order.
     pub fn iter(&self) -> impl Iterator<Item = (u64, Region)> + '_ {
-        self.map.iter().map(|(start, region)| (*start, *region))
+        self.all.iter().rev().copied()
     }
 
     /// Whether no byte of this range belongs to a region.
@@ -236,29 +245,30 @@ impl Regions {
     /// Forgets what is in this range; regions that reach out of it keep their outer parts.
     pub fn remove(&mut self, range: Range<u64>) {
         self.forget();
-        // Mostly one region, or the upper part of one: what was mapped last.
-        match self.map.range_mut(..range.end).next_back() {
-            Some((_, region)) if region.end <= range.start => return,
-            Some((start, region)) if region.end == range.end && *start < range.start => {
-                region.end = range.start;
-                return;
-            }
-            Some((start, region)) if region.end == range.end && *start == range.start => {
-                self.map.remove(&range.start);
-                return;
-            }
-            Some(_) => {}
-            None => return,
+        let places = self.places(&range);
+        let Some((&(end_start, highest), &(start, lowest))) =
+            self.all[places.clone()].first().zip(self.all[places.clone()].last())
+        else {
+            return;
+        };
+        let mut at = places.start;
+        if highest.end > range.end {
+            let source = highest.source.advanced(range.end - end_start);
+            self.all[at] = (range.end, Region { source, ..highest });
+            at += 1;
         }
-        self.split(range.start);
-        self.split(range.end);
-        let inner: alloc::vec::Vec<u64> = self
-            .map
-            .range(range.start..range.end.max(range.start))
-            .map(|(start, _)| *start)
-            .collect();
-        for start in inner {
-            self.map.remove(&start);
+        if start < range.start {
+            let below = (start, Region { end: range.start, ..lowest });
+            match at < places.end {
+                true => self.all[at] = below,
+                // In the middle of one.
+                false => self.all.insert(at, below),
+            }
+            at += 1;
+        }
+        if at < places.end {
+            self.all.copy_within(places.end.., at);
+            self.all.truncate(self.all.len() - (places.end - at));
         }
     }
 
@@ -267,28 +277,25 @@ impl Regions {
         debug_assert!(
             start < region.end && start.is_multiple_of(PAGE) && region.end.is_multiple_of(PAGE)
         );
-        if self.insert_in_gap(start, region) {
-            return;
+        let place = |all: &[(u64, Region)]| all.partition_point(|(at, _)| *at >= region.end);
+        let mut at = place(&self.all);
+        if self.all.get(at).is_some_and(|(_, below)| below.end > start) {
+            self.remove(start..region.end);
+            at = place(&self.all);
         }
-        self.remove(start..region.end);
-        self.map.insert(start, region);
-        self.merge_at(region.end);
-        self.merge_at(start);
-    }
-
-    /// Puts a region where nothing is, if that is so.
-    fn insert_in_gap(&mut self, start: u64, region: Region) -> bool {
-        let left = self.map.range_mut(..region.end).next_back();
-        if left.as_ref().is_some_and(|(_, left)| left.end > start) {
-            return false;
+        let above = at.checked_sub(1).map(|above| self.all[above]);
+        let above = above.filter(|(next, above)| region.goes_on_as(start, *next, *above));
+        let end = above.map_or(region.end, |(_, above)| above.end);
+        match self.all.get_mut(at) {
+            Some((first, below)) if below.goes_on_as(*first, start, region) => {
+                below.end = end;
+                if above.is_some() {
+                    self.all.remove(at - 1);
+                }
+            }
+            _ if above.is_some() => self.all[at - 1] = (start, Region { end, ..region }),
+            _ => self.all.insert(at, (start, region)),
         }
-        let joined = left.filter(|(at, left)| left.goes_on_as(**at, start, region));
-        match joined {
-            Some((_, left)) => left.end = region.end,
-            None => drop(self.map.insert(start, region)),
-        }
-        self.merge_at(region.end);
-        true
     }
 
     /// Changes the protection of everything in the range.
@@ -301,22 +308,29 @@ impl Regions {
         self.forget();
         self.split(range.start);
         self.split(range.end);
-        let mut starts = alloc::vec::Vec::new();
-        for (start, region) in self.map.range_mut(range.start..range.end.max(range.start)) {
-            change(region);
-            starts.push(*start);
+        let places = self.places(&range);
+        self.all[places.clone()].iter_mut().for_each(|(_, region)| change(region));
+        // Each with the one below it, and the one above with the first of them.
+        let (mut at, mut end) = (places.start.saturating_sub(1), places.end);
+        while at < end && at + 1 < self.all.len() {
+            let (next, above) = self.all[at];
+            let (start, below) = &mut self.all[at + 1];
+            if below.goes_on_as(*start, next, above) {
+                below.end = above.end;
+                self.all.remove(at);
+                end -= 1;
+            } else {
+                at += 1;
+            }
         }
-        for start in starts {
-            self.merge_at(start);
-        }
-        self.merge_at(range.end);
     }
 
     /// The highest address below `top` at which `len` bytes are free down to `floor`.
     #[must_use]
     pub fn gap_below(&self, top: u64, floor: u64, len: u64) -> Option<u64> {
         let mut end = top;
-        for (start, region) in self.map.range(..top).rev() {
+        let first = self.all.partition_point(|(start, _)| *start >= top);
+        for (start, region) in &self.all[first..] {
             let below = region.end.min(end);
             if end - below >= len {
                 break;
@@ -337,25 +351,16 @@ impl Regions {
     }
 
     /// Makes the address the border between two regions, if it is inside one.
-    fn split(&mut self, at: u64) {
-        let Some((start, region)) = self.find(at) else { return };
-        if start == at {
+    fn split(&mut self, border: u64) {
+        let at = self.all.partition_point(|(start, _)| *start >= border);
+        let Some((start, region)) = self.all.get_mut(at) else { return };
+        if region.end <= border {
             return;
         }
-        let right = Region { source: region.source.advanced(at - start), ..region };
-        self.map.insert(start, Region { end: at, ..region });
-        self.map.insert(at, right);
-    }
-
-    /// Makes one of the two regions that meet at this address, if they differ in nothing.
-    fn merge_at(&mut self, at: u64) {
-        let Some(right) = self.map.get(&at).copied() else { return };
-        let Some((&start, left)) = self.map.range(..at).next_back() else { return };
-        if left.goes_on_as(start, at, right) {
-            let merged = Region { end: right.end, ..*left };
-            self.map.remove(&at);
-            self.map.insert(start, merged);
-        }
+        let source = region.source.advanced(border - *start);
+        let above = Region { source, ..*region };
+        region.end = border;
+        self.all.insert(at, (border, above));
     }
 }
 
