@@ -6,7 +6,7 @@
 //! action that uses it.
 //!
 //! ```text
-//!            program (0x40_0000, 0xc0_0000_0000, 0x7f…)        library OS (0x6000_0000)
+//!            program (0x40_0000, 0xc0_0000_0000, 0x7f…)        library OS (0x3000_0000)
 //!   syscall ──▶ kernel's entry ──▶ entry code ──▶ Os::system_call ──▶ call ──▶ memory, thread,
 //!   fault   ──▶ kernel         ──▶ entry code ──▶ Os::exception   ──▶ signal   signal, file, time
 //! ```

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 /// The image's own addresses.
-const IMAGE: core::ops::Range<u64> = 0x6000_0000..0x7000_0000;
+const IMAGE: core::ops::Range<u64> = 0x3000_0000..0x4000_0000;
 
 /// What was counted.
 #[derive(Debug, Default)]

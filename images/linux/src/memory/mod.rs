@@ -19,7 +19,7 @@ pub const ADDRESS_MIN: u64 = 0x1_0000;
 pub const ADDRESS_END: u64 = action_abi::host::USER_END;
 /// What belongs to the library OS and the kernel's windows, and is no program's to map.
 pub const RESERVED: [core::ops::Range<u64>; 2] =
-    [0x6000_0000..0x7000_0000, PAYLOAD..action_abi::host::WINDOWS_END];
+    [0x3000_0000..0x4000_0000, PAYLOAD..action_abi::host::WINDOWS_END];
 /// From where on the library OS maps payloads for itself.
 pub const PAYLOAD: u64 = 0x40_0000_0000;
 
