@@ -6,6 +6,7 @@ mod programs;
 #[path = "../../linux-emulator/tests/programs/tree.rs"]
 mod tree;
 
+use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use std::{fs, thread};
@@ -18,7 +19,7 @@ use system_tests::openwhisk::{deploy_json, deploy_raw, error};
 use system_tests::{SharedNode, TestNode, boot, machine, sample};
 use xtask::bundle::Contents;
 
-use programs::{busybox_as, c, dynamic, go, on_this_computer};
+use programs::{busybox_as, c, dynamic, go, movable, on_this_computer};
 
 static NODE: SharedNode = SharedNode::new(|| boot(machine()));
 
@@ -133,6 +134,33 @@ fn an_invocation_sees_nothing_of_another() {
     deployed(&node, "marks", &c("gcc").file());
     for _ in 0..6 {
         assert_eq!(answered(&node, "marks", b"mark"), "static 0, file new\n");
+    }
+}
+
+/// Who knows where things are in one action knows nothing of another, nor of the same one when it
+/// was deployed again; code that is linked to an address stays there.
+#[test]
+fn each_deploy_has_a_layout_of_its_own() {
+    const DEPLOYS: usize = 5;
+    let node = NODE.get();
+    for (name, program, moves) in [("fixed", c("musl-gcc"), false), ("movable", movable(), true)] {
+        let mut seen: [HashSet<String>; 4] = Default::default();
+        for number in 0..DEPLOYS {
+            // The same code again would be the same template.
+            let file = [program.file(), format!("{number}").into_bytes()].concat();
+            deployed(&node, name, &file);
+            let answer = answered(&node, name, b"places");
+            assert_eq!(answered(&node, name, b"places"), answer, "it is frozen with the program");
+            let places: Vec<_> = answer.split_whitespace().collect();
+            assert_eq!(places.len(), seen.len(), "{answer}");
+            for (seen, place) in seen.iter_mut().zip(places) {
+                seen.insert(place.to_owned());
+            }
+        }
+        let [code, rest @ ..] = seen.map(|places| places.len());
+        assert_eq!(code, if moves { DEPLOYS } else { 1 }, "{name}");
+        // The heap of a fixed program begins at one of 32 pages.
+        assert!(rest[0] == DEPLOYS && rest[1] > 1 && rest[2] == DEPLOYS, "{name}: {rest:?}");
     }
 }
 

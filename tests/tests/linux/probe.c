@@ -1,4 +1,5 @@
 /* Does what its argument says, which on a node is its input. */
+#define _GNU_SOURCE
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -7,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -45,6 +47,14 @@ static void compute(void) {
   printf("%d %.17g %a %e\n", seen, sqrt(2), 1.0 / 3, 1e-300);
 }
 
+/* Where code, stack, heap and a mapping are. */
+static int places(void) {
+  int local;
+  void *mapping = mmap(0, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  printf("%p %p %p %p\n", (void *)places, (void *)&local, sbrk(0), mapping);
+  return mapping == MAP_FAILED;
+}
+
 /* Registers that a call must leave alone hold what nobody else would put there. */
 static int calls(void) {
   long parent = syscall(SYS_getppid), wrong = 0;
@@ -60,6 +70,7 @@ static int calls(void) {
 int main(int count, char **arguments) {
   const char *what = count > 1 ? arguments[1] : "";
   if (!strcmp(what, "mark")) return mark();
+  if (!strcmp(what, "places")) return places();
   if (!strcmp(what, "crash")) *(volatile int *)0 = 1;
   if (!strcmp(what, "calls")) return calls();
   if (!strcmp(what, "status")) return 3;

@@ -62,6 +62,16 @@ pub fn c(compiler: &str) -> Program {
     })
 }
 
+/// The probe, linked statically and to no fixed address.
+pub fn movable() -> Program {
+    Program::build(|path| {
+        let mut command = Command::new("gcc");
+        command.args(["-static-pie", "-fPIE", "-O1", "-pthread", "-o"]).arg(path);
+        command.arg(source("probe.c")).arg("-lm");
+        command
+    })
+}
+
 /// The program that the emulator freezes at its input, linked statically by this compiler.
 pub fn frozen(compiler: &str) -> Program {
     Program::build(|path| {
