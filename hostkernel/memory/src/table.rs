@@ -121,6 +121,12 @@ impl Entry {
         Self(self.0 & !(Self::WRITABLE | Self::TEMPLATES) | Self::BORROWED | templates)
     }
 
+    /// The entry with the same rights, but for writing, that maps a page somebody else owns.
+    pub fn borrowing(self, frame: FrameNumber) -> Self {
+        const KEPT: u64 = !(Entry::ADDRESS | Entry::WRITABLE | Entry::TEMPLATES);
+        Self(self.0 & KEPT | u64::from(frame.get()) * PAGE_LEN as u64 | Self::BORROWED)
+    }
+
     /// Whether this, as a leaf in a template's table, refers to a page that the template owns.
     pub fn is_templates(self) -> bool {
         self.0 & (Self::PRESENT | Self::TEMPLATES) == Self::PRESENT | Self::TEMPLATES

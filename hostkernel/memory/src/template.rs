@@ -153,6 +153,14 @@ impl Template {
         }
     }
 
+    /// The leaf entry of a page, if this was made from an instance.
+    pub(super) fn leaf(&self, address: u64) -> Entry {
+        match &self.tree {
+            Tree::Whole(tables, _) => tables.leaf(address),
+            Tree::Leaves(_) | Tree::Tables(_) => Entry::EMPTY,
+        }
+    }
+
     /// Notes what the image said of the randomness that all instances have in common.
     pub fn set_entropy(&mut self, text: Vec<u8>) {
         if let Some(frozen) = &mut self.frozen {

@@ -172,8 +172,7 @@ impl Tables {
 
     /// Whether a page is entered.
     pub fn has(&self, address: u64) -> bool {
-        // SAFETY: the first table and those below it are on the list.
-        unsafe { leaf_below(self.root().0, self.level, address) }.is_present()
+        self.leaf(address).is_present()
     }
 
     /// Refers to a table of another template, which outlives this one, where `entry` of a table of
@@ -263,6 +262,12 @@ impl Tables {
         }
         let at = self.by_frame.binary_search_by_key(&table, |at| number(*at as usize));
         at.ok().map(|at| self.by_frame[at] as usize)
+    }
+
+    /// The leaf entry of a page, in tables of all levels.
+    pub fn leaf(&self, address: u64) -> Entry {
+        // SAFETY: as in `table_at`, and the tables refer to tables that live as long.
+        unsafe { leaf_below(self.root().0, self.level, address) }
     }
 
     /// The first table, and which of its slots are in use.

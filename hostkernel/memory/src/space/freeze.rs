@@ -1,7 +1,9 @@
 //! From a running instance to a template that others start from.
 //!
 //! The instance's tables are not taken over but read once, so that the template's are as few as can
-//! be and all its own. Pages change hands: nothing is copied. Context and input stay behind.
+//! be and all its own. Pages change hands: nothing is copied. Context and input stay behind, and so
+//! do pages that hold what instances would find there anyway: those that were given in advance and
+//! never written, or that are what they were again.
 
 use alloc::boxed::Box;
 use alloc::sync::Arc;
@@ -9,9 +11,9 @@ use alloc::sync::Arc;
 use super::layout::{CONTEXT, PAGE, WINDOWS_START};
 use super::{AddressSpace, Refusal};
 use crate::buffer::PageBuffer;
-use crate::frames::OutOfFrames;
+use crate::frames::{Frame, OutOfFrames};
 use crate::likely::Lessons;
-use crate::regions::Regions;
+use crate::regions::{Regions, Source};
 use crate::table::{Entry, for_each_entry};
 use crate::template::{Frozen, Memory, Processor, Template};
 use crate::tree::{Tables, Tree};
@@ -52,9 +54,11 @@ impl AddressSpace {
 
     /// Tables with everything that is mapped, and how many pages are the instance's own. Tables
     /// that are still those of what it was made from are shared with that.
-    fn frozen_tables(&self) -> Result<(Tables, usize), OutOfFrames> {
+    fn frozen_tables(&mut self) -> Result<(Tables, usize), OutOfFrames> {
         let mut tables = Tables::build(4, core::iter::empty())?;
-        let input = self.windows.input.start..self.windows.input.end;
+        let Self { tables: own, reservation, template, regions, windows, .. } = self;
+        let root = own.root().number();
+        let input = windows.input.start..windows.input.end;
         let mut pages = 0;
         let mut outcome = Ok(());
         let mut enter = |address: u64, level: u32, entry: Entry| {
@@ -64,13 +68,23 @@ impl AddressSpace {
             if level > 1 {
                 outcome = tables.share(address, level, entry);
             } else if !input.contains(&address) {
-                pages += usize::from(entry.is_owned_page());
-                outcome = tables.map(address, entry.frozen());
+                let found = found_anyway(template, regions, address, entry);
+                if found.is_some()
+                    && let Some(page) = own.take_page(address)
+                {
+                    reservation.put(page);
+                }
+                let entry = found.unwrap_or(entry);
+                if entry.is_present() {
+                    pages += usize::from(entry.is_owned_page());
+                    outcome = tables.map(address, entry.frozen());
+                }
             }
             false
         };
-        // SAFETY: the root and everything below it live as long as the address space.
-        unsafe { for_each_entry(self.tables.root().number(), 4, 0, &mut enter) };
+        // SAFETY: the root and everything below it live as long as the address space; a page that
+        // is taken out below leaves an empty entry, and no table goes.
+        unsafe { for_each_entry(root, 4, 0, &mut enter) };
         outcome.map(|()| (tables, pages))
     }
 
@@ -102,6 +116,26 @@ impl AddressSpace {
         }
         Ok(())
     }
+}
+
+/// What maps a page of an instance's own without it, if its bytes are those of the page that the
+/// instance was made with, or the zeros of its region: the other page, or nothing.
+fn found_anyway(
+    template: &Template,
+    regions: &Regions,
+    address: u64,
+    entry: Entry,
+) -> Option<Entry> {
+    let frame = entry.frame().filter(|_| entry.is_owned_page())?;
+    // SAFETY: the page is the instance's, which does not run.
+    let own = unsafe { Frame::borrow(frame) };
+    let Some(original) = template.leaf(address).frame() else {
+        let is_zero = || regions.find(address).is_some_and(|it| it.source == Source::ZERO);
+        return (is_zero() && own.bytes() == &[0; PAGE_LEN]).then_some(Entry::EMPTY);
+    };
+    // SAFETY: the page is the template's, or of what that was made from, and nobody changes it.
+    let is_same = own.bytes() == unsafe { Frame::borrow(original) }.bytes();
+    is_same.then(|| entry.borrowing(original))
 }
 
 const _: () = assert!(PAGE_LEN as u64 == PAGE);

@@ -10,7 +10,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::frames::balance;
-use crate::template::Processor;
+use crate::template::{Frozen, Processor};
 use crate::{LoadPlan, Segment, install_for_test};
 use limits::{INPUT_NEAR_LEN_MAX, STAGES_MAX};
 
@@ -459,6 +459,64 @@ fn what_was_frozen_is_the_base_of_the_next() {
         expect(payload_at + 4 * PAGE, &[payload_byte(1, 0)]);
         space.write(runtime + 596 * PAGE, b"gone").expect("it may be written");
         space.write(function, b"gone").expect("it may be written");
+        skeleton = space.end();
+    }
+    drop((top, skeleton));
+    assert_eq!(balance::held(), before, "every frame came back");
+}
+
+/// Pages that instances find anyway are not frozen: those given in advance that nobody wrote, those
+/// that are what they were again, and zeros. Their protection is what it became.
+#[test]
+fn what_instances_find_anyway_is_left_behind() {
+    template();
+    let before = balance::held();
+    let start = AREAS[2];
+    let [same, changed, advanced, zero] = [0, 1, 2, 3].map(|page| start + page * PAGE);
+    let mut space = prepared();
+    space.map_at(start, 4 * PAGE, Some(Protection::ReadWrite)).expect("it fits");
+    for page in [same, changed, advanced] {
+        space.write(page, b"runtime").expect("it may be written");
+    }
+    let base = Arc::new(space.freeze(processor()).expect("there is memory"));
+    let mut skeleton = space.end();
+    drop(space);
+    let mut space = instance(&base, skeleton);
+    space.write(advanced, b"lesson").expect("it may be written");
+    skeleton = space.end();
+    drop(space);
+
+    let mut space = preparing(Arc::clone(&base), skeleton);
+    assert!(space.pages() > 0, "the lesson is known");
+    for bytes in [&b"another"[..], b"runtime"] {
+        space.write(same, bytes).expect("it may be written");
+    }
+    space.write(changed, b"function").expect("it may be written");
+    space.write(zero, &[0; 9]).expect("it may be written");
+    space.protect_any(same, PAGE, Some(Protection::Read)).expect("it is mapped");
+    let top = Arc::new(space.freeze(processor()).expect("there is memory"));
+    skeleton = space.end();
+    drop(space);
+    assert_eq!(top.frozen().map(Frozen::pages), Some(1));
+    drop(base);
+    for _ in 0..3 {
+        let mut space = instance(&top, skeleton);
+        for (page, expected) in [
+            (same, b"runtime\0"),
+            (changed, b"function"),
+            (advanced, b"runtime\0"),
+            (zero, &[0; 8]),
+        ] {
+            let read = space.read(page, 8, |piece| {
+                assert_eq!(piece, expected);
+                Ok(())
+            });
+            read.expect("it is there");
+        }
+        assert_eq!(space.write(same, b"x"), Err(Refusal::NotAllowed));
+        for page in [changed, advanced, zero] {
+            space.write(page, b"gone").expect("it may be written");
+        }
         skeleton = space.end();
     }
     drop((top, skeleton));
