@@ -172,7 +172,8 @@ fn set_wall_clock(century: Option<u8>) {
     }
 }
 
-/// Does not return if serving with these settings could let somebody in who should not be.
+/// Does not return if serving with these settings could let somebody in who should not be, or show
+/// another node than was meant.
 fn read_settings(info: &BootInfo, bundle: Option<&Bundle<'_>>, fw_cfg: Option<&FwCfg>) -> Settings {
     let loaded = sources::read(info, bundle, fw_cfg);
     log::set_max_level(loaded.settings.log_level);
@@ -183,7 +184,9 @@ fn read_settings(info: &BootInfo, bundle: Option<&Bundle<'_>>, fw_cfg: Option<&F
     log::info!("configuration: {}", loaded.origin());
     loaded.problems.iter().for_each(|problem| log::error!("{problem}"));
     if loaded.is_refused {
-        log::error!("who may use this node is not clear: it does not serve, and halts");
+        log::error!(
+            "what this node is to be, or to whom, is not clear: it does not serve, and halts"
+        );
         interrupt::halt_forever();
     }
     let settings = loaded.settings;

@@ -120,6 +120,7 @@ fn a_node_that_cannot_know_who_may_use_it_does_not_serve() {
         (machine().kernel_words("hostkernel.auth=secret"), "hostkernel.auth is UUID:KEY"),
         (machine().kernel_words("hostkernel.atuh=x:secret"), "unknown key; there are ip, log,"),
         (machine().kernel_words("hostkernel.namespace=a"), "hostkernel.namespace is NAME,key="),
+        (machine().kernel_words("hostkernel.store=https://r/x"), "hostkernel.store is http://HOST"),
         (machine().kernel_words(long), "command line: refused: longer than 4096 bytes"),
         (machine().file("config", not_text), "fw_cfg: refused: not UTF-8 text"),
     ] {

@@ -27,10 +27,21 @@ pub struct Key {
     pub default: &'static str,
     /// What it is for.
     pub meaning: &'static str,
-    /// Who gets in depends on it: with a wrong value the node does not serve.
-    pub is_guard: bool,
+    /// What becomes of a value that is wrong.
+    pub mistake: Mistake,
     /// Takes a value over; `None` if it is not what `syntax` says.
     pub(super) set: fn(&mut Settings, &str) -> Option<()>,
+}
+
+/// What becomes of a wrong value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mistake {
+    /// It has no effect.
+    Ignored,
+    /// The node does not serve: it would be another one than it is meant to be.
+    Refused,
+    /// The same, because who gets in depends on it; and the value is not shown.
+    Secret,
 }
 
 /// All of them, in the order of documentation.
@@ -40,7 +51,7 @@ pub static KEYS: [Key; 28] = [
         syntax: "dhcp or ADDRESS::GATEWAY:NETMASK",
         default: "dhcp",
         meaning: "the node's address; gateway and netmask may be left out",
-        is_guard: false,
+        mistake: Mistake::Ignored,
         set: |settings, value| put(&mut settings.address, parse_address(value)),
     },
     Key {
@@ -48,7 +59,7 @@ pub static KEYS: [Key; 28] = [
         syntax: "text or json",
         default: "text",
         meaning: "how lines of the log look on the serial port",
-        is_guard: false,
+        mistake: Mistake::Ignored,
         set: |settings, value| put(&mut settings.log_format, parse_format(value)),
     },
     Key {
@@ -56,7 +67,7 @@ pub static KEYS: [Key; 28] = [
         syntax: "off, error, warn, info, debug, trace or 0 to 8",
         default: "info",
         meaning: "what the log shows",
-        is_guard: false,
+        mistake: Mistake::Ignored,
         set: |settings, value| put(&mut settings.log_level, parse_level(value)),
     },
     Key {
@@ -64,7 +75,7 @@ pub static KEYS: [Key; 28] = [
         syntax: "halt or reboot",
         default: "reboot",
         meaning: "what the node does after a crash",
-        is_guard: false,
+        mistake: Mistake::Ignored,
         set: |settings, value| put(&mut settings.halt_after_crash, one_of("reboot", "halt", value)),
     },
     Key {
@@ -73,7 +84,7 @@ pub static KEYS: [Key; 28] = [
         default: "restart",
         meaning: "what the node does on a non-maskable interrupt: a crash record and a restart, or \
                   a line in the log",
-        is_guard: false,
+        mistake: Mistake::Ignored,
         set: |settings, value| put(&mut settings.survives_nmi, one_of("restart", "log", value)),
     },
     Key {
@@ -81,7 +92,7 @@ pub static KEYS: [Key; 28] = [
         syntax: "UUID:KEY",
         default: "the public development key",
         meaning: "key of the namespace guest",
-        is_guard: true,
+        mistake: Mistake::Secret,
         set: |settings, value| settings.access.set_guest_key(value),
     },
     Key {
@@ -90,7 +101,7 @@ pub static KEYS: [Key; 28] = [
         default: "guest alone",
         meaning: "a further namespace, once for each: invocations at the same time, largest memory \
                   limit of an action, code of all actions, invocations a minute",
-        is_guard: true,
+        mistake: Mistake::Secret,
         set: |settings, value| {
             settings.access.set_namespace(NamespaceSettings::parse(value)?);
             Some(())
@@ -101,7 +112,7 @@ pub static KEYS: [Key; 28] = [
         syntax: "UUID:KEY",
         default: "the public development key, while it is guest's",
         meaning: "key of the administration",
-        is_guard: true,
+        mistake: Mistake::Secret,
         set: |settings, value| put(&mut settings.access.admin_key, Secret::new(value).map(Some)),
     },
     Key {
@@ -109,7 +120,7 @@ pub static KEYS: [Key; 28] = [
         syntax: "NAMESPACE or none",
         default: "guest",
         meaning: "namespace that /function/ serves without a key",
-        is_guard: true,
+        mistake: Mistake::Secret,
         set: |settings, value| {
             let public = if value == "none" { Some(None) } else { namespace_name(value).map(Some) };
             put(&mut settings.access.public, public)
@@ -120,7 +131,7 @@ pub static KEYS: [Key; 28] = [
         syntax: "1 to 65535",
         default: "3233",
         meaning: "TCP port of the API",
-        is_guard: false,
+        mistake: Mistake::Ignored,
         set: |settings, value| put(&mut settings.port, number(value, 1..=u16::MAX.into())),
     },
     Key {
@@ -129,7 +140,7 @@ pub static KEYS: [Key; 28] = [
         default: "75",
         meaning: "seconds after which a connection is closed on which nothing is asked; more than \
                   a load balancer in front keeps its own",
-        is_guard: false,
+        mistake: Mistake::Ignored,
         set: |settings, value| put(&mut settings.idle_ms, seconds(value, IDLE_S)),
     },
     Key {
@@ -138,7 +149,7 @@ pub static KEYS: [Key; 28] = [
         default: "10",
         meaning: "seconds for which a node that was asked to leave goes on serving, so that load \
                   balancers notice; 2 if nobody has asked it anything for as long",
-        is_guard: false,
+        mistake: Mistake::Ignored,
         set: |settings, value| put(&mut settings.drain.accept_ms, seconds(value, DRAIN_S)),
     },
     Key {
@@ -147,7 +158,7 @@ pub static KEYS: [Key; 28] = [
         default: "10",
         meaning: "seconds for which it waits for clients to take their answers when everything has \
                   ended",
-        is_guard: false,
+        mistake: Mistake::Ignored,
         set: |settings, value| put(&mut settings.drain.readers_ms, seconds(value, DRAIN_S)),
     },
     Key {
@@ -155,7 +166,7 @@ pub static KEYS: [Key; 28] = [
         syntax: "dhcp, off or ADDRESS[:PORT]",
         default: "dhcp",
         meaning: "time server; with dhcp the one that the DHCP server names, if it does",
-        is_guard: false,
+        mistake: Mistake::Ignored,
         set: |settings, value| put(&mut settings.time_server, parse_server(value, SNTP_PORT)),
     },
     Key {
@@ -164,7 +175,7 @@ pub static KEYS: [Key; 28] = [
         default: "off",
         meaning: "log server, which also gets a line for each request; with dhcp the one that the \
                   DHCP server names, if it does",
-        is_guard: false,
+        mistake: Mistake::Ignored,
         set: |settings, value| put(&mut settings.log_server, parse_server(value, SYSLOG_PORT)),
     },
     Key {
@@ -173,7 +184,7 @@ pub static KEYS: [Key; 28] = [
         default: "dhcp",
         meaning: "name server, for hosts that settings name; with dhcp the one that the DHCP \
                   server names",
-        is_guard: false,
+        mistake: Mistake::Ignored,
         set: |settings, value| put(&mut settings.name_server, parse_server(value, DNS_PORT)),
     },
     Key {
@@ -182,7 +193,7 @@ pub static KEYS: [Key; 28] = [
         default: "nothing",
         meaning: "OCI registry that keeps the actions, and what their repositories' names begin \
                   with; without one they are in this node's memory alone",
-        is_guard: false,
+        mistake: Mistake::Refused,
         set: |settings, value| put(&mut settings.store, Store::parse(value).map(Some)),
     },
     Key {
@@ -190,7 +201,7 @@ pub static KEYS: [Key; 28] = [
         syntax: "USER:PASSWORD",
         default: "nothing",
         meaning: "who the node is to the registry",
-        is_guard: true,
+        mistake: Mistake::Secret,
         set: |settings, value| put(&mut settings.store_auth, Secret::new(value).map(Some)),
     },
     Key {
@@ -199,7 +210,7 @@ pub static KEYS: [Key; 28] = [
         default: "1000",
         meaning: "milliseconds for which an action holds before the registry is asked whether it \
                   still is the same",
-        is_guard: false,
+        mistake: Mistake::Ignored,
         set: |settings, value| {
             put(&mut settings.store_fresh_ms, number(value, 0..=STORE_FRESH_MS_MAX))
         },
@@ -209,7 +220,7 @@ pub static KEYS: [Key; 28] = [
         syntax: "0 to 65535",
         default: "0",
         meaning: "number of the node, with which the ids of its activations begin",
-        is_guard: false,
+        mistake: Mistake::Ignored,
         set: |settings, value| put(&mut settings.node, number(value, 0..=u16::MAX.into())),
     },
     Key {
@@ -217,7 +228,7 @@ pub static KEYS: [Key; 28] = [
         syntax: "1 to 4096",
         default: "256",
         meaning: "invocations that may wait for each core, wherever they wait",
-        is_guard: false,
+        mistake: Mistake::Ignored,
         set: |settings, value| {
             put(&mut settings.queue_len, number(value, 1..=QUEUE_LEN_MAX as u64))
         },
@@ -228,7 +239,7 @@ pub static KEYS: [Key; 28] = [
         default: "6",
         meaning: "longest input and longest result of an invocation, in MB; less where memory is \
                   short, as the boot log says: three such bodies have room in an eighth of it",
-        is_guard: false,
+        mistake: Mistake::Ignored,
         set: |settings, value| {
             let mb = number::<usize>(value, 1..=BODY_MB_MAX);
             put(&mut settings.body_len_max, mb.map(|mb| mb << 20))
@@ -239,7 +250,7 @@ pub static KEYS: [Key; 28] = [
         syntax: "shared or dedicated",
         default: "shared",
         meaning: "whether the network's core runs actions that would have to wait",
-        is_guard: false,
+        mistake: Mistake::Ignored,
         set: |settings, value| {
             put(&mut settings.shared_front, one_of("dedicated", "shared", value))
         },
@@ -249,7 +260,7 @@ pub static KEYS: [Key; 28] = [
         syntax: "0 to 1000",
         default: "20",
         meaning: "microseconds for which a busy core looks for work before it halts",
-        is_guard: false,
+        mistake: Mistake::Ignored,
         set: |settings, value| put(&mut settings.poll_us, number(value, 0..=POLL_US_MAX)),
     },
     Key {
@@ -257,7 +268,7 @@ pub static KEYS: [Key; 28] = [
         syntax: "1 to 256",
         default: "256",
         meaning: "cores to use at most",
-        is_guard: false,
+        mistake: Mistake::Ignored,
         set: |settings, value| put(&mut settings.cores_max, number(value, 1..=CORES_MAX as u64)),
     },
     Key {
@@ -265,7 +276,7 @@ pub static KEYS: [Key; 28] = [
         syntax: "on or off",
         default: "off",
         meaning: "use all threads of a physical core, not only the first of each",
-        is_guard: false,
+        mistake: Mistake::Ignored,
         set: |settings, value| put(&mut settings.hyperthreads, one_of("off", "on", value)),
     },
     Key {
@@ -274,7 +285,7 @@ pub static KEYS: [Key; 28] = [
         default: "auto",
         meaning: "what is done about processors that leak: what separates tenants; nothing; or \
                   also what separates an action from itself, and no service while a leak is open",
-        is_guard: false,
+        mistake: Mistake::Ignored,
         set: |settings, value| put(&mut settings.mitigations, parse_mode(value)),
     },
     Key {
@@ -282,7 +293,7 @@ pub static KEYS: [Key; 28] = [
         syntax: "crash",
         default: "nothing",
         meaning: "actions can crash the node with call 0xdead, to try crash records",
-        is_guard: false,
+        mistake: Mistake::Ignored,
         set: |settings, value| put(&mut settings.crash_call, (value == "crash").then_some(true)),
     },
 ];

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use super::Settings;
-use super::keys::{FOREIGN_KEYS, KEYS, Key};
+use super::keys::{FOREIGN_KEYS, KEYS, Key, Mistake};
 use limits::{CONFIG_LEN_MAX, CONFIG_PROBLEMS_MAX, PROBLEM_LEN_MAX};
 
 /// What the node's own keys start with.
@@ -39,7 +39,7 @@ pub struct Problem {
     /// Source, and line of a file; `None` if it is in what all sources say together.
     place: Option<(Source, Option<usize>)>,
     wrong: Wrong,
-    /// It could open the node to whom it should not.
+    /// It could open the node to whom it should not, or make it another one than it is meant to be.
     is_guarded: bool,
 }
 
@@ -68,7 +68,8 @@ pub struct Loaded {
     pub settings: Settings,
     /// What is wrong: the first [`CONFIG_PROBLEMS_MAX`].
     pub problems: Vec<Problem>,
-    /// Some problem, listed or not, could open the node to whom it should not: it must not serve.
+    /// Some problem, listed or not, could open the node to whom it should not, or make it another
+    /// one than it is meant to be: it must not serve.
     pub is_refused: bool,
     /// How many keys each source gave, in the order of [`Source::ALL`].
     pub counts: [usize; Source::ALL.len()],
@@ -163,8 +164,9 @@ impl Loader {
         if (key.set)(&mut self.loaded.settings, value).is_some() {
             self.loaded.counts[source as usize] += 1;
         } else {
-            let value = if key.is_guard { "..." } else { value };
-            self.problem(place, Wrong::Value(shown(value), key), key.is_guard);
+            let value = if key.mistake == Mistake::Secret { "..." } else { value };
+            let is_guarded = key.mistake != Mistake::Ignored;
+            self.problem(place, Wrong::Value(shown(value), key), is_guarded);
         }
     }
 

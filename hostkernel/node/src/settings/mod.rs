@@ -12,7 +12,7 @@ mod number;
 mod store;
 
 pub use access::{AccessSettings, GUEST, NamespaceSettings, Secret};
-pub use keys::{KEYS, Key};
+pub use keys::{KEYS, Key, Mistake};
 pub use loader::{Loaded, Loader, Problem, Source};
 pub use store::Store;
 

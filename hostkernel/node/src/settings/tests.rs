@@ -102,7 +102,8 @@ fn nothing_means_the_defaults() {
     assert_eq!((&loaded.settings, loaded.problems.len()), (&Settings::default(), 0));
     assert!(loaded.settings.access.is_development() && loaded.origin() == "built-in");
     // What the table says of words and numbers is so.
-    for key in KEYS.iter().filter(|key| !key.is_guard && key.default != "nothing") {
+    for key in KEYS.iter().filter(|key| key.mistake != Mistake::Secret && key.default != "nothing")
+    {
         let loaded = words(&format!("{}={}", key.name, key.default));
         assert_eq!((loaded.settings, loaded.problems.len()), (Settings::default(), 0));
     }
@@ -147,16 +148,6 @@ fn what_makes_no_sense_is_named_and_ignored() {
         "hostkernel.syslog=224.0.0.1",
         "hostkernel.syslog=255.255.255.255",
         "hostkernel.dns=ns.example",
-        "hostkernel.store=registry:5000/x",
-        "hostkernel.store=https://registry/x",
-        "hostkernel.store=http://registry",
-        "hostkernel.store=http://registry/",
-        "hostkernel.store=http://registry:0/x",
-        "hostkernel.store=http://a:b@registry/x",
-        "hostkernel.store=http://registry/X",
-        "hostkernel.store=http://registry/x//y",
-        "hostkernel.store=http://registry/x/",
-        "hostkernel.store=http:///x",
         "hostkernel.store_fresh_ms=3600001",
         "hostkernel.node=65536",
         "hostkernel.queue_len=5000",
@@ -179,6 +170,27 @@ fn what_makes_no_sense_is_named_and_ignored() {
     let port = "command line: \"hostkernel.port=0\" ignored: hostkernel.port is 1 to 65535";
     assert_eq!(texts[0], port);
     assert!(texts[1].starts_with("command line: \"colour\" ignored: unknown key; there are ip, "));
+}
+
+#[test]
+fn a_node_that_was_to_have_a_store_does_not_serve_without() {
+    for word in [
+        "hostkernel.store=registry:5000/x",
+        "hostkernel.store=https://registry/x",
+        "hostkernel.store=http://registry",
+        "hostkernel.store=http://registry/",
+        "hostkernel.store=http://registry:0/x",
+        "hostkernel.store=http://a:b@registry/x",
+        "hostkernel.store=http://registry/X",
+        "hostkernel.store=http://registry/x//y",
+        "hostkernel.store=http://registry/x/",
+        "hostkernel.store=http:///x",
+    ] {
+        let loaded = words(word);
+        assert_eq!((&loaded.settings, loaded.is_refused), (&Settings::default(), true), "{word}");
+        let expected = format!("command line: \"{word}\" refused: hostkernel.store is http://");
+        assert!(texts(&loaded)[0].starts_with(&expected), "{word}: {:?}", texts(&loaded));
+    }
 }
 
 #[test]
