@@ -5,6 +5,7 @@
 
 pub mod elf;
 mod excerpt;
+mod inflate;
 mod reject;
 pub mod text;
 pub mod zip;

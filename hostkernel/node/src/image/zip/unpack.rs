@@ -1,19 +1,15 @@
 //! A file on its way out of an archive, slice by slice.
 
-use alloc::vec::Vec;
 use core::ops::Range;
 
 use crc::{CRC_32_ISO_HDLC, Crc, Digest};
-use miniz_oxide::inflate::TINFLStatus;
-use miniz_oxide::inflate::core::inflate_flags::TINFL_FLAG_HAS_MORE_INPUT;
-use miniz_oxide::inflate::core::{DecompressorOxide, decompress};
 
 use super::directory::Entry;
 use super::link;
 use super::reject::{Damage, Unread, ZipReject};
-use crate::document::keeping_reserve;
+use crate::image::inflate::{Inflated, Inflater, NotDeflated};
 use crate::slice::Slice;
-use memory::{OutOfFrames, PageBuffer};
+use memory::PageBuffer;
 
 /// A file that is unpacked.
 pub(super) struct Unpacking {
@@ -48,7 +44,7 @@ impl Unpacking {
         let Self { data, file, inflater, .. } = self;
         while !slice.is_over() {
             let is_complete = match inflater {
-                Some(inflater) => inflater.step(archive, data, file, slice)?,
+                Some(inflater) => inflate(inflater, archive, data, file, slice)?,
                 None if data.start == data.end => true,
                 None => {
                     let bytes = piece(archive, data);
@@ -113,53 +109,21 @@ fn piece<'a>(archive: &'a PageBuffer, data: &Range<usize>) -> &'a [u8] {
     &chunk[..chunk.len().min(data.len())]
 }
 
-/// How far back deflate refers (RFC 1951, 2). So much is made at a time at most.
-const WINDOW_LEN: usize = 32 * 1024;
-
-/// Together with the window this takes 43 KiB of the heap, which every request may.
-struct Inflater {
-    /// One, on the heap.
-    state: Vec<DecompressorOxide>,
-    window: Vec<u8>,
-    position: usize,
-}
-
-impl Inflater {
-    fn new() -> Result<Self, OutOfFrames> {
-        let (mut state, mut window) = (Vec::new(), Vec::new());
-        keeping_reserve(|| {
-            state.try_reserve_exact(1).map_err(|_| OutOfFrames)?;
-            window.try_reserve_exact(WINDOW_LEN).map_err(|_| OutOfFrames)
-        })?;
-        state.push(DecompressorOxide::new());
-        window.resize(WINDOW_LEN, 0);
-        Ok(Self { state, window, position: 0 })
-    }
-
-    /// Goes on once; returns whether that was all.
-    fn step(
-        &mut self,
-        archive: &PageBuffer,
-        data: &mut Range<usize>,
-        file: &mut File,
-        slice: &mut Slice,
-    ) -> Result<bool, ZipReject> {
-        const DAMAGED: ZipReject = ZipReject::Damaged(Damage::Data);
-        let Self { state, window, position } = self;
-        let state = state.first_mut().ok_or(OutOfFrames)?;
-        let input = piece(archive, data);
-        let has_more = input.len() < data.len();
-        let flags = if has_more { TINFL_FLAG_HAS_MORE_INPUT } else { 0 };
-        let (status, read, written) = decompress(state, input, window, *position, flags);
-        slice.take(read + written);
-        file.append(window.get(*position..*position + written).ok_or(DAMAGED)?)?;
-        data.start += read;
-        *position = (*position + written) % WINDOW_LEN;
-        match status {
-            TINFLStatus::Done if data.start == data.end => Ok(true),
-            TINFLStatus::HasMoreOutput if written > 0 => Ok(false),
-            TINFLStatus::NeedsMoreInput if has_more && read > 0 => Ok(false),
-            _ => Err(DAMAGED),
-        }
-    }
+/// Inflates a piece of the data; returns whether that was all.
+fn inflate(
+    inflater: &mut Inflater,
+    archive: &PageBuffer,
+    data: &mut Range<usize>,
+    file: &mut File,
+    slice: &mut Slice,
+) -> Result<bool, ZipReject> {
+    const DAMAGED: ZipReject = ZipReject::Damaged(Damage::Data);
+    let input = piece(archive, data);
+    let has_more = input.len() < data.len();
+    let Inflated { read, bytes, is_done } =
+        inflater.step(input, has_more).map_err(|NotDeflated| DAMAGED)?;
+    slice.take(read + bytes.len());
+    file.append(bytes)?;
+    data.start += read;
+    if is_done && data.start < data.end { Err(DAMAGED) } else { Ok(is_done) }
 }
