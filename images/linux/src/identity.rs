@@ -22,6 +22,8 @@ pub struct Identity {
     path: Vec<u8>,
     /// What it is called by: its first argument.
     pub called: Vec<u8>,
+    /// What its archive says of how it is started, if that says something.
+    pub process: Option<Process>,
     /// Arguments, each with its NUL.
     pub command_line: Vec<u8>,
     /// Environment, each entry with its NUL.
@@ -30,6 +32,15 @@ pub struct Identity {
     pub image: &'static [u8],
     /// What is added to the addresses in the executable.
     pub base: u64,
+}
+
+/// How an archive wants its program to be started.
+#[derive(Debug, Default)]
+pub struct Process {
+    /// Arguments behind the first, each with its NUL.
+    pub arguments: Vec<u8>,
+    /// Environment besides what every invocation is told, each entry with its NUL.
+    pub environment: Vec<u8>,
 }
 
 impl Identity {
@@ -44,10 +55,22 @@ impl Identity {
             start_ns: 0,
             path: Vec::new(),
             called: Vec::new(),
+            process: None,
             command_line: Vec::new(),
             environment: &[],
             image: &[],
             base: 0,
+        }
+    }
+
+    /// The environment of an invocation, with what the archive adds to it behind.
+    pub(crate) fn environment_with(&self, given: &'static [u8]) -> &'static [u8] {
+        match &self.process {
+            Some(process) if !process.environment.is_empty() => {
+                // The instance's, which ends as a whole.
+                Vec::leak([given, &process.environment].concat())
+            }
+            _ => given,
         }
     }
 

@@ -3,7 +3,9 @@
 use std::io::{Cursor, Write};
 
 use linux_files::abi::at;
-use linux_files::{Access, EntryReject, Errno, Files, LoadReject, Mapping, Owner, Settings};
+use linux_files::{
+    Access, EntryReject, Errno, Files, LoadReject, Mapping, Owner, Settings, has_entry,
+};
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipWriter};
 
@@ -322,4 +324,29 @@ fn links_in_a_circle_end() {
     let mut files = mounted(archive, Access::ReadOnly).expect("it is sound");
     assert_eq!(open(&mut files, "/app/a", 0), Err(Errno::ELOOP));
     assert_eq!(open(&mut files, "/app/deep/x", 0), Err(Errno::ELOOP));
+}
+
+#[test]
+fn an_entry_is_found_by_its_whole_name() {
+    let archive = archive(|writer| {
+        file(writer, "a/b", stored(), b"x");
+        file(writer, "last", deflated(), b"y");
+    });
+    assert!(has_entry(archive, b"a/b") && has_entry(archive, b"last"));
+    assert!(!has_entry(archive, b"a") && !has_entry(archive, b"las") && !has_entry(archive, b""));
+    assert!(!has_entry(&archive[..archive.len() - 1], b"last"), "it cannot be read");
+    assert!(!has_entry(b"PK", b"last"));
+}
+
+#[test]
+fn an_archive_at_the_root_replaces_what_is_there() {
+    let archive = archive(|writer| {
+        file(writer, "etc/passwd", stored(), b"mine");
+        file(writer, "app/data", stored(), b"x");
+    });
+    let mut files = Files::new(&ROOMY).expect("there is room");
+    files.mount(archive, b"", Access::Writable).expect("it can be the root");
+    assert_eq!(read(&mut files, "/etc/passwd").as_deref(), Ok(&b"mine"[..]));
+    assert_eq!(read(&mut files, "/app/data").as_deref(), Ok(&b"x"[..]));
+    assert!(read(&mut files, "/etc/hosts").is_ok(), "the rest stays");
 }

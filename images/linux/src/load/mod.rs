@@ -5,6 +5,7 @@ pub mod archive;
 pub mod elf;
 pub mod map;
 pub mod place;
+mod process;
 pub mod program;
 pub mod reject;
 pub mod stack;

@@ -12,7 +12,7 @@ use linux_files::{Access, Files, Owner, Settings};
 use super::elf::{self, Executable};
 use super::place::{self, Places};
 use super::reject::Reject;
-use super::{map, stack};
+use super::{map, process, stack};
 use crate::frame::Frame;
 use crate::limits::{ARGUMENT_LEN_MAX, INODES_MAX, STACK_LEN};
 use crate::memory::regions::{PAGE, Protection, Region, Source};
@@ -83,7 +83,13 @@ impl<N: Native> Os<N> {
     pub fn prepare(&mut self, preparation: &Preparation) -> Result<Prepared, Reject> {
         let says =
             |what: &[u8]| preparation.environment.split(|byte| *byte == 0).any(|e| e == what);
-        let root = if says(IS_RUNTIME) { RUNTIME } else { ACTION };
+        let is_archive = preparation.payload.starts_with(ZIP);
+        let is_whole = is_archive && process::is_whole(preparation.payload);
+        let root = match is_whole {
+            _ if says(IS_RUNTIME) => RUNTIME,
+            true => process::ROOT,
+            false => ACTION,
+        };
         self.files.output.set_runtime(says(IS_RUNTIME));
         self.space.set_payload(preparation.payload);
         self.identity.memory_limit = preparation.memory_limit;
@@ -95,7 +101,7 @@ impl<N: Native> Os<N> {
         let files = Files::new(&settings).map_err(|_| Reject::NoMemory)?;
         let files = self.files.files.insert(files);
         files.make_directory(ACTION).map_err(|_| Reject::NoMemory)?;
-        let file = match preparation.payload.starts_with(ZIP) {
+        let file = match is_archive {
             true => {
                 files
                     .mount(preparation.payload, root, Access::Writable)
@@ -113,6 +119,9 @@ impl<N: Native> Os<N> {
             }
         };
         self.with_files(|io| Ok(io.files.chdir(io.host, ACTION)?)).map_err(|_| Reject::NoMemory)?;
+        if root == process::ROOT {
+            self.read_process()?;
+        }
         Ok(Prepared { at_input: says(AT_INPUT), ..self.load(file, preparation)? })
     }
 
@@ -196,7 +205,12 @@ impl<N: Native> Os<N> {
     /// [`Reject::NoMemory`] if arguments and environment do not fit.
     pub fn begin(&mut self, prepared: &Prepared, instance: Instance) -> Result<Frame, Reject> {
         let (seed, input) = (instance.seed, instance.input);
-        self.identity.command_line = arguments(&self.identity.called, instance.arguments, input);
+        let given = match &self.identity.process {
+            Some(process) => Given::Whole(&process.arguments),
+            None if instance.arguments.is_empty() => Given::Input(input),
+            None => Given::Whole(instance.arguments),
+        };
+        self.identity.command_line = arguments(&self.identity.called, &given);
         self.adopt(instance);
         let environment = self.identity.environment;
         if let Some(files) = &mut self.files.files
@@ -239,10 +253,11 @@ impl<N: Native> Os<N> {
         self.identity.memory_limit = instance.memory_limit;
         self.identity.wall_offset_ns = instance.wall_offset_ns;
         self.identity.start_ns = self.native.now_ns();
-        self.identity.environment = match self.is_preparing {
+        let environment = match self.is_preparing {
             true => instance.environment,
             false => self.meet_client(instance.environment, instance.input),
         };
+        self.identity.environment = self.identity.environment_with(environment);
         self.files.random.seed(instance.seed);
         self.files.output.begin(instance.output, self.is_preparing);
     }
@@ -254,16 +269,29 @@ fn stack_random(seed: &[u8; SEED_LEN]) -> [u8; stack::RANDOM_LEN] {
     core::array::from_fn(|at| seed[at] ^ seed[SEED_LEN - 1 - at].rotate_left(3))
 }
 
-/// The command line: the path, then what the deploy gave, or else the input if it is short.
-fn arguments(path: &[u8], given: &[u8], input: &[u8]) -> Vec<u8> {
-    let mut line = Vec::with_capacity(path.len() + given.len().max(input.len()) + 2);
+/// What follows the path in a command line.
+enum Given<'a> {
+    /// This, each argument with its NUL.
+    Whole(&'a [u8]),
+    /// The input, as one argument, if it is short.
+    Input(&'a [u8]),
+}
+
+/// The command line: the path, then what was given.
+fn arguments(path: &[u8], given: &Given<'_>) -> Vec<u8> {
+    let (Given::Whole(bytes) | Given::Input(bytes)) = given;
+    let mut line = Vec::with_capacity(path.len() + bytes.len() + 2);
     line.extend_from_slice(path);
     line.push(0);
-    if !given.is_empty() {
-        line.extend_from_slice(given);
-    } else if !input.is_empty() && input.len() <= ARGUMENT_LEN_MAX && !input.contains(&0) {
-        line.extend_from_slice(input);
-        line.push(0);
+    match given {
+        Given::Whole(bytes) => line.extend_from_slice(bytes),
+        Given::Input(input)
+            if !input.is_empty() && input.len() <= ARGUMENT_LEN_MAX && !input.contains(&0) =>
+        {
+            line.extend_from_slice(input);
+            line.push(0);
+        }
+        Given::Input(_) => {}
     }
     line
 }

@@ -28,6 +28,8 @@ pub enum Reject {
     NoProgram,
     /// A zip that is none.
     Archive(LoadReject),
+    /// Its working directory is none.
+    WorkingDirectory,
     /// Something in a zip, by its name.
     Entry(String, EntryReject),
 }
@@ -92,6 +94,9 @@ impl fmt::Display for Reject {
             Self::NoMemory => f.write_str("the memory limit does not cover the program"),
             Self::NoProgram => {
                 f.write_str("the archive has no file `exec` or `bootstrap` that could be read")
+            }
+            Self::WorkingDirectory => {
+                f.write_str("the working directory that the archive names is not in it")
             }
             Self::Archive(why) => write!(f, "the archive cannot be read: {}", archive_text(why)),
             Self::Entry(name, why) => {

@@ -172,6 +172,20 @@ pub fn entry_name(archive: &[u8], number: u32) -> Option<&[u8]> {
     entries.name().ok()
 }
 
+/// Whether an archive has an entry of this name. One that cannot be read has none: who unpacks it
+/// says why.
+pub fn has_entry(archive: &[u8], name: &[u8]) -> bool {
+    let Ok(mut entries) = Entries::new(archive) else { return false };
+    for _ in 0..entries.count {
+        match entries.name() {
+            Ok(found) if found == name => return true,
+            _ if entries.skip_record().is_none() => return false,
+            _ => {}
+        }
+    }
+    false
+}
+
 impl<'p> Iterator for Entries<'p> {
     type Item = Result<Entry<'p>, LoadReject>;
 
