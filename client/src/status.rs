@@ -29,11 +29,12 @@ const fn known(status: u16, meaning: Meaning, advice: &'static str) -> Known {
 }
 
 /// All statuses that come from a node, and not from an action that chooses its own.
-pub const STATUSES: [Known; 20] = {
+pub const STATUSES: [Known; 22] = {
     use Meaning::{ActionFailed, Done, Overloaded, Refused};
     const LATER: &str = "try again in a moment";
     [
         known(200, Done, ""),
+        known(201, Done, ""),
         known(202, Done, ""),
         known(204, Done, ""),
         known(400, Refused, ""),
@@ -45,6 +46,7 @@ pub const STATUSES: [Known; 20] = {
         known(409, Refused, "allow overwriting to replace it"),
         known(413, Refused, "send less"),
         known(414, Refused, "a name or query is too long"),
+        known(416, Refused, ""),
         known(417, Refused, "something between here and the node changed the request"),
         known(429, Overloaded, LATER),
         known(431, Refused, "a name, query or key is too long"),
@@ -84,7 +86,7 @@ mod tests {
     #[test]
     fn every_documented_status_is_known_and_means_what_the_page_says() {
         let documented = documented();
-        assert_eq!(documented.len(), 16, "{documented:?}");
+        assert_eq!(documented.len(), 17, "{documented:?}");
         for (status, when) in &documented {
             let known = Known::of(*status).unwrap_or_else(|| panic!("{status} is not known"));
             let expected = match when {
@@ -103,7 +105,7 @@ mod tests {
 
     #[test]
     fn what_no_node_says_is_not_known() {
-        for status in [0, 101, 201, 301, 402, 418, 500, 504, 599] {
+        for status in [0, 101, 203, 301, 402, 418, 500, 504, 599] {
             assert_eq!(Known::of(status), None);
         }
     }

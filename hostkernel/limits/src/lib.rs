@@ -453,6 +453,36 @@ pub const DEPLOY_SLICE_NS: u64 = 50_000;
 pub const DEPLOYS_MAX: usize = 64;
 /// Deploys under way of one tenant for each that there could still be, on a node with several.
 pub const DEPLOYS_SHARE_FACTOR: usize = 2;
+/// Uploads to the node that nothing has named yet, of all tenants; one more is answered 429.
+pub const UPLOADS_MAX: usize = 256;
+/// Those of one tenant for each that there could still be, on a node with several.
+pub const UPLOADS_SHARE_FACTOR: usize = 2;
+/// Pieces in which one of them may come.
+pub const UPLOAD_PIECES_MAX: usize = 256;
+/// How long one is kept of which nothing more is heard.
+pub const UPLOAD_KEPT_MS: u64 = 120_000;
+/// Layers of a container image.
+pub const IMAGE_LAYERS_MAX: usize = 127;
+/// Description of a container image: environment, entrypoint.
+pub const IMAGE_CONFIG_LEN_MAX: usize = 64 * 1024;
+/// Manifests of one index.
+pub const INDEX_MANIFESTS_MAX: usize = 64;
+/// Labels of an image, and annotations of a manifest, that are looked at.
+pub const LABELS_MAX: usize = 64;
+/// One of them, name or value.
+pub const LABEL_LEN_MAX: usize = 1024;
+/// Files, directories and links of an image, those that say how it is started not counted.
+pub const IMAGE_ENTRIES_MAX: usize = ZIP_ENTRIES_MAX - 4;
+/// Path in an image, or text of a link.
+pub const IMAGE_PATH_LEN_MAX: usize = 1024;
+/// All of them together.
+pub const IMAGE_NAMES_LEN_MAX: usize = 512 * 1024;
+/// What stands in front of an entry of a layer and says more of it.
+pub const IMAGE_RECORDS_LEN_MAX: usize = 16 * 1024;
+/// Links that lead to an image's entrypoint.
+pub const IMAGE_LINKS_MAX: usize = 40;
+/// Bytes of an image's layers, unpacked, that are looked at.
+pub const IMAGE_READ_LEN_MAX: usize = 256 << 20;
 /// Largest memory an image may ask for with its segments, zeroed parts included.
 pub const IMAGE_MEMORY_LEN_MAX: u64 = 512 << 20;
 /// Runtimes of the node.
@@ -677,6 +707,9 @@ const _: () = assert!(
     "what a request can put into the environment fits"
 );
 const _: () = assert!(RECORDS_MAX.is_power_of_two());
+const _: () = assert!(3 * (IMAGE_LAYERS_MAX + 2) <= 2 * UPLOADS_MAX, "an image fits a share");
+const _: () = assert!(IMAGE_PATH_LEN_MAX <= IMAGE_RECORDS_LEN_MAX);
+const _: () = assert!(IMAGE_NAMES_LEN_MAX <= HEAP_RESERVE_LEN, "each request may take that much");
 const _: () = assert!(LIST_LIMIT_DEFAULT <= LIST_LIMIT_MAX);
 const _: () = assert!(PARAMETERS_LEN_MAX <= u32::MAX as usize);
 const _: () = assert!(IMAGE_MEMORY_LEN_MAX <= MEMORY_MB_MAX << 20);

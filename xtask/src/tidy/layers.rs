@@ -53,6 +53,7 @@ const ORDERED: [Ordered; 2] = [
             "api/manage/runtimes",
             "api/manage/deploy",
             "api/manage/kept",
+            "api/push",
             "api",
             "bundle",
             "serve",

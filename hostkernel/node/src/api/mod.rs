@@ -7,6 +7,7 @@
 //!
 //! ```text
 //! Request ─▶ Route ─▶ auth ─▶ actions, deploy ─▶ Response
+//!              │        ├───▶ push ──▶ deploy
 //!              │        └───▶ invoke ──▶ Admission ─▶ … ─▶ Completion ─▶ outcome ─▶ Response
 //!              │        └───▶ activations ─▶ Response
 //!              ├────────────▶ function ─▶ Admission ─▶ … ─▶ Completion ─▶ function ─▶ Response
@@ -20,6 +21,7 @@ mod ended;
 mod invoke;
 mod lookup;
 mod manage;
+mod push;
 mod request;
 mod stored;
 
@@ -40,11 +42,13 @@ pub use stored::{Wanted, wanted};
 use alloc::boxed::Box;
 
 use answer::error::Unsupported;
-use answer::{error, respond};
+use answer::{distribution, error, respond};
 use invoke::admission::Shape;
 use invoke::{end, function, web};
+use manage::deploying::Aim;
 use manage::{actions, activations, admin, deploy, health, kept, metrics, prepare, runtimes};
 use request::Parts;
+use request::push::Target;
 use request::query::{Query, decode_segment};
 use request::route::{Collection, Route};
 
@@ -56,7 +60,7 @@ use crate::slice::Slice;
 use crate::state::statistics::Outcome;
 use crate::state::{Node, Now, Policy};
 use crate::traceparent::TraceParent;
-use limits::{DEPLOY_LEN_MAX, OTHER_BODY_LEN_MAX, RUNTIME_LEN_MAX};
+use limits::{CODE_LEN_MAX, DEPLOY_LEN_MAX, MANIFEST_LEN_MAX, OTHER_BODY_LEN_MAX, RUNTIME_LEN_MAX};
 use memory::PageBuffer;
 
 /// Who sends a request.
@@ -93,7 +97,7 @@ pub fn check_head(
             let reject = Reject::from(reject);
             let id = RequestId::choose(headers, Hex::of(random_id()));
             node.statistics.rejected(reject.reason());
-            Box::new(reject.response(&id))
+            Box::new(refusal(route, &reject, &id))
         })?;
     }
     Ok(request_len_max(route, method, node.policy.body_len_max))
@@ -103,10 +107,20 @@ const fn request_len_max(route: Route<'_>, method: Method, body_len_max: usize) 
     match (route, method) {
         (Route::Action { .. }, Method::Put) => DEPLOY_LEN_MAX,
         (Route::Runtimes { .. }, Method::Put) => RUNTIME_LEN_MAX,
+        (Route::Push(Target::Uploads { .. } | Target::Upload { .. }), _) => CODE_LEN_MAX,
+        (Route::Push(Target::Manifest { .. }), Method::Put) => MANIFEST_LEN_MAX,
         (Route::Action { .. }, Method::Post) | (Route::Function { .. } | Route::Web(_), _) => {
             body_len_max
         }
         _ => OTHER_BODY_LEN_MAX,
+    }
+}
+
+/// A refusal in the form that clients of a route know.
+fn refusal(route: Route<'_>, reject: &Reject, id: &RequestId) -> Response {
+    match route {
+        Route::Push(_) => distribution::refusal(reject, id),
+        _ => reject.response(id),
     }
 }
 
@@ -119,9 +133,10 @@ pub fn handle(node: &mut Node, request: &mut Request, now: Now, random_id: u128)
     let Request { method, text, body } = request;
     let body = core::mem::take(body);
     let parts = parts(*method, text, node.policy.body_len_max, now, random_id);
-    let mut reply = answer(node, Route::of(text.path()), &parts, body).unwrap_or_else(|reject| {
+    let route = Route::of(text.path());
+    let mut reply = answer(node, route, &parts, body).unwrap_or_else(|reject| {
         node.statistics.rejected(reject.reason());
-        Reply::Respond(reject.response(&parts.request_id))
+        Reply::Respond(refusal(route, &reject, &parts.request_id))
     });
     match &mut reply {
         Reply::Invoke(admission) => {
@@ -175,10 +190,13 @@ pub fn go_on(
     };
     let text = core::mem::take(&mut deploying.text);
     let parts = parts(Method::Put, &text, node.policy.body_len_max, now, deploying.id);
-    let reply = ready.and_then(|()| deploy::finish(node, deploying, &parts));
+    let reply = ready.and_then(|()| match deploying.aim {
+        Aim::Blob => push::keep(node, deploying, text.path(), &parts),
+        Aim::Action { .. } | Aim::Push { .. } => deploy::finish(node, deploying, &parts),
+    });
     let mut reply = reply.unwrap_or_else(|reject| {
         node.statistics.rejected(reject.reason());
-        Reply::Respond(reject.response(&parts.request_id))
+        Reply::Respond(refusal(Route::of(text.path()), &reject, &parts.request_id))
     });
     match &mut reply {
         Reply::Invoke(admission) => admission.pending.keep_buffer(text.into_buffer()),
@@ -191,8 +209,8 @@ pub fn go_on(
 #[must_use]
 pub fn refuse_deploy(node: &mut Node, deploying: &Deploying, reject: &Reject) -> Response {
     node.statistics.rejected(reject.reason());
-    let headers = deploying.text.headers();
-    reject.response(&RequestId::choose(headers, Hex::of(deploying.id)))
+    let id = RequestId::choose(deploying.text.headers(), Hex::of(deploying.id));
+    refusal(Route::of(deploying.text.path()), reject, &id)
 }
 
 /// Whether [`handle`] will look at [`Node::load`] for this request.
@@ -212,7 +230,10 @@ pub fn deployed(node: &mut Node, pending: &Pending, completion: Completion) -> (
     };
     let done = deployed.unwrap_or_else(|reject| {
         statistics.rejected(reject.reason());
-        Done::Answer(reject.response(pending.request_id()))
+        Done::Answer(match pending.shape() {
+            Shape::Push { .. } => distribution::refusal(&reject, pending.request_id()),
+            _ => reject.response(pending.request_id()),
+        })
     });
     (done, outcome)
 }
@@ -234,7 +255,8 @@ pub fn refuse(pending: &Pending, reject: &Reject) -> Response {
 #[must_use]
 pub fn refuse_request(node: &mut Node, request: &Request, reject: &Reject, id: u128) -> Response {
     node.statistics.rejected(reject.reason());
-    reject.response(&RequestId::choose(request.text.headers(), Hex::of(id)))
+    let id = RequestId::choose(request.text.headers(), Hex::of(id));
+    refusal(Route::of(request.text.path()), reject, &id)
 }
 
 /// The answer to a request that is refused before [`handle`] may allocate anything for it.
@@ -294,6 +316,7 @@ pub fn holder(
     };
     let purpose = match (route, method) {
         (Route::Action { .. } | Route::Runtimes { .. }, Method::Put) => Purpose::Deploy,
+        (Route::Push(_), Method::Put | Method::Patch | Method::Post) => Purpose::Deploy,
         _ => Purpose::Request,
     };
     (namespace.unwrap_or_else(|| node.books.nobody().clone()), purpose)
@@ -328,6 +351,9 @@ fn answer(
     }
     if parts.method == Method::Options && !route.is_unknown() {
         return Ok(Reply::Respond(respond::preflight(false, route.allow(), request_id)));
+    }
+    if let Route::Push(target) = route {
+        return push::answer(node, target, parts, body);
     }
     if route == Route::Drain {
         return admin::drain(node, parts, route.allow()).map(Reply::Respond);

@@ -2,6 +2,7 @@
 
 use super::invoke::web;
 use super::lookup::check_namespace;
+use super::request::push::{self, Target};
 use super::request::query::decode_segment;
 use super::request::route::Route;
 use crate::http::{Method, Request};
@@ -54,6 +55,13 @@ fn find(node: &Node, request: &Request) -> Option<Wanted> {
             check_namespace(tenant, namespace).ok()?;
             let is_change = matches!(request.method, Method::Put | Method::Delete);
             action(&tenant.namespace, &decode_segment(name)?, is_change)
+        }
+        Route::Push(Target::Manifest { repository, reference })
+            if request.method == Method::Put =>
+        {
+            let namespace = &tenant()?.namespace;
+            let name = push::action(namespace.as_str(), repository, reference).ok()?;
+            action(namespace, name.as_str(), true)
         }
         Route::Actions { namespace } if request.method == Method::Get => {
             let tenant = tenant()?;

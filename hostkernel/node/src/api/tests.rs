@@ -8,6 +8,7 @@ mod hostile;
 mod invoke;
 mod metrics;
 mod out_of_memory;
+mod push;
 mod quotas;
 pub(crate) mod runtimes;
 mod servers;

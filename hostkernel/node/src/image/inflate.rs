@@ -50,6 +50,12 @@ impl Inflater {
         Ok(Self { state, window, position: 0 })
     }
 
+    /// Begins anew.
+    pub fn reset(&mut self) {
+        self.state.iter_mut().for_each(DecompressorOxide::init);
+        self.position = 0;
+    }
+
     /// Goes on once. With `has_more` the input goes on behind this.
     ///
     /// # Errors

@@ -42,6 +42,10 @@ pub fn hold_body(
         }
         let Some((namespace, _)) = slot.holding.owner() else { return true };
         let namespace = namespace.clone();
+        // What was pushed and forgotten goes first.
+        if node.uploads.expire(now_ns) {
+            continue;
+        }
         let may_go = |other: u32, slot: &Slot| other != index && slot.is_slow(now_ns);
         let Some(victim) = slots.oldest_sender(&namespace, may_go) else { return false };
         node.statistics.rejected(Reason::Budget);

@@ -11,6 +11,7 @@ pub mod statistics;
 pub mod status;
 pub mod store;
 pub mod tenants;
+pub mod uploads;
 
 pub use node::{Load, Node, Now, Readiness};
 pub use policy::Policy;

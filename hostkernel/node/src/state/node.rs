@@ -10,6 +10,7 @@ use super::records::Records;
 use super::spare::SpareBuffers;
 use super::statistics::{Statistics, Traffic};
 use super::store::StoreCounts;
+use super::uploads::Uploads;
 use crate::dispatch::CoreLoad;
 use crate::http::date::DateField;
 use crate::journal::syslog::Queue;
@@ -36,6 +37,8 @@ pub struct Node {
     pub(crate) statistics: Statistics,
     /// Names of the actions that a registry has, while a list of them is answered.
     pub(crate) listed: Option<Vec<Name>>,
+    /// What was pushed and has no name yet.
+    pub(crate) uploads: Uploads,
     /// What the log server is told, if there is one.
     pub(crate) syslog: Option<Arc<Queue>>,
     /// What the parts of the node around the API hold, at the time of a request that asks for it.
@@ -89,9 +92,11 @@ impl Node {
     /// A node that is about to boot: without an action, nothing counted.
     #[must_use]
     pub fn new(policy: Policy, share: Share, records: Records) -> Self {
+        let is_shared = policy.tenants.are_several();
         Self {
             registry: Registry::new(share),
-            books: Books::new(policy.tenants.are_several()),
+            books: Books::new(is_shared),
+            uploads: Uploads::new(is_shared),
             exchange_len: share.exchange_len,
             records,
             policy,

@@ -101,6 +101,13 @@ impl Manifest {
     }
 }
 
+/// Whether a manifest with this artifact type, and this media type of its config, is of an action.
+/// Registries of before 1.1 know the type by that of the config alone.
+#[must_use]
+pub fn is_of_action(kind: Option<Json<'_>>, config: &str) -> bool {
+    config == CONFIG && kind.is_none_or(|kind| kind.is(ARTIFACT))
+}
+
 fn descriptor(json: Json<'_>, kind: &str, len_max: usize) -> Result<Blob, ManifestReject> {
     let [found, digest, size] =
         json.pick(["mediaType", "digest", "size"]).map_err(ManifestReject::Json)?;

@@ -11,8 +11,8 @@
 
 mod access;
 mod errand;
-mod manifest;
-mod names;
+pub mod manifest;
+pub mod names;
 mod reject;
 mod table;
 

@@ -16,9 +16,15 @@ const BEGINNING: &str = "0--";
 /// The repository of a namespace: small letters and digits stay as they are.
 #[must_use]
 pub fn repository(prefix: &str, namespace: &str) -> String {
+    format!("{prefix}/{}", component(namespace))
+}
+
+/// What a namespace is called in the names of repositories.
+#[must_use]
+pub fn component(namespace: &str) -> String {
     let stays = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
     let beginning = if namespace.bytes().next().is_some_and(stays) { "" } else { BEGINNING };
-    let mut name = format!("{prefix}/{beginning}");
+    let mut name = String::from(beginning);
     push_escaped(&mut name, namespace, stays);
     // A sign needs something in front of it and behind it: digits are behind, a zero is in front.
     name

@@ -15,9 +15,10 @@ use xtask::{build, lifeline, workspace};
 use crate::progress::say;
 
 /// All targets. Those that are not `live` are programs of `fuzz/`.
-const TARGETS: [&str; 12] = [
+const TARGETS: [&str; 13] = [
     "elf",
     "zip",
+    "layers",
     "http",
     "answer",
     "api",
@@ -34,8 +35,8 @@ const INPUT_LEN_MAX: u32 = 4096;
 /// Longest time one input may take: whatever takes longer is a find.
 const INPUT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Fuzz a boundary of the kernel: image files, archives, HTTP, the API, calls of an action, boot
-/// bundles, the wire.
+/// Fuzz a boundary of the kernel: image files, archives, layers of images, HTTP, the API, calls of
+/// an action, boot bundles, the wire.
 ///
 /// The targets live-images, live-http and live-calls do so on a node in QEMU, over the network and
 /// from inside: the same seed tries the same cases, and a find ends the run with its seed and case.

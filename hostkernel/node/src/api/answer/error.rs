@@ -12,6 +12,7 @@ use crate::api::answer::respond;
 use crate::api::request::RequestId;
 use crate::api::request::code::CodeReject;
 use crate::api::request::limit_changes::LimitReject;
+use crate::api::request::push::PushReject;
 use crate::api::request::query::QueryReject;
 use crate::api::request::route::Collection;
 use crate::http::{self, FieldLine, Response};
@@ -105,6 +106,8 @@ pub enum Reject {
     Exceeded(Exceeded),
     /// The registry that keeps the actions could not do its part. 503, 502, 501, 400.
     Store(StoreReject),
+    /// What was pushed is not what it should be. 400, 403, 404, 413, 416, 429, 503.
+    Push(PushReject),
     /// The record of an activation is on the node with this number. 404.
     OtherNode(u16),
     /// There is no memory to do it now. 503.
@@ -182,6 +185,12 @@ impl From<CodeReject> for Reject {
     }
 }
 
+impl From<PushReject> for Reject {
+    fn from(reject: PushReject) -> Self {
+        Self::Push(reject)
+    }
+}
+
 impl From<ImageReject> for Reject {
     fn from(reject: ImageReject) -> Self {
         Self::Image(reject)
@@ -209,6 +218,7 @@ impl Reject {
             Self::Key(_) => 403,
             Self::NotFound | Self::Packaged { deploy: false } | Self::OtherNode(_) => 404,
             Self::Store(reject) => reject.status(),
+            Self::Push(reject) => reject.status(),
             Self::Method { .. } => 405,
             Self::Exists => 409,
             Self::Code(CodeReject::TooLong)
@@ -280,7 +290,9 @@ impl Reject {
             Self::Exceeded(Exceeded::Rate { wait_s, .. }) => {
                 respond::push_retry_after_s(&mut response.headers, *wait_s);
             }
-            Self::Exceeded(_) => respond::push_retry_after(&mut response.headers),
+            Self::Exceeded(_) | Self::Push(PushReject::TooMany) => {
+                respond::push_retry_after(&mut response.headers);
+            }
             _ if self.status() == 503 => respond::push_retry_after(&mut response.headers),
             _ => {}
         }
@@ -378,6 +390,7 @@ impl fmt::Display for Reject {
             Self::Name(reject) => return reject.fmt(f),
             Self::Full(full) => return full.fmt(f),
             Self::Store(reject) => return reject.fmt(f),
+            Self::Push(reject) => return reject.fmt(f),
             Self::OtherNode(node) => {
                 return write!(f, "The record of this activation is kept by node {node}.");
             }

@@ -2,5 +2,6 @@
 
 pub mod activation;
 pub mod deed;
+pub mod distribution;
 pub mod error;
 pub mod respond;

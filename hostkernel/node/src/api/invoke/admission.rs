@@ -92,6 +92,11 @@ pub enum Shape {
         /// There was no action of this name.
         is_new: bool,
     },
+    /// That what was pushed is there, once it was prepared.
+    Push {
+        /// What its manifest is called by.
+        manifest: Digest,
+    },
     /// The document that describes a runtime, once it was prepared.
     Runtime,
     /// What the action's JSON result says, to browsers.
@@ -208,7 +213,10 @@ impl Pending {
     /// Whether it is no request to an action but the preparation of one.
     #[must_use]
     pub fn is_deploy(&self) -> bool {
-        matches!(self.shape, Shape::Deploy { .. } | Shape::Runtime | Shape::Fetch { .. })
+        matches!(
+            self.shape,
+            Shape::Deploy { .. } | Shape::Push { .. } | Shape::Runtime | Shape::Fetch { .. }
+        )
     }
 
     pub(in crate::api) fn shape(&self) -> Shape {

@@ -10,9 +10,8 @@ use alloc::vec::Vec;
 use crate::api::answer::deed::{Change, Deed};
 use crate::api::answer::error::Reject;
 use crate::api::invoke::admission::{Reply, Shape};
-use crate::api::manage::actions::{Detail, describe};
 use crate::api::manage::changes::{Changes, Exec, from_document, from_document_beside, from_query};
-use crate::api::manage::deploying::{Deploying, inspection};
+use crate::api::manage::deploying::{Aim, Deploying, inspection};
 use crate::api::manage::inspect::{Inspected, Inspection};
 use crate::api::manage::prepare::{self, Boot, Made, Owner, Preparation, Settings, at_input};
 use crate::api::manage::{functions, runtimes};
@@ -44,7 +43,7 @@ pub fn put(
     }
     let name = Name::new(&decode_segment(name).ok_or(Reject::Encoding)?)?;
     let namespace = tenant.namespace.clone();
-    check_place(registry, &namespace, &name, parts)?;
+    check_place(registry, &namespace, &name, parts.query.flag("overwrite", false)?)?;
     let deploying = if parts.query.has("kind") || is_file(parts.headers, &body) {
         if body.is_empty() {
             return Err(CodeReject::Missing.into());
@@ -58,13 +57,12 @@ pub fn put(
 }
 
 /// Whether there is a place for an action of this name. Returns the one it replaces.
-fn check_place(
+pub fn check_place(
     registry: &Registry,
     namespace: &Namespace,
     name: &Name,
-    parts: &Parts<'_>,
+    overwrite: bool,
 ) -> Result<Option<Arc<Action>>, Reject> {
-    let overwrite = parts.query.flag("overwrite", false)?;
     let existing = registry.get(namespace, name.as_str()).map(Arc::clone);
     if existing.is_some() && !overwrite {
         return Err(Reject::Exists);
@@ -81,21 +79,34 @@ pub fn finish(
     deploying: &mut Deploying,
     parts: &Parts<'_>,
 ) -> Result<Reply, Reject> {
-    let Some((changes, code)) = deploying.take() else { return Err(Reject::NotFound) };
+    let Some((mut changes, code)) = deploying.take() else { return Err(Reject::NotFound) };
     let Node { registry, policy, .. } = node;
     let namespace = &deploying.namespace;
-    let existing = check_place(registry, namespace, &deploying.name, parts)?;
+    // What is pushed replaces what is there, as tags do.
+    let (name, overwrite) = match &deploying.aim {
+        Aim::Action { name, .. } => (name.clone(), parts.query.flag("overwrite", false)?),
+        Aim::Push { name, .. } => (name.clone(), true),
+        Aim::Blob => return Err(Reject::NotFound),
+    };
+    let existing = check_place(registry, namespace, &name, overwrite)?;
+    if let (Aim::Push { .. }, Some(before)) = (&deploying.aim, &existing) {
+        // What an image says of itself is all that holds of it.
+        let names = before.annotations.list().iter().map(|(name, _)| name.into());
+        changes.annotations_removed = names.collect();
+        changes.annotations_removed.sort_unstable();
+    }
     let owner = Owner { namespace, policy, wall_ms: parts.now.wall_ms };
-    let name = deploying.name.clone();
     let (action, preparation) = apply((changes, code), existing.as_deref(), registry, owner, name)?;
     let action = Arc::new(action);
-    let with_code = deploying.with_code;
+    let shape = match deploying.aim {
+        Aim::Push { manifest, .. } => Shape::Push { manifest },
+        Aim::Action { with_code, .. } => Shape::Deploy { with_code, is_new: existing.is_none() },
+        Aim::Blob => return Err(Reject::NotFound),
+    };
     if let Some(preparation) = preparation {
-        let shape = Shape::Deploy { with_code, is_new: existing.is_none() };
         return prepare::admit(&action, parts, preparation, shape);
     }
-    let detail = if with_code { Detail::WithCode } else { Detail::WithoutCode };
-    let response = describe(&action, detail, parts)?;
+    let response = prepare::deployed(&action, shape, &parts.request_id)?;
     if policy.has_store {
         let request_id = parts.request_id.clone();
         let deed = Deed { change: Change::Put(action), response, request_id };

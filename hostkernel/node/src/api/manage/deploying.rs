@@ -5,18 +5,22 @@
 //! what others want. Nothing has changed until it has ended, and if the client leaves, it ends.
 
 use alloc::boxed::Box;
+use alloc::vec::Vec;
 
 use super::changes::{Changes, from_document};
 use super::inspect::{Inspected, Inspection, KIND_NATIVE};
 use crate::api::answer::error::Reject;
 use crate::api::request::code::{self, CodeReject};
+use crate::api::request::push::PushReject;
 use crate::http::RequestText;
+use crate::image::layers::Packer;
 use crate::json::JsonReject;
 use crate::json::base64::Base64Reject;
 use crate::json::decode::{DecodeReject, Decoding};
 use crate::json::split::{SplitReject, Splitter};
-use crate::registry::{Name, Namespace, Registry};
+use crate::registry::{Digest, Holding, Name, Namespace, Registry};
 use crate::slice::Slice;
+use crate::state::uploads::Joining;
 use limits::CODE_LEN_MAX;
 use memory::PageBuffer;
 
@@ -28,21 +32,53 @@ pub struct Deploying {
     pub id: u128,
     /// Whose action it will be.
     pub namespace: Namespace,
-    /// What it will be called.
-    pub name: Name,
-    /// The answer tells the code, too.
-    pub with_code: bool,
+    /// What it is to be.
+    pub aim: Aim,
     stage: Stage,
+}
+
+/// What a deploy is to be when its body was read.
+#[derive(Clone, Debug)]
+pub enum Aim {
+    /// An action.
+    Action {
+        /// What it will be called.
+        name: Name,
+        /// The answer tells the code, too.
+        with_code: bool,
+    },
+    /// An action that was pushed.
+    Push {
+        /// What it will be called.
+        name: Name,
+        /// What its manifest is called by.
+        manifest: Digest,
+    },
+    /// A blob, which a manifest will name.
+    Blob,
+}
+
+/// The code of an action that was pushed.
+pub enum PushedCode {
+    /// It came as one blob.
+    Blob(PageBuffer),
+    /// It is to be made of the layers of an image, which are held by this.
+    Layers(Box<Packer>, Vec<Holding>),
 }
 
 enum Stage {
     /// OpenWhisk's document.
     Split(PageBuffer, Box<Splitter>),
+    /// A blob.
+    Join(Box<Joining>),
+    /// Layers of an image, and what is wanted besides.
+    Pack(Box<Packer>, Vec<Holding>, Changes),
     /// What of it is the code, if there is some, and what is wanted besides.
     Decode(Box<Decoding>, Changes),
     /// The code, and what is wanted besides.
     Inspect(Box<Inspection>, Changes),
     Ready(Changes, Option<Box<Inspected>>),
+    Joined(Box<Joining>),
     Over,
 }
 
@@ -58,7 +94,31 @@ impl Deploying {
         changes: Changes,
     ) -> Result<Self, Reject> {
         let stage = inspect(registry, file, changes)?;
-        Ok(Self::new(namespace, name, false, stage))
+        Ok(Self::new(namespace, Aim::Action { name, with_code: false }, stage))
+    }
+
+    /// Begins with a blob whose bytes are all there.
+    #[must_use]
+    pub fn of_blob(namespace: Namespace, joining: Joining) -> Self {
+        Self::new(namespace, Aim::Blob, Stage::Join(Box::new(joining)))
+    }
+
+    /// Begins with what was pushed.
+    ///
+    /// # Errors
+    /// It cannot be code.
+    pub fn of_push(
+        registry: &Registry,
+        namespace: Namespace,
+        aim: Aim,
+        code: PushedCode,
+        changes: Changes,
+    ) -> Result<Self, Reject> {
+        let stage = match code {
+            PushedCode::Blob(code) => inspect(registry, code, changes)?,
+            PushedCode::Layers(packer, holdings) => Stage::Pack(packer, holdings, changes),
+        };
+        Ok(Self::new(namespace, aim, stage))
     }
 
     /// Begins with a document.
@@ -70,11 +130,11 @@ impl Deploying {
         with_code: bool,
     ) -> Self {
         let stage = Stage::Split(document, Box::default());
-        Self::new(namespace, name, with_code, stage)
+        Self::new(namespace, Aim::Action { name, with_code }, stage)
     }
 
-    fn new(namespace: Namespace, name: Name, with_code: bool, stage: Stage) -> Self {
-        Self { text: RequestText::default(), id: 0, namespace, name, with_code, stage }
+    fn new(namespace: Namespace, aim: Aim, stage: Stage) -> Self {
+        Self { text: RequestText::default(), id: 0, namespace, aim, stage }
     }
 
     /// Goes on. Returns whether it is ready to be decided.
@@ -101,10 +161,37 @@ impl Deploying {
                         self.stage = Stage::Ready(changes, Some(Box::new(inspected)));
                     }
                 }
-                Stage::Ready(..) | Stage::Over => return Ok(true),
+                Stage::Join(joining) => {
+                    if joining.step(slice)? {
+                        self.end_join();
+                    }
+                }
+                Stage::Pack(packer, layers, changes) => {
+                    if let Some(code) = packer.step(slice).map_err(PushReject::Layers)? {
+                        layers.clear();
+                        let changes = core::mem::take(changes);
+                        self.stage = inspect(registry, code, changes)?;
+                    }
+                }
+                Stage::Ready(..) | Stage::Joined(_) | Stage::Over => return Ok(true),
             }
         }
-        Ok(matches!(self.stage, Stage::Ready(..)))
+        Ok(matches!(self.stage, Stage::Ready(..) | Stage::Joined(_)))
+    }
+
+    fn end_join(&mut self) {
+        if let Stage::Join(joining) = core::mem::replace(&mut self.stage, Stage::Over) {
+            self.stage = Stage::Joined(joining);
+        }
+    }
+
+    /// The blob that was joined, once.
+    #[must_use]
+    pub fn take_joined(&mut self) -> Option<Box<Joining>> {
+        match core::mem::replace(&mut self.stage, Stage::Over) {
+            Stage::Joined(joining) => Some(joining),
+            _ => None,
+        }
     }
 
     fn end_split(&mut self) -> Result<(), Reject> {
@@ -145,6 +232,9 @@ impl Deploying {
         match &self.stage {
             Stage::Split(document, splitter) => document.len() + splitter.held_len(),
             Stage::Decode(decoding, _) => decoding.held_len(),
+            Stage::Join(joining) | Stage::Joined(joining) => joining.held_len(),
+            // Its layers are in the books already.
+            Stage::Pack(packer, ..) => packer.held_len(),
             Stage::Inspect(inspection, _) => inspection.held_len(),
             Stage::Ready(_, inspected) => {
                 inspected.as_ref().map_or(0, |inspected| inspected.executable.held_len())

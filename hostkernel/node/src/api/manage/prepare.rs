@@ -16,10 +16,11 @@ use alloc::vec::Vec;
 use super::actions::{Detail, describe_to};
 use super::inspect::{Inspected, KIND_NATIVE};
 use crate::api::answer::deed::{Change, Deed};
+use crate::api::answer::distribution;
 use crate::api::answer::error::Reject;
 use crate::api::invoke::admission::{self, Pending, Reply, Shape};
 use crate::api::invoke::outcome;
-use crate::api::request::Parts;
+use crate::api::request::{Parts, RequestId};
 use crate::dispatch::{ActivationId, Completion, End, Invocation, Log, Ticket};
 use crate::document::contiguous;
 use crate::http::Response;
@@ -270,24 +271,36 @@ pub fn complete(
 ) -> Result<Done, Reject> {
     let action =
         frozen(&completion).map(|template| Arc::new(pending.action().with_template(template)));
-    let (with_code, is_new) = match pending.shape() {
-        Shape::Fetch { etag } => return Ok(Done::Fetched(etag, action)),
-        Shape::Deploy { with_code, is_new } => (with_code, is_new),
-        _ => return Err(Reject::NotFound),
-    };
+    let shape = pending.shape();
+    if let Shape::Fetch { etag } = shape {
+        return Ok(Done::Fetched(etag, action));
+    }
     let action = action?;
     // Somebody else may have been faster.
+    let is_new = matches!(shape, Shape::Deploy { is_new: true, .. });
     if is_new && registry.get(&action.namespace, action.name.as_str()).is_some() {
         return Err(Reject::Exists);
     }
-    let detail = if with_code { Detail::WithCode } else { Detail::WithoutCode };
-    let response = describe_to(&action, detail, pending.request_id())?;
+    let response = deployed(&action, shape, pending.request_id())?;
     if has_store {
         let request_id = pending.request_id().clone();
         return Ok(Done::Deed(Deed { change: Change::Put(action), response, request_id }));
     }
     registry.insert(action)?;
     Ok(Done::Answer(response))
+}
+
+/// The answer to the deploy of an action.
+///
+/// # Errors
+/// There is no memory for it.
+pub fn deployed(action: &Action, shape: Shape, id: &RequestId) -> Result<Response, Reject> {
+    match shape {
+        Shape::Deploy { with_code: true, .. } => describe_to(action, Detail::WithCode, id),
+        Shape::Deploy { .. } => describe_to(action, Detail::WithoutCode, id),
+        Shape::Push { manifest } => Ok(distribution::manifest_created(manifest, id)),
+        _ => Err(Reject::NotFound),
+    }
 }
 
 /// Why an image did not get to where it could be frozen, with the end of its log.

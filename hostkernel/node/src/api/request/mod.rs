@@ -2,8 +2,10 @@
 
 pub mod code;
 mod id;
+pub mod image;
 pub mod limit_changes;
 mod parts;
+pub mod push;
 pub mod query;
 pub mod route;
 

@@ -1,5 +1,7 @@
 //! From a path to a [`Route`]: which family of requests it belongs to, without looking anything up.
 
+use super::push::Target;
+
 /// Where a request for an exported action goes; the pieces are still percent-encoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WebTarget<'a> {
@@ -65,6 +67,8 @@ pub enum Route<'a> {
         /// Which one; may be empty.
         name: &'a str,
     },
+    /// `/v2/` and everything below that is known: the distribution protocol.
+    Push(Target<'a>),
     /// `/api/v1`: what the API is.
     Description,
     /// `/`: what the node is.
@@ -119,8 +123,12 @@ impl<'a> Route<'a> {
         if let Some(rest) = path.strip_prefix("/api/v1") {
             return Self::of_api(rest);
         }
+        if let Some(rest) = path.strip_prefix("/v2/") {
+            return Target::of(rest).map_or(Self::UnknownApi, Self::Push);
+        }
         match path {
             "/" => Self::Index,
+            "/v2" => Self::Push(Target::Base),
             "/ping" => Self::Ping,
             "/healthz" | "/livez" => Self::Alive,
             "/readyz" => Self::Ready,
@@ -194,6 +202,7 @@ impl<'a> Route<'a> {
                 | Self::Limits { .. }
                 | Self::Other { .. }
                 | Self::Namespaces
+                | Self::Push(_)
                 | Self::UnknownApi
         )
     }
@@ -216,6 +225,7 @@ impl<'a> Route<'a> {
         match self {
             Self::Action { .. } => "GET, HEAD, PUT, POST, DELETE, OPTIONS",
             Self::Function { .. } | Self::Web(_) => "GET, HEAD, PUT, POST, DELETE, PATCH, OPTIONS",
+            Self::Push(target) => target.allow(),
             Self::Drain => "POST, OPTIONS",
             Self::Runtimes { name } if !name.is_empty() => "GET, HEAD, PUT, DELETE, OPTIONS",
             Self::Other { name, .. } if !name.is_empty() => "GET, HEAD, PUT, POST, DELETE, OPTIONS",
