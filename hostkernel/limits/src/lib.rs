@@ -411,6 +411,12 @@ pub const STORE_PATIENCE_MS: u64 = 1_000;
 pub const STORE_AWAY_MS: u64 = 1_000;
 /// Errands to the registry that are under way or wait for a connection.
 pub const ERRANDS_MAX: usize = 256;
+/// Those of one tenant for each that there could still be, on a node with several.
+pub const ERRANDS_SHARE_FACTOR: usize = 2;
+/// Those of them for names that the node does not have, which anybody can make up.
+pub const ERRANDS_UNKNOWN_MAX: usize = ERRANDS_MAX / 2;
+/// Those of one client's address for each that there could still be.
+pub const ERRANDS_UNKNOWN_SHARE_FACTOR: usize = 2;
 /// Longest tag (OCI distribution 1.1).
 pub const TAG_LEN_MAX: usize = 128;
 /// Longest manifest that is read.

@@ -64,7 +64,7 @@ impl<'a> Answers<'a> {
             queue,
             crowd,
             random,
-            storage: Storage::new(settings).map(Box::new),
+            storage: Storage::new(settings, is_shared).map(Box::new),
             deploys,
             read_len: 0,
             asked_ns: None,

@@ -23,6 +23,7 @@ pub use self::table::{Key, Table};
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::net::Ipv4Addr;
 
 use self::access::{Access, AccessReject, Challenge};
 use self::errand::{Errand, Next, page_request, read_page};
@@ -33,7 +34,10 @@ use crate::net::Network;
 use crate::registry::{Digest, Name, Namespace};
 use crate::settings::Settings;
 use crate::state::store::{FetchOutcome, StoreCounts};
-use limits::{ERRANDS_MAX, STORE_ABSENT_MS, STORE_AWAY_MS, TOKEN_ANSWER_LEN_MAX};
+use limits::{
+    ERRANDS_MAX, ERRANDS_SHARE_FACTOR, ERRANDS_UNKNOWN_MAX, ERRANDS_UNKNOWN_SHARE_FACTOR,
+    STORE_ABSENT_MS, STORE_AWAY_MS, TOKEN_ANSWER_LEN_MAX,
+};
 
 const NS_PER_MS: u64 = 1_000_000;
 /// How often one request may be asked who the node is: once for a token, once for a better one.
@@ -88,6 +92,8 @@ pub struct Store {
     client: Client,
     access: Access,
     errands: Vec<Running>,
+    /// There is more than one tenant.
+    is_shared: bool,
     next_id: u64,
     /// What is known of each action.
     pub table: Table,
@@ -104,6 +110,8 @@ struct Running {
     id: ErrandId,
     work: Work,
     is_fetch: bool,
+    /// Who asked for a name that the node does not have.
+    asker: Option<Ipv4Addr>,
     call: Option<CallId>,
     /// The call is to a token server.
     is_token: bool,
@@ -119,6 +127,14 @@ enum Work {
 }
 
 impl Work {
+    /// Whose it is, if that is one action's.
+    fn namespace(&self) -> Option<&Namespace> {
+        match self {
+            Self::Action(errand) => Some(&errand.key().0),
+            Self::List { .. } => None,
+        }
+    }
+
     fn repository(&self) -> &str {
         match self {
             Self::Action(errand) => errand.repository(),
@@ -135,9 +151,9 @@ impl Work {
 }
 
 impl Store {
-    /// The store of the configuration, if there is one.
+    /// The store of the configuration, if there is one, for one tenant or several.
     #[must_use]
-    pub fn new(settings: &Settings) -> Option<Self> {
+    pub fn new(settings: &Settings, is_shared: bool) -> Option<Self> {
         let store = settings.store.as_ref()?;
         Some(Self {
             base: Url { host: store.host.clone(), port: store.port, target: String::new() },
@@ -146,6 +162,7 @@ impl Store {
             client: Client::default(),
             access: Access::new(settings.store_auth.as_ref()),
             errands: Vec::new(),
+            is_shared,
             next_id: 0,
             table: Table::default(),
             away_until_ns: 0,
@@ -154,9 +171,16 @@ impl Store {
         })
     }
 
-    /// What is known of an action that is to be used, or changed: then what was confirmed a moment
-    /// ago is not enough.
-    pub fn look(&mut self, key: &Key, is_held: bool, is_change: bool, now_ns: u64) -> Look {
+    /// What is known of an action that somebody at this address wants to use, or to change: then
+    /// what was confirmed a moment ago is not enough.
+    pub fn look(
+        &mut self,
+        key: &Key,
+        is_held: bool,
+        is_change: bool,
+        client: Option<Ipv4Addr>,
+        now_ns: u64,
+    ) -> Look {
         self.table.touch(key);
         let confirmed_ns = self.table.confirmed_ns(key).filter(|_| is_held && !is_change);
         if confirmed_ns.is_some_and(|at_ns| now_ns < at_ns + self.fresh_ns) {
@@ -176,11 +200,14 @@ impl Store {
         }
         // One errand finds out whether it is back; nobody else waits for that.
         let is_left_alone = now_ns < self.away_until_ns || self.is_away && !self.errands.is_empty();
+        let asker = client.filter(|_| !is_held && !is_change);
         let reject = if is_left_alone {
             StoreReject::Away(Failure::Unreachable)
+        } else if asker.is_some_and(|asker| !self.admits(asker)) {
+            StoreReject::Busy
         } else {
             let etag = self.table.etag(key).filter(|_| is_held);
-            match self.begin(key.clone(), Task::Fetch(etag), now_ns) {
+            match self.begin_for(key.clone(), Task::Fetch(etag), asker, now_ns) {
                 Ok(_) if !(self.is_away && is_held && !is_change) => return Look::Asked,
                 Ok(_) => StoreReject::Away(Failure::Unreachable),
                 Err(reject) => reject,
@@ -198,9 +225,36 @@ impl Store {
     /// # Errors
     /// [`StoreReject::Busy`], [`StoreReject::Name`].
     pub fn begin(&mut self, key: Key, task: Task, now_ns: u64) -> Result<ErrandId, StoreReject> {
+        self.begin_for(key, task, None, now_ns)
+    }
+
+    fn begin_for(
+        &mut self,
+        key: Key,
+        task: Task,
+        asker: Option<Ipv4Addr>,
+        now_ns: u64,
+    ) -> Result<ErrandId, StoreReject> {
         let is_fetch = matches!(task, Task::Fetch(_));
         let errand = Errand::new(&self.prefix, key, task)?;
-        self.add(Work::Action(Box::new(errand)), is_fetch, now_ns)
+        self.add(Work::Action(Box::new(errand)), is_fetch, asker, now_ns)
+    }
+
+    /// Whether somebody may ask for one more name that the node does not have. Anybody can make
+    /// such names up: they leave room for those that mean something, and for other clients.
+    fn admits(&self, asker: Ipv4Addr) -> bool {
+        let unknown = self.errands.iter().filter_map(|running| running.asker);
+        let own = unknown.clone().filter(|other| *other == asker).count();
+        let left = ERRANDS_UNKNOWN_MAX.saturating_sub(unknown.count());
+        own < ERRANDS_UNKNOWN_SHARE_FACTOR * left
+    }
+
+    /// Whether a tenant may have one more.
+    fn has_room(&self, namespace: Option<&Namespace>) -> bool {
+        let left = ERRANDS_MAX.saturating_sub(self.errands.len());
+        let all = self.errands.iter().map(|running| running.work.namespace());
+        let own = all.filter(|other| *other == namespace).count();
+        left > 0 && (!self.is_shared || own < ERRANDS_SHARE_FACTOR * left)
     }
 
     /// Asks which actions a namespace has.
@@ -213,11 +267,17 @@ impl Store {
         }
         let repository = names::repository(&self.prefix, namespace.as_str());
         let work = Work::List { repository, last: None, names: Vec::new() };
-        self.add(work, false, now_ns)
+        self.add(work, false, None, now_ns)
     }
 
-    fn add(&mut self, work: Work, is_fetch: bool, now_ns: u64) -> Result<ErrandId, StoreReject> {
-        if self.errands.len() == ERRANDS_MAX {
+    fn add(
+        &mut self,
+        work: Work,
+        is_fetch: bool,
+        asker: Option<Ipv4Addr>,
+        now_ns: u64,
+    ) -> Result<ErrandId, StoreReject> {
+        if !self.has_room(work.namespace()) {
             return Err(StoreReject::Busy);
         }
         self.next_id += 1;
@@ -226,6 +286,7 @@ impl Store {
             id,
             work,
             is_fetch,
+            asker,
             call: None,
             is_token: false,
             challenges: 0,
@@ -464,3 +525,6 @@ fn learn(
     let body = answer.body.to_vec().map_err(|_| AccessReject::Token)?;
     access.learn(repository, &body, now_ns)
 }
+
+#[cfg(test)]
+mod tests;

@@ -9,6 +9,7 @@ use alloc::boxed::Box;
 use alloc::format;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::net::Ipv4Addr;
 
 use super::super::slots::Slots;
 use super::{Answers, respond};
@@ -71,8 +72,8 @@ enum Admit {
 
 impl Storage {
     /// The one of the configuration, if there is one.
-    pub fn new(settings: &Settings) -> Option<Self> {
-        let store = Store::new(settings)?;
+    pub fn new(settings: &Settings, is_shared: bool) -> Option<Self> {
+        let store = Store::new(settings, is_shared)?;
         Some(Self {
             store,
             waiting: Vec::new(),
@@ -83,7 +84,14 @@ impl Storage {
     }
 
     /// Looks whether a request has to wait.
-    fn admit(&mut self, node: &Node, request: Request, slot: u32, id: u128, now: Now) -> Admit {
+    fn admit(
+        &mut self,
+        node: &Node,
+        request: Request,
+        (slot, client): (u32, Option<Ipv4Addr>),
+        id: u128,
+        now: Now,
+    ) -> Admit {
         let now_ns = now.monotonic_ns;
         let (what, until_ns) = match api::wanted(node, &request) {
             Wanted::Nothing => return Admit::Now(request),
@@ -95,7 +103,7 @@ impl Storage {
             Wanted::Action { key, is_change } => {
                 let is_held = node.registry().get(&key.0, key.1.as_str()).is_some();
                 let patience_ns = now_ns + STORE_PATIENCE_MS * NS_PER_MS;
-                match self.store.look(&key, is_held, is_change, now_ns) {
+                match self.store.look(&key, is_held, is_change, client, now_ns) {
                     Look::Fresh | Look::Stale | Look::Absent => return Admit::Now(request),
                     Look::Away(reject) => return Admit::Refuse(request, Reject::Store(reject)),
                     Look::Asked => {
@@ -220,7 +228,8 @@ impl Answers<'_> {
     ) -> Option<Request> {
         let Self { node, storage, .. } = self;
         let Some(storage) = storage else { return Some(request) };
-        match storage.admit(node, request, index, id, now) {
+        let client = slots.get(index).peer.map(|peer| peer.address);
+        match storage.admit(node, request, (index, client), id, now) {
             Admit::Now(request) => Some(request),
             Admit::Later => None,
             Admit::Refuse(request, reject) => {
