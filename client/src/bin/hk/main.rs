@@ -56,6 +56,8 @@ enum Command {
     Status(commands::status::Arguments),
     Drain(commands::drain::Arguments),
     Node(commands::node::Arguments),
+    Fleet(commands::fleet::Arguments),
+    Roll(commands::fleet::RollArguments),
     /// Print a script that makes a shell complete commands, actions and nodes.
     Completions {
         /// Which shell.
@@ -86,6 +88,12 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
         Command::Node(command) => {
             return commands::node::run(command, &arguments.target, arguments.json);
         }
+        Command::Fleet(command) => {
+            return commands::fleet::run(command, &arguments.target, arguments.json);
+        }
+        Command::Roll(command) => {
+            return commands::fleet::roll(command, &arguments.target, arguments.json);
+        }
         Command::New(command) => return commands::new::run(command, arguments.json),
         Command::Completions { shell } => return completions(shell),
         _ => {}
@@ -106,7 +114,11 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
         Command::Bench(command) => commands::bench::run(command, &context),
         Command::Status(command) => commands::status::run(command, &context),
         Command::Drain(command) => commands::drain::run(command, &context),
-        Command::New(_) | Command::Node(_) | Command::Completions { .. } => Ok(()),
+        Command::New(_)
+        | Command::Node(_)
+        | Command::Fleet(_)
+        | Command::Roll(_)
+        | Command::Completions { .. } => Ok(()),
     };
     done.map_err(|failure| context.target.explain(failure))
 }

@@ -15,7 +15,7 @@ use crate::failure::{Exit, Failure};
 
 const URL_DEFAULT: &str = "http://127.0.0.1:3233";
 
-#[derive(Args, Debug, Default)]
+#[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Node")]
 pub struct TargetArguments {
     /// A node of the configuration, see `hk node`.
@@ -68,6 +68,27 @@ impl TargetArguments {
             _ => Config::load()?,
         };
         self.resolve_in(&config, variable)
+    }
+
+    /// Several nodes of the configuration by these names, or all of them. Each has its own key
+    /// unless one was typed.
+    pub fn each(&self, names: &[String]) -> Result<Vec<(String, Target)>, Failure> {
+        if self.node.is_some() || self.url.is_some() {
+            let text = "several nodes are those of the configuration";
+            return Err(Failure::usage(text).hint("--nodes says which"));
+        }
+        let config = Config::load()?;
+        let all: Vec<String> = config.nodes.keys().cloned().collect();
+        let names = if names.is_empty() { &all } else { names };
+        if names.is_empty() {
+            let text = "the configuration has no node yet";
+            return Err(Failure::usage(text).hint("`hk node add NAME URL` adds one"));
+        }
+        let resolve = |name: &String| {
+            let one = Self { node: Some(name.clone()), ..self.clone() };
+            Ok((name.clone(), one.resolve_in(&config, |_| None)?))
+        };
+        names.iter().map(resolve).collect()
     }
 
     fn resolve_in(
