@@ -36,11 +36,7 @@ fn install(client: &Client, language: Language) {
 
 /// The archive of a runtime, which is built if need be.
 fn archive_of(language: Language) -> PathBuf {
-    let file = language.file();
-    if !file.is_file() {
-        language.build(|doing| println!("{doing}")).unwrap_or_else(|error| panic!("{error}"));
-    }
-    file
+    language.ready(|doing| println!("{doing}")).unwrap_or_else(|error| panic!("{error}"))
 }
 
 /// How long an interpreter may take to start, emulated, on a busy computer.

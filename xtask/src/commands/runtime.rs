@@ -36,12 +36,10 @@ impl Named {
         }
     }
 
-    /// The recipe, whose archive is there: it is built unless it was before.
+    /// The recipe, whose archive is there and up to date.
     pub fn ready(self) -> Result<Language> {
         let language = self.language();
-        if !language.file().is_file() {
-            language.build(say)?;
-        }
+        language.ready(say)?;
         Ok(language)
     }
 }

@@ -13,6 +13,8 @@ mod python;
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+use std::time::SystemTime;
 
 use sha2::{Digest, Sha256};
 
@@ -77,6 +79,24 @@ impl Language {
         workspace::target().join("runtimes").join(self.name()).with_extension("zip")
     }
 
+    /// The archive, which is built unless it was since the project's part of it has changed.
+    ///
+    /// # Errors
+    /// [`RuntimeError`]
+    pub fn ready(self, say: impl Fn(&str)) -> Result<PathBuf, RuntimeError> {
+        /// Threads of one process wait for each other here.
+        static BUILDING: Mutex<()> = Mutex::new(());
+        let _alone = BUILDING.lock().unwrap_or_else(PoisonError::into_inner);
+        let file = self.file();
+        let built = fs::metadata(&file).and_then(|found| found.modified()).ok();
+        let recipes = workspace::root().join("xtask/src/runtime");
+        let changed = changed(&sources(self))?.max(changed(&recipes)?);
+        if built.is_none_or(|built| built < changed) {
+            self.build(say)?;
+        }
+        Ok(file)
+    }
+
     /// Builds the archive. `say` hears what is about to be done.
     ///
     /// # Errors
@@ -103,6 +123,20 @@ impl Language {
         let digest = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
         Ok(Runtime { file, len: bytes.len() as u64, digest, what })
     }
+}
+
+/// When something in a folder was changed last.
+fn changed(folder: &Path) -> Result<SystemTime, RuntimeError> {
+    let mut last = SystemTime::UNIX_EPOCH;
+    for entry in fs::read_dir(folder).map_err(file_error(folder))? {
+        let path = entry.map_err(file_error(folder))?.path();
+        let found = fs::metadata(&path).map_err(file_error(&path))?;
+        last = last.max(match found.is_dir() {
+            true => changed(&path)?,
+            false => found.modified().map_err(file_error(&path))?,
+        });
+    }
+    Ok(last)
 }
 
 /// The folder with what the project has of a runtime.
