@@ -17,7 +17,7 @@
 use alloc::format;
 
 use action_abi::host::Moment;
-use linux_files::Access;
+use linux_files::{Access, EntryReject, LoadReject, entry_not_text};
 
 use crate::limits::REST_NS;
 use crate::load::program::{ACTION, SOURCE, SOURCE_MODE, ZIP};
@@ -124,6 +124,10 @@ impl<N: Native> Os<N> {
         let files = self.files.files.as_mut().ok_or(Reject::NoMemory)?;
         if !code.starts_with(ZIP) {
             return files.insert(SOURCE, code, SOURCE_MODE).map_err(|_| Reject::NoMemory);
+        }
+        if let Some(number) = entry_not_text(code) {
+            let reason = EntryReject::NotText;
+            return Err(Reject::archive(code, LoadReject::Entry { number, reason }));
         }
         files.mount(code, ACTION, Access::Writable).map_err(|why| Reject::archive(code, why))?;
         files.unpack().map_err(Reject::file)

@@ -151,3 +151,9 @@ fn clients_of_openwhisk_deploy_text_and_read_it_back() {
     );
     JAVASCRIPT.call("wsk-js", &json!({"name": "ä"})).succeeded(&json!({"hello": "ä"}));
 }
+
+#[test]
+fn archives_that_do_harm_are_refused_by_name() {
+    let [function, reader] = archives::SMALL;
+    JAVASCRIPT.refuse_bad_archives(function, reader);
+}

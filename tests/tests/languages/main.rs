@@ -1,6 +1,7 @@
 //! Functions in source code on a node: OpenWhisk's contract point by point, what cannot be loaded,
 //! what a call may do to itself, and that the next one finds nothing of it.
 
+mod archives;
 mod boot;
 mod javascript;
 mod mixed;

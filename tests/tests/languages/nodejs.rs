@@ -105,3 +105,9 @@ fn a_call_has_its_own_environment_randomness_and_log() {
     let lines: Vec<_> = one.logs.iter().filter_map(text).collect();
     assert_eq!(lines, ["stdout: one { a: [ 1 ] }", "stderr: two"]);
 }
+
+#[test]
+fn archives_that_do_harm_are_refused_by_name() {
+    let [function, reader] = archives::NODE;
+    NODEJS.refuse_bad_archives(function, reader);
+}

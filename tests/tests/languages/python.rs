@@ -181,3 +181,9 @@ fn a_file_that_listens_is_a_web_server() {
         assert!(answer.header("server").is_some_and(|server| server.starts_with("BaseHTTP")));
     }
 }
+
+#[test]
+fn archives_that_do_harm_are_refused_by_name() {
+    let [function, reader] = archives::PYTHON;
+    PYTHON.refuse_bad_archives(function, reader);
+}

@@ -43,7 +43,7 @@ mod timer;
 mod tree;
 mod watch;
 
-pub use archive::{EntryReject, LoadReject, entry_name, has_entry};
+pub use archive::{EntryReject, LoadReject, entry_name, entry_not_text, has_entry};
 pub use errno::{Errno, Stop};
 pub use files::{Files, Side};
 pub use host::{Host, Memory, Region, Sink, SocketReadiness, Time};

@@ -208,6 +208,21 @@ fn names_need_not_be_text() {
 }
 
 #[test]
+fn a_name_that_is_no_text_is_found_for_who_minds() {
+    let two = archive(|writer| {
+        file(writer, "ä", stored(), b"x");
+        file(writer, "ssss", stored(), b"x");
+    });
+    assert_eq!(linux_files::entry_not_text(two), None);
+    let at = two.windows(4).rposition(|name| name == b"ssss").expect("it is there");
+    let mut bytes = two.to_vec();
+    bytes[at..at + 4].copy_from_slice(b"s\xe4ss");
+    assert_eq!(linux_files::entry_not_text(&bytes), Some(1));
+    assert_eq!(linux_files::entry_name(&bytes, 1), Some(&b"s\xe4ss"[..]));
+    assert_eq!(linux_files::entry_not_text(b"no archive"), None);
+}
+
+#[test]
 fn entries_that_make_no_sense_are_refused() {
     let sound = archive(|writer| file(writer, "a", deflated(), &[7; 5000]));
     assert_eq!(refusal(patched(sound, 8, &[1, 0])), Some(EntryReject::Encrypted));

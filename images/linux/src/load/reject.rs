@@ -127,6 +127,7 @@ fn entry_text(why: EntryReject) -> &'static str {
         EntryReject::Checksum => "its checksum is wrong",
         EntryReject::Overlaps => "its data is that of another, too",
         EntryReject::Name => "this is no name",
+        EntryReject::NotText => "its name is no text of UTF-8",
         EntryReject::Absolute => "its name is absolute",
         EntryReject::Outside => "its name leads out of the archive",
         EntryReject::TooLong => "its name, or where it leads, is too long",

@@ -186,6 +186,20 @@ pub fn has_entry(archive: &[u8], name: &[u8]) -> bool {
     false
 }
 
+/// The first entry whose name is no text of UTF-8. Linux has no such rule; an author whose packer
+/// wrote names in another encoding would look for the file in vain.
+pub fn entry_not_text(archive: &[u8]) -> Option<u32> {
+    let mut entries = Entries::new(archive).ok()?;
+    let is_text = |entries: &Entries<'_>| Some(str::from_utf8(entries.name().ok()?).is_ok());
+    for number in 0..entries.count {
+        if !is_text(&entries)? {
+            return Some(number);
+        }
+        entries.skip_record()?;
+    }
+    None
+}
+
 impl<'p> Iterator for Entries<'p> {
     type Item = Result<Entry<'p>, LoadReject>;
 

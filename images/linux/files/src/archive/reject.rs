@@ -44,6 +44,8 @@ pub enum EntryReject {
     Overlaps,
     /// The name is empty, or has a part that is, or a zero byte.
     Name,
+    /// The name is no text of UTF-8, and was to be one.
+    NotText,
     /// The name begins with a slash.
     Absolute,
     /// The name leaves the tree, or has a part `.` or `..`.
