@@ -10,6 +10,7 @@
 const crypto = require("crypto");
 const fs = require("fs");
 const Module = require("module");
+const net = require("net");
 const path = require("path");
 const util = require("util");
 const v8 = require("v8");
@@ -122,33 +123,61 @@ function compile(name) {
   return { exports: module.exports, found: result };
 }
 
-/** The file with the function in an archive. */
+/**
+ * The file with the function in an archive; or else the one that `npm start` would run, and that it
+ * is the main module.
+ */
 function entry() {
   const description = `${ACTION}/package.json`;
   const isPackage = fs.existsSync(description);
-  const name = isPackage ? JSON.parse(fs.readFileSync(description, "utf8")).main : undefined;
-  const file = path.resolve(ACTION, name ?? "index.js");
-  try {
-    return require.resolve(file);
-  } catch {
-    throw new Refusal(isPackage
-      ? `The zip archive has no file ${name ?? "index.js"}, which package.json names.`
-      : "The zip archive has neither package.json nor index.js.");
+  const { main: name, scripts } = isPackage ? JSON.parse(fs.readFileSync(description, "utf8")) : {};
+  const [, started] = /^node\s+(?:--\S+\s+)*([^-\s]\S*)$/.exec(scripts?.start?.trim()) ?? [];
+  const candidates = [[name ?? "index.js", false], [started ?? "server.js", true]];
+  for (const [candidate, isMain] of candidates) {
+    try {
+      return [require.resolve(path.resolve(ACTION, candidate)), isMain];
+    } catch {
+      // The next one.
+    }
   }
+  throw new Refusal(isPackage
+      ? `The zip archive has no file ${name ?? "index.js"}, which package.json names.`
+      : "The zip archive has neither package.json nor index.js nor server.js.");
 }
 
-function load(init) {
-  const name = init.main || "main";
+function loadEntry() {
+  const [file, isMain] = entry();
+  return Module._load(file, null, isMain);
+}
+
+/** The function; nothing if there is none, which is right for a server. */
+function load(init, name) {
   Object.assign(own, init.env);
   const isName = /^[\p{ID_Start}$_][\p{ID_Continue}$]*(\.[\p{ID_Start}$_][\p{ID_Continue}$]*)*$/u;
   if (!isName.test(name)) throw new Refusal(`'${name}' is no name of a function.`);
   process.chdir(ACTION);
-  const loaded = fs.existsSync(SOURCE) ? compile(name) : { exports: require(entry()) };
+  const isArchive = init.binary ?? !fs.existsSync(SOURCE);
+  const loaded = isArchive ? { exports: loadEntry() } : compile(name);
   const exported = name.split(".").reduce((value, part) => value?.[part], loaded.exports);
   const result = typeof exported === "function" ? exported : loaded.found;
   if (typeof result === "function") return result;
-  if (name === "main" && typeof loaded.exports === "function") return loaded.exports;
-  throw new Refusal(`The code has no function '${name}'.`);
+  // Servers export what they listen with, which may be callable: an application of Express is.
+  const listens = process.getActiveResourcesInfo().includes("TCPServerWrap");
+  const isMain = name === "main" && typeof loaded.exports === "function" && !listens;
+  return isMain ? loaded.exports : undefined;
+}
+
+/**
+ * Lets a server wait for its connection, at which it is frozen. Who waits for nothing is none.
+ * A process has one connection, so what it had from before is another process' then.
+ */
+function serve(name) {
+  process.on("beforeExit", () => fail(`The code has no function '${name}'.`));
+  const { emit } = net.Server.prototype;
+  net.Server.prototype.emit = function (event, ...values) {
+    if (event === "connection") [environment, lot] = [undefined, undefined];
+    return emit.call(this, event, ...values);
+  };
 }
 
 /** The text of what a call returned; throws if it is no result. */
@@ -218,14 +247,17 @@ function start() {
   process.exit = (status = 0) => fail(`The action called process.exit(${status}).`);
   warmUp();
   const line = read(true);
-  let main;
+  let main, name;
   try {
-    main = load(JSON.parse(line).value);
+    const init = JSON.parse(line).value;
+    name = init.main || "main";
+    main = load(init, name);
   } catch (error) {
     if (error instanceof Refusal) return fail(error.message);
     log(error);
     return fail(described(error));
   }
+  if (main === undefined) return serve(name);
   [environment, lot] = [undefined, undefined];
   process.on("uncaughtException", failed);
   process.on("beforeExit", () => {

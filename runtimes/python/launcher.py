@@ -9,6 +9,8 @@ that moment as often as it likes:
     read   ── the function is frozen ─▶ the arguments of one call
     call it, write the result to descriptor 3, end
 
+A file that listens when it is loaded is a server, and is frozen where it waits for a connection instead.
+
 So what stands between the second read and the end is what a call costs. What a clean process has
 to do only sometimes is done when it is needed: the environment is read when somebody looks.
 """
@@ -17,6 +19,9 @@ import gc
 import json
 import os
 import sys
+import traceback
+
+import hostkernel_server
 
 # A module of the user's may call itself whatever it likes.
 _read, _write, _exit = os.read, os.write, os._exit
@@ -121,7 +126,7 @@ def load(init):
     environment = init.get("env") or {}
     os.environ.update((name, str(value)) for name, value in environment.items())
     os.chdir(ACTION)
-    is_archive = not os.path.isfile(SOURCE)
+    is_archive = init.get("binary", not os.path.isfile(SOURCE))
     sys.path[:0] = [*virtualenv(ACTION), ACTION] if is_archive else [ACTION]
     path = os.path.join(ACTION, "__main__.py") if is_archive else SOURCE
     if not os.path.isfile(path):
@@ -137,8 +142,6 @@ def load(init):
 
 def report(exception, skipped):
     """Writes a traceback to the log, without the frames of this file, of which there are so many."""
-    import traceback
-
     trace = exception.__traceback__
     while trace is not None and skipped > 0:
         trace, skipped = trace.tb_next, skipped - 1
@@ -207,9 +210,7 @@ def failed(exception):
 def call(main):
     """Reads the arguments, calls the function, writes the result, and ends."""
     data = read_all()
-    random = sys.modules.get("random")
-    if random is not None:
-        random.seed(int.from_bytes(os.urandom(16), "little"))
+    hostkernel_server.seed()
     try:
         result = main(_loads(data) if data else {})
     except BaseException as exception:
@@ -235,6 +236,7 @@ def run():
     # Collecting writes to every object it looks at: to those of the interpreter here, once for
     # all functions, and behind this only to the function's own.
     settle()
+    hostkernel_server.at_connection(forget_environment)
     main = prepare()
     forget_environment()
     settle()

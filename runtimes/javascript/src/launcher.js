@@ -259,8 +259,8 @@
   }
 
   /** The file with the function. */
-  function entryFile() {
-    if (native.isFile(SOURCE)) return SOURCE;
+  function entryFile(isArchive) {
+    if (!(isArchive ?? !native.isFile(SOURCE))) return SOURCE;
     const described = native.readFile(`${ACTION}/package.json`);
     const entry = described === undefined ? undefined : parse(described).main;
     const file = fileOf(join(ACTION, typeof entry === "string" ? entry : "index.js"));
@@ -285,7 +285,7 @@
     Object.assign(own, init.env);
     const isName = /^[\p{ID_Start}$_][\p{ID_Continue}$]*(\.[\p{ID_Start}$_][\p{ID_Continue}$]*)*$/u;
     if (!isName.test(name)) throw new Refusal(`'${name}' is no name of a function.`);
-    const { module, found } = load(entryFile(), name);
+    const { module, found } = load(entryFile(init.binary), name);
     const exported = name.split(".").reduce((value, part) => value?.[part], module.exports);
     const result = typeof exported === "function" ? exported : found;
     if (typeof result === "function") return result;

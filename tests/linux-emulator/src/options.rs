@@ -14,7 +14,7 @@ use crate::{EmulatorError, system};
 /// What the environment of a preparation says, as the node says it.
 const AT_INPUT: &[u8] = b"HOSTKERNEL_INIT=input\0PORT=8080\0";
 const STAGE_RUNTIME: &[u8] = b"HOSTKERNEL_STAGE=runtime\0";
-const STAGE_FUNCTION: &[u8] = b"HOSTKERNEL_STAGE=function\0";
+const STAGE_FUNCTION: &[u8] = b"HOSTKERNEL_STAGE=function\0PORT=8080\0";
 /// What variables for the calls begin with.
 const PREFIX: &[u8] = b"ACTION_";
 /// What a function's stage begins with unless told otherwise.

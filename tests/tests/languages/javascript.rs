@@ -76,6 +76,7 @@ fn archives_have_an_entry_and_modules_of_their_own() {
             "const { f } = require('dep'); exports.run = { it: () => f(require('./d')) }",
         ),
         ("lib/d.json", r#"{"n":41}"#),
+        ("source", "a name like any other"),
         ("node_modules/dep/package.json", r#"{"main":"x"}"#),
         ("node_modules/dep/x.js", "exports.f = ({ n }) => ({ n: n + 1, at: __filename })"),
     ];

@@ -7,6 +7,7 @@ mod javascript;
 mod mixed;
 mod nodejs;
 mod python;
+mod servers;
 
 use std::fs;
 use std::io::{Cursor, Write as _};

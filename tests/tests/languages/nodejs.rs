@@ -72,6 +72,7 @@ fn archives_have_modules_of_their_own() {
         ("package.json", r#"{"main":"entry.js"}"#),
         ("entry.js", "exports.run = { it: () => require('dep').f(require('./d')) }"),
         ("d.json", r#"{"n":41}"#),
+        ("source", "a name like any other"),
         ("node_modules/dep/index.js", "exports.f = ({ n }) => ({ n: n + 1 })"),
     ];
     NODEJS.deploy_main("packed", &archive(&modules), Some("run.it"));
@@ -110,4 +111,9 @@ fn a_call_has_its_own_environment_randomness_and_log() {
 fn archives_that_do_harm_are_refused_by_name() {
     let [function, reader] = archives::NODE;
     NODEJS.refuse_bad_archives(function, reader);
+}
+
+#[test]
+fn servers_with_packages_answer_each_request_afresh() {
+    servers::node(NODEJS);
 }

@@ -88,6 +88,7 @@ fn archives_have_modules_files_and_a_virtualenv() {
           def go(args): return {'data': data, 'h': helper.twice(21), 'd': dep.name}",
         ),
         ("helper.py", "def twice(n): return 2 * n"),
+        ("source", "a name like any other"),
         ("data.txt", "text"),
         ("virtualenv/lib/python3.11/site-packages/dep/__init__.py", "name = 'dep'"),
     ];
@@ -186,4 +187,9 @@ fn a_file_that_listens_is_a_web_server() {
 fn archives_that_do_harm_are_refused_by_name() {
     let [function, reader] = archives::PYTHON;
     PYTHON.refuse_bad_archives(function, reader);
+}
+
+#[test]
+fn servers_with_packages_answer_each_request_afresh() {
+    servers::python(PYTHON);
 }

@@ -10,6 +10,7 @@
 //! | [`guest`] | what lies where in the guest, and how it boots |
 //! | [`packages`] | which Debian packages are needed, and how to get them |
 //! | [`programs`] | how `images/peers` is compiled |
+//! | [`registries`] | web servers out of Python's and JavaScript's registries |
 //! | [`elf`] | which libraries a program and which modules a driver needs |
 //! | [`cpio`] | the archive the guest boots from |
 //! | [`peer`] | what to ask the guest for |
@@ -52,6 +53,7 @@ pub mod peer;
 pub mod plot;
 pub mod profile;
 pub mod programs;
+pub mod registries;
 pub mod report;
 pub mod table;
 

@@ -138,7 +138,7 @@ fn unescape(name: &str) -> String {
 }
 
 /// Runs a command to its end and returns what it prints.
-fn output(mut command: Command) -> Result<String, LabError> {
+pub(super) fn output(mut command: Command) -> Result<String, LabError> {
     // Translated, `Depends` would be called otherwise.
     let output = command.env("LC_ALL", "C").output();
     let words = [command.get_program()].into_iter().chain(command.get_args());

@@ -39,6 +39,13 @@ pub(super) fn collect(programs: &[PathBuf], stage: &Path) -> Result<(), RuntimeE
     copy(&loader, &stage.join(FOLDER).join(LOADER))
 }
 
+/// Copies a library of this name, from where the compiler would find it.
+pub(super) fn add(name: &str, stage: &Path) -> Result<(), RuntimeError> {
+    let mut compiler = Command::new("cc");
+    compiler.arg(format!("-print-file-name={name}"));
+    copy(Path::new(output(compiler)?.trim()), &stage.join(FOLDER).join(name))
+}
+
 /// The files in what `ldd` prints: `NAME => PATH (ADDRESS)`.
 fn paths(text: &str) -> Vec<PathBuf> {
     let of_line = |line: &str| {

@@ -45,6 +45,18 @@ const EXTENSIONS_LEFT_OUT: [&str; 11] = [
 ];
 /// Where extensions are in the library.
 const EXTENSIONS: &str = "lib-dynload";
+/// What packages with extensions may take for granted, of what the manylinux platforms promise (PEP
+/// 600): the libraries of compilers, and those that have become empty parts of the C library.
+const PROMISED: [&str; 6] = [
+    "libgcc_s.so.1",
+    "libstdc++.so.6",
+    "libpthread.so.0",
+    "libdl.so.2",
+    "librt.so.1",
+    "libutil.so.1",
+];
+/// What servers do anew in each process, a module like those of the library.
+const SERVER: &str = "hostkernel_server.py";
 /// What the interpreter needs besides its own archive.
 const LINKED: [&str; 3] = ["-l:libexpat.so.1", "-l:libz.so.1", "-lm"];
 
@@ -73,11 +85,13 @@ pub(super) fn stage(stage: &Path, say: impl Fn(&str)) -> Result<String, RuntimeE
     link(&python, &sources.join("main.c"), &program)?;
     let library = stage.join(FOLDER).join(&python.name);
     copy_library(&Path::new("/usr/lib").join(&python.name), &library)?;
+    copy(&sources.join(SERVER), &library.join(SERVER))?;
     let mut programs = vec![program];
     for entry in fs::read_dir(library.join(EXTENSIONS)).map_err(file_error(&library))? {
         programs.push(entry.map_err(file_error(&library))?.path());
     }
     libraries::collect(&programs, stage)?;
+    PROMISED.iter().try_for_each(|name| libraries::add(name, stage))?;
     compile(&python, stage)?;
     let mut version = Command::new(interpreter(&python));
     version.arg("--version");

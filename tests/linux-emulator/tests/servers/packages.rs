@@ -7,9 +7,9 @@ use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::{Mutex, PoisonError};
 
 use tempfile::TempDir;
+use xtask::lab::registries;
 use xtask::prerequisites::{ensure_programs, ensure_targets};
 use xtask::workspace;
 use zip::CompressionMethod;
@@ -78,6 +78,9 @@ class Served(BaseApplication):
         return app
 Served().run()
 "#;
+
+/// What archives with an interpreter of their own take along; asyncio needs it.
+const HOSTKERNEL_SERVER: &str = include_str!("../../../../runtimes/python/hostkernel_server.py");
 
 const FASTAPI: &str = r#"
 import asyncio, fastapi, os, pydantic, uvicorn
@@ -199,41 +202,12 @@ impl Tree {
     }
 }
 
-/// Runs an installer, if it has not run yet, and says where it put the packages.
-fn packages(name: &str, mut installer: Command, folder_option: &str, wanted: &[&str]) -> PathBuf {
-    /// Tests of one process wait for each other here.
-    static INSTALLING: Mutex<()> = Mutex::new(());
-    let _alone = INSTALLING.lock().unwrap_or_else(PoisonError::into_inner);
-    let folder = workspace::target().join("servers").join(name);
-    let mark = folder.join("complete");
-    if fs::read_to_string(&mark).ok() != Some(wanted.join(" ")) {
-        fs::create_dir_all(&folder).expect("a folder of our own");
-        installer.arg(folder_option).arg(&folder).args(wanted);
-        assert!(installer.status().expect("the installer starts").success());
-        fs::write(&mark, wanted.join(" ")).expect("a folder of our own");
-    }
-    folder
-}
-
 fn python_packages() -> PathBuf {
-    ensure_programs(&[("pip3", "python3-pip")], |text| eprintln!("{text}")).expect("pip");
-    let mut installer = Command::new("pip3");
-    installer.args(["install", "--quiet", "--only-binary=:all:", "--implementation", "cp"]);
-    installer.args(["--python-version", "3.11"]);
-    let wanted = [
-        "flask==3.1.3",
-        "waitress==3.0.2",
-        "gunicorn==27.0.1",
-        "fastapi==0.165.0",
-        "uvicorn==0.54.0",
-    ];
-    packages("python", installer, "--target", &wanted)
+    registries::python(|text| eprintln!("{text}")).expect("the packages can be had")
 }
 
 fn node_packages() -> PathBuf {
-    let mut installer = Command::new("npm");
-    installer.args(["install", "--silent", "--ignore-scripts", "--no-audit", "--no-fund"]);
-    packages("node", installer, "--prefix", &["express@5.3.0", "fastify@5.12.8"])
+    registries::node(|text| eprintln!("{text}")).expect("the packages can be had")
 }
 
 /// A server as a script: on this computer, and in an archive with its interpreter.
@@ -339,7 +313,8 @@ fn flask_with_three_servers() {
 #[test]
 fn fastapi_with_uvicorn() {
     image();
-    let script = python(FASTAPI, Some(&python_packages()));
+    let script = format!("{HOSTKERNEL_SERVER}\n{FASTAPI}");
+    let script = python(&script, Some(&python_packages()));
     script.answers(&[
         ("GET", "/?a=7", &[], ""),
         ("GET", "/thread", &[], ""),

@@ -37,8 +37,8 @@ const KIND_LINUX: &str = "linux";
 const INIT_AT_INPUT: &[u8] = b"HOSTKERNEL_INIT=input\0PORT=8080\0";
 /// Likewise: the payload is a runtime, which waits for a function.
 const STAGE_RUNTIME: &[u8] = b"HOSTKERNEL_INIT=input\0HOSTKERNEL_STAGE=runtime\0PORT=8080\0";
-/// Likewise: the payload is a function for the runtime that waits.
-const STAGE_FUNCTION: &[u8] = b"HOSTKERNEL_INIT=input\0HOSTKERNEL_STAGE=function\0";
+/// Likewise: the payload is a function for the runtime that waits, or a server.
+const STAGE_FUNCTION: &[u8] = b"HOSTKERNEL_INIT=input\0HOSTKERNEL_STAGE=function\0PORT=8080\0";
 
 /// Whose the action will be, on which node, from when.
 #[derive(Clone, Copy)]

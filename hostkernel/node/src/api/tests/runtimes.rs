@@ -155,7 +155,8 @@ fn a_function_starts_from_its_runtime_and_is_told_how_it_is_called() {
     let source = "def main(args):\n\treturn {\"ä\": '\\\\'}\n";
     let exec = json!({"exec": {"kind": "python:3.11", "code": source, "main": "mäin"}});
     let admission = client.admit(Method::Put, F, exec.to_string().as_bytes());
-    assert_eq!(admission.variables(), "HOSTKERNEL_INIT=input\0HOSTKERNEL_STAGE=function\0");
+    let variables = "HOSTKERNEL_INIT=input\0HOSTKERNEL_STAGE=function\0PORT=8080\0";
+    assert_eq!(admission.variables(), variables);
     let line = "{\"value\":{\"name\":\"f\",\"main\":\"mäin\",\"binary\":false,\"env\":{}}}\n";
     assert_eq!(input(&admission), line);
     let payload = admission.payload.as_ref().expect("it has one").to_vec().expect("it is short");
