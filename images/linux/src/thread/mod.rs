@@ -170,12 +170,15 @@ impl Threads {
         self.last_number = number;
     }
 
-    /// Gives the first thread its number, that of the process, in a new instance: the next one
-    /// that no other thread has.
+    /// Gives the first thread its number, that of the process, in a new instance: of those that no
+    /// other thread has the one at the place `wanted`, so that two instances have two.
     pub fn adopt(&mut self, wanted: u32) -> u32 {
         let others = self.all.get(1..).unwrap_or_default();
-        let taken = |number| others.iter().any(|thread| thread.number == number);
-        let number = (wanted..).find(|number| !taken(*number)).unwrap_or(wanted);
+        let up_to = |number| others.iter().filter(|thread| thread.number <= number).count() as u32;
+        let mut number = wanted;
+        while number != wanted + up_to(number) {
+            number = wanted + up_to(number);
+        }
         if let Some(first) = self.all.first_mut() {
             first.number = number;
             if first.former == 0 {
@@ -276,6 +279,17 @@ mod tests {
         assert_eq!(place(&mut threads, 3), Some((3, 3)));
         assert_eq!(place(&mut threads, 6), None);
         assert_eq!(threads.next_number(), 6);
+    }
+
+    #[test]
+    fn each_instance_of_a_process_with_threads_has_a_number_of_its_own() {
+        let mut threads = Threads::new();
+        threads.begin(2);
+        for number in [3, 4, 5, 9] {
+            threads.all.push(Thread::new(number));
+        }
+        let numbers = [2, 3, 4, 5, 6, 7, 8, 9].map(|wanted| threads.adopt(wanted));
+        assert_eq!(numbers, [2, 6, 7, 8, 10, 11, 12, 13]);
     }
 
     #[test]
