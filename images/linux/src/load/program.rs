@@ -244,10 +244,7 @@ impl<N: Native> Os<N> {
         /// as special.
         const PROCESS_MIN: u64 = 2;
         const PROCESS_SPAN: u64 = (1 << 22) - PROCESS_MIN;
-        let wanted = match self.keeps_its_number() {
-            true => self.identity.process_id,
-            false => (PROCESS_MIN + instance.number % PROCESS_SPAN) as u32,
-        };
+        let wanted = (PROCESS_MIN + instance.number % PROCESS_SPAN) as u32;
         self.is_preparing = instance.number == 0;
         self.identity.process_id = self.threads.adopt(wanted);
         self.identity.memory_limit = instance.memory_limit;

@@ -14,8 +14,6 @@ use crate::outcome::Break;
 
 /// In the environment: the port on which a server is expected.
 const PORT_VARIABLE: &[u8] = b"PORT=";
-/// What the names of Python's executables begin with.
-const PYTHON: &[u8] = b"python";
 
 impl<N: Native> Os<N> {
     /// Takes the request of an instance out of its environment and input, and lets the client
@@ -36,14 +34,6 @@ impl<N: Native> Os<N> {
     /// The program listens for the first time. Only now somebody wants to know at which port.
     pub(super) fn becomes_server(&mut self) {
         self.sockets.exchange.expect_at(port(self.identity.environment));
-    }
-
-    /// Whether another number of the process would do harm. A server is in the middle of its loop
-    /// when it is frozen, and Python's asyncio forgets that it is, in a process of another number.
-    /// For others another number is what makes their generators draw afresh.
-    pub(crate) fn keeps_its_number(&self) -> bool {
-        let name = self.identity.executable().rsplit(|byte| *byte == b'/').next();
-        self.sockets.exchange.is_server() && name.is_some_and(|name| name.starts_with(PYTHON))
     }
 
     /// Notes that the answer is over, if it has become so.
