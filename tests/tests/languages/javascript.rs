@@ -158,3 +158,8 @@ fn archives_that_do_harm_are_refused_by_name() {
     let [function, reader] = archives::SMALL;
     JAVASCRIPT.refuse_bad_archives(function, reader);
 }
+
+#[test]
+fn the_samples_do_what_they_say() {
+    samples::javascript(JAVASCRIPT);
+}

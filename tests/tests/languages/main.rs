@@ -7,6 +7,7 @@ mod javascript;
 mod mixed;
 mod nodejs;
 mod python;
+mod samples;
 mod servers;
 
 use std::fs;

@@ -117,3 +117,8 @@ fn archives_that_do_harm_are_refused_by_name() {
 fn servers_with_packages_answer_each_request_afresh() {
     servers::node(NODEJS);
 }
+
+#[test]
+fn the_samples_do_what_they_say() {
+    samples::node(NODEJS);
+}

@@ -193,3 +193,8 @@ fn archives_that_do_harm_are_refused_by_name() {
 fn servers_with_packages_answer_each_request_afresh() {
     servers::python(PYTHON);
 }
+
+#[test]
+fn the_samples_do_what_they_say() {
+    samples::python(PYTHON);
+}
