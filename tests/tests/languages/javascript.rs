@@ -163,3 +163,8 @@ fn archives_that_do_harm_are_refused_by_name() {
 fn the_samples_do_what_they_say() {
     samples::javascript(JAVASCRIPT);
 }
+
+#[test]
+fn the_npm_package_openwhisk_deploys_and_calls_source_text() {
+    JAVASCRIPT.are_deployed_by_npm(npm::JAVASCRIPT);
+}

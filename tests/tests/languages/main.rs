@@ -6,6 +6,7 @@ mod boot;
 mod javascript;
 mod mixed;
 mod nodejs;
+mod npm;
 mod python;
 mod samples;
 mod servers;

@@ -122,3 +122,8 @@ fn servers_with_packages_answer_each_request_afresh() {
 fn the_samples_do_what_they_say() {
     samples::node(NODEJS);
 }
+
+#[test]
+fn the_npm_package_openwhisk_deploys_and_calls_source_text() {
+    NODEJS.are_deployed_by_npm(npm::JAVASCRIPT);
+}
