@@ -160,6 +160,11 @@ fn archives_that_do_harm_are_refused_by_name() {
 }
 
 #[test]
+fn what_a_call_does_to_itself_has_an_outcome_and_the_next_is_clean() {
+    attacks::javascript(JAVASCRIPT);
+}
+
+#[test]
 fn the_samples_do_what_they_say() {
     samples::javascript(JAVASCRIPT);
 }

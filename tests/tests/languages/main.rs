@@ -2,6 +2,7 @@
 //! what a call may do to itself, and that the next one finds nothing of it.
 
 mod archives;
+mod attacks;
 mod boot;
 mod javascript;
 mod mixed;

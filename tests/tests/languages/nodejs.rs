@@ -114,6 +114,11 @@ fn archives_that_do_harm_are_refused_by_name() {
 }
 
 #[test]
+fn what_a_call_does_to_itself_has_an_outcome_and_the_next_is_clean() {
+    attacks::node(NODEJS);
+}
+
+#[test]
 fn servers_with_packages_answer_each_request_afresh() {
     servers::node(NODEJS);
 }
