@@ -6,21 +6,20 @@ use std::fs;
 
 use anyhow::{Context, Result};
 use xtask::connection::{ACTIONS, AUTHORIZATION};
-use xtask::lab::{Call, LabError, Plan, Unit};
+use xtask::lab::{Call, Plan, Unit};
 use xtask::runtime::Language;
 
 use super::laboratory::Laboratory;
-use super::machine::{Running, Shape, System};
+use super::machine::{OCTETS, Running, SECOND, Shape, System, send};
+use super::pages;
 use super::recorder::{Figure, Recorder};
 use crate::progress::say;
 
 /// With two cores the second does nothing but run actions.
 const CORES: u32 = 2;
-const WORKER: usize = 1;
 const MEMORY_MIB: u32 = 2048;
 /// Functions that are deployed at a time where growth is looked at, and up to how many.
 const GROWTH_STEPS: [u64; 3] = [10, 90, 900];
-const OCTETS: &str = "Content-Type: application/octet-stream";
 
 /// A language with a function that greets.
 struct Subject {
@@ -31,7 +30,7 @@ struct Subject {
     comment: &'static str,
 }
 
-const SUBJECTS: [Subject; 2] = [
+const SUBJECTS: [Subject; 3] = [
     Subject {
         language: Language::Python,
         name: "Python",
@@ -44,6 +43,12 @@ const SUBJECTS: [Subject; 2] = [
         source: "function main(args) { return { greeting: `Hello, ${args.name}!` }; }\n",
         comment: "//",
     },
+    Subject {
+        language: Language::NodeJs,
+        name: "Node.js",
+        source: "function main(args) { return { greeting: `Hello, ${args.name}!` }; }\n",
+        comment: "//",
+    },
 ];
 
 pub fn run(laboratory: &Laboratory, recorder: &mut Recorder) -> Result<()> {
@@ -52,6 +57,7 @@ pub fn run(laboratory: &Laboratory, recorder: &mut Recorder) -> Result<()> {
         let node = laboratory.boot(System::Hostkernel, shape)?;
         subject.start(&node, recorder)?;
         subject.calls(&node, laboratory, recorder)?;
+        pages::run(subject.language, &node, laboratory, recorder)?;
         if laboratory.full {
             subject.growth(&node, laboratory, recorder)?;
         }
@@ -67,15 +73,12 @@ impl Subject {
 
     /// Starts the runtime, once.
     fn start(&self, node: &Running, recorder: &mut Recorder) -> Result<()> {
-        let file = self.language.file();
-        if !file.is_file() {
-            self.language.build(say)?;
-        }
+        let file = self.language.ready(say)?;
         let archive = fs::read(&file).with_context(|| file.display().to_string())?;
         let path = format!("/api/v1/runtimes/{}", self.language.kind());
         let put = Call::new("PUT", &path, &[AUTHORIZATION, OCTETS], &archive);
         let worker = node.count_once(|| send(node, &put))?;
-        let worker = worker.get(WORKER).copied().context("a node with two cores has a second")?;
+        let worker = worker.get(SECOND).copied().context("a node with two cores has a second")?;
         recorder.add_count(self.figure("starting the runtime"), worker);
         recorder.add(self.figure("archive of the runtime"), Unit::Bytes, archive.len() as f64);
         Ok(())
@@ -111,13 +114,13 @@ impl Subject {
             })
         };
         let deployed = node.count(laboratory.short_plan(), deploy)?;
-        let worker = |figures: &xtask::lab::Figures| figures.median_round().get(WORKER).copied();
+        let worker = |figures: &xtask::lab::Figures| figures.median_round().get(SECOND).copied();
         let missing = "a node with two cores has a second";
         recorder.add_count(self.figure("deploying"), worker(&deployed).context(missing)?);
         let call = Self::call("greet");
         let first = node.count_once(|| send(node, &call))?;
         recorder
-            .add_count(self.figure("the first call"), first.get(WORKER).copied().context(missing)?);
+            .add_count(self.figure("the first call"), first.get(SECOND).copied().context(missing)?);
         let plan = Plan { runs: laboratory.plan().runs / 3, ..laboratory.plan() };
         let later = node.count_calls(plan, &call)?;
         recorder.add_count(self.figure("a request"), later.median());
@@ -144,8 +147,4 @@ impl Subject {
         }
         Ok(())
     }
-}
-
-fn send(node: &Running, call: &Call) -> Result<(), LabError> {
-    call.connect(node.node.address())?.exchange(call).map(drop)
 }

@@ -6,9 +6,12 @@ use xtask::connection::{ACTIONS, AUTHORIZATION};
 use xtask::lab::{Call, Count, Counters, Figures, LabError, Peer, Plan, Requests, once, per_run};
 use xtask::qemu::Node;
 
+/// Of two cores the one that does nothing but run actions.
+pub const SECOND: usize = 1;
 /// Memory of a machine, where a suite does not say otherwise.
 const MEMORY_MIB: u32 = 512;
-const OCTETS: &str = "Content-Type: application/octet-stream";
+/// What a request says whose body is a file.
+pub const OCTETS: &str = "Content-Type: application/octet-stream";
 
 /// What a machine boots.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,9 +99,13 @@ impl Running {
 
     /// Deploys an image.
     pub fn deploy(&self, name: &str, image: &[u8]) -> Result<()> {
-        deployment(name, image).connect(self.node.address())?.exchange(&deployment(name, image))?;
-        Ok(())
+        Ok(send(self, &deployment(name, image))?)
     }
+}
+
+/// Makes a call once, on a connection of its own.
+pub fn send(node: &Running, call: &Call) -> Result<(), LabError> {
+    call.connect(node.node.address())?.exchange(call).map(drop)
 }
 
 /// The call that deploys an image, with a memory limit that the largest of ours fits into.

@@ -12,6 +12,7 @@ mod languages;
 mod latency;
 pub(super) mod machine;
 mod memory;
+mod pages;
 mod recorder;
 mod simultaneous;
 mod throughput;
