@@ -479,14 +479,18 @@ pub const LABELS_MAX: usize = 64;
 pub const LABEL_LEN_MAX: usize = 1024;
 /// Files, directories and links of an image, those that say how it is started not counted.
 pub const IMAGE_ENTRIES_MAX: usize = ZIP_ENTRIES_MAX - 4;
+/// Directories of which a path in an image consists.
+pub const IMAGE_DEPTH_MAX: usize = 64;
 /// Path in an image, or text of a link.
 pub const IMAGE_PATH_LEN_MAX: usize = 1024;
-/// All of them together.
+/// All paths and texts together.
 pub const IMAGE_NAMES_LEN_MAX: usize = 512 * 1024;
 /// What stands in front of an entry of a layer and says more of it.
 pub const IMAGE_RECORDS_LEN_MAX: usize = 16 * 1024;
 /// Links that lead to an image's entrypoint.
 pub const IMAGE_LINKS_MAX: usize = 40;
+/// Directories of an image in which its entrypoint is looked for.
+pub const IMAGE_SEARCHED_MAX: usize = 64;
 /// Bytes of an image's layers, unpacked, that are looked at.
 pub const IMAGE_READ_LEN_MAX: usize = 256 << 20;
 /// Largest memory an image may ask for with its segments, zeroed parts included.

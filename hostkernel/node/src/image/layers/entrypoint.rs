@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 
 use super::tree::{Node, Tree};
 use super::{LayerReject, Process};
-use limits::{IMAGE_LINKS_MAX, IMAGE_PATH_LEN_MAX};
+use limits::{IMAGE_LINKS_MAX, IMAGE_PATH_LEN_MAX, IMAGE_SEARCHED_MAX};
 
 /// Where programs are looked for if the image does not say (execvp(3)).
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -29,7 +29,7 @@ pub fn find(tree: &Tree, process: &Process) -> Result<Vec<u8>, LayerReject> {
         return at(&process.directory)?.ok_or_else(absent);
     }
     let stated = process.environment.iter().find_map(|entry| entry.strip_prefix("PATH="));
-    for directory in stated.unwrap_or(PATH).split(':') {
+    for directory in stated.unwrap_or(PATH).split(':').take(IMAGE_SEARCHED_MAX) {
         if let Some(found) = at(directory)? {
             return Ok(found);
         }

@@ -58,8 +58,16 @@ impl Reader {
             return Ok(chunk.is_empty());
         };
         if !*is_inside {
-            if *at >= bytes.len() {
+            let chunk = bytes.chunk_at(*at);
+            if chunk.is_empty() {
                 return Ok(true);
+            }
+            // Some packers fill the end with zeroes.
+            let zeroes = chunk.iter().take_while(|byte| **byte == 0).count();
+            if zeroes > 0 {
+                slice.take(zeroes);
+                *at += zeroes;
+                return Ok(false);
             }
             *at = data_start(bytes, *at).ok_or(LayerReject::Compression)?;
             inflater.reset();
@@ -75,11 +83,6 @@ impl Reader {
         if is_done {
             *is_inside = false;
             *at += TRAILER_LEN;
-            // Some packers fill the end with zeroes.
-            while bytes.chunk_at(*at).first() == Some(&0) {
-                slice.take(1);
-                *at += 1;
-            }
         }
         Ok(false)
     }

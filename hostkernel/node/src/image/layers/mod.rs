@@ -49,7 +49,7 @@ pub enum LayerReject {
     Tar,
     /// A layer's compressed data makes no sense.
     Compression,
-    /// A path in it, or the text of a link, is longer than there can be.
+    /// A path in it, or the text of a link, is longer than there can be, or too deep.
     Path,
     /// A path leads out of the image.
     Outside,
@@ -155,7 +155,7 @@ impl fmt::Display for LayerReject {
         f.write_str(match self {
             Self::Tar => "a layer is neither tar nor tar+gzip, or is not whole",
             Self::Compression => "the compressed data of a layer makes no sense",
-            Self::Path => "a path or a link in a layer is too long",
+            Self::Path => "a path or a link in a layer is too long or too deep",
             Self::Outside => "a path in a layer leads out of the image",
             Self::TooManyEntries => {
                 return write!(f, "it has more than {IMAGE_ENTRIES_MAX} files and directories");

@@ -143,7 +143,7 @@ fn a_tree_becomes_an_archive_that_says_how_it_is_started() {
     assert_eq!(found[1].1, 0o100_755);
     assert_eq!(found[2].1 & 0o170_000, 0o120_000);
     // What is mapped lies at a page, and the node finds the program.
-    let at = archive.windows(10).position(|window| window == &[b'x'; 10]).expect("it is stored");
+    let at = archive.windows(10).position(|window| *window == [b'x'; 10]).expect("it is stored");
     assert!(at.is_multiple_of(PAGE_LEN), "{at}");
     let program = extract(&PageBuffer::from_bytes(&archive).expect("frames are left"));
     assert_eq!(program.expect("it is there").to_vec().expect("memory"), b"#!/bin/sh");
@@ -194,6 +194,26 @@ fn long_names_come_in_front() {
     }
 }
 
+/// A file whose name stands in front of it.
+fn paxed(path: &str) -> Vec<u8> {
+    [entry(b'L', "x", "", path.as_bytes()), file("short", b"x")].concat()
+}
+
+#[test]
+fn a_step_takes_no_longer_whatever_a_layer_is() {
+    memory::install_for_test();
+    // Much that is passed over behind the data.
+    let mut layer = gzip(&tar(&[file("a", b"x")]));
+    layer.resize(1 << 20, 0);
+    let layer = PageBuffer::from_bytes(&layer).expect("frames are left");
+    let mut packer = Packer::new(vec![layer], process(&["/a"]));
+    let mut steps = 0;
+    while packer.step(&mut Slice::new(4096)).expect("it is an image").is_none() {
+        steps += 1;
+    }
+    assert!(steps > 200, "{steps}");
+}
+
 #[test]
 fn what_cannot_be_run_is_named() {
     let refused = |layer: Vec<u8>, arguments: &[&str]| {
@@ -217,6 +237,8 @@ fn what_cannot_be_run_is_named() {
     let long = "n".repeat(limits::IMAGE_PATH_LEN_MAX + 1);
     let named = tar(&[entry(b'L', "x", "", long.as_bytes()), file("a", b"x")]);
     assert_eq!(refused(named, &["/a"]), LayerReject::Path);
+    let deep = "d/".repeat(limits::IMAGE_DEPTH_MAX) + "a";
+    assert_eq!(refused(tar(&[file("a", b"x"), paxed(&deep)]), &["/a"]), LayerReject::Path);
     let many: Vec<_> = (0..=IMAGE_ENTRIES_MAX).map(|at| file(&format!("{at}"), b"")).collect();
     assert_eq!(refused(tar(&many), &["/1"]), LayerReject::TooManyEntries);
     let mut huge = file("a", b"");

@@ -10,7 +10,7 @@ use crc::{CRC_32_ISO_HDLC, Crc, Digest, Table};
 
 use super::LayerReject;
 use super::tar::{Entry, Kind, Sink};
-use limits::{CODE_LEN_MAX, IMAGE_ENTRIES_MAX, IMAGE_NAMES_LEN_MAX, PAGE_LEN};
+use limits::{CODE_LEN_MAX, IMAGE_DEPTH_MAX, IMAGE_ENTRIES_MAX, IMAGE_NAMES_LEN_MAX, PAGE_LEN};
 use memory::PageBuffer;
 
 pub const CRC: Crc<u32, Table<16>> = Crc::<u32, Table<16>>::new(&CRC_32_ISO_HDLC);
@@ -217,11 +217,15 @@ const ZEROES: [u8; 256] = [0; 256];
 fn inside(path: &[u8]) -> Result<Vec<u8>, LayerReject> {
     let mut inside: Vec<u8> = Vec::new();
     inside.try_reserve_exact(path.len()).map_err(|_| LayerReject::NoMemory)?;
+    let mut depth = 0;
     for part in path.split(|byte| *byte == b'/') {
         match part {
             b"" | b"." => {}
             b".." => return Err(LayerReject::Outside),
+            // Each is looked up for each entry below it.
+            _ if depth == IMAGE_DEPTH_MAX => return Err(LayerReject::Path),
             part => {
+                depth += 1;
                 if !inside.is_empty() {
                     inside.push(b'/');
                 }
