@@ -10,7 +10,8 @@ use serde_json::{Map, Value, json};
 use ureq::http::Method;
 
 use crate::transport::{Answer, Patience, Transport, Upload, basic, encode};
-use crate::{Action, Activation, Error, Invocation, Language, Metrics, Selection, Summary, Timing};
+use crate::{Action, Activation, Error, Invocation, Language, Metrics, Selection, Summary};
+use crate::{Timing, Variable};
 
 /// The public key of every development node. Not a secret: the node warns while it is in use.
 pub const GUEST_KEY: &str = "23bc46b1-71f6-4ed5-8c54-816aa4f8c502:\
@@ -48,6 +49,8 @@ pub struct DeployOptions {
     pub parameters: Map<String, Value>,
     /// Annotations, such as `web-export`.
     pub annotations: Map<String, Value>,
+    /// Environment variables, secrets too; those that are not named stay as they are.
+    pub environment: Vec<Variable>,
 }
 
 impl Default for DeployOptions {
@@ -60,7 +63,25 @@ impl Default for DeployOptions {
             memory_mb: None,
             parameters: Map::new(),
             annotations: Map::new(),
+            environment: Vec::new(),
         }
+    }
+}
+
+impl DeployOptions {
+    /// What only a document has room for. What is not mentioned stays as it is.
+    fn rest(&self) -> Map<String, Value> {
+        let mut rest = Map::new();
+        for (name, values) in [("parameters", &self.parameters), ("annotations", &self.annotations)]
+        {
+            if !values.is_empty() {
+                rest.insert(name.to_owned(), key_values(values));
+            }
+        }
+        if !self.environment.is_empty() {
+            rest.insert("environment".to_owned(), json!(self.environment));
+        }
+        rest
     }
 }
 
@@ -172,35 +193,45 @@ impl Client {
         let exec = [("kind", &options.kind), ("main", &options.main)];
         let exec = exec.into_iter().filter_map(|(name, value)| Some((name, value.as_deref()?)));
         let mut path = format!("{}?overwrite={}", self.action_path(name), options.overwrite);
+        let mut rest = options.rest();
         let document;
-        let (content_type, bytes) =
-            if options.parameters.is_empty() && options.annotations.is_empty() {
-                for (limit, value) in limits {
-                    path.push_str(&format!("&{limit}={value}"));
-                }
-                for (name, value) in exec {
-                    path.push_str(&format!("&{name}={}", encode(value)));
-                }
-                ("application/octet-stream", code)
-            } else {
-                path.push_str("&code=false");
-                // Only the document has room for them; it costs a third more bytes.
-                let mut exec: Map<_, _> =
-                    exec.map(|(name, value)| (name.to_owned(), json!(value))).collect();
-                exec.insert("code".to_owned(), self::code(code, options).into());
-                document = json!({
-                    "exec": exec,
-                    "limits": limits.map(|(name, value)| (name.to_owned(), json!(value)))
-                        .collect::<Map<_, _>>(),
-                    "parameters": key_values(&options.parameters),
-                    "annotations": key_values(&options.annotations),
-                })
-                .to_string();
-                ("application/json", document.as_bytes())
-            };
+        let (content_type, bytes) = if rest.is_empty() {
+            for (limit, value) in limits {
+                path.push_str(&format!("&{limit}={value}"));
+            }
+            for (name, value) in exec {
+                path.push_str(&format!("&{name}={}", encode(value)));
+            }
+            ("application/octet-stream", code)
+        } else {
+            path.push_str("&code=false");
+            // Only the document has room for them; it costs a third more bytes.
+            let mut exec: Map<_, _> =
+                exec.map(|(name, value)| (name.to_owned(), json!(value))).collect();
+            exec.insert("code".to_owned(), self::code(code, options).into());
+            rest.insert("exec".to_owned(), exec.into());
+            let limits = limits.map(|(name, value)| (name.to_owned(), json!(value)));
+            rest.insert("limits".to_owned(), limits.collect::<Map<_, _>>().into());
+            document = Value::Object(rest).to_string();
+            ("application/json", document.as_bytes())
+        };
         let total = bytes.len() as u64;
         let progress = &mut |sent| progress(sent, total);
         let upload = Upload { content_type, bytes, progress };
+        self.transport.send(Method::PUT, &path, Some(upload), Patience::Action)?.accept()
+    }
+
+    /// Changes environment variables of an action; those that are not named stay as they are.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] with status 404 if there is no action of this name.
+    pub fn set_environment(&self, name: &str, variables: &[Variable]) -> Result<Action, Error> {
+        // Somebody who mistypes a name should not hear that it lacks code.
+        self.get(name)?;
+        let path = format!("{}?overwrite=true&code=false", self.action_path(name));
+        let document = json!({ "environment": variables }).to_string();
+        let (content_type, bytes) = ("application/json", document.as_bytes());
+        let upload = Upload { content_type, bytes, progress: &mut |_| {} };
         self.transport.send(Method::PUT, &path, Some(upload), Patience::Action)?.accept()
     }
 

@@ -31,6 +31,7 @@ mod receipt;
 mod status;
 mod timing;
 mod transport;
+mod variable;
 pub mod wire;
 
 pub use action::{Action, Limits};
@@ -45,3 +46,4 @@ pub use metrics::{Histogram, Metrics};
 pub use receipt::Receipt;
 pub use status::{Known, Meaning, STATUSES};
 pub use timing::Timing;
+pub use variable::Variable;

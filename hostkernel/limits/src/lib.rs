@@ -598,8 +598,14 @@ pub const INPUT_NEAR_LEN_MAX: usize = 444 * 1024;
 pub const LOG_LEN_MAX: usize = 64 * 1024;
 /// A blocking invocation that takes longer than this is answered 202, and goes on.
 pub const BLOCKING_WAIT_MS: u64 = 60_000;
-/// Environment of an invocation: `NAME=value` strings with their NUL bytes.
+/// Environment of an invocation: `NAME=value` strings with their NUL bytes, the action's own apart.
 pub const ENVIRONMENT_LEN_MAX: usize = 16 * 1024;
+/// Environment variables of one action, secrets too: `NAME=value` strings with their NUL bytes.
+pub const VARIABLES_LEN_MAX: usize = 8 * 1024;
+/// Environment variables of one action.
+pub const VARIABLES_MAX: usize = 128;
+/// Name of an environment variable of an action.
+pub const VARIABLE_NAME_LEN_MAX: usize = 128;
 /// Arguments that a deploy gives for the program in an image that hosts it.
 pub const ARGUMENTS_LEN_MAX: usize = 4 * 1024;
 /// Stack of an action, backed as it is touched.
@@ -716,6 +722,7 @@ const _: () = assert!(
         <= ENVIRONMENT_LEN_MAX,
     "what a request can put into the environment fits"
 );
+const _: () = assert!(VARIABLES_LEN_MAX <= u16::MAX as usize, "places in them are short");
 const _: () = assert!(RECORDS_MAX.is_power_of_two());
 const _: () = assert!(3 * (IMAGE_LAYERS_MAX + 2) <= 2 * UPLOADS_MAX, "an image fits a share");
 const _: () = assert!(IMAGE_PATH_LEN_MAX <= IMAGE_RECORDS_LEN_MAX);

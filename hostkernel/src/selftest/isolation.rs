@@ -29,7 +29,7 @@ fn walk_live_tables(skeleton: Skeleton) -> Skeleton {
     let mut space = AddressSpace::empty(echo, input, reservation, skeleton);
     space.lay_out(1 << 20, 1 << 20).expect("it fits");
     space.set_kernel_entry(core_area::kernel_entry());
-    space.place_context(&[0; 64], b"A=b\0").expect("it fits");
+    space.place_context(&[0; 64], b"A=b\0", b"").expect("it fits");
     let output = space.output_range().address;
     for address in [TEXT, DATA, output] {
         let access = if address == TEXT { Access::Execute } else { Access::Write };

@@ -68,6 +68,7 @@ pub fn invocation(template: &Arc<Template>, input: &[u8], timeout_ms: u64) -> In
         limits: Limits { timeout_ms, memory_mb: 4, logs_mb: 0 },
         input: PageBuffer::from_bytes(input).expect("there is memory"),
         environment: b"A=b\0".to_vec(),
+        variables: None,
         payload: None,
         output_len_max: BODY_LEN_MAX,
         admitted_ns: clock::now_ns(),

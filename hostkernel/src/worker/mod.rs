@@ -25,7 +25,7 @@ use node::dispatch::{
 };
 use node::mitigation::Since;
 use node::random::Random;
-use node::registry::{Namespace, frames_to_run};
+use node::registry::{Namespace, Variables, frames_to_run};
 use node::trace::{self, Event};
 use run::{Budget, Run};
 pub use run::{NEVER, OnInterrupt, Resume, go_on};
@@ -116,6 +116,7 @@ impl Worker {
         }
         crash::set_running(invocation.id.0);
         let Invocation { template, limits, input, payload, output_len_max, .. } = invocation;
+        let variables = invocation.variables;
         let entry = template.entry();
         let host = template.is_host().then(|| Arc::clone(&template));
         let skeleton = core::mem::take(&mut self.skeleton);
@@ -133,7 +134,7 @@ impl Worker {
             Some(template) => become_host(&mut instance, template, payload),
             None => Ok(()),
         };
-        let environment = &mut completion.environment;
+        let environment = (&mut completion.environment, variables);
         match is_ready.and_then(|()| self.load(&mut instance, frozen, environment, output_len_max))
         {
             Ok((start_cycles, number)) => {
@@ -183,7 +184,7 @@ impl Worker {
         &mut self,
         Instance { space, limits, host, .. }: &mut Instance,
         frozen: Option<&Frozen>,
-        environment: &mut Vec<u8>,
+        (environment, variables): (&mut Vec<u8>, Option<Arc<Variables>>),
         output_len_max: usize,
     ) -> Result<(u64, u64), Refusal> {
         let heap_len = limits.memory_mb << 20;
@@ -202,6 +203,7 @@ impl Worker {
             environment.extend_from_slice(digits);
             environment.push(0);
         }
+        let variables = variables.as_deref().map_or(&[][..], Variables::block);
         let mut context = action_abi::Context {
             version: action_abi::ABI_VERSION,
             len: size_of::<action_abi::Context>() as u32,
@@ -209,7 +211,7 @@ impl Worker {
             output: space.output_range(),
             environment: action_abi::Range {
                 address: space.context_address() + size_of::<action_abi::Context>() as u64,
-                len: environment.len() as u64,
+                len: (environment.len() + variables.len()) as u64,
             },
             heap: space.heap_range(),
             stack: space.stack_range(),
@@ -224,7 +226,7 @@ impl Worker {
             random_seed: self.random.seed(),
         };
         let Some(host) = host else {
-            space.place_context(&context.to_bytes(), environment)?;
+            space.place_context(&context.to_bytes(), environment, variables)?;
             return Ok((start_cycles, 0));
         };
         context.version = action_abi::HOST_VERSION;
@@ -238,7 +240,7 @@ impl Worker {
             instance: number,
             arguments: action_abi::Range::default(),
         };
-        space.place_context(&context.to_bytes(), environment)?;
+        space.place_context(&context.to_bytes(), environment, variables)?;
         Ok((start_cycles, number))
     }
 }

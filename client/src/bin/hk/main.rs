@@ -8,6 +8,7 @@
 mod commands;
 mod complete;
 mod config;
+mod environment;
 mod failure;
 mod input;
 mod output;
@@ -45,6 +46,7 @@ enum Command {
     #[command(visible_alias = "ls")]
     List(commands::actions::ListArguments),
     Get(commands::actions::GetArguments),
+    Env(commands::env::Arguments),
     #[command(visible_alias = "rm")]
     Delete(commands::actions::DeleteArguments),
     Activations(commands::activations::Arguments),
@@ -105,6 +107,7 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
         Command::Invoke(command) => commands::invoke::run(command, &context),
         Command::List(command) => commands::actions::list(command, &context),
         Command::Get(command) => commands::actions::get(command, &context),
+        Command::Env(command) => commands::env::run(command, &context),
         Command::Delete(command) => commands::actions::delete(command, &context),
         Command::Activations(command) => commands::activations::run(command, &context),
         Command::Activation(command) => commands::activation::run(command, &context),

@@ -99,7 +99,7 @@ fn preparing(template: Arc<Template>, skeleton: Skeleton) -> AddressSpace {
     let mut space = AddressSpace::empty(template, input, reservation, skeleton);
     space.set_payload(payload(stage)).expect("there are few stages");
     space.lay_out(HEAP_LEN, OUTPUT_LEN).expect("it fits");
-    space.place_context(&[b'c'; 100], b"A=b\0").expect("it fits");
+    space.place_context(&[b'c'; 100], b"A=b\0", b"").expect("it fits");
     space
 }
 
@@ -108,7 +108,7 @@ fn instance(template: &Arc<Template>, skeleton: Skeleton) -> AddressSpace {
     let reservation = Reservation::new(FRAMES).expect("the arena is large");
     let mut space = AddressSpace::empty(Arc::clone(template), input, reservation, skeleton);
     space.lay_out(HEAP_LEN, OUTPUT_LEN).expect("it fits");
-    space.place_context(&[b'd'; 100], b"A=c\0").expect("it fits");
+    space.place_context(&[b'd'; 100], b"A=c\0", b"").expect("it fits");
     space
 }
 

@@ -26,7 +26,7 @@ use crate::Protection;
 use action_abi::host::HostContext;
 use limits::{
     ACTION_STACK_LEN, ARGUMENTS_LEN_MAX, BODY_LEN_MAX, ENVIRONMENT_LEN_MAX, INPUT_NEAR_LEN_MAX,
-    MEMORY_MB_MAX, PAGE_LEN,
+    MEMORY_MB_MAX, PAGE_LEN, VARIABLES_LEN_MAX,
 };
 
 use crate::plan::PageRange;
@@ -41,7 +41,11 @@ pub(super) const CONTEXT: PageRange = PageRange {
     start: STACK.end + PAGE,
     end: STACK.end
         + PAGE
-        + (size_of::<HostContext>() + ARGUMENTS_LEN_MAX + ENVIRONMENT_LEN_MAX + DEADLINE_LEN_MAX)
+        + (size_of::<HostContext>()
+            + ARGUMENTS_LEN_MAX
+            + ENVIRONMENT_LEN_MAX
+            + DEADLINE_LEN_MAX
+            + VARIABLES_LEN_MAX)
             .next_multiple_of(PAGE_LEN) as u64,
 };
 /// What the worker adds to the environment: `__OW_DEADLINE=` and a number.

@@ -155,20 +155,31 @@ impl AddressSpace {
         Ok(())
     }
 
-    /// Maps the context structure and, right behind it, the environment, read-only.
+    /// Maps the context structure and, right behind it, the environment in two pieces, read-only.
     ///
     /// # Errors
     /// [`Refusal::OutOfMemory`] if the reservation does not cover them.
-    pub fn place_context(&mut self, context: &[u8], environment: &[u8]) -> Result<(), Refusal> {
-        let len = context.len() + environment.len();
+    pub fn place_context(
+        &mut self,
+        context: &[u8],
+        environment: &[u8],
+        variables: &[u8],
+    ) -> Result<(), Refusal> {
+        let len = context.len() + environment.len() + variables.len();
         assert!(len as u64 <= CONTEXT.end - CONTEXT.start, "the context is bounded");
-        let (mut context, mut environment) = (context, environment);
+        let (mut context, mut environment, mut variables) = (context, environment, variables);
         for page in (CONTEXT.start..CONTEXT.start + len as u64).step_by(PAGE_LEN) {
             let mut frame = self.reservation.take()?;
             let (first, rest) = frame.bytes_mut().split_at_mut(context.len().min(PAGE_LEN));
             first.copy_from_slice(context.split_off(..first.len()).unwrap_or_default());
             let count = environment.len().min(rest.len());
-            rest[..count].copy_from_slice(environment.split_off(..count).unwrap_or_default());
+            let (next, rest) = rest.split_at_mut(count);
+            next.copy_from_slice(environment.split_off(..count).unwrap_or_default());
+            // Most actions have none.
+            if !variables.is_empty() {
+                let count = variables.len().min(rest.len());
+                rest[..count].copy_from_slice(variables.split_off(..count).unwrap_or_default());
+            }
             let entry = Entry::owned_page(frame.number(), Protection::Read);
             self.own_page(self.tables.place(page), frame, entry)?;
         }

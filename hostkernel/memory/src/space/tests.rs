@@ -97,7 +97,7 @@ fn use_all(space: &mut AddressSpace, data: Option<u64>) {
     for address in near.into_iter().chain(far).chain(data) {
         write(space, address);
     }
-    space.place_context(&[b'c'; 100], b"A=b\0").expect("it fits");
+    space.place_context(&[b'c'; 100], b"A=b\0", b"").expect("it fits");
 }
 
 fn write(space: &mut AddressSpace, address: u64) {

@@ -3,6 +3,7 @@
 mod access;
 mod activations;
 mod deploy;
+mod environment;
 mod function;
 mod hostile;
 mod invoke;

@@ -8,7 +8,7 @@ use core::fmt;
 use action_abi::host::Moment;
 
 use super::Log;
-use crate::registry::{Limits, Permit};
+use crate::registry::{Limits, Permit, Variables};
 use memory::{Access, PageBuffer, Template};
 
 /// Identifies one invocation: 128 random bits, 32 hexadecimal digits on the wire. The first 16 bits
@@ -72,6 +72,8 @@ pub struct Invocation {
     pub input: PageBuffer,
     /// `NAME=value` strings, each ended by a NUL byte. The worker appends `__OW_DEADLINE`.
     pub environment: Vec<u8>,
+    /// What the environment has besides, if the action has variables of its own.
+    pub variables: Option<Arc<Variables>>,
     /// The payload, if this is no request but the preparation of a host image.
     pub payload: Option<Arc<PageBuffer>>,
     /// Longest result, in bytes.

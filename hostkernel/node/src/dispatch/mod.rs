@@ -339,6 +339,7 @@ mod tests {
             limits: Limits { timeout_ms: 1, memory_mb: 1, logs_mb: 0 },
             input: PageBuffer::new(),
             environment: Vec::new(),
+            variables: None,
             payload: None,
             output_len_max: 0,
             admitted_ns: 0,

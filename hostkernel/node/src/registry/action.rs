@@ -6,7 +6,7 @@ use core::fmt;
 
 use sha2::{Digest as _, Sha256};
 
-use super::{Annotations, CountedAt, KeyValues, Name, Namespace};
+use super::{Annotations, CountedAt, KeyValues, Name, Namespace, Variables};
 use limits::ACTION_HEAP_LEN;
 use memory::{PageBuffer, Template};
 
@@ -33,6 +33,8 @@ pub struct Action {
     pub annotations: Arc<Annotations>,
     /// Parameters every invocation gets unless the request names them; shared likewise.
     pub parameters: Arc<KeyValues>,
+    /// Environment variables of its own, if it has some; shared likewise.
+    pub variables: Option<Arc<Variables>>,
     /// Whether it is shared, as the client stated it.
     pub publish: bool,
     /// Wall-clock time of the deploy in milliseconds since 1970-01-01 UTC.
@@ -56,6 +58,7 @@ impl Action {
             main: self.main.clone(),
             annotations: Arc::clone(&self.annotations),
             parameters: Arc::clone(&self.parameters),
+            variables: self.variables.clone(),
             counted_at: self.counted_at.clone(),
             makes_fields: Self::makes_fields(&self.annotations, &template),
             template,
@@ -79,8 +82,14 @@ impl Action {
     #[must_use]
     pub fn heap_len(&self) -> usize {
         let key_values = self.annotations.heap_len() + self.parameters.heap_len();
+        let variables = self.variables.as_ref().map_or(0, |variables| variables.heap_len());
         let main_len = self.main.as_ref().map_or(0, |main| main.len());
-        ACTION_HEAP_LEN + self.name.as_str().len() + self.kind.len() + main_len + key_values
+        ACTION_HEAP_LEN
+            + self.name.as_str().len()
+            + self.kind.len()
+            + main_len
+            + key_values
+            + variables
     }
 }
 

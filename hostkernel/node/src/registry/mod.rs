@@ -13,6 +13,7 @@ mod key_values;
 mod name;
 mod namespace;
 mod runtimes;
+mod variables;
 
 pub use action::{Action, Digest, Digester, Limits, Version};
 pub use annotations::{Annotations, Door};
@@ -23,6 +24,8 @@ pub use key_values::KeyValues;
 pub use name::{Name, NameReject};
 pub use namespace::{Exceeded, Namespace, Permit, Quotas};
 pub use runtimes::{Runtime, RuntimeNameReject, Runtimes, check_runtime_name};
+pub use variables::{Reader, write_parameters};
+pub use variables::{VariableChange, VariableFate, VariableKind, VariableReject, Variables};
 
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;

@@ -12,7 +12,7 @@ use core::fmt;
 
 use crate::json::Quoted;
 use crate::json::{Json, JsonReject};
-use crate::registry::{Action, Digest};
+use crate::registry::{Action, Digest, Reader, write_parameters};
 use limits::{CODE_LEN_MAX, STORE_DOCUMENT_LEN_MAX};
 
 /// Media type of the manifest.
@@ -138,15 +138,20 @@ pub fn read_digest(text: &str) -> Option<Digest> {
     Some(Digest(bytes))
 }
 
-/// What an action is, in JSON: what a `PUT` takes, without the code.
+/// What an action is, in JSON: what a `PUT` takes, without the code. Its secrets are in it.
 #[must_use]
 pub fn describe(action: &Action) -> Vec<u8> {
     let limits = action.limits;
     let main = action.main.as_deref().map(|main| format!("\"main\":{},", Quoted(main)));
+    let variables = action.variables.as_deref();
+    let (mut environment, mut parameters) = (String::new(), String::new());
+    // A string takes all that is written to it.
+    let _ = variables.map(|variables| variables.write(&mut environment, Reader::Store));
+    let _ = write_parameters(&mut parameters, &action.parameters, variables);
     let text = format!(
         "{{\"namespace\":{},\"name\":{},\"version\":\"{}\",\"kind\":{},\"publish\":{},\
          \"updated\":{},{}\"limits\":{{\"timeout\":{},\"memory\":{},\"logs\":{}}},\
-         \"annotations\":[{}],\"parameters\":[{}]}}",
+         \"annotations\":[{}],\"environment\":[{environment}],\"parameters\":[{parameters}]}}",
         Quoted(action.namespace.as_str()),
         Quoted(action.name.as_str()),
         action.version,
@@ -158,7 +163,6 @@ pub fn describe(action: &Action) -> Vec<u8> {
         limits.memory_mb,
         limits.logs_mb,
         action.annotations.list().items(),
-        action.parameters.items(),
     );
     text.into_bytes()
 }

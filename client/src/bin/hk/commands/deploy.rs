@@ -6,6 +6,7 @@ use clap::Args;
 use hk::{Code, DeployOptions};
 use serde_json::Value;
 
+use crate::environment::Options;
 use crate::failure::Failure;
 use crate::terminal;
 use crate::{Context, input, output};
@@ -38,6 +39,8 @@ pub struct Arguments {
     /// An annotation, likewise.
     #[arg(long = "annotation", value_name = "KEY=VALUE", value_parser = input::pair)]
     annotations: Vec<(String, Value)>,
+    #[command(flatten)]
+    environment: Options,
     /// Make it a web action: the annotation web-export=true.
     #[arg(long)]
     web: bool,
@@ -60,7 +63,9 @@ impl Arguments {
         }
         let is_cgi = self.annotations.iter().any(|(name, value)| name == "cgi" && *value == true);
         if is_cgi && !self.parameters.is_empty() {
-            terminal::note("note: /function/NAME hands no parameters to an action; others do");
+            terminal::note(
+                "note: /function/NAME hands over no parameters; --env and --secret reach it",
+            );
         }
         Ok(())
     }
@@ -68,6 +73,7 @@ impl Arguments {
 
 pub fn run(arguments: &Arguments, context: &Context) -> Result<(), Failure> {
     arguments.check()?;
+    let environment = arguments.environment.read()?;
     let code = Code::open(&arguments.source)?;
     let name = arguments.name.as_ref().unwrap_or(&code.name);
     let web = arguments.web.then(|| ("web-export".to_owned(), Value::Bool(true)));
@@ -84,6 +90,7 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<(), Failure> {
         memory_mb: arguments.memory,
         parameters: arguments.parameters.iter().cloned().collect(),
         annotations: arguments.annotations.iter().cloned().chain(web).collect(),
+        environment,
     };
     let bar = output::upload_bar(code.bytes.len() as u64);
     let action = context.client.deploy_watched(name, &code.bytes, &options, &mut |sent, total| {

@@ -6,6 +6,7 @@ pub mod activations;
 pub mod bench;
 pub mod deploy;
 pub mod drain;
+pub mod env;
 pub mod fleet;
 pub mod invoke;
 pub mod logs;

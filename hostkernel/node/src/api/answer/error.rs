@@ -18,6 +18,7 @@ use crate::api::request::route::Collection;
 use crate::http::{self, FieldLine, Response};
 use crate::image::ImageReject;
 use crate::json::{FieldReject, JsonReject, Quoted};
+use crate::registry::VariableReject;
 use crate::registry::{Exceeded, Full, NameReject, OverBudget, RuntimeNameReject};
 use crate::state::statistics::Reason;
 use crate::state::tenants::KeyReject;
@@ -93,6 +94,9 @@ pub enum Reject {
         /// Which.
         name: &'static str,
     },
+    /// The environment variables are not what they should be, 400; too long, 413; or there is no
+    /// memory for them, 503.
+    Variable(VariableReject),
     /// The input, with bound parameters, is too long. 413.
     InputTooLong {
         /// The bound in bytes.
@@ -173,6 +177,12 @@ impl From<NameReject> for Reject {
     }
 }
 
+impl From<VariableReject> for Reject {
+    fn from(reject: VariableReject) -> Self {
+        Self::Variable(reject)
+    }
+}
+
 impl From<LimitReject> for Reject {
     fn from(reject: LimitReject) -> Self {
         Self::Limit(reject)
@@ -224,10 +234,13 @@ impl Reject {
             Self::Code(CodeReject::TooLong)
             | Self::Query(QueryReject::TooMany)
             | Self::ParametersTooLong { .. }
+            | Self::Variable(VariableReject::TooLong)
             | Self::InputTooLong { .. }
             | Self::Full(Full::Code(_)) => 413,
             Self::Exceeded(_) => 429,
-            Self::Image(ImageReject::NoMemory) | Self::Query(QueryReject::NoMemory) => 503,
+            Self::Image(ImageReject::NoMemory)
+            | Self::Variable(VariableReject::NoMemory)
+            | Self::Query(QueryReject::NoMemory) => 503,
             Self::Packaged { deploy: true }
             | Self::Name(_)
             | Self::Encoding
@@ -238,6 +251,7 @@ impl Reject {
             | Self::Json(_)
             | Self::Field(_)
             | Self::Limit(_)
+            | Self::Variable(_)
             | Self::Kind { .. }
             | Self::RuntimeName(_)
             | Self::Image(_)
@@ -384,6 +398,7 @@ impl fmt::Display for Reject {
                 let unknown = CodeReject::Kind(kind.clone());
                 return write!(f, "{unknown} Valid values are: {valid}.");
             }
+            Self::Variable(reject) => return reject.fmt(f),
             Self::RuntimeName(reject) => return reject.fmt(f),
             Self::Image(reject) => return reject.fmt(f),
             Self::Preparation(what) => what,

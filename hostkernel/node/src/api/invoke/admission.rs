@@ -13,7 +13,7 @@ use crate::digits::Hex;
 use crate::dispatch::{ActivationId, Completion, Invocation, Ticket, Timing};
 use crate::http::{Fields, Response};
 use crate::registry::Limits;
-use crate::registry::{Action, Digest, Permit};
+use crate::registry::{Action, Digest, Permit, Variables};
 use crate::state::Now;
 use crate::state::records::{Blame, Facts};
 use crate::store::Key;
@@ -44,6 +44,8 @@ pub struct Admission {
     pub input: PageBuffer,
     /// `NAME=value` strings, each ended by a NUL byte.
     pub environment: Vec<u8>,
+    /// The action's own variables.
+    pub variables: Option<Arc<Variables>>,
     /// The payload, if it is the preparation of a host image.
     pub payload: Option<Arc<PageBuffer>>,
     /// Longest result.
@@ -142,7 +144,7 @@ impl Admission {
     #[must_use]
     pub fn split(self, ticket: Ticket) -> (Invocation, Pending) {
         let Self { template, limits, input, environment, payload, output_len_max, .. } = self;
-        let Self { permit, pending, .. } = self;
+        let Self { variables, permit, pending, .. } = self;
         let (id, admitted_ns) = (pending.id, pending.admitted_ns);
         let invocation = Invocation {
             id,
@@ -152,6 +154,7 @@ impl Admission {
             limits,
             input,
             environment,
+            variables,
             payload,
             output_len_max,
             admitted_ns,
@@ -309,6 +312,7 @@ pub(in crate::api) fn prepare(
         limits: action.limits,
         input,
         environment,
+        variables: action.variables.clone(),
         payload: None,
         output_len_max: parts.body_len_max,
         permit,

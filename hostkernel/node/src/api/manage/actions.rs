@@ -17,7 +17,7 @@ use crate::http::encoded::Encoded;
 use crate::http::{Body, Response};
 use crate::json::{Quoted, write_escaped_lossy};
 use crate::registry::Limits;
-use crate::registry::{Action, KeyValues, Name, Namespace, Registry};
+use crate::registry::{Action, KeyValues, Name, Namespace, Reader, Registry, write_parameters};
 use crate::state::statistics::Statistics;
 use crate::state::tenants::Tenant;
 use limits::{LIST_LEN_MAX, LIST_LIMIT_DEFAULT, LIST_LIMIT_MAX, PAGE_LEN, SOURCE_TOLD_LEN_MAX};
@@ -252,7 +252,13 @@ fn write_rest(out: &mut impl fmt::Write, action: &Action, detail: Detail) -> fmt
         out.write_str("}}")?;
     }
     if detail != Detail::Summary {
-        write!(out, "],\"parameters\":[{}", action.parameters.items())?;
+        let variables = action.variables.as_deref();
+        if let Some(variables) = variables {
+            out.write_str("],\"environment\":[")?;
+            variables.write(out, Reader::Client)?;
+        }
+        out.write_str("],\"parameters\":[")?;
+        write_parameters(out, &action.parameters, variables)?;
     }
     let Limits { timeout_ms, memory_mb, logs_mb } = action.limits;
     write!(

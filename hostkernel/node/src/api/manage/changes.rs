@@ -2,16 +2,18 @@
 
 use alloc::borrow::Cow;
 use alloc::boxed::Box;
+use alloc::collections::BTreeSet;
 use alloc::string::ToString as _;
 use alloc::vec::Vec;
 
 use crate::api::answer::error::Reject;
+use crate::api::manage::environment;
 use crate::api::request::code::CodeReject;
 use crate::api::request::limit_changes::LimitChanges;
 use crate::api::request::query::Query;
 use crate::document::keeping_reserve;
 use crate::json::{FieldReject, Json, JsonReject, Quoted};
-use crate::registry::{KeyValues, Version};
+use crate::registry::{KeyValues, VariableChange, Version};
 use limits::{KIND_LEN_MAX, MAIN_LEN_MAX, PARAMETER_NAME_LEN_MAX};
 use limits::{PARAMETERS_LEN_MAX, PARAMETERS_MAX};
 
@@ -23,9 +25,20 @@ pub struct Changes {
     pub annotations: Option<KeyValues>,
     /// Annotations to be taken away, by name in canonical JSON spelling; sorted.
     pub annotations_removed: Vec<Box<str>>,
-    pub parameters: Option<KeyValues>,
+    pub parameters: Option<Parameters>,
+    /// What becomes of environment variables.
+    pub environment: Vec<VariableChange>,
     pub publish: Option<bool>,
     pub version: Option<Version>,
+}
+
+/// Bound parameters, of which there are two kinds.
+#[derive(Debug, Default)]
+pub struct Parameters {
+    /// Those that are in the input of an invocation, unless its request names them.
+    pub of_input: KeyValues,
+    /// Those with `"init":true`, which are in its environment.
+    pub of_environment: KeyValues,
 }
 
 /// That there is code; the bytes are elsewhere.
@@ -75,13 +88,14 @@ enum CodeIs {
 }
 
 fn read(text: &[u8], code_is: CodeIs) -> Result<Changes, Reject> {
-    let [exec, limits, annotations, removed, parameters, publish, version] = Json::read(text)?
-        .pick([
+    let [exec, limits, annotations, removed, parameters, environment, publish, version] =
+        Json::read(text)?.pick([
             "exec",
             "limits",
             "annotations",
             "delAnnotations",
             "parameters",
+            "environment",
             "publish",
             "version",
         ])?;
@@ -92,9 +106,10 @@ fn read(text: &[u8], code_is: CodeIs) -> Result<Changes, Reject> {
     });
     Ok(Changes {
         limits: limits.map(LimitChanges::read).transpose()?.unwrap_or_default(),
-        annotations: annotations.map(|value| key_values(value, "annotations")).transpose()?,
+        annotations: annotations.map(read_annotations).transpose()?,
         annotations_removed: removed.map(names).transpose()?.unwrap_or_default(),
         parameters: parameters.map(|value| key_values(value, "parameters")).transpose()?,
+        environment: environment.map(environment::read).transpose()?.unwrap_or_default(),
         publish: publish.transpose()?,
         version: version.map(read_version).transpose()?,
         exec: exec.map(|exec| read_exec(exec, code_is)).transpose()?,
@@ -141,21 +156,31 @@ fn check_words(kind: Option<&str>, main: Option<&str>) -> Result<(), FieldReject
     if main.is_some_and(|main| !is_name(main)) { Err(BAD_MAIN) } else { Ok(()) }
 }
 
-/// An array of `{"key":NAME,"value":VALUE}`.
-fn key_values(json: Json<'_>, name: &'static str) -> Result<KeyValues, Reject> {
+fn read_annotations(json: Json<'_>) -> Result<KeyValues, Reject> {
+    let Parameters { of_input, .. } = key_values(json, "annotations")?;
+    Ok(of_input)
+}
+
+/// An array of `{"key":NAME,"value":VALUE}`, which for parameters may have `"init":true`.
+fn key_values(json: Json<'_>, name: &'static str) -> Result<Parameters, Reject> {
     if json.text().len() > PARAMETERS_LEN_MAX {
         return Err(Reject::ParametersTooLong { name });
     }
     let mut items: Vec<(Cow<'_, str>, &str)> = Vec::new();
+    let mut init_items: Vec<(Cow<'_, str>, &str)> = Vec::new();
     let mut outcome = Ok(());
     json.elements(|element| {
         if outcome.is_ok() {
             outcome = match key_value(element) {
-                Ok(_) if items.len() == PARAMETERS_MAX => Err(Reject::ParametersTooLong { name }),
+                Ok(_) if items.len() + init_items.len() == PARAMETERS_MAX => {
+                    Err(Reject::ParametersTooLong { name })
+                }
                 // Every action has this one, with a value of our own.
-                Ok((key, _)) if name == "annotations" && key == r#""exec""# => Ok(()),
-                Ok(item) => {
-                    items.push(item);
+                Ok((key, ..)) if name == "annotations" && key == r#""exec""# => Ok(()),
+                Ok((key, value, is_init)) => {
+                    let of_environment = is_init && name == "parameters";
+                    let kind = if of_environment { &mut init_items } else { &mut items };
+                    kind.push((key, value));
                     Ok(())
                 }
                 Err(JsonReject::StringTooLong) => Err(Reject::Field(FieldReject {
@@ -174,14 +199,22 @@ fn key_values(json: Json<'_>, name: &'static str) -> Result<KeyValues, Reject> {
         reject => Reject::Json(reject),
     })?;
     outcome?;
-    Ok(keeping_reserve(|| KeyValues::from_items(&items))?)
+    // Of equal names the last one counts, of two kinds the one of the environment.
+    let init_keys: BTreeSet<&str> = init_items.iter().map(|(key, _)| &**key).collect();
+    items.retain(|(key, _)| !init_keys.contains(&**key));
+    Ok(keeping_reserve(|| {
+        let of_input = KeyValues::from_items(&items)?;
+        let of_environment = KeyValues::from_items(&init_items)?;
+        Ok(Parameters { of_input, of_environment })
+    })?)
 }
 
-/// A name in its canonical JSON spelling, and the text of its value.
-fn key_value(json: Json<'_>) -> Result<(Cow<'_, str>, &str), JsonReject> {
-    let [key, value] = json.pick(["key", "value"])?;
+/// A name in its canonical JSON spelling, the text of its value, and whether that is for the start.
+fn key_value(json: Json<'_>) -> Result<(Cow<'_, str>, &str, bool), JsonReject> {
+    let [key, value, init] = json.pick(["key", "value", "init"])?;
     let key = key.ok_or(JsonReject::NotAString)?;
-    Ok((canonical(key)?, value.map_or("null", Json::text)))
+    let is_init = init.and_then(Json::boolean) == Some(true);
+    Ok((canonical(key)?, value.map_or("null", Json::text), is_init))
 }
 
 /// The one spelling that names are compared in.

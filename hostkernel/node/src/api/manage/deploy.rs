@@ -22,7 +22,7 @@ use crate::document::keeping_reserve;
 use crate::http::Headers;
 use crate::json::Json;
 use crate::registry::{Action, Full, KeyValues, Name, Namespace, Registry, Version};
-use crate::registry::{Annotations, CountedAt};
+use crate::registry::{Annotations, CountedAt, Variables};
 use crate::slice::Slice;
 use crate::state::Node;
 use crate::state::tenants::Tenant;
@@ -201,6 +201,21 @@ fn amend(old: &KeyValues, removed: &[Box<str>], new: &KeyValues) -> Result<KeyVa
     Ok(amended)
 }
 
+/// The environment variables after an update.
+fn amend_variables(
+    changes: &Changes,
+    existing: Option<&Action>,
+) -> Result<Option<Arc<Variables>>, Reject> {
+    let before = existing.and_then(|action| action.variables.as_ref());
+    if changes.environment.is_empty() && changes.parameters.is_none() {
+        return Ok(before.map(Arc::clone));
+    }
+    let parameters = changes.parameters.as_ref().map(|parameters| &parameters.of_environment);
+    let before = before.map(|variables| &**variables);
+    let variables = Variables::amended(before, parameters, &changes.environment)?;
+    Ok((!variables.is_empty()).then(|| Arc::new(variables)))
+}
+
 /// The action as it will be, and what its image has to prepare first, if it has.
 fn apply(
     (changes, code): (Changes, Option<Inspected>),
@@ -210,6 +225,7 @@ fn apply(
     name: Name,
 ) -> Result<(Action, Option<Preparation>), Reject> {
     let Owner { namespace, policy, wall_ms } = owner;
+    let variables = amend_variables(&changes, existing)?;
     let quotas = namespace.quotas();
     let mut default = policy.limits_default;
     default.memory_mb = default.memory_mb.min(quotas.memory_mb.unwrap_or(u64::MAX));
@@ -253,7 +269,7 @@ fn apply(
     };
     let Made { digest, of_code, template, preparation } = made;
     let parameters = match changes.parameters {
-        Some(new) => Arc::new(new),
+        Some(new) => Arc::new(new.of_input),
         None => existing.map(|action| Arc::clone(&action.parameters)).unwrap_or_default(),
     };
     let version = existing.map_or(Version::FIRST, |action| action.version.next());
@@ -269,6 +285,7 @@ fn apply(
         makes_fields: Action::makes_fields(&annotations, &template),
         annotations,
         parameters,
+        variables,
         publish: changes.publish.or(existing.map(|action| action.publish)).unwrap_or(false),
         updated_ms: wall_ms,
         template,

@@ -7,6 +7,8 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
+use zeroize::Zeroizing;
+
 use super::changes::{Changes, from_document};
 use super::inspect::{Inspected, Inspection, KIND_NATIVE};
 use crate::api::answer::error::Reject;
@@ -201,6 +203,8 @@ impl Deploying {
         };
         drop(document);
         let (rest, raw) = splitter.into_parts();
+        // It may hold secrets.
+        let rest = Zeroizing::new(rest);
         let changes = from_document(&rest)?;
         let Some(exec) = &changes.exec else {
             self.stage = Stage::Ready(changes, None);

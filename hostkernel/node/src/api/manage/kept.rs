@@ -6,6 +6,8 @@
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 
+use zeroize::Zeroizing;
+
 use super::actions::{Detail, describe};
 use super::deploy::kept;
 use super::prepare;
@@ -59,7 +61,8 @@ pub fn install(
     now: Now,
     random_id: u128,
 ) -> Result<Installed, Reject> {
-    let document = fetched.document.to_vec()?;
+    // It has the action's secrets.
+    let document = Zeroizing::new(fetched.document.to_vec()?);
     let (action, preparation) = kept(node, key, &document, fetched.code)?;
     let action = Arc::new(action);
     let Some(preparation) = preparation else { return Ok(Installed::Ready(action)) };

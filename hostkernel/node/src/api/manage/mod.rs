@@ -6,6 +6,7 @@ pub mod admin;
 pub mod changes;
 pub mod deploy;
 pub mod deploying;
+pub mod environment;
 pub mod functions;
 pub mod health;
 pub mod inspect;

@@ -203,6 +203,8 @@ pub fn admit(
     Ok(match reply {
         Reply::Invoke(mut admission) => {
             admission.payload = Some(payload);
+            // What is frozen has none of them: calls bring the ones that count by then.
+            admission.variables = None;
             Reply::Invoke(admission)
         }
         reply => reply,
@@ -232,6 +234,7 @@ pub fn at_boot(
         limits: action.limits,
         input,
         environment,
+        variables: None,
         payload: Some(payload),
         output_len_max: policy.body_len_max,
         admitted_ns: 0,

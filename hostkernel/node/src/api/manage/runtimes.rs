@@ -132,6 +132,7 @@ fn begin(
         limits: limits.apply(default, policy.memory_mb_max, &Quotas::default())?,
         annotations: Arc::new(Annotations::new(KeyValues::new())),
         parameters: Arc::default(),
+        variables: None,
         publish: false,
         updated_ms: wall_ms,
         makes_fields: false,

@@ -463,6 +463,7 @@ fn a_full_registry_is_no_place_for_a_new_name() {
             limits: hello.limits,
             annotations: alloc::sync::Arc::clone(&hello.annotations),
             parameters: alloc::sync::Arc::clone(&hello.parameters),
+            variables: None,
             publish: false,
             updated_ms: 0,
             template: alloc::sync::Arc::clone(&hello.template),

@@ -431,6 +431,7 @@ fn action(namespace: Namespace) -> Action {
         limits: Limits { timeout_ms: 1000, memory_mb: 1, logs_mb: 0 },
         annotations: Arc::default(),
         parameters: Arc::default(),
+        variables: None,
         publish: false,
         updated_ms: 0,
         template: Arc::new(template),
