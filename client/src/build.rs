@@ -65,6 +65,8 @@ pub fn flags() -> String {
         "-Clinker-flavor=ld.lld",
         "-Clink-arg=--image-base=0x400000",
         "-Clink-arg=-zseparate-loadable-segments",
+        // There is no operating system to ask: `action-abi` has random bytes.
+        "--cfg=getrandom_backend=\"custom\"",
     ]
     .join(" ")
 }

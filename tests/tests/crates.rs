@@ -118,3 +118,108 @@ fn the_crate_in_the_documentation_works_as_it_stands() {
     lives_in_the_ecosystem(&folder);
     let _ = fs::remove_dir_all(folder);
 }
+
+/// Set, all crates of the documentation are built into the action, not only those it uses.
+const ALL: &str = "HOSTKERNEL_TEST_ALL_CRATES";
+
+/// Uses the first five crates of the list in the documentation, and much memory a little at a time.
+const USES: &str = r#"
+#![cfg_attr(not(test), no_std, no_main)]
+
+use action_abi::prelude::*;
+use num_bigint::BigUint;
+use sha2::Digest as _;
+
+fn crates(input: Value) -> Result<Value, String> {
+    let word = regex::Regex::new(r"(?i)\bö\w+").map_err(|error| error.to_string())?;
+    let text = input["text"].as_str().unwrap_or_default();
+    let factorial = (1..=30_u32).fold(BigUint::from(1_u32), |product, number| product * number);
+    let time = time::OffsetDateTime::from_unix_timestamp(86_400);
+    let date = time.map_err(|error| error.to_string())?.date();
+    let mut counts: HashMap<&str, u32> = HashMap::new();
+    text.split(' ').for_each(|word| *counts.entry(word).or_default() += 1);
+    Ok(json!({
+        "uuid": uuid::Uuid::new_v4().to_string(),
+        "word": word.find(text).map(|found| found.as_str()),
+        "sha": format!("{:02x}", sha2::Sha256::digest("abc")[0]),
+        "date": date.to_string(),
+        "factorial": factorial.to_string(),
+        "twice": counts.values().filter(|count| **count == 2).count(),
+        "root": (input["number"].as_f64().unwrap_or_default()).sqrt(),
+        "churned": churn(input["blocks"].as_u64().unwrap_or_default()),
+    }))
+}
+
+/// Allocates a thousand bytes so many times, and keeps a hundred of such blocks.
+fn churn(blocks: u64) -> u64 {
+    let mut kept: Vec<Vec<u8>> = Vec::new();
+    for number in 0..blocks {
+        kept.push(vec![number as u8; 900 + number as usize % 200]);
+        if kept.len() > 100 {
+            kept.swap_remove(number as usize % 100);
+        }
+    }
+    kept.iter().map(|block| u64::from(block[0] > 0)).count() as u64 + blocks
+}
+
+action_abi::action!(crates);
+"#;
+
+/// The lines of the documentation that name crates which work.
+fn documented_crates() -> Vec<String> {
+    let page = fs::read_to_string(workspace::root().join("docs/actions.md")).expect("the page");
+    let (_, rest) = page.split_once("### Crates that work").expect("the section");
+    let (_, rest) = rest.split_once("```toml\n").expect("a block");
+    let (lines, _) = rest.split_once("```").expect("its end");
+    lines.lines().map(str::to_owned).collect()
+}
+
+/// The folder of an action that depends on these crates and has this source.
+fn action_with(name: &str, crates: &[String], source: &str) -> PathBuf {
+    let folder = folder(name);
+    fs::create_dir(folder.join("src")).expect("a folder");
+    let abi = workspace::root().join("action-abi").display().to_string();
+    let manifest = format!(
+        "[package]\nname = \"{name}\"\nversion = \"0.1.0\"\nedition = \"2024\"\n[dependencies]\n\
+         action-abi = {{ path = \"{abi}\", features = [\"runtime\"] }}\n{}\n",
+        crates.join("\n")
+    );
+    fs::write(folder.join("Cargo.toml"), manifest).expect("it can be written");
+    fs::write(folder.join("src/main.rs"), source.trim_start()).expect("it can be written");
+    folder
+}
+
+#[test]
+fn crates_that_people_reach_for_run_on_a_node() {
+    let crates = documented_crates();
+    assert_eq!(crates.len(), 30);
+    let (used, others) = crates.split_at(5);
+    // Twenty-five more crates take minutes, for who wants to know.
+    let others = if std::env::var_os(ALL).is_some() { others } else { &[] };
+    let name = |line: &String| line.split(' ').next().unwrap_or_default().replace('-', "_");
+    let linked: String = others.iter().map(|line| format!("use {} as _;\n", name(line))).collect();
+    let folder = action_with("reaching", &[used, others].concat(), &(USES.to_owned() + &linked));
+    let program = build::action_crate(&folder).expect("it builds");
+    let node = boot(machine());
+    let target = "reaching?memory=4&timeout=60000";
+    assert_eq!(deploy_raw(&node, target, &fs::read(&program.file).expect("it")).status, 200);
+    let input = serde_json::json!({"text": "an Öde an die", "number": 2.0, "blocks": 40_000});
+    let call = || node.client().invoke("reaching", &input).expect("an answer").result().clone();
+    let result = call();
+    for (name, expected) in [
+        ("word", Value::from("Öde")),
+        ("sha", "ba".into()),
+        ("date", "1970-01-02".into()),
+        ("factorial", "265252859812191058636308480000000".into()),
+        ("twice", 1.into()),
+        ("root", 2_f64.sqrt().into()),
+        // Ten times what it may have: what was freed is used again.
+        ("churned", 40_100.into()),
+    ] {
+        assert_eq!(result[name], expected, "{name}: {result}");
+    }
+    let id = |result: &Value| result["uuid"].as_str().map(str::to_owned).expect("text");
+    let (first, second) = (id(&result), id(&call()));
+    assert!(first.len() == 36 && first != second, "{first} {second}");
+    let _ = fs::remove_dir_all(folder);
+}

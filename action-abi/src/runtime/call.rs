@@ -16,6 +16,8 @@ use crate::{Call, CallError, PAGE_LEN, Stream};
 
 /// Exit status of an action that ended as its author meant it to.
 pub const STATUS_OK: u32 = 0;
+/// Exit status of a handler that returned an error where no result could say so; it is in the log.
+pub const STATUS_FAILED: u32 = 1;
 /// Exit status after a panic; the message is in the log.
 pub const STATUS_PANIC: u32 = 101;
 /// Exit status if the kernel's [`Context`](crate::Context) is not one this runtime understands.

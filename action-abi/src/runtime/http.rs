@@ -49,10 +49,7 @@ impl<'a> Request<'a> {
     /// is no proper encoding stays as it is.
     #[must_use]
     pub fn parameter(&self, name: &str) -> Option<Cow<'a, str>> {
-        self.query().split('&').find_map(|pair| {
-            let (found, value) = pair.split_once('=').unwrap_or((pair, ""));
-            (decoded(found) == name).then(|| decoded(value))
-        })
+        super::form::pair(self.query(), name)
     }
 
     /// The header field of this name, in whatever case; several of one name with commas between.
@@ -80,26 +77,6 @@ impl<'a> Request<'a> {
         context::variables(self.environment)
             .find_map(|(found, value)| (found == name).then_some(value))
     }
-}
-
-/// Takes percent-encoding and plus signs away; gives the text back if that does not lead to text.
-fn decoded(text: &str) -> Cow<'_, str> {
-    if !text.bytes().any(|byte| matches!(byte, b'%' | b'+')) {
-        return Cow::Borrowed(text);
-    }
-    let mut bytes = text.bytes();
-    let mut decoded = Vec::with_capacity(text.len());
-    while let Some(byte) = bytes.next() {
-        let mut digit = || char::from(bytes.next()?).to_digit(16);
-        let byte = match byte {
-            b'+' => Some(b' '),
-            b'%' => digit().and_then(|high| Some((high << 4 | digit()?) as u8)),
-            byte => Some(byte),
-        };
-        let Some(byte) = byte else { return Cow::Borrowed(text) };
-        decoded.push(byte);
-    }
-    String::from_utf8(decoded).map_or(Cow::Borrowed(text), Cow::Owned)
 }
 
 /// A response: status 200 and nothing else, unless told otherwise.

@@ -26,10 +26,13 @@
 #[doc(hidden)]
 pub extern crate alloc;
 
+mod body;
 pub mod call;
 pub mod clock;
+pub mod collections;
 pub mod context;
 pub mod entry;
+mod form;
 #[cfg(test)]
 mod header;
 pub mod heap;
@@ -41,6 +44,7 @@ pub mod log;
 pub mod memory_routines;
 pub mod output;
 pub mod panic;
+pub mod random;
 pub mod raw;
 pub mod unwinding;
 
@@ -54,12 +58,16 @@ pub mod prelude {
     pub use super::alloc::string::{String, ToString};
     pub use super::alloc::vec::Vec;
     pub use super::alloc::{format, vec};
+    pub use super::body::Part;
     pub use super::call::exit;
     pub use super::clock::{deadline, now, wall_time};
+    pub use super::collections::{HashMap, HashSet, Table as _};
     pub use super::context::{context, env};
     pub use super::http::{Request, Response};
     pub use super::output::Output;
+    pub use super::random;
     pub use crate::{action, http_action, log, println, raw_action};
+    pub use num_traits::Float;
     pub use serde::{Deserialize, Serialize};
     pub use serde_json::{Value, json};
 }

@@ -1,6 +1,11 @@
 //! Bytes in and out.
 
+use core::fmt::{Display, Write as _};
+
+use super::call::{STATUS_FAILED, exit};
+use super::log::stream;
 use super::output::Output;
+use crate::Stream;
 
 /// A function that [`raw_action!`](crate::raw_action) takes. `Shape` tells the two forms apart and
 /// is always inferred.
@@ -13,6 +18,10 @@ pub trait RawHandler<Shape> {
 /// Shape of `fn(&[u8]) -> R`, with `R: AsRef<[u8]>`: the bytes are copied to the output.
 pub struct ReturnsBytes<R>(core::marker::PhantomData<R>);
 
+/// Shape of `fn(&[u8]) -> Result<R, E>`: an error is a line in the log, and exit status
+/// [`STATUS_FAILED`].
+pub struct ReturnsResult<R, E>(core::marker::PhantomData<(R, E)>);
+
 /// Shape of `fn(&[u8], &mut Output)`: the function writes the result itself.
 pub struct WritesOutput;
 
@@ -21,6 +30,25 @@ impl<F: FnOnce(&'static [u8]) -> R, R: AsRef<[u8]>> RawHandler<ReturnsBytes<R>> 
     fn run(self, input: &'static [u8], output: &mut Output) {
         if let Err(error) = output.write(self(input).as_ref()) {
             panic!("{error}");
+        }
+    }
+}
+
+impl<F, R, E> RawHandler<ReturnsResult<R, E>> for F
+where
+    F: FnOnce(&'static [u8]) -> Result<R, E>,
+    R: AsRef<[u8]>,
+    E: Display,
+{
+    #[track_caller]
+    fn run(self, input: &'static [u8], output: &mut Output) {
+        match self(input) {
+            Ok(bytes) => run(|_: &'static [u8]| bytes, input, output),
+            Err(error) => {
+                // A log that is full has nowhere else to go.
+                let _ = writeln!(stream(Stream::Stderr), "{error}");
+                exit(STATUS_FAILED);
+            }
         }
     }
 }
@@ -64,8 +92,15 @@ mod tests {
         output.as_bytes().to_vec()
     }
 
+    fn checked(input: &[u8]) -> Result<Vec<u8>, core::str::Utf8Error> {
+        Ok(core::str::from_utf8(input)?.to_uppercase().into_bytes())
+    }
+
     #[test]
-    fn both_shapes_of_handler() {
+    fn all_shapes_of_handler() {
+        assert_eq!(result(checked, b"abc"), b"ABC");
+        let borrowed = |input: &'static [u8]| input.strip_prefix(b"a").ok_or("no a");
+        assert_eq!(result(borrowed, b"abc"), b"bc");
         assert_eq!(result(echo, b"abc"), b"abc");
         assert_eq!(result(reverse, b"abc"), b"cba");
         assert_eq!(result(twice, b"abc"), b"abcabc");
