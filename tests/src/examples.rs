@@ -10,7 +10,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Stdio;
 
-use xtask::workspace;
+use xtask::{build, workspace};
 
 use crate::TestNode;
 use crate::clients::command;
@@ -84,7 +84,8 @@ fn is_as_expected(expected: &str, text: &str) -> bool {
 }
 
 /// Runs the examples of a page, or of one of its sections, against a node, in the folder `scratch`,
-/// where `target/actions` and `Cargo.toml` are what they are in the workspace.
+/// where `target/actions`, `action-abi` and `Cargo.toml` are what they are in the workspace, and
+/// `hk` is a command that talks to this node.
 ///
 /// # Panics
 /// If one fails or prints something else; the message names their lines.
@@ -94,6 +95,8 @@ pub fn run(page: &str, section: Option<&str>, node: &TestNode, scratch: &Path) {
     for (from, to) in [
         (workspace::actions(), "target/actions"),
         (workspace::root().join("Cargo.toml"), "Cargo.toml"),
+        (workspace::root().join("action-abi"), "action-abi"),
+        (build::client().expect("hk builds"), "hk"),
     ] {
         std::os::unix::fs::symlink(from, scratch.join(to)).expect("the folder is empty");
     }
@@ -111,9 +114,13 @@ pub fn run(page: &str, section: Option<&str>, node: &TestNode, scratch: &Path) {
     let file = scratch.join("examples.sh");
     fs::write(&file, script.replace(DOCUMENTED, &address)).expect("the folder can be written");
     let errors = scratch.join("errors.txt");
+    let path = std::env::var("PATH").unwrap_or_default();
+    let path = format!("{}:{path}", scratch.display());
     let output = command("bash")
         .arg("examples.sh")
         .current_dir(scratch)
+        .env("PATH", path)
+        .env("HK_URL", node.base_url())
         // Where curl looks for its settings, and others leave things.
         .env("HOME", scratch)
         .env("CURL_HOME", scratch)

@@ -1,0 +1,60 @@
+//! `docs/first-hour.md`, line by line: from nothing to an answer for each kind of function.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use system_tests::{SharedNode, boot, clients, examples, machine};
+use xtask::runtime::Language;
+
+static NODE: SharedNode = SharedNode::new(|| boot(machine().memory_mib(1024)));
+
+const PAGE: &str = "docs/first-hour.md";
+/// How long an interpreter may take to start, emulated, on a busy computer.
+const RUNTIME_TIMEOUT: Duration = Duration::from_secs(330);
+
+/// Follows a section of the page on a node, which is given a runtime first if it takes one.
+fn follow(section: &str, runtime: Option<Language>) {
+    clients::ensure(&[("curl", "curl"), ("musl-gcc", "musl-tools"), ("c++", "g++")]);
+    let node = NODE.get();
+    if let Some(language) = runtime {
+        let archive = language.file();
+        if !archive.is_file() {
+            language.build(|doing| println!("{doing}")).unwrap_or_else(|error| panic!("{error}"));
+        }
+        let client = node.client().clone().with_timeout(RUNTIME_TIMEOUT);
+        let archive = fs::read(&archive).expect("it was built");
+        client.install_runtime(&language.kind(), &archive).expect("the node takes it");
+    }
+    examples::run(PAGE, Some(section), &node, &scratch(section));
+}
+
+fn scratch(section: &str) -> PathBuf {
+    let name: String = section.chars().filter(char::is_ascii_alphanumeric).collect();
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("first-hour-{name}"))
+}
+
+#[test]
+fn first_hour_of_a_linux_program() {
+    follow("A Linux program", None);
+}
+
+#[test]
+fn first_hour_of_a_function_in_python() {
+    follow("A function in Python", Some(Language::Python));
+}
+
+#[test]
+fn first_hour_of_a_function_in_javascript() {
+    follow("A function in JavaScript", Some(Language::JavaScript));
+}
+
+#[test]
+fn first_hour_of_a_web_server() {
+    follow("A web server", Some(Language::Python));
+}
+
+#[test]
+fn first_hour_with_c_and_cpp() {
+    follow("C and C++", None);
+}
