@@ -1,26 +1,22 @@
 //! One connection: its socket, what it is in HTTP, and how long it may stand still.
 
-use core::mem;
+mod numbers;
+mod patience;
+mod wide;
 
 use smoltcp::iface::{SocketHandle, SocketSet};
 use smoltcp::socket::tcp::{self, State};
 
-use super::room::{Buffers, Need, USUAL};
+use super::room::{Buffers, USUAL};
 use super::timers::NEVER;
 
 use crate::dispatch::Ticket;
 use crate::http::connection::{Accept, Connection, Phase, Step};
-use crate::net::arrival::{Connect, Options, Peer, Segment};
-use crate::net::forge::Forged;
-use crate::net::transplant::{MAX_SEGMENT_DEFAULT, Standing};
+use crate::net::Path;
+use crate::net::arrival::{Connect, Options, Peer};
 use crate::net::windows::{WINDOW_SHIFT, shift_of};
-use crate::net::{Outward, Path};
 use crate::registry::{Holding, Namespace};
-use limits::{
-    BLACK_HOLE_MS, HURRY_MS, HURRY_ROUND_TRIPS, INITIAL_WINDOW_LEN_MAX, PATH_MTU_MIN,
-    PROGRESS_TIMEOUT_MS, REQUEST_RATE_MIN, REQUEST_TIMEOUT_MS, STALL_TIMEOUT_MS,
-    UNADMITTED_SPARED_MS, WIDE_AFTER_LEN,
-};
+use limits::{HURRY_MS, HURRY_ROUND_TRIPS};
 
 const NS_PER_MS: u64 = 1_000_000;
 
@@ -165,13 +161,6 @@ impl Slot {
         debug_assert!(listens.is_ok(), "an aborted socket can listen");
     }
 
-    /// Takes the usual socket back without a connection. Returns the buffers the other had.
-    pub fn give_back(&mut self) -> Option<Buffers> {
-        let (sockets, socket, had) = self.usual.take()?;
-        (self.sockets, self.socket) = (sockets, socket);
-        Some(had)
-    }
-
     /// Forgets the connection. Returns whose it was.
     pub fn reset(&mut self) -> Option<Peer> {
         self.connection = Connection::new();
@@ -188,21 +177,6 @@ impl Slot {
             mtu: self.mtu,
             window_shift: self.window_shift,
         })
-    }
-
-    /// Whether large packets seem to vanish on their way: several were sent, again and again, and
-    /// nothing was acknowledged for a time.
-    pub fn is_swallowed(&self, now_ns: u64) -> bool {
-        self.acknowledged_ns + BLACK_HOLE_MS * NS_PER_MS <= now_ns
-            && self.numbers.window > 0
-            && self.unacknowledged > PATH_MTU_MIN
-            && self.unacknowledged == self.socket().send_queue()
-    }
-
-    /// Whether a byte with this number is under way.
-    pub fn is_under_way(&self, sequence: u32) -> bool {
-        let ahead = sequence.wrapping_sub(self.acknowledged_to());
-        (ahead as usize) < self.socket().send_queue()
     }
 
     /// A request may begin now.
@@ -227,155 +201,6 @@ impl Slot {
         }
     }
 
-    /// What the connection could use more room for that it has not been looked for yet.
-    pub fn need(&self) -> Option<Need> {
-        if self.answer_len > USUAL.send_len && !self.sought.1 {
-            let is_wider = self.answer_len > self.socket().send_capacity();
-            return is_wider.then_some(Need::Send(self.answer_len));
-        }
-        let is_long = self.request_len() as usize >= WIDE_AFTER_LEN;
-        let is_sought = is_long && !self.sought.0 && self.connection.phase() == Phase::Receiving;
-        (is_sought && self.socket().recv_capacity() == USUAL.receive_len).then_some(Need::Receive)
-    }
-
-    /// Room for this is looked for now, and not again for the same request.
-    pub fn note_sought(&mut self, need: Need) {
-        match need {
-            Need::Receive => self.sought.0 = true,
-            Need::Send(_) => self.sought.1 = true,
-        }
-    }
-
-    /// Whether the socket could be replaced: nothing is in it, and both sides may go on.
-    pub fn is_quiet(&self) -> bool {
-        let socket = self.socket();
-        socket.state() == State::Established && socket.send_queue() == 0 && socket.recv_queue() == 0
-    }
-
-    /// Whether the socket has more room than usual.
-    pub fn is_wide(&self) -> bool {
-        self.usual.is_some()
-    }
-
-    /// Puts a quiet connection into a socket with these buffers. Returns those it had, if they were
-    /// not the usual ones; the new ones, if it stays where it was.
-    pub fn widen(
-        &mut self,
-        buffers: Buffers,
-        port: u16,
-        outward: &mut Outward<'_>,
-    ) -> Option<Buffers> {
-        let Some((mut sockets, socket)) = buffers.socket() else { return Some(buffers) };
-        let sends_much = buffers.send_len > USUAL.send_len;
-        if !self.transplant(&mut sockets, socket, port, sends_much, outward) {
-            return Some(buffers);
-        }
-        let before =
-            (mem::replace(&mut self.sockets, sockets), mem::replace(&mut self.socket, socket));
-        let (usual, given_back) = match self.usual.take() {
-            Some((sockets, socket, had)) => ((sockets, socket), Some(had)),
-            None => (before, None),
-        };
-        self.usual = Some((usual.0, usual.1, buffers));
-        given_back
-    }
-
-    /// Puts a quiet connection back into its usual socket. Returns the buffers it had.
-    pub fn narrow(&mut self, port: u16, outward: &mut Outward<'_>) -> Option<Buffers> {
-        let (mut sockets, socket, had) = self.usual.take()?;
-        if !self.transplant(&mut sockets, socket, port, false, outward) {
-            self.usual = Some((sockets, socket, had));
-            return None;
-        }
-        (self.sockets, self.socket) = (sockets, socket);
-        Some(had)
-    }
-
-    fn transplant(
-        &mut self,
-        sockets: &mut SocketSet<'static>,
-        socket: SocketHandle,
-        port: u16,
-        sends_much: bool,
-        outward: &mut Outward<'_>,
-    ) -> bool {
-        let Some(peer) = self.peer else { return false };
-        let receive_len = sockets.get::<tcp::Socket>(socket).recv_capacity();
-        let standing = Standing {
-            peer,
-            port,
-            options: self.options,
-            received_to: self.received_to(),
-            acknowledged_to: self.acknowledged_to(),
-            window: self.numbers.window,
-            sends_much,
-            window_shift: self.shift_for(receive_len),
-        };
-        let stands = outward.transplant(sockets, socket, &standing);
-        if stands {
-            self.window_shift = standing.window_shift;
-            let taken = self.request_len();
-            self.numbers = Numbers {
-                theirs: standing.received_to.wrapping_sub(1),
-                ours: standing.acknowledged_to.wrapping_sub(1),
-                window: standing.window,
-                taken: 0,
-                put: 0,
-            };
-            self.request_taken = 0_u32.wrapping_sub(taken);
-        }
-        stands
-    }
-
-    /// Bytes of the current request that have arrived.
-    pub fn request_len(&self) -> u32 {
-        self.numbers.taken.wrapping_sub(self.request_taken)
-    }
-
-    /// The number of the next byte from the client: all before it are in the socket or taken.
-    pub fn received_to(&self) -> u32 {
-        use State::{CloseWait, Closing, LastAck, TimeWait};
-        let waiting = self.socket().recv_queue() as u32;
-        // The end of what a client sends has a number, too.
-        let end =
-            u32::from(matches!(self.socket().state(), CloseWait | Closing | LastAck | TimeWait));
-        let Numbers { theirs, taken, .. } = self.numbers;
-        theirs.wrapping_add(1).wrapping_add(taken).wrapping_add(waiting).wrapping_add(end)
-    }
-
-    /// The number of the first byte that the client has not acknowledged.
-    pub fn acknowledged_to(&self) -> u32 {
-        let waiting = self.socket().send_queue() as u32;
-        let end = u32::from(matches!(self.socket().state(), State::FinWait2 | State::TimeWait));
-        let Numbers { ours, put, .. } = self.numbers;
-        ours.wrapping_add(1).wrapping_add(put).wrapping_sub(waiting).wrapping_add(end)
-    }
-
-    /// Where an acknowledgement of several segments starts and how long a step is, if the socket is
-    /// one that counts them. Only what is in its place and acknowledges what is under way is taken
-    /// for one: whoever can send that sees the connection.
-    pub fn steps_to(&self, segment: Segment) -> Option<(Forged, u32)> {
-        let first = self.probe()?;
-        let step_len = u32::from(self.options.max_segment.unwrap_or(MAX_SEGMENT_DEFAULT));
-        let len = segment.acknowledged.wrapping_sub(first.acknowledged?);
-        let is_many = len > step_len && len as usize <= self.socket().send_queue();
-        let is_next = segment.sequence == self.received_to();
-        // The steps are in their place, too, so that they ask for no answer.
-        (is_many && is_next).then_some((Forged { sequence: segment.sequence, ..first }, step_len))
-    }
-
-    /// A segment that has the socket say where it stands: one from before the window, as clients
-    /// send to keep a connection alive (RFC 9293, 3.8.4). smoltcp answers one a second.
-    pub fn probe(&self) -> Option<Forged> {
-        Some(Forged {
-            peer: self.peer?,
-            sequence: self.received_to().wrapping_sub(1),
-            acknowledged: Some(self.acknowledged_to()),
-            window: self.numbers.window,
-            options: Options::default(),
-        })
-    }
-
     /// The handshake has not ended: nobody has shown to be at the other end.
     pub fn is_half_open(&self) -> bool {
         self.socket().state() == State::SynReceived
@@ -392,20 +217,6 @@ impl Slot {
         !matches!(self.connection.phase(), Phase::Idle | Phase::Closing)
             || self.connection.has_output()
             || self.socket().send_queue() > 0
-    }
-
-    /// The client has taken so long to send its request or to take its answer that it may not do so
-    /// at the cost of others. Who has not said what it wants, or was refused, has less time.
-    pub fn is_slow(&self, now_ns: u64) -> bool {
-        let spared_ms = if self.is_held { PROGRESS_TIMEOUT_MS } else { UNADMITTED_SPARED_MS };
-        self.connection.phase() != Phase::Answering
-            && self.busy_ns + spared_ms * NS_PER_MS <= now_ns
-    }
-
-    /// The client has had time to take its answer, or has taken nothing of it for some.
-    pub fn dawdles(&self, now_ns: u64) -> bool {
-        let is_stuck = self.progress_ns + UNADMITTED_SPARED_MS * NS_PER_MS <= now_ns;
-        is_stuck || self.is_slow(now_ns)
     }
 
     /// Whether it sends a body for this namespace.
@@ -432,51 +243,6 @@ impl Slot {
     /// The client has everything, and was told that no more will come.
     pub fn is_finished(&self) -> bool {
         self.socket().state() == State::FinWait2
-    }
-
-    /// How long ago the current request began.
-    pub fn age_ns(&self, now_ns: u64) -> u64 {
-        now_ns.saturating_sub(self.request_ns)
-    }
-
-    /// Begins to look: notes that the client has acknowledged bytes since the last time, and that
-    /// it is idle.
-    pub fn begin_look(&mut self, now_ns: u64) {
-        if self.unacknowledged != self.socket().send_queue() {
-            self.progress_ns = now_ns;
-            self.acknowledged_ns = now_ns;
-            self.hurry_at_ns = now_ns + self.patience_ns;
-        }
-        if self.is_idle() {
-            self.busy_ns = now_ns;
-        }
-    }
-
-    /// Remembers what the client has to acknowledge, for [`Self::begin_look`].
-    pub fn note_unacknowledged(&mut self, now_ns: u64) {
-        if self.unacknowledged == 0 {
-            self.acknowledged_ns = now_ns;
-            self.hurry_at_ns = now_ns + self.patience_ns;
-        }
-        self.unacknowledged = self.socket().send_queue();
-    }
-
-    /// When what is under way seems to be lost; [`NEVER`] if nothing is.
-    pub fn hurry_ns(&self) -> u64 {
-        if self.unacknowledged == 0 { NEVER } else { self.hurry_at_ns }
-    }
-
-    /// Sends once more what was not acknowledged in time, if it is little. When much is under way,
-    /// what arrives of it brings acknowledgements that say what did not. Once: who then says
-    /// nothing is asked again when smoltcp thinks so, after a second or more.
-    #[inline(never)]
-    pub fn hurry(&mut self, port: u16, outward: &mut Outward<'_>) {
-        self.hurry_at_ns = NEVER;
-        let is_little = self.unacknowledged <= INITIAL_WINDOW_LEN_MAX && self.numbers.window > 0;
-        if let Some(probe) = self.probe().filter(|_| is_little) {
-            let again = Forged { sequence: self.received_to(), ..probe };
-            outward.repeat(&mut self.sockets, again, port);
-        }
     }
 
     /// Moves output into the socket. Returns whether anything moved.
@@ -536,29 +302,5 @@ impl Slot {
     /// connection is reset.
     pub fn is_over(&self) -> bool {
         matches!(self.socket().state(), State::Closed | State::TimeWait | State::Listen)
-    }
-
-    /// What the connection is overdue for if nothing moves, and from when on. `None` while it waits
-    /// for an action, which has its own deadline, however long.
-    pub fn overdue(&self, idle_ns: u64) -> Option<(u64, Overdue)> {
-        let socket = self.socket();
-        let established = matches!(socket.state(), State::Established | State::CloseWait);
-        let all_sent = socket.send_queue() == 0;
-        let still = |ms: u64| self.progress_ns + ms * NS_PER_MS;
-        match self.connection.phase() {
-            Phase::Answering => self.waits_until_ns.map(|at_ns| (at_ns, Overdue::Accept)),
-            Phase::Receiving => {
-                // Who makes progress is given the time that takes.
-                let earned_ms = u64::from(self.request_len()) * 1000 / REQUEST_RATE_MIN;
-                let whole = self.request_ns + (REQUEST_TIMEOUT_MS + earned_ms) * NS_PER_MS;
-                Some((still(PROGRESS_TIMEOUT_MS).min(whole), Overdue::Refuse))
-            }
-            // Only the handshake at the beginning or the end is missing.
-            _ if !established && all_sent => Some((still(PROGRESS_TIMEOUT_MS), Overdue::Abort)),
-            Phase::Idle if established && all_sent => {
-                Some((self.progress_ns + idle_ns, Overdue::Close))
-            }
-            _ => Some((still(STALL_TIMEOUT_MS), Overdue::Abort)),
-        }
     }
 }
