@@ -58,6 +58,7 @@ impl Worker {
 
     /// Takes and runs invocations forever.
     pub fn serve(&mut self, dispatcher: &Dispatcher, mut patience: Patience) -> ! {
+        let idle = dispatcher.idle(self.core);
         loop {
             while dispatcher.has_work() && self.step(dispatcher, &mut go_on) {}
             let is_wanted = || dispatcher.has_work();
@@ -65,11 +66,11 @@ impl Worker {
                 continue;
             }
             let slept_ns = clock::now_ns();
-            dispatcher.idle(self.core).begin(slept_ns);
+            idle.begin(slept_ns);
             dispatcher.sleep_worker(self.core, interrupt::halt);
             let _woken = Arrived::take();
             let woken_ns = clock::now_ns();
-            dispatcher.idle(self.core).end(woken_ns);
+            idle.end(woken_ns);
             machine_check::poll(woken_ns);
             patience.waited(woken_ns.saturating_sub(slept_ns));
         }
