@@ -18,10 +18,8 @@ fn follow(section: &str, runtime: Option<Language>) {
     clients::ensure(&[("curl", "curl"), ("musl-gcc", "musl-tools"), ("c++", "g++")]);
     let node = NODE.get();
     if let Some(language) = runtime {
-        let archive = language.file();
-        if !archive.is_file() {
-            language.build(|doing| println!("{doing}")).unwrap_or_else(|error| panic!("{error}"));
-        }
+        let archive = language.ready(|doing| println!("{doing}"));
+        let archive = archive.unwrap_or_else(|error| panic!("{error}"));
         let client = node.client().clone().with_timeout(RUNTIME_TIMEOUT);
         let archive = fs::read(&archive).expect("it was built");
         client.install_runtime(&language.kind(), &archive).expect("the node takes it");
