@@ -7,6 +7,7 @@
 
 pub mod base64;
 pub mod decode;
+pub mod scan;
 pub mod split;
 
 use alloc::borrow::Cow;
@@ -44,6 +45,11 @@ pub enum JsonReject {
     StringTooLong,
     /// It is not JSON, from this place on.
     Syntax(serde_json::Error),
+    /// The same of one that was read in slices.
+    Malformed {
+        /// How many bytes are in front of the place.
+        at: usize,
+    },
 }
 
 /// A field of a document is not what it should be.
@@ -284,6 +290,7 @@ impl fmt::Display for JsonReject {
             Self::NotAString => f.write_str("a JSON string was expected"),
             Self::StringTooLong => f.write_str("a string in it is too long for its place"),
             Self::Syntax(error) => error.fmt(f),
+            Self::Malformed { at } => write!(f, "it is not JSON from byte {} on", at + 1),
         }
     }
 }
