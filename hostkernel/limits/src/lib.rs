@@ -448,13 +448,13 @@ pub const CODE_LEN_MAX: usize = 48 << 20;
 pub const DEPLOY_LEN_MAX: usize = CODE_LEN_MAX / 3 * 4 + PARAMETERS_LEN_MAX + 64 * 1024;
 /// The rest of such a request, without the image.
 pub const DEPLOY_REST_LEN_MAX: usize = 2 * PARAMETERS_LEN_MAX + 64 * 1024;
-/// What of a deploy is read, unpacked or hashed at a time; a piece of an archive may be longer by
-/// what it is unpacked to at once, 32 KiB ...
-pub const DEPLOY_SLICE_LEN: usize = 16 * 1024;
+/// What of a deploy, or of a long JSON text, is read, unpacked or hashed at a time; a piece of an
+/// archive may be longer by what it is unpacked to at once, 32 KiB ...
+pub const SLICE_LEN: usize = 16 * 1024;
 /// ... how often ...
-pub const DEPLOY_SLICE_INTERVAL_NS: u64 = 100_000;
+pub const SLICE_INTERVAL_NS: u64 = 100_000;
 /// ... and what that counts for when turns are taken.
-pub const DEPLOY_SLICE_NS: u64 = 50_000;
+pub const SLICE_NS: u64 = 50_000;
 /// Deploys under way; one more is answered 503.
 pub const DEPLOYS_MAX: usize = 64;
 /// Deploys under way of one tenant for each that there could still be, on a node with several.
@@ -645,6 +645,9 @@ pub const LOGS_MB_MAX: u64 = 10;
 pub const REQUEST_ID_LEN_MAX: usize = 128;
 /// Levels of nesting in JSON the node reads: deploy requests, input and results.
 pub const JSON_DEPTH_MAX: usize = 128;
+/// Inputs, together with bound parameters, and results are read in one go up to this length, and in
+/// slices of [`SLICE_LEN`] beyond it.
+pub const JSON_AT_ONCE_LEN_MAX: usize = 32 * 1024;
 /// Bound parameters of one action, and likewise its annotations.
 pub const PARAMETERS_MAX: usize = 1024;
 /// Name of a parameter or annotation, as JSON text.
@@ -709,7 +712,7 @@ const _: () = assert!(
         && EXCHANGE_LEN_MIN / EXCHANGE_BODIES_MIN >= 1 << 20,
     "the largest input has room on each node, if nobody else has one"
 );
-const _: () = assert!(DEPLOY_SLICE_NS < DEPLOY_SLICE_INTERVAL_NS, "others have their turn");
+const _: () = assert!(SLICE_NS < SLICE_INTERVAL_NS, "others have their turn");
 const _: () = assert!(BUNDLE_DOCUMENT_LEN_MAX <= DEPLOY_REST_LEN_MAX);
 const _: () = assert!(HELD_FREE_LEN < WIDE_AFTER_LEN, "who is not counted has no larger window");
 const _: () = assert!(

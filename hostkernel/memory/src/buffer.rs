@@ -118,6 +118,8 @@ impl PageBuffer {
     /// # Errors
     /// [`OutOfFrames`] if the heap has no room for it.
     pub fn to_vec(&self) -> Result<Vec<u8>, OutOfFrames> {
+        #[cfg(any(test, feature = "selftest"))]
+        crate::effort::note_written(self.len);
         let mut bytes = Vec::new();
         bytes.try_reserve_exact(self.len).map_err(|_| OutOfFrames)?;
         self.chunks().for_each(|chunk| bytes.extend_from_slice(chunk));

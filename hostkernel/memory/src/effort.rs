@@ -1,4 +1,5 @@
-//! How much the calling core writes into buffers: for tests that bound what is done at a time.
+//! How much the calling core writes into buffers, or reads of them in one go: for tests that bound
+//! what is done at a time.
 //!
 //! Only in tests. It is counted where the bytes go, not by who does the work.
 
@@ -12,11 +13,13 @@ impl Initial for Written {
 
 static WRITTEN: PerCore<Written> = PerCore::new();
 
-/// Bytes appended to buffers by the calling core since the last call.
+/// Bytes appended to buffers, and copied out of them as a whole, by the calling core since the last
+/// call.
 pub fn take_written() -> usize {
     WRITTEN.with(|written| core::mem::take(&mut written.0))
 }
 
-pub(super) fn note_written(len: usize) {
+/// Counts bytes that are moved.
+pub fn note_written(len: usize) {
     WRITTEN.with(|written| written.0 += len);
 }

@@ -63,6 +63,8 @@ pub fn gather<'a>(
     if first.len() == len {
         return Ok(Cow::Borrowed(first));
     }
+    #[cfg(test)]
+    memory::effort::note_written(len);
     keeping_reserve(|| {
         let mut bytes = Vec::new();
         bytes.try_reserve_exact(len).map_err(|_| OutOfFrames)?;

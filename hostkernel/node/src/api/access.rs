@@ -10,6 +10,7 @@ use log::Level;
 
 use crate::api::invoke::admission::Pending;
 use crate::api::invoke::admission::Shape;
+use crate::api::invoke::reading::Reading;
 use crate::api::manage::deploying::Deploying;
 use crate::api::request::RequestId;
 use crate::api::request::route::Route;
@@ -116,6 +117,13 @@ impl<'a> Subject<'a> {
     pub fn of_deploy(deploying: &'a Deploying) -> Self {
         let (path, headers) = (deploying.text.path(), deploying.text.headers());
         Self::Request { path, headers, id: deploying.id }
+    }
+
+    /// That of an invocation whose input is read.
+    #[must_use]
+    pub fn of_reading(reading: &'a Reading) -> Self {
+        let (path, headers) = (reading.text.path(), reading.text.headers());
+        Self::Request { path, headers, id: reading.id }
     }
 
     fn is_probe(self) -> bool {

@@ -1,9 +1,12 @@
 //! An invocation that has ended: it is counted once, and kept once.
 
 use super::invoke::end;
+use super::invoke::judging::Judging;
+use super::invoke::outcome::Judged;
 use super::{Pending, Reject, refuse};
 use crate::dispatch::{Completion, End};
 use crate::http::Response;
+use crate::slice::Slice;
 use crate::state::records::Records;
 use crate::state::statistics::{Outcome, Statistics};
 use crate::state::{Node, Now};
@@ -26,6 +29,60 @@ pub fn ended(
     }
     let outcome = ended.outcome;
     Some((ended.answer(records), outcome))
+}
+
+/// An invocation that has ended, whose result is so long that it is judged in slices.
+pub struct Ending {
+    /// What is needed to answer its request.
+    pub pending: Pending,
+    completion: Completion,
+    judging: Judging,
+}
+
+impl Ending {
+    /// Whether an invocation that has ended is one of these.
+    #[inline(always)]
+    #[must_use]
+    pub fn is_due(pending: &Pending, completion: &Completion) -> bool {
+        Judging::is_due(pending, completion)
+    }
+
+    /// Begins to judge it.
+    #[must_use]
+    pub fn new(pending: Pending, completion: Completion) -> Self {
+        Self { pending, completion, judging: Judging::new() }
+    }
+
+    /// How much memory it takes by now.
+    #[must_use]
+    pub fn held_len(&self) -> usize {
+        self.completion.output.len() + self.judging.held_len()
+    }
+
+    /// Goes on. Returns the verdict when it is there.
+    pub fn step(&mut self, slice: &mut Slice) -> Option<Judged> {
+        self.judging.step(&self.completion.output, slice)
+    }
+
+    /// As [`ended`], with its verdict. What is needed to answer others of its request stays.
+    pub fn finish(
+        self,
+        node: &mut Node,
+        judged: Judged,
+        now: Now,
+        is_awaited: bool,
+    ) -> (Pending, Option<(Response, Outcome)>) {
+        let Self { mut pending, completion, .. } = self;
+        let Node { records, statistics, .. } = node;
+        let ended = Ended::count(statistics, &mut pending, completion, now);
+        if !is_awaited {
+            ended.record_judged(records, &judged);
+            return (pending, None);
+        }
+        let Ended { pending: waits, completion, outcome, now } = ended;
+        let response = end::complete_judged(records, waits, completion, judged, now);
+        (pending, Some((response, outcome)))
+    }
 }
 
 /// One that was counted, and is to be kept or answered. It exists for the order of three steps, and
@@ -64,6 +121,12 @@ impl<'a> Ended<'a> {
     /// Keeps the record of one for whose answer nobody waits.
     #[inline(always)]
     pub(super) fn record(self, records: &mut Records) {
-        end::keep(records, self.pending, &self.completion, self.now);
+        let judged = Judged::of(&self.completion, self.pending.shape());
+        self.record_judged(records, &judged);
+    }
+
+    #[inline(always)]
+    fn record_judged(self, records: &mut Records, judged: &Judged) {
+        end::keep(records, self.pending, &self.completion, judged, self.now);
     }
 }

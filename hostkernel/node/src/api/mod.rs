@@ -28,8 +28,9 @@ mod stored;
 pub use access::Subject;
 pub use answer::deed::{Change, Deed};
 pub use answer::error::Reject;
-pub use ended::ended;
+pub use ended::{Ending, ended};
 pub use invoke::admission::{Admission, Pending, Reply};
+pub use invoke::reading::Reading;
 pub use manage::deploy::deploy_at_boot;
 pub use manage::deploying::Deploying;
 pub use manage::kept::{Installed, install};
@@ -145,6 +146,7 @@ pub fn handle(node: &mut Node, request: &mut Request, now: Now, random_id: u128)
         Reply::Deploy(deploying) => {
             (deploying.text, deploying.id) = (core::mem::take(text), random_id);
         }
+        Reply::Read(reading) => reading.text = core::mem::take(text),
         Reply::Respond(_) | Reply::Store(_) => {}
     }
     reply
@@ -200,9 +202,44 @@ pub fn go_on(
     });
     match &mut reply {
         Reply::Invoke(admission) => admission.pending.keep_buffer(text.into_buffer()),
-        Reply::Respond(_) | Reply::Store(_) | Reply::Deploy(_) => deploying.text = text,
+        Reply::Respond(_) | Reply::Store(_) | Reply::Deploy(_) | Reply::Read(_) => {
+            deploying.text = text;
+        }
     }
     Some(reply)
+}
+
+/// Goes on with the input of an invocation. Returns what becomes of the request, if that can be
+/// said by now.
+#[must_use]
+pub fn read_on(
+    node: &mut Node,
+    reading: &mut Reading,
+    slice: &mut Slice,
+    now: Now,
+) -> Option<Reply> {
+    let read = reading.step(slice).transpose()?;
+    let text = core::mem::take(&mut reading.text);
+    let parts = parts(reading.method, &text, node.policy.body_len_max, now, reading.id);
+    let spare = &mut node.spare;
+    let reply = read.and_then(|input| invoke::action::admit_read(spare, reading, &parts, input));
+    let mut reply = reply.unwrap_or_else(|reject| {
+        node.statistics.rejected(reject.reason());
+        Reply::Respond(reject.response(&parts.request_id))
+    });
+    match &mut reply {
+        Reply::Invoke(admission) => admission.pending.keep_buffer(text.into_buffer()),
+        _ => reading.text = text,
+    }
+    Some(reply)
+}
+
+/// The answer to a request whose input is not read any further.
+#[must_use]
+pub fn refuse_reading(node: &mut Node, reading: &Reading, reject: &Reject) -> Response {
+    node.statistics.rejected(reject.reason());
+    let headers = reading.text.headers();
+    reject.response(&RequestId::choose(headers, Hex::of(reading.id)))
 }
 
 /// The answer to a deploy that cannot go on.

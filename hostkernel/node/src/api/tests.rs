@@ -84,6 +84,10 @@ fn handle(node: &mut Node, request: &mut Request, now: Now, id: u128) -> Reply {
                 let next = go_on(node, &mut deploying, &mut Slice::new(SLICE_LEN), now);
                 next.unwrap_or(crate::api::Reply::Deploy(deploying))
             }
+            crate::api::Reply::Read(mut reading) => {
+                let next = read_on(node, &mut reading, &mut Slice::new(SLICE_LEN), now);
+                next.unwrap_or(crate::api::Reply::Read(reading))
+            }
         }
     }
 }

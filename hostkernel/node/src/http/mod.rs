@@ -115,6 +115,8 @@ pub enum Body {
     Pages(PageBuffer),
     /// The rest of one, from this byte on.
     PagesFrom(PageBuffer, usize),
+    /// Documents, one behind the other.
+    Parts(Box<[PageBuffer; 3]>),
     /// Text with bytes in base64 in it, made as it is taken.
     Encoded(Box<Encoded>),
     /// One that is not sent, in answer to `HEAD`, with its length if that is known.
@@ -131,6 +133,7 @@ impl Body {
             Self::Heap(bytes) => bytes.len(),
             Self::Pages(pages) => pages.len(),
             Self::PagesFrom(pages, start) => pages.len().saturating_sub(*start),
+            Self::Parts(parts) => parts.iter().map(PageBuffer::len).sum(),
             Self::Encoded(encoded) => encoded.text_len(),
         }
     }
@@ -142,6 +145,7 @@ impl Body {
             Self::Empty | Self::Static(_) | Self::Unsent(_) => 0,
             Self::Heap(bytes) => bytes.capacity(),
             Self::Pages(pages) | Self::PagesFrom(pages, _) => pages.len(),
+            Self::Parts(_) => self.len(),
             Self::Encoded(encoded) => encoded.held_len(),
         }
     }
@@ -169,9 +173,19 @@ impl Body {
             Self::Heap(bytes) => bytes.get(offset..).unwrap_or_default(),
             Self::Pages(pages) => pages.chunk_at(offset),
             Self::PagesFrom(pages, start) => pages.chunk_at(start.saturating_add(offset)),
+            Self::Parts(parts) => chunk_of(&parts[..], offset),
             Self::Encoded(encoded) => encoded.chunk_at(offset),
         }
     }
+}
+
+/// The longest contiguous piece that starts at `offset` of documents one behind the other.
+fn chunk_of(parts: &[PageBuffer], mut offset: usize) -> &[u8] {
+    for part in parts {
+        let Some(behind) = offset.checked_sub(part.len()) else { return part.chunk_at(offset) };
+        offset = behind;
+    }
+    &[]
 }
 
 impl fmt::Debug for Body {

@@ -120,6 +120,13 @@ impl KeyValues {
         Some(item.value.of(&self.items))
     }
 
+    /// Name and value at a position, as JSON text.
+    #[must_use]
+    pub fn at(&self, position: usize) -> Option<(&str, &str)> {
+        let item = self.index.get(position)?;
+        Some((item.key.of(&self.items), item.value.of(&self.items)))
+    }
+
     /// Names and values as JSON text, sorted by name.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.index.iter().map(|item| (item.key.of(&self.items), item.value.of(&self.items)))

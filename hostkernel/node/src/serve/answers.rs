@@ -3,6 +3,7 @@
 //! What is answered goes through [`respond`], which counts it and tells the log server, and
 //! nothing else hands a response to a connection.
 
+mod reading;
 mod storage;
 
 use alloc::boxed::Box;
@@ -14,8 +15,9 @@ use super::holdings;
 use super::queue::Queue;
 use super::slot::Slot;
 use super::slots::Slots;
+use super::texts::Texts;
 use super::waiting::Waiting;
-use crate::api::{self, Admission, Pending, Reject, Reply, Subject};
+use crate::api::{self, Admission, Deploying, Ending, Pending, Reject, Reply, Subject};
 use crate::dispatch::{ActivationId, Dispatcher, QueueFull};
 use crate::http::{self, Request, Response};
 use crate::random::Random;
@@ -25,8 +27,8 @@ use crate::state::statistics::Reason;
 use crate::state::{Node, Now};
 use crate::trace::{self, Event};
 use limits::{
-    BLOCKING_WAIT_MS, COMPLETED_LEN_PER_POLL_MAX, COMPLETIONS_PER_POLL_MAX, DEPLOY_SLICE_LEN,
-    HEAP_RESERVE_LEN, HELD_FREE_LEN,
+    BLOCKING_WAIT_MS, COMPLETED_LEN_PER_POLL_MAX, COMPLETIONS_PER_POLL_MAX, DEPLOYS_MAX,
+    DEPLOYS_SHARE_FACTOR, HEAP_RESERVE_LEN, HELD_FREE_LEN, SLICE_LEN,
 };
 
 const NS_PER_MS: u64 = 1_000_000;
@@ -41,6 +43,7 @@ pub struct Answers<'a> {
     /// If a registry keeps the actions.
     pub storage: Option<Box<Storage>>,
     pub deploys: Deploys,
+    pub texts: Texts,
     /// Bytes of long requests that were answered since this was last set to 0.
     pub read_len: usize,
     /// When the last request came.
@@ -56,7 +59,7 @@ impl<'a> Answers<'a> {
         settings: &Settings,
     ) -> Self {
         let is_shared = node.policy.tenants.are_several();
-        let (queue, deploys) = (Queue::new(dispatcher, is_shared), Deploys::new(is_shared));
+        let queue = Queue::new(dispatcher, is_shared);
         let (waiting, crowd) = (Waiting::new(dispatcher), Crowd::new(connections_max));
         Self {
             node,
@@ -65,7 +68,8 @@ impl<'a> Answers<'a> {
             crowd,
             random,
             storage: Storage::new(settings, is_shared).map(Box::new),
-            deploys,
+            deploys: Deploys::new(is_shared, DEPLOYS_MAX),
+            texts: Texts::new(is_shared, connections_max),
             read_len: 0,
             asked_ns: None,
         }
@@ -74,7 +78,7 @@ impl<'a> Answers<'a> {
     /// Invocations and deploys that have not ended.
     pub fn outstanding(&self) -> usize {
         let at_store = self.storage.as_ref().map_or(0, |storage| storage.waiting());
-        self.queue.outstanding() + self.deploys.len() + at_store
+        self.queue.outstanding() + self.deploys.len() + self.texts.len() + at_store
     }
 
     /// Answers with what has completed, as much as may be at a time, and hands on what waits. What
@@ -106,6 +110,9 @@ impl<'a> Answers<'a> {
                         continue;
                     }
                 }
+            } else if Ending::is_due(&pending, &completion) {
+                self.begin_result(slots, (pending, slot), completion, now);
+                continue;
             } else {
                 let is_awaited = slot.is_some();
                 match api::ended(&mut self.node, &mut pending, completion, now, is_awaited) {
@@ -225,7 +232,7 @@ impl<'a> Answers<'a> {
             }
             Reply::Invoke(admission) => self.invoke(slots, index, admission, now),
             Reply::Deploy(deploying) => {
-                let reject = match self.deploys.admits(&deploying.namespace) {
+                let reject = match self.admits(&deploying) {
                     _ if is_late => Some(Reject::Draining),
                     true => None,
                     false => Some(Reject::QueueFull),
@@ -246,7 +253,12 @@ impl<'a> Answers<'a> {
                 self.deploys.enter(Deploy { slot: index, deploying, holding });
             }
             Reply::Store(deed) => self.begin_deed(slots, *deed, Some(index), now),
+            Reply::Read(reading) => self.begin_input(slots, index, reading, is_late, now),
         }
+    }
+
+    fn admits(&self, deploying: &Deploying) -> bool {
+        self.deploys.admits(&deploying.namespace, DEPLOYS_MAX, DEPLOYS_SHARE_FACTOR)
     }
 
     /// Has an invocation run whose end nobody waits for.
@@ -274,7 +286,7 @@ impl<'a> Answers<'a> {
         let Some((place, deploy)) = deploys.next(now.monotonic_ns) else { return };
         let Deploy { slot: index, deploying, holding } = deploy;
         let index = *index;
-        let mut reply = api::go_on(node, deploying, &mut Slice::new(DEPLOY_SLICE_LEN), now);
+        let mut reply = api::go_on(node, deploying, &mut Slice::new(SLICE_LEN), now);
         if reply.is_none() && holdings::hold_code(node, holding, deploying).is_err() {
             let response = api::refuse_deploy(node, deploying, &Reject::OverBudget);
             reply = Some(Reply::Respond(response));
@@ -297,6 +309,8 @@ impl<'a> Answers<'a> {
             Reply::Deploy(deploying) => {
                 deploys.enter(Deploy { slot: index, deploying, holding });
             }
+            // Nobody invokes it.
+            Reply::Read(_) => {}
         }
         slots.touch(index);
     }

@@ -87,13 +87,20 @@ impl<'a> Connections<'a> {
         self.answers.outstanding()
     }
 
+    /// Long inputs and results that are being read.
+    #[cfg(test)]
+    pub fn texts(&self) -> usize {
+        self.answers.texts.len()
+    }
+
     /// When time-outs must be looked for again.
     pub fn next_ns(&self) -> Option<u64> {
         let slots_ns = self.slots.next_ns();
-        match self.answers.deploys.next_ns() {
-            None => slots_ns,
-            Some(deploys_ns) => Some(slots_ns.map_or(deploys_ns, |at_ns| at_ns.min(deploys_ns))),
+        let Answers { deploys, texts, .. } = &self.answers;
+        if deploys.len() + texts.len() == 0 {
+            return slots_ns;
         }
+        earliest([slots_ns, deploys.next_ns(), texts.next_ns()])
     }
 
     /// A slot for a client that has none.
@@ -111,6 +118,7 @@ impl<'a> Connections<'a> {
         let slot = self.slots.get(index);
         self.answers.abandon(slot, index, now_ns);
         self.answers.deploys.abandon(index);
+        self.answers.texts.abandon(index);
         self.answers.crowd.leave(&mut slot.is_held);
         if let Some(buffers) = slot.give_back() {
             self.budget.free(buffers);
@@ -140,8 +148,8 @@ impl<'a> Connections<'a> {
         self.mtu = outward.mtu();
         let is_late = self.is_late(now.monotonic_ns);
         self.answers.complete(&mut self.slots, is_late, now);
-        if self.answers.deploys.len() > 0 {
-            self.answers.deploy(&mut self.slots, now);
+        if self.answers.deploys.len() + self.answers.texts.len() > 0 {
+            self.go_on(now);
         }
         if self.answers.crowd.wants_room(now.monotonic_ns) {
             for index in self.slots.held_slowly(now.monotonic_ns) {
@@ -162,6 +170,16 @@ impl<'a> Connections<'a> {
                 self.slots.leave_for_later();
                 break;
             }
+        }
+    }
+
+    /// Does a slice of what is done in slices. A text and a deploy that are due at once are so in
+    /// two looks, for each is due a time after it was last.
+    #[inline(never)]
+    fn go_on(&mut self, now: Now) {
+        let Self { slots, answers, .. } = self;
+        if !answers.read(slots, now) {
+            answers.deploy(slots, now);
         }
     }
 

@@ -8,6 +8,8 @@
 
 use super::slot::Slot;
 use super::slots::Slots;
+use super::texts::Text;
+use super::turns::Work as _;
 use crate::api::{self, Deploying, Subject};
 use crate::http::{Method, Request, Response};
 use crate::registry::{Holding, Namespace, OverBudget, Purpose};
@@ -71,6 +73,22 @@ pub fn hold_code(
     }
     holding.shrink(len.next_multiple_of(HELD_STEP_LEN));
     Ok(())
+}
+
+/// Holds what is made of an input.
+///
+/// # Errors
+/// [`OverBudget`]; then it must end.
+pub fn hold_text(node: &Node, text: &mut Text) -> Result<(), OverBudget> {
+    let len = text.held_len();
+    if len > HELD_FREE_LEN && text.holding.is_empty() {
+        let namespace = text.namespace().clone();
+        node.books.enter(&mut text.holding, &namespace, Purpose::Request, 0);
+    }
+    if len <= text.holding.len() {
+        return Ok(());
+    }
+    node.hold(&mut text.holding, len.next_multiple_of(HELD_STEP_LEN))
 }
 
 /// Whether a namespace has no room for another answer, once those of its readers are gone that

@@ -20,7 +20,9 @@ mod queue;
 mod room;
 mod slot;
 mod slots;
+mod texts;
 mod timers;
+mod turns;
 mod waiting;
 
 use alloc::boxed::Box;

@@ -23,5 +23,6 @@ mod raw;
 mod sntp;
 mod store;
 mod syslog;
+mod texts;
 mod time;
 mod wire;

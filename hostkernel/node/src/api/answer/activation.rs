@@ -43,6 +43,8 @@ pub enum Shown<'a> {
     Json(&'a str),
     /// The bytes an action wrote, JSON or not.
     Raw(&'a [u8]),
+    /// It has so many bytes, and is not written with the rest.
+    Beside(usize),
     /// It was too long to be kept.
     TooLong(usize),
     /// There is none, for this reason.
@@ -54,7 +56,7 @@ impl Shown<'_> {
         match self {
             Self::Json(text) => text.trim_ascii().len(),
             Self::Raw(bytes) => bytes.len(),
-            Self::TooLong(len) => len,
+            Self::Beside(len) | Self::TooLong(len) => len,
             Self::Missing(_) => 0,
         }
     }
@@ -72,6 +74,7 @@ impl fmt::Display for Shown<'_> {
                     write!(f, "{{\"body\":\"{text}\",\"encoding\":\"base64\"}}")
                 }
             },
+            Self::Beside(_) => Ok(()),
             Self::TooLong(len) => write!(
                 f,
                 "{{\"error\":\"The result of {len} bytes was not kept: records have room for \
@@ -113,6 +116,13 @@ pub fn with_kept<R>(
 impl Activation<'_> {
     /// All of it.
     pub fn write(&self, out: &mut impl Write) -> fmt::Result {
+        self.write_until_result(out)?;
+        write!(out, "{}", self.result)?;
+        self.write_from_result(out)
+    }
+
+    /// What stands in front of the result.
+    pub fn write_until_result(&self, out: &mut impl Write) -> fmt::Result {
         let Facts { namespace, start_ms, duration_ms, .. } = self.facts;
         self.write_names(out)?;
         write!(
@@ -123,7 +133,12 @@ impl Activation<'_> {
             self.id().as_str(),
             start_ms.saturating_add(*duration_ms),
         )?;
-        self.write_response(out)?;
+        self.write_blame(out)
+    }
+
+    /// What stands behind it.
+    pub fn write_from_result(&self, out: &mut impl Write) -> fmt::Result {
+        self.write_size(out)?;
         out.write_str("},\"logs\":[")?;
         self.write_log(out)?;
         out.write_str("],\"publish\":false,\"annotations\":[")?;
@@ -163,13 +178,19 @@ impl Activation<'_> {
 
     /// The members of a response.
     pub fn write_response(&self, out: &mut impl Write) -> fmt::Result {
+        self.write_blame(out)?;
+        write!(out, "{}", self.result)?;
+        self.write_size(out)
+    }
+
+    fn write_blame(&self, out: &mut impl Write) -> fmt::Result {
         let status = self.facts.status;
         let (name, success) = (status.name(), status == Blame::Success);
-        let (result, size) = (self.result, self.result.len());
-        write!(
-            out,
-            "\"status\":\"{name}\",\"success\":{success},\"result\":{result},\"size\":{size}"
-        )
+        write!(out, "\"status\":\"{name}\",\"success\":{success},\"result\":")
+    }
+
+    fn write_size(&self, out: &mut impl Write) -> fmt::Result {
+        write!(out, ",\"size\":{}", self.result.len())
     }
 
     /// The elements of a list of lines, each with its time and stream in front.

@@ -1,8 +1,12 @@
 //! `POST …/actions/NAME`: an invocation with JSON input.
 
+use alloc::boxed::Box;
+
 use super::admission::{Reply, Shape, prepare};
 use super::environment::environment;
 use super::input::json_input;
+use super::merging::Merging;
+use super::reading::Reading;
 use crate::api::answer::error::Reject;
 use crate::api::lookup::find;
 use crate::api::request::Parts;
@@ -24,14 +28,37 @@ pub fn admit(
     if action.template.is_server() {
         return Err(Reject::Server);
     }
-    let blocking = parts.query.flag("blocking", false)?;
-    let shape = match parts.query.flag("result", false)? {
-        _ if !blocking => Shape::Accepted,
-        true => Shape::Result,
-        false => Shape::Activation,
-    };
+    let shape = shape(parts)?;
+    if Merging::is_long(&body, &action.parameters) {
+        return Ok(Reply::Read(Box::new(Reading::new(action, parts, body)?)));
+    }
     let (is_final, len_max) = (action.annotations.is_final, parts.body_len_max);
     let input = json_input(body, &action.parameters, is_final, len_max)?;
     let environment = environment(spare, action, parts, 0);
     prepare(action, parts, input, environment, shape)
+}
+
+/// Admits one whose input has been read.
+///
+/// # Errors
+/// The quotas of the namespace do not allow it.
+pub fn admit_read(
+    spare: &mut SpareBuffers,
+    reading: &Reading,
+    parts: &Parts<'_>,
+    input: PageBuffer,
+) -> Result<Reply, Reject> {
+    let environment = environment(spare, &reading.action, parts, 0);
+    prepare(&reading.action, parts, input, environment, shape(parts)?)
+}
+
+/// What is to be answered.
+#[inline(always)]
+fn shape(parts: &Parts<'_>) -> Result<Shape, Reject> {
+    let blocking = parts.query.flag("blocking", false)?;
+    Ok(match parts.query.flag("result", false)? {
+        _ if !blocking => Shape::Accepted,
+        true => Shape::Result,
+        false => Shape::Activation,
+    })
 }

@@ -4,6 +4,7 @@ use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+use super::reading::Reading;
 use crate::api::answer::deed::Deed;
 use crate::api::answer::error::Reject;
 use crate::api::manage::deploying::Deploying;
@@ -31,6 +32,8 @@ pub enum Reply {
     Store(Box<Deed>),
     /// It is a deploy, whose body is to be read.
     Deploy(Box<Deploying>),
+    /// It is an invocation whose input is to be read first.
+    Read(Box<Reading>),
 }
 
 /// An invocation that lacks nothing but a core.

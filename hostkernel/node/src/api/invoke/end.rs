@@ -24,7 +24,20 @@ pub fn complete(
     completion: Completion,
     now: Now,
 ) -> Response {
-    let (judged, facts) = keep(records, pending, &completion, now);
+    let judged = Judged::of(&completion, pending.shape());
+    complete_judged(records, pending, completion, judged, now)
+}
+
+/// The same when it is known how it went.
+#[inline(always)]
+pub fn complete_judged(
+    records: &mut Records,
+    pending: &mut Pending,
+    completion: Completion,
+    judged: Judged,
+    now: Now,
+) -> Response {
+    let facts = keep(records, pending, &completion, &judged, now);
     let (timing, total_ns) = (facts.timing, facts.total_ns);
     let mut response = match pending.shape() {
         Shape::Function(form) => function::complete(pending, completion, form),
@@ -37,20 +50,19 @@ pub fn complete(
     response
 }
 
-/// Keeps the record of an invocation that ended.
+/// Keeps the record of an invocation that ended, and how.
 pub fn keep<'a>(
     records: &'a mut Records,
     pending: &Pending,
     completion: &Completion,
+    judged: &Judged,
     now: Now,
-) -> (Judged, &'a Facts) {
-    let judged = Judged::of(completion, pending.shape());
+) -> &'a Facts {
     let facts = pending.facts(completion, judged.status, now);
     let names = [pending.action().name.as_str(), &*pending.action().kind];
     let result = judged.result(&completion.output);
     let unsupported = outcome::unsupported(completion.reports.as_deref());
-    let facts = records.keep(facts, names, result, &completion.log.text, unsupported.as_bytes());
-    (judged, facts)
+    records.keep(facts, names, result, &completion.log.text, unsupported.as_bytes())
 }
 
 /// The answer to an invocation that goes on: its id.

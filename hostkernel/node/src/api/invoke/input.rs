@@ -1,14 +1,13 @@
 //! The input of an action that takes JSON.
 
-use alloc::string::ToString;
 use alloc::vec;
 use core::fmt::Write as _;
 
+use super::merging::position;
 use crate::api::answer::error::Reject;
 use crate::document::{Document, contiguous};
-use crate::json::{ESCAPED_LEN, Json, Quoted};
+use crate::json::Json;
 use crate::registry::KeyValues;
-use limits::PARAMETER_NAME_LEN_MAX;
 use memory::PageBuffer;
 
 /// The request's object over the bound parameters. Without bound parameters it is the request's own
@@ -48,13 +47,7 @@ fn merge(
 ) -> Result<PageBuffer, Reject> {
     let mut named = vec![false; parameters.len()];
     Json::read(request.as_bytes())?.members(|name, _| {
-        let position = match name.raw_string() {
-            Some(raw) if !raw.contains('\\') => parameters.position(name.text()),
-            _ => name
-                .string(ESCAPED_LEN * PARAMETER_NAME_LEN_MAX)
-                .ok()
-                .and_then(|decoded| parameters.position(&Quoted(&decoded).to_string())),
-        };
+        let position = position(parameters, name);
         if let Some(named) = position.and_then(|position| named.get_mut(position)) {
             *named = true;
         }
@@ -82,8 +75,9 @@ fn merge(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::json::Quoted;
     use alloc::format;
-    use alloc::string::String;
+    use alloc::string::{String, ToString as _};
     use alloc::vec::Vec;
     use proptest::prelude::*;
 

@@ -1,5 +1,6 @@
 //! What the end of an invocation means to a client that sent JSON and expects JSON.
 
+use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::{String, ToString};
 use core::fmt;
@@ -11,9 +12,9 @@ use crate::api::invoke::admission::{Pending, Shape};
 use crate::dispatch::{Completion, End, Reports};
 use crate::document::{Document, contiguous};
 use crate::http::{Body, Response};
-use crate::json::{Json, Quoted};
+use crate::json::{Json, JsonReject, Quoted};
 use crate::state::records::{Blame, Facts, Output};
-use limits::{EXCERPT_LEN_MAX, SAID_LEN_MAX};
+use limits::{EXCERPT_LEN_MAX, JSON_AT_ONCE_LEN_MAX, SAID_LEN_MAX};
 use memory::{OutOfFrames, PageBuffer};
 
 /// Who is to blame for the end of an invocation, and with what result.
@@ -46,9 +47,9 @@ impl<'a> Verdict<'a> {
         match (read, error) {
             (Ok(_), Some(error)) => Self::ApplicationError(error),
             (Ok(text), None) => Self::Success(text),
-            (Err(reject), _) => Self::DeveloperError(format!(
-                "The action did not produce a valid JSON response: {reject}: {}",
-                excerpt(output)
+            (Err(reject), _) => Self::DeveloperError(describe_invalid(
+                &reject,
+                excerpt(output.get(..EXCERPT_LEN_MAX).unwrap_or(output), output.len()),
             )),
         }
     }
@@ -109,11 +110,21 @@ pub fn unsupported(reports: Option<&Reports>) -> &str {
     reports.map_or("", |reports| core::str::from_utf8(&reports.unsupported).unwrap_or_default())
 }
 
-/// The beginning of what an action wrote instead of JSON.
-fn excerpt(output: &[u8]) -> String {
-    let start = output.get(..EXCERPT_LEN_MAX).unwrap_or(output);
+/// What is wrong with an output that is no JSON.
+pub(super) fn invalid(reject: &JsonReject, output: &PageBuffer) -> String {
+    let start = output.chunk_at(0);
+    let start = start.get(..EXCERPT_LEN_MAX).unwrap_or(start);
+    describe_invalid(reject, excerpt(start, output.len()))
+}
+
+fn describe_invalid(reject: &JsonReject, excerpt: String) -> String {
+    format!("The action did not produce a valid JSON response: {reject}: {excerpt}")
+}
+
+/// The beginning of what an action wrote instead of JSON, which has `len` bytes.
+fn excerpt(start: &[u8], len: usize) -> String {
     let mut text = String::from_utf8_lossy(start).into_owned();
-    if start.len() < output.len() {
+    if start.len() < len {
         text.push('…');
     }
     text
@@ -133,6 +144,26 @@ pub struct Judged {
 }
 
 impl Judged {
+    /// The output is the result, and good.
+    pub(super) const fn success() -> Self {
+        Self { status: Blame::Success, composed: None, missing: None, raw: false }
+    }
+
+    /// Something else is the result.
+    pub(super) const fn composed(status: Blame, result: PageBuffer) -> Self {
+        Self { status, composed: Some(result), missing: None, raw: false }
+    }
+
+    /// There is no result, for this reason.
+    pub(super) const fn missing(why: Reject) -> Self {
+        Self { status: Blame::InternalError, composed: None, missing: Some(why), raw: false }
+    }
+
+    #[cfg(test)]
+    pub(super) fn pages<'a>(&'a self, output: &'a PageBuffer) -> &'a PageBuffer {
+        self.composed.as_ref().unwrap_or(output)
+    }
+
     /// Judges an end. What was to be bytes is taken as it is, anything else must be JSON.
     #[must_use]
     pub fn of(completion: &Completion, shape: Shape) -> Self {
@@ -217,17 +248,25 @@ fn body(
     if pending.shape() == Shape::Result {
         return Ok((http_status, Body::Pages(result)));
     }
-    let (text, log) = (contiguous(&result)?, contiguous(&completion.log.text)?);
+    let log = contiguous(&completion.log.text)?;
     let action = pending.action();
-    let activation = Activation {
+    let mut activation = Activation {
         facts,
         name: action.name.as_str(),
         kind: &action.kind,
-        // It was judged to be text.
-        result: Shown::Json(core::str::from_utf8(&text).unwrap_or_default()),
+        result: Shown::Beside(result.len()),
         log: &log,
         unsupported: unsupported(completion.reports.as_deref()),
     };
+    if result.len() > JSON_AT_ONCE_LEN_MAX {
+        // It is not copied.
+        let before = Document::compose(|out| activation.write_until_result(out))?;
+        let after = Document::compose(|out| activation.write_from_result(out))?;
+        return Ok((http_status, Body::Parts(Box::new([before, result, after]))));
+    }
+    let text = contiguous(&result)?;
+    // It was judged to be text.
+    activation.result = Shown::Json(core::str::from_utf8(&text).unwrap_or_default());
     let document = Document::compose(|out| activation.write(out))?;
     Ok((http_status, Body::Pages(document)))
 }

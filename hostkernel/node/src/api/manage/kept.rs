@@ -81,6 +81,8 @@ pub fn install(
     };
     match prepare::admit(&action, &parts, preparation, Shape::Fetch { etag: fetched.etag })? {
         Reply::Invoke(admission) => Ok(Installed::Prepares(admission)),
-        Reply::Respond(_) | Reply::Store(_) | Reply::Deploy(_) => Err(Reject::NotFound),
+        Reply::Respond(_) | Reply::Store(_) | Reply::Deploy(_) | Reply::Read(_) => {
+            Err(Reject::NotFound)
+        }
     }
 }

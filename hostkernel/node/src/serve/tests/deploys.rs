@@ -17,7 +17,7 @@ use super::lab::{Lab, PUBLIC};
 use super::peer::Client;
 use crate::api::tests::image;
 use crate::registry::Purpose;
-use limits::{CODE_LEN_MAX, DEPLOY_SLICE_LEN, PAGE_LEN};
+use limits::{CODE_LEN_MAX, PAGE_LEN, SLICE_LEN};
 
 /// What is made of an archive at once at most: what its format refers back to.
 const UNPACKED_LEN_MAX: usize = 32 * 1024;
@@ -72,8 +72,8 @@ fn a_large_deploy_is_done_bit_by_bit() {
     };
     assert_eq!(refused.status, 400, "zeros are no executable");
     assert!(answers > 10, "{answers} answers meanwhile");
-    assert!(lab.polls - before > len / (DEPLOY_SLICE_LEN + UNPACKED_LEN_MAX));
-    let max = DEPLOY_SLICE_LEN + UNPACKED_LEN_MAX + OTHER_LEN_MAX;
+    assert!(lab.polls - before > len / (SLICE_LEN + UNPACKED_LEN_MAX));
+    let max = SLICE_LEN + UNPACKED_LEN_MAX + OTHER_LEN_MAX;
     assert!(lab.written_max <= max, "{} bytes in one poll", lab.written_max);
     lab.settle();
 }

@@ -12,12 +12,12 @@ use super::detached::request_by;
 use super::holdings::{BAD, GOOD, two_tenants};
 use super::lab::{INPUT_LEN_MAX, Lab, NS_PER_MS, PUBLIC, invoke};
 use super::peer::Client;
-use limits::{CODE_LEN_MAX, DEPLOY_SLICE_LEN};
+use limits::{CODE_LEN_MAX, SLICE_LEN};
 
 /// What a byte costs that is unpacked, checked and hashed: on hardware some nanoseconds.
 const BYTE_NS: u64 = 5;
 /// One slice of a deploy with a piece of an archive.
-const SLICE_NS: u64 = (DEPLOY_SLICE_LEN as u64 + 32 * 1024) * BYTE_NS;
+const SLICE_NS: u64 = (SLICE_LEN as u64 + 32 * 1024) * BYTE_NS;
 /// How long a call runs.
 const RUN_NS: u64 = NS_PER_MS / 2;
 /// Calls that are measured.

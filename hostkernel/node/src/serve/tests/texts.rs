@@ -1,0 +1,176 @@
+//! Long inputs and results beside everything else: they are read bit by bit, and others hardly
+//! notice.
+
+extern crate std;
+
+use alloc::format;
+use alloc::string::String;
+
+use serde_json::Value;
+
+use super::detached::request_by;
+use super::holdings::{BAD, GOOD, two_tenants};
+use super::lab::{INPUT_LEN_MAX, Lab};
+use super::peer::Client;
+use crate::registry::Purpose;
+use limits::{PAGE_LEN, SLICE_LEN};
+
+/// Of each answer and request a little is written, too.
+const OTHER_LEN_MAX: usize = 2 * PAGE_LEN;
+
+const RESULT: &str = "actions/echo?blocking=true&result=true";
+
+/// An object of about this length with many members.
+fn object(len: usize) -> String {
+    let mut text = String::from("{\"a\":0");
+    while text.len() + 40 < len {
+        text += &format!(",\"key{}\":[1.5e3,\"\u{e4}\\n\",{{}}]", text.len());
+    }
+    text + "}"
+}
+
+fn call(lab: &mut Lab, key: &str, target: &str, body: &str) -> Client {
+    let client = lab.peer.connect_wide();
+    lab.send(client, &request_by(key, "POST", target, body.as_bytes()));
+    client
+}
+
+fn echo(lab: &mut Lab, client: Client) {
+    lab.send(client, &request_by(GOOD, "POST", RESULT, b"{\"a\":1}"));
+    let answer = lab.answer(client);
+    assert_eq!((answer.status, &answer.body[..]), (200, &b"{\"a\":1}"[..]));
+}
+
+fn held(lab: &Lab) -> usize {
+    Purpose::ALL.iter().map(|purpose| lab.service.node().books.held_len(*purpose)).sum()
+}
+
+/// Waits until so many texts are being read.
+fn until_read(lab: &mut Lab, count: usize) {
+    lab.until("a text", |lab| (lab.service.connections.texts() == count).then_some(()));
+}
+
+#[test]
+fn a_long_input_and_its_result_are_read_bit_by_bit() {
+    let mut lab = two_tenants();
+    let good = lab.connect();
+    echo(&mut lab, good);
+    let before = lab.polls;
+    echo(&mut lab, good);
+    let alone = lab.polls - before;
+    let long = object(INPUT_LEN_MAX);
+    let bad = call(&mut lab, BAD, RESULT, &long);
+    until_read(&mut lab, 1);
+    lab.written_max = 0;
+    let before = lab.polls;
+    let mut answers = 0;
+    let answer = loop {
+        let polls = lab.polls;
+        echo(&mut lab, good);
+        assert!(lab.polls - polls <= 3 * alone, "{} polls, {alone} alone", lab.polls - polls);
+        answers += 1;
+        if let Some(answer) = lab.peer.take_answer(bad) {
+            break answer;
+        }
+    };
+    assert!((answer.status, &answer.body[..]) == (200, long.as_bytes()));
+    assert!(answers > 10, "{answers} answers meanwhile");
+    // Once as input, once as result.
+    assert!(lab.polls - before > 2 * long.len() / SLICE_LEN);
+    let max = SLICE_LEN + OTHER_LEN_MAX;
+    assert!(lab.written_max <= max, "{} bytes in one poll", lab.written_max);
+    lab.settle();
+    assert_eq!(held(&lab), 0);
+}
+
+#[test]
+fn a_long_result_is_in_its_activation_and_not_copied() {
+    let mut lab = two_tenants();
+    let long = object(INPUT_LEN_MAX);
+    let client = call(&mut lab, BAD, "actions/echo?blocking=true", &long);
+    until_read(&mut lab, 1);
+    lab.written_max = 0;
+    let answer = lab.answer(client);
+    assert_eq!(answer.status, 200);
+    let activation: Value = serde_json::from_slice(&answer.body).expect("JSON");
+    let response = &activation["response"];
+    assert!(response["result"] == serde_json::from_str::<Value>(&long).expect("JSON"));
+    assert_eq!(response["size"], long.len());
+    assert!(activation["annotations"].is_array());
+    let max = SLICE_LEN + OTHER_LEN_MAX;
+    assert!(lab.written_max <= max, "{} bytes in one poll", lab.written_max);
+    lab.settle();
+}
+
+#[test]
+fn what_is_no_json_is_refused_in_the_end_as_at_once() {
+    let mut lab = two_tenants();
+    let cut = object(INPUT_LEN_MAX).replacen('}', "", 1);
+    let client = call(&mut lab, BAD, RESULT, &cut);
+    let answer = lab.answer(client);
+    assert_eq!(answer.status, 400);
+    assert!(String::from_utf8_lossy(&answer.body).contains("it is not JSON from byte"));
+    assert_eq!(lab.worker.begun, 0);
+    lab.worker.output_len = Some(INPUT_LEN_MAX);
+    let client = call(&mut lab, BAD, RESULT, "{}");
+    let answer = lab.answer(client);
+    assert_eq!(answer.status, 502);
+    let text = String::from_utf8_lossy(&answer.body).into_owned();
+    assert!(text.contains("did not produce a valid JSON response"), "{text:.200}");
+    lab.settle();
+}
+
+#[test]
+fn an_input_goes_with_its_client_and_a_result_stays_for_its_record() {
+    let mut lab = two_tenants();
+    let long = object(INPUT_LEN_MAX);
+    let client = call(&mut lab, BAD, RESULT, &long);
+    until_read(&mut lab, 1);
+    lab.peer.reset(client);
+    until_read(&mut lab, 0);
+    assert_eq!((lab.worker.begun, held(&lab)), (0, 0));
+
+    let client = call(&mut lab, BAD, RESULT, &long);
+    lab.until("the end", |lab| (lab.worker.begun == 1).then_some(()));
+    until_read(&mut lab, 1);
+    assert!(held(&lab) >= long.len(), "{}", held(&lab));
+    lab.peer.reset(client);
+    until_read(&mut lab, 0);
+    assert_eq!((lab.worker.begun, held(&lab)), (1, 0));
+    let client = lab.connect();
+    lab.send(client, &request_by(BAD, "GET", "activations", b""));
+    let answer = lab.answer(client);
+    let list: Value = serde_json::from_slice(&answer.body).expect("JSON");
+    assert_eq!(list.as_array().map(alloc::vec::Vec::len), Some(1));
+    lab.settle();
+}
+
+#[test]
+fn a_node_that_leaves_reads_what_it_began() {
+    let mut lab = two_tenants();
+    let long = object(INPUT_LEN_MAX);
+    let client = call(&mut lab, GOOD, RESULT, &long);
+    until_read(&mut lab, 1);
+    lab.service.drain(lab.now_ns);
+    lab.wake();
+    let answer = lab.answer(client);
+    assert!((answer.status, answer.last, &answer.body[..]) == (200, true, long.as_bytes()));
+    lab.until("the end", |lab| lab.is_drained().then_some(()));
+}
+
+#[test]
+fn whoever_sends_much_waits_for_himself() {
+    let mut lab = two_tenants();
+    let long = object(INPUT_LEN_MAX / 2);
+    let bad: [Client; 2] = core::array::from_fn(|_| call(&mut lab, BAD, RESULT, &long));
+    until_read(&mut lab, 2);
+    let start_ns = lab.now_ns;
+    let good = call(&mut lab, GOOD, RESULT, &object(3 * SLICE_LEN));
+    assert_eq!(lab.answer(good).status, 200);
+    assert!(lab.since_ms(start_ns) <= 3, "{} ms", lab.since_ms(start_ns));
+    assert!(bad.iter().all(|client| lab.peer.take_answer(*client).is_none()));
+    for client in bad {
+        assert_eq!(lab.answer(client).status, 200);
+    }
+    lab.settle();
+}
