@@ -6,6 +6,7 @@
 
 mod directory;
 mod link;
+mod record;
 mod reject;
 mod unpack;
 

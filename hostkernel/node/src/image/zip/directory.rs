@@ -3,6 +3,7 @@
 use alloc::string::String;
 use core::ops::Range;
 
+use super::record::Record;
 use super::reject::{Damage, Unread, ZipReject};
 use super::{EXECUTABLES, link};
 use crate::slice::Slice;
@@ -11,44 +12,6 @@ use memory::{OutOfFrames, PageBuffer};
 
 /// What names may begin with.
 const HERE: &str = "./";
-
-/// A record of the format, read whole.
-pub(super) struct Record<const LEN: usize>([u8; LEN]);
-
-impl<const LEN: usize> Record<LEN> {
-    fn read(archive: &PageBuffer, at: usize) -> Result<Self, ZipReject> {
-        let mut bytes = [0; LEN];
-        let mut filled = 0;
-        while filled < LEN {
-            let chunk = archive.chunk_at(at + filled);
-            if chunk.is_empty() {
-                return Err(ZipReject::Damaged(Damage::End));
-            }
-            let count = chunk.len().min(LEN - filled);
-            bytes[filled..filled + count].copy_from_slice(&chunk[..count]);
-            filled += count;
-        }
-        Ok(Self(bytes))
-    }
-
-    /// A record with this signature.
-    fn expect(archive: &PageBuffer, at: usize, signature: &[u8; 4]) -> Result<Self, ZipReject> {
-        let record = Self::read(archive, at)?;
-        if record.0.starts_with(signature) {
-            Ok(record)
-        } else {
-            Err(ZipReject::Damaged(Damage::Record))
-        }
-    }
-
-    pub(super) fn half(&self, at: usize) -> usize {
-        usize::from(u16::from_le_bytes([self.0[at], self.0[at + 1]]))
-    }
-
-    fn word(&self, at: usize) -> usize {
-        self.half(at) | self.half(at + 2) << 16
-    }
-}
 
 /// End of the central directory record (4.3.16), without its comment.
 pub(super) const END_LEN: usize = 22;

@@ -3,7 +3,7 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::directory::Record;
+use super::record::Record;
 use super::reject::ZipReject;
 use limits::ZIP_LINK_LEN_MAX;
 use memory::PageBuffer;
