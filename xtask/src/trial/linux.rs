@@ -26,8 +26,9 @@ const SCRIPT: &str = "script";
 const LIMITS: Limits = Limits { timeout_ms: 60_000, memory_mb: 32 };
 const BUSYBOX: &str = "/bin/busybox";
 /// The input is an argument as well, which `awk` would take for a file if it read any.
-const GREETS: &str = "#!/bin/awk -f\n\
-    BEGIN { split(ARGV[1], part, \"\\\"\"); printf \"{\\\"greeting\\\":\\\"Hello, %s!\\\"}\", part[4] }\n";
+const GREETS: &str = r#"#!/bin/awk -f
+BEGIN { split(ARGV[1], part, "\""); printf "{\"greeting\":\"Hello, %s!\"}", part[4] }
+"#;
 
 /// Compiles them and deploys them. `say` hears what is about to be done.
 ///
