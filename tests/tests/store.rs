@@ -10,9 +10,11 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use hk::DeployOptions;
+use serde_json::json;
 use system_tests::registry::{HOST, Registry};
-use system_tests::{ACTIONS, AUTHORIZATION, TestNode, boot, brief_machine, sample};
+use system_tests::{ACTIONS, AUTHORIZATION, TestNode, boot, brief_machine, machine, sample};
 use xtask::prerequisites::ensure_programs;
+use xtask::runtime::Language;
 
 /// Longer than what the registry said holds, and than it is left alone when it is away.
 const STALE: Duration = Duration::from_millis(1_500);
@@ -192,4 +194,63 @@ fn no_code_of_a_lying_registry_is_run_and_the_node_heals() {
         lies.store(0, Ordering::Relaxed);
         assert_eq!(until(&node, &name, 200), GREETING, "it heals: lie {lie}");
     }
+}
+
+/// How long an interpreter may take to start, emulated, on a busy computer.
+const RUNTIME_TIMEOUT: Duration = Duration::from_secs(330);
+
+#[test]
+fn functions_and_all_that_is_said_of_them_are_fetched_too() {
+    let registry = Registry::start();
+    let start = |number: u16| {
+        let words = format!("{} hostkernel.node={number}", registry.setting());
+        boot(machine().memory_mib(768).kernel_words(words))
+    };
+    let (first, second) = (start(1), start(2));
+    let file = Language::Python.file();
+    if !file.is_file() {
+        Language::Python.build(|doing| eprintln!("{doing}")).expect("it can be built");
+    }
+    let archive = fs::read(&file).expect("it was built");
+    let install = |node: &TestNode| {
+        let client = node.client().clone().with_timeout(RUNTIME_TIMEOUT);
+        client.install_runtime("python:3", &archive).expect("it starts");
+    };
+    install(&first);
+    let source = "def hi(args): return {'greeting': args['word'] + ', ' + args['name']}\n";
+    let document = json!({
+        "exec": {"kind": "python:3", "code": source, "main": "hi"},
+        "limits": {"timeout": 45_000, "memory": 64, "logs": 3},
+        "parameters": [{"key": "word", "value": "Servus"}, {"key": "ä", "value": {"b": [1, null]}}],
+        "annotations": [{"key": "web-export", "value": true}, {"key": "note", "value": "x \"y\""}],
+        "publish": true, "version": "1.2.3",
+    });
+    let target = format!("{ACTIONS}/a greeting?overwrite=true").replace(' ', "%20");
+    let json_type = [AUTHORIZATION, "Content-Type: application/json"];
+    let deployed = first.request("PUT", &target, &json_type, document.to_string().as_bytes());
+    assert_eq!(deployed.status, 200, "{}", deployed.text());
+    let greet = |node: &TestNode| {
+        let target = format!("{ACTIONS}/a%20greeting?blocking=true&result=true");
+        let answer = node.request("POST", &target, &json_type, br#"{"name":"A"}"#);
+        (answer.status, answer.text())
+    };
+    let greeting = (200, r#"{"greeting": "Servus, A"}"#.replace(": ", ":"));
+    let as_text = |(status, text): (u16, String)| (status, text.replace(": ", ":"));
+    assert_eq!(as_text(greet(&first)), greeting);
+
+    // A node without the runtime says what it lacks, and heals when it has it.
+    let (status, text) = greet(&second);
+    assert!(status == 400 && text.contains("'python:3' is not supported"), "{status} {text}");
+    install(&second);
+    assert_eq!(as_text(greet(&second)), greeting);
+    let described = |node: &TestNode| {
+        let target = format!("{ACTIONS}/a%20greeting");
+        let mut action = node.request("GET", &target, &[AUTHORIZATION], &[]).json();
+        // What came of freezing it is each node's own.
+        let annotations = action["annotations"].as_array_mut().expect("a list");
+        annotations.retain(|annotation| annotation["key"] != "frozen");
+        action
+    };
+    assert_eq!(described(&first), described(&second));
+    assert_eq!(described(&second)["version"], "1.2.3");
 }
