@@ -1,14 +1,19 @@
 //! Three nodes behind HAProxy, with a registry: what a user fears does not happen.
 
+use std::path::Path;
+use std::process::Command;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use system_tests::{ACTIONS, AUTHORIZATION, Connection, brief_machine, request, sample};
+use xtask::build;
 use xtask::fleet::Fleet;
 use xtask::qemu::free_port;
 
 /// Longer than what the registry said of an action holds.
 const STALE: Duration = Duration::from_millis(1_500);
+/// A busy computer takes its time; this is only against waiting for ever.
+const PLENTY: Duration = Duration::from_secs(300);
 const CLIENTS: usize = 3;
 const AROUND: Duration = Duration::from_secs(3);
 const HELLO: &str = "/function/hello";
@@ -26,6 +31,52 @@ fn ask(fleet: &Fleet, method: &str, target: &str, body: &[u8]) -> (u16, String) 
 fn assert_none_failed(what: &str, calls: u64, failures: &[String]) {
     eprintln!("{what}: {calls} calls, {} failed", failures.len());
     assert!(calls > 0 && failures.is_empty(), "{what}: {calls} calls, {failures:?}");
+}
+
+/// What `hk` shows of all nodes.
+fn seen_by_hk(home: &Path, fleet: &Fleet) {
+    let program = build::client().expect("hk builds");
+    let hk = |arguments: &[&str]| {
+        let mut command = Command::new(&program);
+        command.env("XDG_CONFIG_HOME", home).args(["--json"]).args(arguments);
+        let output = command.output().expect("hk was built");
+        assert!(output.status.success(), "{arguments:?}: {output:?}");
+        String::from_utf8(output.stdout).expect("JSON")
+    };
+    for index in 0..3 {
+        let node = fleet.node(index).expect("all of them run");
+        hk(&["node", "add", &format!("n{}", index + 1), &node.base_url()]);
+    }
+    let status = hk(&["fleet", "status"]);
+    assert_eq!(status.matches(r#""readiness":"ok""#).count(), 3, "{status}");
+    assert_eq!(status.matches(r#""store":"up""#).count(), 3, "{status}");
+    let list = hk(&["fleet", "list"]);
+    assert!(list.contains(r#"{"name":"hello","versions":{"0.0.2":["n1","n2","n3"]}}"#), "{list}");
+    let activations = hk(&["fleet", "activations"]);
+    let ids = (1..=3).filter(|node| activations.contains(&format!(r#""activationId":"000{node}"#)));
+    assert!(ids.count() > 1, "{activations}");
+}
+
+/// Restarts all nodes as an operator does.
+fn roll(home: &Path, fleet: &mut Fleet) {
+    let program = build::client().expect("hk builds");
+    let mut rolling = Command::new(program)
+        .env("XDG_CONFIG_HOME", home)
+        .args(["roll", "--settle", "2", "--restart", r#"touch "$XDG_CONFIG_HOME/$HK_NODE.off""#])
+        .spawn()
+        .expect("hk starts");
+    for index in 0..3 {
+        let is_off = home.join(format!("n{}.off", index + 1));
+        let end = Instant::now() + PLENTY;
+        while !is_off.exists() {
+            let ended = rolling.try_wait().expect("it is a child");
+            assert!(ended.is_none() && Instant::now() < end, "{ended:?}");
+            thread::sleep(Duration::from_millis(100));
+        }
+        fleet.restart(index).unwrap_or_else(|error| panic!("{error}"));
+    }
+    let ended = rolling.wait().expect("it is a child");
+    assert!(ended.success(), "{ended}");
 }
 
 #[test]
@@ -73,8 +124,10 @@ fn no_call_is_lost_when_nodes_come_and_go() {
         assert_eq!(found.0, 200, "{id}: {}", found.1);
     }
 
+    seen_by_hk(folder.path(), &fleet);
+
     // All of them are restarted, one after the other.
-    let (calls, failures, rolled) = fleet.under_load(HELLO, CLIENTS, |fleet| fleet.roll(say));
-    rolled.unwrap_or_else(|error| panic!("{error}"));
+    let (calls, failures, ()) =
+        fleet.under_load(HELLO, CLIENTS, |fleet| roll(folder.path(), fleet));
     assert_none_failed("a restart of all", calls, &failures);
 }
