@@ -5,7 +5,7 @@ pub const REQUEST_ID_LEN_MAX: usize = 128;
 /// Levels of nesting in JSON the node reads: deploy requests, input and results.
 pub const JSON_DEPTH_MAX: usize = 128;
 /// Inputs, together with bound parameters, and results are read in one go up to this length, and in
-/// slices of [`SLICE_LEN`](crate::SLICE_LEN) beyond it.
+/// slices of `SLICE_LEN` beyond it.
 pub const JSON_AT_ONCE_LEN_MAX: usize = 32 * 1024;
 /// Bound parameters of one action, and likewise its annotations.
 pub const PARAMETERS_MAX: usize = 1024;

@@ -27,7 +27,7 @@ pub const INLINE_BODY_LEN_MAX: usize = 1024;
 pub const OUTPUT_LEN_KEPT_MAX: usize = 2048;
 /// Likewise for the text of requests and the header fields of answers.
 pub const TEXT_LEN_KEPT_MAX: usize = 2048;
-/// What `Keep-Alive: timeout` announces: a little less than [`IDLE_TIMEOUT_MS`](crate::IDLE_TIMEOUT_MS), so that a client
+/// What `Keep-Alive: timeout` announces: a little less than `IDLE_TIMEOUT_MS`, so that a client
 /// does not send into a connection that is just being closed.
 pub const KEEP_ALIVE_ANNOUNCED_S: u64 = IDLE_TIMEOUT_MS / 1000 - 5;
 /// Requests answered on one connection before it is closed, so that load balancers rebalance.

@@ -20,7 +20,7 @@ pub const QUEUE_SHARE_FACTOR: usize = 4;
 pub const COMPLETIONS_PER_POLL_MAX: usize = 64;
 /// ... unless their results are longer than this, all together.
 pub const COMPLETED_LEN_PER_POLL_MAX: usize = 64 * 1024;
-/// Requests are answered until those longer than [`HELD_FREE_LEN`](crate::HELD_FREE_LEN) have so many bytes, all
+/// Requests are answered until those longer than `HELD_FREE_LEN` have so many bytes, all
 /// together; the others wait until frames and completions had their turn.
 pub const READ_LEN_PER_POLL_MAX: usize = 64 * 1024;
 /// Largest configurable queue.
