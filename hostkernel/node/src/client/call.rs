@@ -13,7 +13,7 @@ use super::url::{Url, UrlReject};
 use super::{Answer, Failure, Request, Upload};
 use crate::digits::push_decimal;
 use crate::http::Method;
-use crate::net::{Line, Lookup, Network};
+use crate::net::{ConnectionId, Lookup, Network};
 use crate::registry::Digest;
 use limits::{
     CALL_PROGRESS_TIMEOUT_MS, CALL_RATE_MIN, CALL_SLICE_LEN, CALL_TIMEOUT_MS, CONNECT_TIMEOUT_MS,
@@ -40,7 +40,7 @@ pub struct Call {
 enum Stage {
     /// For its host's address, and then for a connection.
     Waiting(Option<SocketAddrV4>),
-    Connecting(Line),
+    Connecting(ConnectionId),
     Exchanging(Box<Exchange>),
     Done(Result<Answer, Failure>),
     /// It was taken.
@@ -49,7 +49,7 @@ enum Stage {
 
 /// Request and answer on a connection.
 struct Exchange {
-    line: Line,
+    connection: ConnectionId,
     is_reused: bool,
     head: Vec<u8>,
     /// Bytes of head and body that are in the socket.
@@ -73,7 +73,7 @@ pub enum Progress {
     /// It needs a connection.
     WantsLine,
     /// It has ended, and this connection can be used for another.
-    Spares(Line),
+    Spares(ConnectionId),
 }
 
 impl Call {
@@ -114,15 +114,15 @@ impl Call {
     }
 
     /// Uses a connection that is open.
-    pub fn reuse(&mut self, line: Line, now_ns: u64) {
-        self.exchange(line, true, now_ns);
+    pub fn reuse(&mut self, connection: ConnectionId, now_ns: u64) {
+        self.exchange(connection, true, now_ns);
     }
 
     /// Opens a connection. Returns whether there can be one more.
     pub fn dial(&mut self, network: &mut Network, now_ns: u64) -> bool {
         let Stage::Waiting(Some(address)) = self.stage else { return true };
-        let Some(line) = network.dial(address, now_ns) else { return false };
-        self.stage = Stage::Connecting(line);
+        let Some(connection) = network.dial(address, now_ns) else { return false };
+        self.stage = Stage::Connecting(connection);
         self.moved_ns = now_ns;
         true
     }
@@ -143,9 +143,10 @@ impl Call {
                 Lookup::Asked => Progress::Later(Some(end_ns)),
                 Lookup::Nowhere => self.fail(Failure::Name, network),
             },
-            Stage::Connecting(line) => {
-                let line = *line;
-                let state = network.line(line).map_or(State::Closed, |socket| socket.state());
+            Stage::Connecting(connection) => {
+                let connection = *connection;
+                let state =
+                    network.connection(connection).map_or(State::Closed, |socket| socket.state());
                 let at_ns = self.moved_ns + CONNECT_TIMEOUT_MS * NS_PER_MS;
                 match state {
                     State::SynSent | State::SynReceived if now_ns < at_ns => {
@@ -160,7 +161,7 @@ impl Call {
                         self.fail(Failure::Refused, network)
                     }
                     _ => {
-                        self.exchange(line, false, now_ns);
+                        self.exchange(connection, false, now_ns);
                         Progress::Again
                     }
                 }
@@ -176,10 +177,10 @@ impl Call {
         self.begun_ns + (CALL_TIMEOUT_MS + earned_ms) * NS_PER_MS
     }
 
-    fn exchange(&mut self, line: Line, is_reused: bool, now_ns: u64) {
+    fn exchange(&mut self, connection: ConnectionId, is_reused: bool, now_ns: u64) {
         let Request { method, len_max, is_hashed, .. } = self.request;
         self.stage = Stage::Exchanging(Box::new(Exchange {
-            line,
+            connection,
             is_reused,
             head: head(&self.request),
             sent: 0,
@@ -191,7 +192,7 @@ impl Call {
 
     fn step_exchange(&mut self, network: &mut Network, now_ns: u64) -> Progress {
         let Stage::Exchanging(exchange) = &mut self.stage else { return Progress::Again };
-        let Some(socket) = network.line(exchange.line) else {
+        let Some(socket) = network.connection(exchange.connection) else {
             return self.fail(Failure::Closed, network);
         };
         let sent = exchange.send(socket, &self.request.upload);
@@ -217,7 +218,7 @@ impl Call {
         if is_at_end {
             if exchange.reader.is_idle() && exchange.is_reused {
                 // It was closed before this request came: that happens, and means nothing.
-                network.hang_up(exchange.line);
+                network.hang_up(exchange.connection);
                 (self.stage, self.needs_new) = (Stage::Waiting(None), true);
                 return Progress::Again;
             }
@@ -250,15 +251,15 @@ impl Call {
         let Stage::Exchanging(exchange) = mem::replace(&mut self.stage, Stage::Over) else {
             return Progress::Again;
         };
-        let Exchange { line, sent, head: asked, reader, hash, .. } = *exchange;
+        let Exchange { connection, sent, head: asked, reader, hash, .. } = *exchange;
         let all_sent = sent == asked.len() + self.request.upload.len();
         let Some((head, body)) = reader.finish() else {
-            network.hang_up(line);
+            network.hang_up(connection);
             return self.fail(Failure::Closed, network);
         };
         let is_spared = is_clean && all_sent && head.is_persistent;
         if !is_spared {
-            network.hang_up(line);
+            network.hang_up(connection);
         }
         let old_url = self.request.url.clone();
         match self.redirected(&head) {
@@ -272,7 +273,7 @@ impl Call {
                 self.stage = Stage::Waiting(None);
                 if is_spared {
                     // It belongs to the server that was left.
-                    network.hang_up(line);
+                    network.hang_up(connection);
                 }
                 self.request.url = url;
                 return Progress::Again;
@@ -283,7 +284,7 @@ impl Call {
                 self.stage = Stage::Done(Ok(Answer { head, body, digest, url: old_url }));
             }
         }
-        if is_spared { Progress::Spares(line) } else { Progress::Again }
+        if is_spared { Progress::Spares(connection) } else { Progress::Again }
     }
 
     /// Where an answer sends the node, if it does.
@@ -304,8 +305,8 @@ impl Call {
 
     fn fail(&mut self, failure: Failure, network: &mut Network) -> Progress {
         match &self.stage {
-            Stage::Connecting(line) => network.hang_up(*line),
-            Stage::Exchanging(exchange) => network.hang_up(exchange.line),
+            Stage::Connecting(connection) => network.hang_up(*connection),
+            Stage::Exchanging(exchange) => network.hang_up(exchange.connection),
             Stage::Waiting(_) | Stage::Done(_) | Stage::Over => {}
         }
         self.stage = Stage::Done(Err(failure));

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! begin ─▶ Waiting ─▶ Connecting ─▶ Exchanging ─▶ Done ─▶ take
-//!             ▲  name, line                │ redirect
+//!             ▲  name, socket              │ redirect
 //!             └────────────────────────────┘
 //! ```
 //!
@@ -23,7 +23,7 @@ use self::answer::{AnswerReject, Head};
 use self::call::{Call, Progress};
 use self::url::Url;
 use crate::http::Method;
-use crate::net::{Line, Network};
+use crate::net::{ConnectionId, Network};
 use crate::registry::Digest;
 use limits::{CALLS_MAX, OUTGOING_IDLE_MS};
 use memory::PageBuffer;
@@ -114,7 +114,7 @@ pub struct Client {
 
 /// A connection on which nothing is under way.
 struct Idle {
-    line: Line,
+    connection: ConnectionId,
     host: Box<str>,
     port: u16,
     until_ns: u64,
@@ -177,13 +177,13 @@ impl Client {
                     let is_it = |idle: &Idle| idle.port == *port && idle.host == *host;
                     match self.idle.iter().position(is_it) {
                         Some(at) if call.may_reuse() => {
-                            call.reuse(self.idle.remove(at).line, now_ns)
+                            call.reuse(self.idle.remove(at).connection, now_ns)
                         }
                         _ => {
                             // One that waits for another server makes room.
                             let had = call.dial(network, now_ns);
                             if !had && !self.idle.is_empty() {
-                                network.hang_up(self.idle.remove(0).line);
+                                network.hang_up(self.idle.remove(0).connection);
                                 call.dial(network, now_ns);
                             }
                             if !call.has_line() {
@@ -192,10 +192,10 @@ impl Client {
                         }
                     }
                 }
-                Progress::Spares(line) => {
+                Progress::Spares(connection) => {
                     let Url { host, port, .. } = call.url().clone();
                     let until_ns = now_ns + OUTGOING_IDLE_MS * NS_PER_MS;
-                    self.idle.push(Idle { line, host, port, until_ns });
+                    self.idle.push(Idle { connection, host, port, until_ns });
                 }
             }
         }
@@ -204,12 +204,12 @@ impl Client {
     /// Ends connections that nobody needed for long, or that their server has ended.
     fn drop_idle(&mut self, network: &mut Network, now_ns: u64) {
         self.idle.retain(|idle| {
-            let is_open = network.line(idle.line).is_some_and(|socket| {
+            let is_open = network.connection(idle.connection).is_some_and(|socket| {
                 socket.may_send() && socket.may_recv() && socket.recv_queue() == 0
             });
             let stays = is_open && now_ns < idle.until_ns;
             if !stays {
-                network.hang_up(idle.line);
+                network.hang_up(idle.connection);
             }
             stays
         });

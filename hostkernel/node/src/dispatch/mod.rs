@@ -39,7 +39,7 @@ use limits::{AHEAD_MAX, AHEAD_NS};
 ///
 /// What travels is moved into and out of the queues' slots: nothing is allocated on the way.
 pub struct Dispatcher {
-    workers: Vec<Worker>,
+    workers: Vec<WorkerQueue>,
     completions: ArrayQueue<Completion>,
     // Submitted, and completion not yet taken: at most what `completions` holds.
     in_flight: AtomicUsize,
@@ -62,7 +62,7 @@ pub struct CoreLoad {
     pub idle_ns: u64,
 }
 
-struct Worker {
+struct WorkerQueue {
     core: usize,
     queue: ArrayQueue<Invocation>,
     // Submitted and not yet complete, whoever runs it.
@@ -80,7 +80,7 @@ impl Dispatcher {
     /// `wake` interrupts a core that sleeps.
     #[must_use]
     pub fn new(cores: &[usize], front_core: usize, queue_len: usize, wake: fn(usize)) -> Self {
-        let worker = |&core: &usize| Worker {
+        let worker = |&core: &usize| WorkerQueue {
             core,
             queue: ArrayQueue::new(queue_len),
             outstanding: AtomicUsize::new(0),
@@ -149,7 +149,7 @@ impl Dispatcher {
     /// many completions that one more could find no place.
     pub fn submit(&self, invocation: Invocation) -> Result<(), QueueFull> {
         trace::record(Event::Admit, invocation.id.0 as u64);
-        let load = |worker: &&Worker| worker.outstanding.load(Ordering::Relaxed);
+        let load = |worker: &&WorkerQueue| worker.outstanding.load(Ordering::Relaxed);
         let Some(worker) = self.workers.iter().min_by_key(load) else {
             return Err(QueueFull);
         };
@@ -305,7 +305,7 @@ impl Dispatcher {
     }
 }
 
-impl Worker {
+impl WorkerQueue {
     /// Whether something of its queue must wait for something else.
     fn has_waiting(&self) -> bool {
         self.outstanding.load(Ordering::Relaxed) > 1 && !self.queue.is_empty()

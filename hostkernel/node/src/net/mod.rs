@@ -49,7 +49,7 @@ pub use self::dns::Lookup;
 use self::dns::Resolver;
 use self::forge::{Forged, Injected};
 use self::fragments::Fragments;
-pub use self::outgoing::Line;
+pub use self::outgoing::ConnectionId;
 use self::outgoing::Outgoing;
 pub use self::outward::{Outward, Path};
 use self::outward::{SEND_RETRY_NS, interface};
@@ -344,20 +344,20 @@ impl Network {
     }
 
     /// Begins a connection. `None` if there can be none more now; then try again later.
-    pub fn dial(&mut self, remote: SocketAddrV4, now_ns: u64) -> Option<Line> {
+    pub fn dial(&mut self, remote: SocketAddrV4, now_ns: u64) -> Option<ConnectionId> {
         let Self { outgoing, addressing, adapter, random, .. } = self;
         let address = addressing.place()?.address;
         outgoing.dial(remote, address, adapter, random, now_ns)
     }
 
     /// The socket of a connection that was begun; `None` if it is gone with the node's address.
-    pub fn line(&mut self, line: Line) -> Option<&mut tcp::Socket<'static>> {
-        self.outgoing.socket(line)
+    pub fn connection(&mut self, connection: ConnectionId) -> Option<&mut tcp::Socket<'static>> {
+        self.outgoing.socket(connection)
     }
 
     /// Gives such a connection up.
-    pub fn hang_up(&mut self, line: Line) {
-        self.outgoing.hang_up(line);
+    pub fn hang_up(&mut self, connection: ConnectionId) {
+        self.outgoing.hang_up(connection);
     }
 
     /// Where a host is. If that is not known yet, ask again at the next look.

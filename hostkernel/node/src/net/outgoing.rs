@@ -21,7 +21,7 @@ use limits::{HEAP_RESERVE_LEN, OUTGOING_MAX, OUTGOING_RECEIVE_LEN, OUTGOING_SEND
 
 /// Names an open connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Line(usize);
+pub struct ConnectionId(usize);
 
 /// See the head of this file.
 #[derive(Default)]
@@ -54,7 +54,7 @@ impl Outgoing {
         adapter: &mut Adapter,
         random: &mut Random,
         now_ns: u64,
-    ) -> Option<Line> {
+    ) -> Option<ConnectionId> {
         let free = match self.places.iter().position(Option::is_none) {
             Some(free) => free,
             None if self.places.len() < OUTGOING_MAX => {
@@ -81,7 +81,7 @@ impl Outgoing {
         );
         connected.ok()?;
         self.places[free] = Some(Place { sockets, socket, remote, port });
-        Some(Line(free))
+        Some(ConnectionId(free))
     }
 
     fn is_taken(&self, remote: SocketAddrV4, port: u16) -> bool {
@@ -90,14 +90,14 @@ impl Outgoing {
     }
 
     /// The socket of a connection; `None` if the node has another address since.
-    pub fn socket(&mut self, line: Line) -> Option<&mut tcp::Socket<'static>> {
-        let place = self.places.get_mut(line.0)?.as_mut()?;
+    pub fn socket(&mut self, connection: ConnectionId) -> Option<&mut tcp::Socket<'static>> {
+        let place = self.places.get_mut(connection.0)?.as_mut()?;
         Some(place.sockets.get_mut(place.socket))
     }
 
     /// Gives a connection up; its end is said at the next look.
-    pub fn hang_up(&mut self, line: Line) {
-        if let Some(mut place) = self.places.get_mut(line.0).and_then(Option::take) {
+    pub fn hang_up(&mut self, connection: ConnectionId) {
+        if let Some(mut place) = self.places.get_mut(connection.0).and_then(Option::take) {
             place.sockets.get_mut::<tcp::Socket>(place.socket).abort();
             self.leaving.push(place);
         }

@@ -15,12 +15,12 @@ pub type Texts = Turns<Text>;
 
 /// One, with what is held for it.
 pub struct Text {
-    pub kind: Kind,
+    pub kind: TextKind,
     pub holding: Holding,
 }
 
 /// What it is.
-pub enum Kind {
+pub enum TextKind {
     /// An input, and the slot of the connection it came by.
     Input(u32, Box<Reading>),
     /// A result, and the slot of the connection that waits for it, if one does.
@@ -31,8 +31,8 @@ impl Text {
     /// How much memory it takes by now.
     pub fn held_len(&self) -> usize {
         match &self.kind {
-            Kind::Input(_, reading) => reading.held_len(),
-            Kind::Result(_, ending) => ending.held_len(),
+            TextKind::Input(_, reading) => reading.held_len(),
+            TextKind::Result(_, ending) => ending.held_len(),
         }
     }
 }
@@ -40,15 +40,15 @@ impl Text {
 impl Work for Text {
     fn namespace(&self) -> &Namespace {
         match &self.kind {
-            Kind::Input(_, reading) => reading.namespace(),
-            Kind::Result(_, ending) => &ending.pending.action().namespace,
+            TextKind::Input(_, reading) => reading.namespace(),
+            TextKind::Result(_, ending) => &ending.pending.action().namespace,
         }
     }
 
     fn is_left(&mut self, left: u32) -> bool {
         match &mut self.kind {
-            Kind::Input(slot, _) => *slot != left,
-            Kind::Result(slot, _) => {
+            TextKind::Input(slot, _) => *slot != left,
+            TextKind::Result(slot, _) => {
                 slot.take_if(|slot| *slot == left);
                 true
             }

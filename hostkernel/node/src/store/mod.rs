@@ -9,7 +9,7 @@
 //!       stale ─▶ begin a fetch, one for all who wait ─▶ poll … take
 //! ```
 
-mod access;
+mod credentials;
 mod errand;
 pub mod manifest;
 pub mod names;
@@ -25,7 +25,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::net::Ipv4Addr;
 
-use self::access::{Access, AccessReject, Challenge};
+use self::credentials::{Challenge, Credentials, CredentialsReject};
 use self::errand::{Errand, Next, page_request, read_page};
 use crate::client::url::Url;
 use crate::client::{Answer, CallId, Client, Failure, Request, Upload};
@@ -90,7 +90,7 @@ pub struct Store {
     prefix: Box<str>,
     fresh_ns: u64,
     client: Client,
-    access: Access,
+    credentials: Credentials,
     errands: Vec<Running>,
     /// There is more than one tenant.
     is_shared: bool,
@@ -160,7 +160,7 @@ impl Store {
             prefix: store.prefix.clone(),
             fresh_ns: settings.store_fresh_ms * NS_PER_MS,
             client: Client::default(),
-            access: Access::new(settings.store_auth.as_ref()),
+            credentials: Credentials::new(settings.store_auth.as_ref()),
             errands: Vec::new(),
             is_shared,
             next_id: 0,
@@ -349,7 +349,7 @@ impl Store {
 
     /// Moves one errand on as far as it goes.
     fn step(&mut self, index: usize, now_ns: u64) -> Step {
-        let Self { base, client, access, errands, .. } = self;
+        let Self { base, client, credentials, errands, .. } = self;
         let running = &mut errands[index];
         let Some(call) = running.call else {
             if let Work::Action(errand) = &mut running.work
@@ -360,7 +360,7 @@ impl Store {
             let mut request = running.work.request(base);
             // An upload may be sent elsewhere, which is not told who the node is.
             if request.url.is_beside(base) {
-                request.authorization = access.of(running.work.repository(), now_ns);
+                request.authorization = credentials.of(running.work.repository(), now_ns);
             }
             running.call = client.begin(request, now_ns);
             return Step::begun(running.call);
@@ -374,16 +374,16 @@ impl Store {
         if running.is_token {
             running.is_token = false;
             let repository = String::from(running.work.repository());
-            return match learn(access, &repository, &answer, now_ns) {
+            return match learn(credentials, &repository, &answer, now_ns) {
                 Ok(()) => Step::Works,
-                Err(reject) => Step::Ended(Err(StoreReject::Access(reject))),
+                Err(reject) => Step::Ended(Err(StoreReject::Credentials(reject))),
             };
         }
         if answer.head.status == 401 {
-            return running.challenged(access, client, &answer, now_ns);
+            return running.challenged(credentials, client, &answer, now_ns);
         }
         if answer.head.status == 403 {
-            return Step::Ended(Err(StoreReject::Access(AccessReject::Denied)));
+            return Step::Ended(Err(StoreReject::Credentials(CredentialsReject::Denied)));
         }
         running.answer(answer)
     }
@@ -480,24 +480,24 @@ impl Running {
     /// The registry wants to know who asks.
     fn challenged(
         &mut self,
-        access: &mut Access,
+        credentials: &mut Credentials,
         client: &mut Client,
         answer: &Answer,
         now_ns: u64,
     ) -> Step {
         self.challenges += 1;
         if self.challenges == CHALLENGES_MAX {
-            return Step::Ended(Err(StoreReject::Access(AccessReject::Denied)));
+            return Step::Ended(Err(StoreReject::Credentials(CredentialsReject::Denied)));
         }
         let header = answer.head.headers().get("www-authenticate");
-        match access.follow(header, self.work.repository()) {
+        match credentials.follow(header, self.work.repository()) {
             Ok(Challenge::Basic) => Step::Works,
             Ok(Challenge::Bearer(url)) => {
                 let request = Request {
                     method: Method::Get,
                     url,
                     fields: Vec::new(),
-                    authorization: access.password(),
+                    authorization: credentials.password(),
                     upload: Upload::None,
                     len_max: TOKEN_ANSWER_LEN_MAX,
                     is_hashed: false,
@@ -506,24 +506,24 @@ impl Running {
                 self.is_token = self.call.is_some();
                 Step::begun(self.call)
             }
-            Err(reject) => Step::Ended(Err(StoreReject::Access(reject))),
+            Err(reject) => Step::Ended(Err(StoreReject::Credentials(reject))),
         }
     }
 }
 
 fn learn(
-    access: &mut Access,
+    credentials: &mut Credentials,
     repository: &str,
     answer: &Answer,
     now_ns: u64,
-) -> Result<(), AccessReject> {
+) -> Result<(), CredentialsReject> {
     match answer.head.status {
         200 => {}
-        401 | 403 => return Err(AccessReject::Denied),
-        _ => return Err(AccessReject::Token),
+        401 | 403 => return Err(CredentialsReject::Denied),
+        _ => return Err(CredentialsReject::Token),
     }
-    let body = answer.body.to_vec().map_err(|_| AccessReject::Token)?;
-    access.learn(repository, &body, now_ns)
+    let body = answer.body.to_vec().map_err(|_| CredentialsReject::Token)?;
+    credentials.learn(repository, &body, now_ns)
 }
 
 #[cfg(test)]

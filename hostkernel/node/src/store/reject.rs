@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use super::access::AccessReject;
+use super::credentials::CredentialsReject;
 use super::manifest::ManifestReject;
 use crate::client::Failure;
 
@@ -14,7 +14,7 @@ pub enum StoreReject {
     /// It answered with a status that means no good.
     Status(Place, u16),
     /// It does not let the node in.
-    Access(AccessReject),
+    Credentials(CredentialsReject),
     /// It does not delete.
     NoDelete,
     /// It sent something else than what it said, or than what was asked for.
@@ -62,7 +62,7 @@ impl StoreReject {
     /// Whether it is the registry as a whole that is not there, and not one action in it.
     #[must_use]
     pub const fn is_away(&self) -> bool {
-        matches!(self, Self::Away(_) | Self::Status(_, 429 | 500..=599) | Self::Access(_))
+        matches!(self, Self::Away(_) | Self::Status(_, 429 | 500..=599) | Self::Credentials(_))
     }
 }
 
@@ -80,15 +80,15 @@ impl fmt::Display for StoreReject {
                 };
                 write!(f, "The registry answers {status} where {what} was asked for.")
             }
-            Self::Access(reject) => f.write_str(match reject {
-                AccessReject::Unknown => {
+            Self::Credentials(reject) => f.write_str(match reject {
+                CredentialsReject::Unknown => {
                     "The registry wants a kind of authentication that the node does not know."
                 }
-                AccessReject::Tls => {
+                CredentialsReject::Tls => {
                     "The registry's token server wants https, which the node does not speak."
                 }
-                AccessReject::Token => "The registry's token server gives no token.",
-                AccessReject::Denied => {
+                CredentialsReject::Token => "The registry's token server gives no token.",
+                CredentialsReject::Denied => {
                     "The registry does not let the node in: see hostkernel.store_auth."
                 }
             }),

@@ -11,7 +11,7 @@
 use core::ptr::NonNull;
 
 use super::link::Link;
-use super::ring::{FRAME_LEN_MAX, RING_LEN, ReceiveRing, Ring, SendRing};
+use super::ring::{DescriptorRing, FRAME_LEN_MAX, RING_LEN, ReceiveRing, SendRing};
 use super::{Error, Family};
 use crate::arch::clock;
 use crate::arch::vector::NIC;
@@ -222,12 +222,12 @@ fn of_one_card(address: [u8; 6]) -> Option<[u8; 6]> {
     (address != [0; 6] && address[0] & 1 == 0).then_some(address)
 }
 
-fn memory() -> Result<Ring, Error> {
+fn memory() -> Result<DescriptorRing, Error> {
     let start = kernel_map::permanent(RING_LEN / PAGE_LEN).map_err(|_| Error::NoMemory)?;
     let address = kernel_map::physical_of(start);
     let start = NonNull::new(start).expect("the direct map is not at address 0");
     // SAFETY: the run of frames is taken for good.
-    Ok(unsafe { Ring::new(start, address) })
+    Ok(unsafe { DescriptorRing::new(start, address) })
 }
 
 impl Nic for Card {

@@ -82,7 +82,7 @@ fn after(slot: u16) -> u16 {
 }
 
 /// The memory of a ring: descriptors, then buffers.
-pub struct Ring {
+pub struct DescriptorRing {
     start: NonNull<u8>,
     address: u64,
     /// First slot that is not the card's, once it is told.
@@ -91,7 +91,7 @@ pub struct Ring {
     is_dirty: bool,
 }
 
-impl Ring {
+impl DescriptorRing {
     /// A ring at `start`, which is `address` to the card.
     ///
     /// # Safety
@@ -172,7 +172,7 @@ struct Received {
 /// The receiving half.
 pub struct ReceiveRing {
     /// The ring's memory.
-    pub ring: Ring,
+    pub ring: DescriptorRing,
     oldest: u16,
     current: Option<Received>,
     /// What comes next is the rest of a frame that was dropped.
@@ -182,7 +182,7 @@ pub struct ReceiveRing {
 impl ReceiveRing {
     /// Offers all buffers but one to the card.
     #[must_use]
-    pub fn new(mut ring: Ring) -> Self {
+    pub fn new(mut ring: DescriptorRing) -> Self {
         (0..SLOTS).for_each(|slot| ring.put(slot, ring.buffer_address(slot), 0, 0));
         ring.tail = SLOTS - 1;
         ring.is_dirty = true;
@@ -243,7 +243,7 @@ impl Receiver for ReceiveRing {
 /// The sending half.
 pub struct SendRing {
     /// The ring's memory.
-    pub ring: Ring,
+    pub ring: DescriptorRing,
     /// The oldest slot that the card may still be busy with.
     oldest: u16,
     /// Frames get through. If not, a full ring counts as one with room: who waits for it would wait
@@ -254,7 +254,7 @@ pub struct SendRing {
 impl SendRing {
     /// Begins with the context, for all checksums to come.
     #[must_use]
-    pub fn new(mut ring: Ring) -> Self {
+    pub fn new(mut ring: DescriptorRing) -> Self {
         ring.put(0, CONTEXT, CONTEXT_TCP | CONTEXT_IPV4 | REPORT | EXTENDED, 0);
         ring.tail = 1;
         ring.is_dirty = true;

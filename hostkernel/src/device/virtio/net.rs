@@ -38,7 +38,7 @@ const _: () = assert!(header::LEN + ETHERNET_HEADER_LEN + MTU_MAX <= NIC_BUFFER_
 type Queue = VirtQueue<KernelHal, NIC_QUEUE_LEN>;
 
 /// One queue and its buffers, one for each descriptor.
-struct Ring {
+struct BufferedQueue {
     queue: Box<Queue>,
     buffers: NonNull<u8>,
     /// Which buffer a descriptor in flight carries.
@@ -48,7 +48,7 @@ struct Ring {
     dirty: bool,
 }
 
-impl Ring {
+impl BufferedQueue {
     fn new<T: Transport>(transport: &mut T, index: u16, header_len: usize) -> Result<Self, Error> {
         let queue = Queue::new(transport, index, false, false).map_err(Error::Queue)?;
         let pages = NIC_QUEUE_LEN * NIC_BUFFER_LEN / PAGE_LEN;
@@ -79,7 +79,7 @@ impl Ring {
 
 /// The receiving half.
 struct ReceiveRing {
-    ring: Ring,
+    ring: BufferedQueue,
     /// Buffer and length of the frame that was taken from the card and not released.
     current: Option<(u16, usize)>,
     /// The card was asked to say which checksums need not be looked at.
@@ -145,7 +145,7 @@ impl Receiver for ReceiveRing {
 
 /// The sending half.
 struct SendRing {
-    ring: Ring,
+    ring: BufferedQueue,
     free: Vec<u16>,
     /// The card completes checksums.
     completes_checksums: bool,
@@ -242,10 +242,10 @@ impl<T: Transport> VirtioNet<T> {
             // Locally administered; a card without an address is alone on its wire.
             [0x02, 0x68, 0x6b, 0, 0, 1]
         };
-        let ring = Ring::new(&mut transport, RECEIVE, header_len)?;
+        let ring = BufferedQueue::new(&mut transport, RECEIVE, header_len)?;
         let trusts_checksums = features & FEATURE_GUEST_CHECKSUM != 0;
         let receive = ReceiveRing { ring, current: None, trusts_checksums };
-        let mut ring = Ring::new(&mut transport, SEND, header_len)?;
+        let mut ring = BufferedQueue::new(&mut transport, SEND, header_len)?;
         ring.queue.set_dev_notify(false);
         let free = (0..NIC_QUEUE_LEN as u16).collect();
         let completes_checksums = features & FEATURE_CHECKSUM != 0;

@@ -9,7 +9,7 @@ use virtio_drivers::{Error as VirtioError, PhysAddr, Result};
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 use super::start::Error;
-use super::structures::{self, BarLens, Kind, Structure};
+use super::structures::{self, BarLens, Structure, StructureKind};
 use crate::device::pci::Function;
 use crate::device::window::Window;
 
@@ -61,10 +61,10 @@ impl ModernTransport {
     ) -> core::result::Result<Self, Error> {
         let mut lens = BarLens::default();
         let mut structure = |kind, len_min| structures::find(function, kind, len_min, &mut lens);
-        let common = structure(Kind::Common, COMMON_LEN as u32).ok_or(Error::NotModern)?;
-        let notify = structure(Kind::Notify, 2).ok_or(Error::NotModern)?;
-        let interrupt = structure(Kind::Interrupt, 1).ok_or(Error::NotModern)?;
-        let device = structure(Kind::Device, 1);
+        let common = structure(StructureKind::Common, COMMON_LEN as u32).ok_or(Error::NotModern)?;
+        let notify = structure(StructureKind::Notify, 2).ok_or(Error::NotModern)?;
+        let interrupt = structure(StructureKind::Interrupt, 1).ok_or(Error::NotModern)?;
+        let device = structure(StructureKind::Device, 1);
         let window = |at: Structure, len_max: usize| {
             Window::map(at.address, 0, len_max.min(at.len as usize)).ok_or(Error::NotModern)
         };

@@ -14,7 +14,7 @@ const NOTIFY_LEN_MIN: u8 = 20;
 
 /// What a structure is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum StructureKind {
     /// Status, features, queues.
     Common = 1,
     /// What tells the device of a queue.
@@ -50,7 +50,7 @@ impl BarLens {
 /// its range, and aligned.
 pub fn find(
     function: &Function<'_>,
-    kind: Kind,
+    kind: StructureKind,
     len_min: u32,
     lens: &mut BarLens,
 ) -> Option<Structure> {
@@ -58,15 +58,15 @@ pub fn find(
     capabilities.find_map(|start| {
         let word = |at: u8| function.read(start.wrapping_add(at));
         let [_, _, own_len, found] = word(0).to_le_bytes();
-        let own_len_min = if kind == Kind::Notify { NOTIFY_LEN_MIN } else { LEN_MIN };
+        let own_len_min = if kind == StructureKind::Notify { NOTIFY_LEN_MIN } else { LEN_MIN };
         if found != kind as u8 || own_len < own_len_min {
             return None;
         }
         let (bar, offset, len) = (word(4) as u8, word(8), word(12));
         let alignment = match kind {
-            Kind::Common | Kind::Device => 4,
-            Kind::Notify => 2,
-            Kind::Interrupt => 1,
+            StructureKind::Common | StructureKind::Device => 4,
+            StructureKind::Notify => 2,
+            StructureKind::Interrupt => 1,
         };
         if len < len_min || !offset.is_multiple_of(alignment) {
             return None;
@@ -75,7 +75,7 @@ pub fn find(
         if u64::from(offset) + u64::from(len) > lens.of(function, bar) {
             return None;
         }
-        let multiplier = if kind == Kind::Notify { word(16) } else { 0 };
+        let multiplier = if kind == StructureKind::Notify { word(16) } else { 0 };
         Some(Structure { address, len, multiplier })
     })
 }
@@ -143,7 +143,7 @@ mod tests {
             Self(RefCell::new(words))
         }
 
-        fn find(&self, kind: Kind, len_min: u32) -> Option<(u64, u32, u32)> {
+        fn find(&self, kind: StructureKind, len_min: u32) -> Option<(u64, u32, u32)> {
             let function = Function::find(self, AT).expect("it is there");
             let found = find(&function, kind, len_min, &mut BarLens::default())?;
             Some((found.address, found.len, found.multiplier))
@@ -166,21 +166,25 @@ mod tests {
             (20, 2, 4, 0x3000, 0x1001),
             (20, 2, 4, u32::MAX - 1, 0x1000),
         ] {
-            assert_eq!(Card::new(&[bad, good]).find(Kind::Notify, 2), taken, "{bad:?}");
-            assert_eq!(Card::new(&[bad]).find(Kind::Notify, 2), None, "{bad:?}");
+            assert_eq!(Card::new(&[bad, good]).find(StructureKind::Notify, 2), taken, "{bad:?}");
+            assert_eq!(Card::new(&[bad]).find(StructureKind::Notify, 2), None, "{bad:?}");
         }
         let other = (20, 2, 4, 0, 0x1000);
-        assert_eq!(Card::new(&[good, other]).find(Kind::Notify, 2), taken, "the first of two");
-        assert_eq!(Card::new(&[]).find(Kind::Notify, 2), None);
+        assert_eq!(
+            Card::new(&[good, other]).find(StructureKind::Notify, 2),
+            taken,
+            "the first of two"
+        );
+        assert_eq!(Card::new(&[]).find(StructureKind::Notify, 2), None);
     }
 
     #[test]
     fn each_kind_has_its_own_alignment() {
         for (kind, offset, fits) in [
-            (Kind::Common, 2, false),
-            (Kind::Common, 4, true),
-            (Kind::Interrupt, 1, true),
-            (Kind::Device, 2, false),
+            (StructureKind::Common, 2, false),
+            (StructureKind::Common, 4, true),
+            (StructureKind::Interrupt, 1, true),
+            (StructureKind::Device, 2, false),
         ] {
             let card = Card::new(&[(16, kind as u8, 4, offset, 0x38)]);
             assert_eq!(card.find(kind, 0x38).is_some(), fits, "{kind:?} {offset}");

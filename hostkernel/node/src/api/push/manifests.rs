@@ -12,7 +12,7 @@ use crate::api::manage::changes::{Changes, Exec, from_document};
 use crate::api::manage::deploy::check_place;
 use crate::api::manage::deploying::{Aim, Deploying, PushedCode};
 use crate::api::request::Parts;
-use crate::api::request::image::{self, Kind, Labels, Manifest, Pushed};
+use crate::api::request::image::{self, Labels, Manifest, ManifestKind, Pushed};
 use crate::api::request::push::{PushReject, action, within};
 use crate::document::Document;
 use crate::http::{Body, Method, Response};
@@ -101,17 +101,17 @@ fn take(
         check(node, namespace, *descriptor)?;
     }
     let document = match kind {
-        Kind::File => Vec::new(),
-        _ if *kind == Kind::Image && config.len > IMAGE_CONFIG_LEN_MAX => {
+        ManifestKind::File => Vec::new(),
+        _ if *kind == ManifestKind::Image && config.len > IMAGE_CONFIG_LEN_MAX => {
             return Err(PushReject::TooLong.into());
         }
         _ => check(node, namespace, *config)?.bytes.to_vec()?,
     };
     let mut labels = labels.clone();
     let (changes, process) = match kind {
-        Kind::Action => (of_store(&document)?, None),
-        Kind::File => (of_labels(&labels)?, None),
-        Kind::Image => {
+        ManifestKind::Action => (of_store(&document)?, None),
+        ManifestKind::File => (of_labels(&labels)?, None),
+        ManifestKind::Image => {
             let process = image::read_config(&document, &mut labels).map_err(PushReject::Image)?;
             (of_labels(&labels)?, Some(process))
         }

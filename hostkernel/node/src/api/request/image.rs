@@ -42,7 +42,7 @@ pub enum Pushed {
 #[derive(Debug)]
 pub struct Manifest {
     /// What it is of.
-    pub kind: Kind,
+    pub kind: ManifestKind,
     /// What describes it.
     pub config: Blob,
     /// What it consists of, in order; there is at least one.
@@ -53,7 +53,7 @@ pub struct Manifest {
 
 /// What a manifest is of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum ManifestKind {
     /// What a node has put into a store.
     Action,
     /// A container image.
@@ -106,9 +106,9 @@ pub fn read(bytes: &[u8]) -> Result<Pushed, ImageReject> {
     let config = config.ok_or(ImageReject::Descriptor)?;
     let config_type = media_type(config)?;
     let kind = match kind {
-        _ if CONFIGS.contains(&&*config_type) => Kind::Image,
-        kind if is_of_action(kind, &config_type) => Kind::Action,
-        _ => Kind::File,
+        _ if CONFIGS.contains(&&*config_type) => ManifestKind::Image,
+        kind if is_of_action(kind, &config_type) => ManifestKind::Action,
+        _ => ManifestKind::File,
     };
     let config = descriptor(config, STORE_DOCUMENT_LEN_MAX)?;
     let mut blobs: Vec<Result<Blob, ImageReject>> = Vec::new();
@@ -123,16 +123,16 @@ pub fn read(bytes: &[u8]) -> Result<Pushed, ImageReject> {
     if count != layers.len() || layers.is_empty() {
         return Err(ImageReject::Layers);
     }
-    if kind != Kind::Image && layers.len() > 1 {
+    if kind != ManifestKind::Image && layers.len() > 1 {
         return Err(ImageReject::Files(layers.len()));
     }
     let labels = annotations.map(Labels::read).transpose()?.unwrap_or_default();
     Ok(Pushed::Manifest(Manifest { kind, config, layers, labels }))
 }
 
-fn read_layer(layer: Json<'_>, kind: Kind) -> Result<Blob, ImageReject> {
+fn read_layer(layer: Json<'_>, kind: ManifestKind) -> Result<Blob, ImageReject> {
     let media = media_type(layer)?;
-    if kind == Kind::Image && !LAYERS.contains(&&*media) {
+    if kind == ManifestKind::Image && !LAYERS.contains(&&*media) {
         return Err(ImageReject::Layer(media.into()));
     }
     descriptor(layer, CODE_LEN_MAX)

@@ -13,7 +13,7 @@ const BLOCK_LEN: usize = 512;
 
 /// What an entry is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum EntryKind {
     File,
     /// Another name of a file.
     HardLink,
@@ -26,7 +26,7 @@ pub enum Kind {
 /// An entry, in front of its data.
 #[derive(Clone, Copy, Debug)]
 pub struct Entry<'a> {
-    pub kind: Kind,
+    pub kind: EntryKind,
     pub path: &'a [u8],
     /// Where a link leads.
     pub target: &'a [u8],
@@ -208,24 +208,24 @@ impl Tar {
             append(&mut self.target, text(&self.block[157..257]), IMAGE_PATH_LEN_MAX)?;
         }
         let kind = match kind {
-            0 | b'0' | b'7' if self.path.ends_with(b"/") => Kind::Directory,
-            0 | b'0' | b'7' => Kind::File,
-            b'1' => Kind::HardLink,
-            b'2' => Kind::SymbolicLink,
-            b'5' => Kind::Directory,
-            b'3' | b'4' | b'6' => Kind::Special,
+            0 | b'0' | b'7' if self.path.ends_with(b"/") => EntryKind::Directory,
+            0 | b'0' | b'7' => EntryKind::File,
+            b'1' => EntryKind::HardLink,
+            b'2' => EntryKind::SymbolicLink,
+            b'5' => EntryKind::Directory,
+            b'3' | b'4' | b'6' => EntryKind::Special,
             _ => return Err(LayerReject::Tar),
         };
         let mode = number(&self.block[100..108]).unwrap_or(0) as u32 & 0o7777;
-        let len = if kind == Kind::File { len } else { 0 };
+        let len = if kind == EntryKind::File { len } else { 0 };
         sink.begin(&Entry { kind, path: &self.path, target: &self.target, mode, len })?;
         self.path.clear();
         self.target.clear();
         self.state = match kind {
-            Kind::File => State::File { left: len, fill: padded_len - len },
+            EntryKind::File => State::File { left: len, fill: padded_len - len },
             _ => State::Header,
         };
-        if kind == Kind::File && len == 0 {
+        if kind == EntryKind::File && len == 0 {
             sink.end()?;
             self.state = State::Header;
         }

@@ -9,7 +9,7 @@ use core::ops::Range;
 use crc::{CRC_32_ISO_HDLC, Crc, Digest, Table};
 
 use super::LayerReject;
-use super::tar::{Entry, Kind, Sink};
+use super::tar::{Entry, EntryKind, Sink};
 use limits::{CODE_LEN_MAX, IMAGE_DEPTH_MAX, IMAGE_ENTRIES_MAX, IMAGE_NAMES_LEN_MAX, PAGE_LEN};
 use memory::PageBuffer;
 
@@ -250,16 +250,16 @@ impl Sink for Tree {
         }
         let placed = Placed::default();
         let node = match entry.kind {
-            Kind::Special => return Ok(()),
-            Kind::Directory => Node::Directory { is_opaque: false, placed },
-            Kind::SymbolicLink => Node::Link { target: self.push_name(entry.target)?, placed },
-            Kind::HardLink => {
+            EntryKind::Special => return Ok(()),
+            EntryKind::Directory => Node::Directory { is_opaque: false, placed },
+            EntryKind::SymbolicLink => Node::Link { target: self.push_name(entry.target)?, placed },
+            EntryKind::HardLink => {
                 let target = inside(entry.target)?;
                 Node::HardLink { target: self.push_name(&target)?, placed }
             }
-            Kind::File => Node::File(self.write_local(&path, entry.len, None)?),
+            EntryKind::File => Node::File(self.write_local(&path, entry.len, None)?),
         };
-        let is_file = entry.kind == Kind::File;
+        let is_file = entry.kind == EntryKind::File;
         let at = self.insert(&path, entry.mode, node)?;
         self.open = is_file.then(|| (at, CRC.digest()));
         Ok(())

@@ -5,7 +5,7 @@ use alloc::boxed::Box;
 
 use super::super::holdings;
 use super::super::slots::Slots;
-use super::super::texts::{Kind, Text};
+use super::super::texts::{Text, TextKind};
 use super::{Answers, respond};
 use crate::api::{self, Ending, Pending, Reading, Reject, Reply, Subject};
 use crate::dispatch::Completion;
@@ -32,7 +32,7 @@ impl Answers<'_> {
         }
         slot.waits_until_ns = None;
         let holding = core::mem::take(&mut slot.holding);
-        self.texts.enter(Text { kind: Kind::Input(index, reading), holding });
+        self.texts.enter(Text { kind: TextKind::Input(index, reading), holding });
     }
 
     /// Begins to read the result of an invocation.
@@ -54,7 +54,7 @@ impl Answers<'_> {
         let len = completion.output.len();
         self.node.books.enter(&mut holding, &namespace, Purpose::Answer, len);
         let ending = Box::new(Ending::new(pending, completion));
-        self.texts.enter(Text { kind: Kind::Result(slot, ending), holding });
+        self.texts.enter(Text { kind: TextKind::Result(slot, ending), holding });
     }
 
     /// Goes on with a text, if it is time. Returns whether it was.
@@ -64,12 +64,12 @@ impl Answers<'_> {
         let Some((place, text)) = texts.next(now.monotonic_ns) else { return false };
         let slice = &mut Slice::new(SLICE_LEN);
         match &mut text.kind {
-            Kind::Result(_, ending) => {
+            TextKind::Result(_, ending) => {
                 let Some(judged) = ending.step(slice) else { return true };
                 // From here on the answer is held, and not the result.
                 let Text { kind, holding } = texts.remove(place);
                 drop(holding);
-                if let Kind::Result(slot, ending) = kind {
+                if let TextKind::Result(slot, ending) = kind {
                     let (pending, answer) = ending.finish(node, judged, now, slot.is_some());
                     if let (Some(index), Some((response, outcome))) = (slot, answer) {
                         let slot = slots.get(index);
@@ -82,10 +82,10 @@ impl Answers<'_> {
                     }
                 }
             }
-            Kind::Input(_, reading) => {
+            TextKind::Input(_, reading) => {
                 let mut reply = api::read_on(node, reading, slice, now);
                 if reply.is_none() && holdings::hold_text(node, text).is_err() {
-                    let Kind::Input(_, reading) = &text.kind else { return true };
+                    let TextKind::Input(_, reading) = &text.kind else { return true };
                     let response = api::refuse_reading(node, reading, &Reject::OverBudget);
                     reply = Some(Reply::Respond(response));
                 }
@@ -98,7 +98,7 @@ impl Answers<'_> {
 
     fn end_input(&mut self, slots: &mut Slots, place: usize, reply: Reply, now: Now) {
         let Text { kind, holding } = self.texts.remove(place);
-        let Kind::Input(index, reading) = kind else { return };
+        let TextKind::Input(index, reading) = kind else { return };
         let slot = slots.get(index);
         slot.progress_ns = now.monotonic_ns;
         match reply {

@@ -10,7 +10,7 @@ use alloc::vec::Vec;
 use smoltcp::socket::tcp::State;
 
 use super::lab::{Lab, NS_PER_MS, invoke, pattern};
-use super::wire::{Fault, Line};
+use super::wire::{Fault, Wire};
 use memory::failure;
 
 /// Bytes of a frame up to the end of a TCP header without options.
@@ -29,7 +29,7 @@ enum Toward {
 }
 
 impl Toward {
-    fn line(self, lab: &Lab) -> &Line {
+    fn wire(self, lab: &Lab) -> &Wire {
         match self {
             Self::Node => &lab.to_node,
             Self::Peer => &lab.to_peer,
@@ -51,7 +51,7 @@ fn converse(lab: &mut Lab, bodies: &[usize]) {
 fn frames(toward: Toward, bodies: &[usize]) -> usize {
     let mut lab = Lab::new();
     converse(&mut lab, bodies);
-    toward.line(&lab).borrow().sent
+    toward.wire(&lab).borrow().sent
 }
 
 /// Holds the long conversation with this fault on each frame in turn.
@@ -63,7 +63,7 @@ fn for_each_frame_of(bodies: &[usize], toward: Toward, fault: impl Fn(usize) -> 
     for number in 0..frames(toward, bodies) {
         let fault = fault(number);
         let mut lab = Lab::with_case(format!("frame {number} to {toward:?}: {fault:?}"));
-        toward.line(&lab).borrow_mut().inject(number, fault);
+        toward.wire(&lab).borrow_mut().inject(number, fault);
         converse(&mut lab, bodies);
     }
 }

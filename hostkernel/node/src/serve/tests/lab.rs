@@ -20,7 +20,7 @@ use smoltcp::wire::{EthernetFrame, PrettyPrinter};
 
 use super::super::Service;
 use super::peer::{Answer, Client, NODE_IP, PORT, PREFIX_LEN, Peer};
-use super::wire::{Card, Line};
+use super::wire::{Card, Wire};
 use crate::dispatch::{Completion, Dispatcher, End, Invocation, Log, Timing, Usage};
 use crate::journal::syslog::Queue;
 use crate::random::Random;
@@ -67,8 +67,8 @@ pub struct Lab {
     pub now_ns: u64,
     /// What the node is told that the time is.
     pub wall_ms: u64,
-    pub to_node: Line,
-    pub to_peer: Line,
+    pub to_node: Wire,
+    pub to_peer: Wire,
     pub peer: Peer,
     pub worker: Worker,
     pub service: Service<'static>,
@@ -138,7 +138,7 @@ impl Lab {
     fn build_at(seed: u32, case: String, settings: Settings, share: Share) -> Self {
         install_for_test();
         let now_ns = 1_000 * NS_PER_MS;
-        let (to_node, to_peer) = (Line::default(), Line::default());
+        let (to_node, to_peer) = (Wire::default(), Wire::default());
         let dispatcher = Dispatcher::new(&[WORKER], FRONT, QUEUE_LEN, |_| {});
         // As in the kernel, where it is for ever, too.
         let dispatcher: &'static Dispatcher = Box::leak(Box::new(dispatcher));

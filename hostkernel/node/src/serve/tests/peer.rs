@@ -10,7 +10,7 @@ use smoltcp::phy::FaultInjector;
 use smoltcp::socket::{tcp, udp};
 use smoltcp::wire::{EthernetAddress, HardwareAddress, IpCidr, IpEndpoint, Ipv4Cidr};
 
-use super::wire::{Line, Plug};
+use super::wire::{Plug, Wire};
 use crate::net::time::instant;
 use limits::SEND_BUFFER_LEN;
 
@@ -74,7 +74,7 @@ struct Door {
 const DOORS: usize = 8;
 
 impl Peer {
-    pub fn new(receive: &Line, send: &Line, seed: u32, now_ns: u64) -> Self {
+    pub fn new(receive: &Wire, send: &Wire, seed: u32, now_ns: u64) -> Self {
         let plug = Plug { receive: Rc::clone(receive), send: Rc::clone(send) };
         let mut injector = FaultInjector::new(plug, seed);
         let address = HardwareAddress::Ethernet(EthernetAddress(PEER_MAC));

@@ -18,7 +18,7 @@ use limits::NIC_QUEUE_LEN;
 pub const LATENCY_NS: u64 = 100_000;
 /// Ethernet header and 1,500 bytes.
 pub const FRAME_LEN_MAX: usize = 1514;
-/// Frames a line remembers for the report of a test that failed.
+/// Frames a wire remembers for the report of a test that failed.
 const HISTORY_LEN: usize = 16;
 
 const UDP: u8 = 17;
@@ -66,9 +66,9 @@ pub fn parts(frame: &[u8], len_max: usize, number: u16) -> Vec<Vec<u8>> {
 }
 
 /// One direction of the wire.
-pub type Line = Rc<RefCell<Direction>>;
+pub type Wire = Rc<RefCell<Direction>>;
 
-/// See [`Line`].
+/// See [`Wire`].
 #[derive(Default)]
 pub struct Direction {
     /// Virtual time; the lab sets it.
@@ -201,26 +201,26 @@ pub struct Card {
 }
 
 struct ReceiveHalf {
-    line: Line,
+    wire: Wire,
     current: Option<Vec<u8>>,
     checksum: ReceivedChecksum,
 }
 
 /// What is queued leaves when the card is told, not before.
 struct SendHalf {
-    line: Line,
+    wire: Wire,
     queued: Vec<Vec<u8>>,
 }
 
 impl Card {
-    pub fn new(receive: &Line, send: &Line) -> Self {
+    pub fn new(receive: &Wire, send: &Wire) -> Self {
         Self {
             receive: ReceiveHalf {
-                line: Rc::clone(receive),
+                wire: Rc::clone(receive),
                 current: None,
                 checksum: ReceivedChecksum::Unknown,
             },
-            send: SendHalf { line: Rc::clone(send), queued: Vec::new() },
+            send: SendHalf { wire: Rc::clone(send), queued: Vec::new() },
         }
     }
 }
@@ -228,10 +228,10 @@ impl Card {
 impl Receiver for ReceiveHalf {
     fn frame(&mut self) -> Option<&[u8]> {
         if self.current.is_none() {
-            let mut line = self.line.borrow_mut();
-            self.current = line.arrived.pop_front();
+            let mut wire = self.wire.borrow_mut();
+            self.current = wire.arrived.pop_front();
             self.checksum = ReceivedChecksum::Unknown;
-            if let (Some(at), Some(frame)) = (line.left_at, &mut self.current)
+            if let (Some(at), Some(frame)) = (wire.left_at, &mut self.current)
                 && frame[12..14] == [0x08, 0x00]
                 && frame[23] == UDP
             {
@@ -253,7 +253,7 @@ impl Receiver for ReceiveHalf {
 
 impl Sender for SendHalf {
     fn is_ready(&mut self) -> bool {
-        self.line.borrow().full_flushes == 0 && self.queued.len() < NIC_QUEUE_LEN
+        self.wire.borrow().full_flushes == 0 && self.queued.len() < NIC_QUEUE_LEN
     }
 
     fn send(&mut self, len: usize, fill: &mut dyn FnMut(&mut [u8])) {
@@ -279,13 +279,13 @@ impl Nic for Card {
     }
 
     fn flush(&mut self) {
-        let mut line = self.send.line.borrow_mut();
-        line.full_flushes = line.full_flushes.saturating_sub(1);
-        self.send.queued.drain(..).for_each(|frame| line.send(frame));
+        let mut wire = self.send.wire.borrow_mut();
+        wire.full_flushes = wire.full_flushes.saturating_sub(1);
+        self.send.queued.drain(..).for_each(|frame| wire.send(frame));
     }
 
     fn arm(&mut self) -> bool {
-        !self.receive.line.borrow().has_arrived()
+        !self.receive.wire.borrow().has_arrived()
     }
 
     fn disarm(&mut self) {}
@@ -293,8 +293,8 @@ impl Nic for Card {
 
 /// The clients' card.
 pub struct Plug {
-    pub receive: Line,
-    pub send: Line,
+    pub receive: Wire,
+    pub send: Wire,
 }
 
 impl phy::Device for Plug {
@@ -326,7 +326,7 @@ impl phy::RxToken for Arrived {
     }
 }
 
-pub struct Leaving<'a>(&'a Line);
+pub struct Leaving<'a>(&'a Wire);
 
 impl phy::TxToken for Leaving<'_> {
     fn consume<R, F: FnOnce(&mut [u8]) -> R>(self, len: usize, f: F) -> R {

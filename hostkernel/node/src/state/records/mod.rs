@@ -133,12 +133,12 @@ struct Record {
 #[derive(Debug)]
 pub struct Records {
     /// By the numbers of namespaces; at least one.
-    rings: Vec<Ring>,
+    rings: Vec<RecordRing>,
 }
 
 /// The records of a namespace.
 #[derive(Debug)]
-struct Ring {
+struct RecordRing {
     /// Those that have been used; there will be as many as chains.
     places: Vec<Option<Record>>,
     /// The number of the newest record in each chain; 0 is no record's.
@@ -169,7 +169,7 @@ impl Records {
         let count = namespaces.max(1);
         let share = (pages / count).max(record_pages);
         let places = (share * PAGE_LEN / RECORD_LEN_MEAN).min(RECORDS_MAX);
-        let rings = (0..count).map(|_| Ring::new(places, share)).collect::<Result<_, _>>()?;
+        let rings = (0..count).map(|_| RecordRing::new(places, share)).collect::<Result<_, _>>()?;
         Ok(Self { rings })
     }
 
@@ -179,7 +179,7 @@ impl Records {
     /// # Errors
     /// [`OutOfFrames`] if there are not so many.
     pub fn new(places: usize, pages: usize) -> Result<Self, OutOfFrames> {
-        Ok(Self { rings: vec![Ring::new(places, pages)?] })
+        Ok(Self { rings: vec![RecordRing::new(places, pages)?] })
     }
 
     /// Keeps a record. `kind` is the action's, `unsupported` what its program called in vain.
@@ -216,7 +216,7 @@ impl Records {
     }
 }
 
-impl Ring {
+impl RecordRing {
     /// A ring of at least `places` records with `pages` frames for what they hold.
     fn new(places: usize, pages: usize) -> Result<Self, OutOfFrames> {
         let bytes = Bytes::new(pages.max(RECORD_LEN_MAX.div_ceil(PAGE_LEN)))?;

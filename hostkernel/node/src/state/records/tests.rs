@@ -81,7 +81,7 @@ fn facts(id: u128) -> Facts {
     }
 }
 
-fn keep(records: &mut Ring, model: &Model) {
+fn keep(records: &mut RecordRing, model: &Model) {
     let [result, log] = [&model.result, &model.log]
         .map(|bytes| PageBuffer::from_bytes(bytes).expect("frames are left"));
     let facts =
@@ -90,7 +90,7 @@ fn keep(records: &mut Ring, model: &Model) {
 }
 
 /// Checks that exactly these records are there, given from the oldest on.
-fn holds(records: &Ring, models: &VecDeque<Model>) {
+fn holds(records: &RecordRing, models: &VecDeque<Model>) {
     let kept: Vec<_> = records.newest_first().collect();
     assert_eq!(kept.len(), models.len());
     for (model, kept) in models.iter().rev().zip(kept) {
@@ -102,7 +102,7 @@ fn holds(records: &Ring, models: &VecDeque<Model>) {
 #[test]
 fn an_empty_ring_has_nothing() {
     install_for_test();
-    let records = Ring::new(4, 1).expect("frames are left");
+    let records = RecordRing::new(4, 1).expect("frames are left");
     assert!(records.newest_first().next().is_none());
     assert!((0..9).all(|id| records.get(ActivationId(id)).is_none()));
 }
@@ -110,7 +110,7 @@ fn an_empty_ring_has_nothing() {
 #[test]
 fn the_largest_records_follow_one_another() {
     install_for_test();
-    let mut records = Ring::new(100, 1).expect("frames are left");
+    let mut records = RecordRing::new(100, 1).expect("frames are left");
     for number in 0..5 {
         let lens = [NAME_LEN_MAX, RECORD_RESULT_LEN_MAX, LOG_LEN_MAX];
         let model = Model::new(number, u128::from(number), lens);
@@ -164,7 +164,7 @@ proptest! {
         ),
     ) {
         install_for_test();
-        let mut records = Ring::new(asked, 1).expect("frames are left");
+        let mut records = RecordRing::new(asked, 1).expect("frames are left");
         let (places, capacity) = (records.chains.len(), records.bytes.capacity());
         prop_assert_eq!(places, asked.next_power_of_two());
         let mut models = VecDeque::new();

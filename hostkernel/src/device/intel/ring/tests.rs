@@ -26,13 +26,13 @@ fn layout() -> Layout {
 }
 
 /// Memory for a ring, with bytes of somebody else in it; freed with the card.
-fn memory() -> (Ring, Card) {
+fn memory() -> (DescriptorRing, Card) {
     // SAFETY: the length is not zero.
     let start = NonNull::new(unsafe { alloc(layout()) }).expect("the host has memory");
     // SAFETY: the memory is there and nobody else's.
     let ring = unsafe {
         start.write_bytes(0xee, RING_LEN);
-        Ring::new(start, start.as_ptr().expose_provenance() as u64)
+        DescriptorRing::new(start, start.as_ptr().expose_provenance() as u64)
     };
     (ring, Card { start, head: 0, tail: 0 })
 }
@@ -45,7 +45,7 @@ impl Drop for Card {
 }
 
 impl Card {
-    fn told(&mut self, ring: &mut Ring) {
+    fn told(&mut self, ring: &mut DescriptorRing) {
         self.tail = ring.take_tail().map_or(self.tail, |tail| tail as u16);
     }
 

@@ -20,7 +20,7 @@ use limits::{TOKEN_LEN_MAX, TOKEN_LIFE_S, TOKENS_MAX};
 const NS_PER_S: u64 = 1_000_000_000;
 
 /// See the head of this file.
-pub struct Access {
+pub struct Credentials {
     basic: Option<Box<str>>,
     /// The registry wants the password itself.
     wants_basic: bool,
@@ -44,7 +44,7 @@ pub enum Challenge {
 
 /// Why that cannot be done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AccessReject {
+pub enum CredentialsReject {
     /// There is no challenge, or one that the node does not know.
     Unknown,
     /// The token server speaks TLS.
@@ -55,7 +55,7 @@ pub enum AccessReject {
     Denied,
 }
 
-impl Access {
+impl Credentials {
     /// The user of the configuration, or nobody.
     #[must_use]
     pub fn new(secret: Option<&Secret>) -> Self {
@@ -81,17 +81,17 @@ impl Access {
     /// Follows a challenge. What was sent before was not enough.
     ///
     /// # Errors
-    /// [`AccessReject`]
+    /// [`CredentialsReject`]
     pub fn follow(
         &mut self,
         header: Option<&str>,
         repository: &str,
-    ) -> Result<Challenge, AccessReject> {
+    ) -> Result<Challenge, CredentialsReject> {
         self.tokens.retain(|token| *token.repository != *repository);
         let challenge = challenge(header.unwrap_or_default())?;
         if challenge == Challenge::Basic {
             if self.basic.is_none() || self.wants_basic {
-                return Err(AccessReject::Denied);
+                return Err(CredentialsReject::Denied);
             }
             self.wants_basic = true;
         }
@@ -101,20 +101,20 @@ impl Access {
     /// Takes a token server's answer.
     ///
     /// # Errors
-    /// [`AccessReject::Token`]
+    /// [`CredentialsReject::Token`]
     pub fn learn(
         &mut self,
         repository: &str,
         body: &[u8],
         now_ns: u64,
-    ) -> Result<(), AccessReject> {
+    ) -> Result<(), CredentialsReject> {
         let read =
             Json::read(body).and_then(|json| json.pick(["token", "access_token", "expires_in"]));
-        let [token, other, life] = read.map_err(|_| AccessReject::Token)?;
+        let [token, other, life] = read.map_err(|_| CredentialsReject::Token)?;
         let token = token.or(other).and_then(|token| token.string(TOKEN_LEN_MAX).ok());
-        let token = token.ok_or(AccessReject::Token)?;
+        let token = token.ok_or(CredentialsReject::Token)?;
         if token.is_empty() || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
-            return Err(AccessReject::Token);
+            return Err(CredentialsReject::Token);
         }
         let life_s = life.and_then(Json::unsigned).unwrap_or(TOKEN_LIFE_S).min(3600);
         if self.tokens.len() == TOKENS_MAX {
@@ -131,15 +131,15 @@ impl Access {
 }
 
 /// Reads `WWW-Authenticate` (RFC 9110, 11.6.1; RFC 6750, 3).
-fn challenge(header: &str) -> Result<Challenge, AccessReject> {
+fn challenge(header: &str) -> Result<Challenge, CredentialsReject> {
     let (scheme, rest) = header.split_once(' ').unwrap_or((header, ""));
     if scheme.eq_ignore_ascii_case("basic") {
         return Ok(Challenge::Basic);
     }
     if !scheme.eq_ignore_ascii_case("bearer") {
-        return Err(AccessReject::Unknown);
+        return Err(CredentialsReject::Unknown);
     }
-    let realm = parameter(rest, "realm").ok_or(AccessReject::Unknown)?;
+    let realm = parameter(rest, "realm").ok_or(CredentialsReject::Unknown)?;
     let mut target = String::from(realm);
     for name in ["service", "scope"] {
         if let Some(value) = parameter(rest, name) {
@@ -150,8 +150,8 @@ fn challenge(header: &str) -> Result<Challenge, AccessReject> {
         }
     }
     Url::parse(&target).map(Challenge::Bearer).map_err(|reject| match reject {
-        UrlReject::Tls => AccessReject::Tls,
-        UrlReject::Malformed => AccessReject::Unknown,
+        UrlReject::Tls => CredentialsReject::Tls,
+        UrlReject::Malformed => CredentialsReject::Unknown,
     })
 }
 
@@ -190,7 +190,7 @@ mod tests {
         let url = Url { host: "auth".into(), port: 5001, target: target.into() };
         assert_eq!(challenge(header), Ok(Challenge::Bearer(url)));
         assert_eq!(challenge("Basic realm=\"x\""), Ok(Challenge::Basic));
-        assert_eq!(challenge("bearer realm=\"https://a/\""), Err(AccessReject::Tls));
+        assert_eq!(challenge("bearer realm=\"https://a/\""), Err(CredentialsReject::Tls));
         for header in [
             "",
             "Bearer",
@@ -199,26 +199,33 @@ mod tests {
             "Digest a=\"b\"",
             "Bearer realm=\"\"",
         ] {
-            assert_eq!(challenge(header), Err(AccessReject::Unknown), "{header}");
+            assert_eq!(challenge(header), Err(CredentialsReject::Unknown), "{header}");
         }
     }
 
     #[test]
     fn a_token_holds_for_its_repository_and_its_time() {
-        let mut access = Access::new(Secret::new("u:p").as_ref());
-        assert_eq!(access.of("a", 0), None, "nobody has asked");
-        access.learn("a", br#"{"access_token":"t","expires_in":100}"#, 0).expect("a token");
-        assert_eq!(access.of("a", 89 * NS_PER_S).as_deref(), Some("Bearer t"));
-        assert_eq!(access.of("b", 0), None);
-        assert_eq!(access.of("a", 90 * NS_PER_S), None);
+        let mut credentials = Credentials::new(Secret::new("u:p").as_ref());
+        assert_eq!(credentials.of("a", 0), None, "nobody has asked");
+        credentials.learn("a", br#"{"access_token":"t","expires_in":100}"#, 0).expect("a token");
+        assert_eq!(credentials.of("a", 89 * NS_PER_S).as_deref(), Some("Bearer t"));
+        assert_eq!(credentials.of("b", 0), None);
+        assert_eq!(credentials.of("a", 90 * NS_PER_S), None);
         for body in
             [&b""[..], b"{}", b"{\"token\":7}", b"{\"token\":\"\"}", b"{\"token\":\"a\\r\\nb\"}"]
         {
-            assert_eq!(access.learn("a", body, 0), Err(AccessReject::Token));
+            assert_eq!(credentials.learn("a", body, 0), Err(CredentialsReject::Token));
         }
-        assert_eq!(access.follow(Some("Basic"), "a"), Ok(Challenge::Basic));
-        assert_eq!(access.of("a", 0).as_deref(), Some("Basic dTpw"));
-        assert_eq!(access.follow(Some("Basic"), "a"), Err(AccessReject::Denied), "it was sent");
-        assert_eq!(Access::new(None).follow(Some("Basic"), "a"), Err(AccessReject::Denied));
+        assert_eq!(credentials.follow(Some("Basic"), "a"), Ok(Challenge::Basic));
+        assert_eq!(credentials.of("a", 0).as_deref(), Some("Basic dTpw"));
+        assert_eq!(
+            credentials.follow(Some("Basic"), "a"),
+            Err(CredentialsReject::Denied),
+            "it was sent"
+        );
+        assert_eq!(
+            Credentials::new(None).follow(Some("Basic"), "a"),
+            Err(CredentialsReject::Denied)
+        );
     }
 }
