@@ -5,11 +5,13 @@ pub const REQUEST_ID_LEN_MAX: usize = 128;
 /// Levels of nesting in JSON the node reads: deploy requests, input and results.
 pub const JSON_DEPTH_MAX: usize = 128;
 /// Inputs, together with bound parameters, and results are read in one go up to this length, and in
-/// slices of `SLICE_LEN` beyond it.
+/// slices of `SLICE_LEN` beyond it. Header fields in the result of an exported action have no more,
+/// as JSON.
 pub const JSON_AT_ONCE_LEN_MAX: usize = 32 * 1024;
 /// Bound parameters of one action, and likewise its annotations.
 pub const PARAMETERS_MAX: usize = 1024;
-/// Name of a parameter or annotation, as JSON text.
+/// Name of a parameter or annotation, as JSON text; of a field in a form or query for an exported
+/// action, decoded.
 pub const PARAMETER_NAME_LEN_MAX: usize = 256;
 /// Kind of an action, as clients state it.
 pub const KIND_LEN_MAX: usize = 64;

@@ -7,6 +7,7 @@
 
 use alloc::vec::Vec;
 use core::fmt;
+use core::ops::Range;
 
 use smallvec::SmallVec;
 
@@ -106,6 +107,22 @@ impl PageBuffer {
         let page = offset / PAGE_LEN;
         let end = (self.len - page * PAGE_LEN).min(PAGE_LEN);
         &self.pages[page].bytes()[offset % PAGE_LEN..end]
+    }
+
+    /// Copies of a part as much as there is, and as there is room for; returns how many bytes.
+    pub fn copy_to(&self, part: Range<usize>, room: &mut [u8]) -> usize {
+        let len = part.len().min(room.len());
+        let mut filled = 0;
+        while filled < len {
+            let chunk = self.chunk_at(part.start + filled);
+            if chunk.is_empty() {
+                break;
+            }
+            let count = chunk.len().min(len - filled);
+            room[filled..filled + count].copy_from_slice(&chunk[..count]);
+            filled += count;
+        }
+        filled
     }
 
     /// The contiguous pieces in order.

@@ -25,6 +25,14 @@ impl Document {
         self.0
     }
 
+    /// Appends bytes, which are text.
+    ///
+    /// # Errors
+    /// [`OutOfFrames`] if there is no memory for them.
+    pub fn append(&mut self, bytes: &[u8]) -> Result<(), OutOfFrames> {
+        self.0.append(bytes)
+    }
+
     /// Composes a document.
     ///
     /// # Errors

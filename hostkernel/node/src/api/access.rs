@@ -9,8 +9,8 @@ use itoa::Buffer;
 use log::Level;
 
 use crate::api::invoke::admission::Pending;
-use crate::api::invoke::admission::Shape;
 use crate::api::invoke::reading::Reading;
+use crate::api::invoke::shape::Shape;
 use crate::api::manage::deploying::Deploying;
 use crate::api::request::RequestId;
 use crate::api::request::route::Route;

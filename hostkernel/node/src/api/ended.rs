@@ -1,8 +1,12 @@
 //! An invocation that has ended: it is counted once, and kept once.
 
-use super::invoke::end;
+use alloc::boxed::Box;
+
+use super::invoke::end::{self, Judgement};
 use super::invoke::judging::Judging;
 use super::invoke::outcome::Judged;
+use super::invoke::shape::Shape;
+use super::invoke::web::Transcoding;
 use super::{Pending, Reject, refuse};
 use crate::dispatch::{Completion, End};
 use crate::http::Response;
@@ -31,12 +35,15 @@ pub fn ended(
     Some((ended.answer(records), outcome))
 }
 
-/// An invocation that has ended, whose result is so long that it is judged in slices.
+/// An invocation that has ended, whose result is so long that it is judged in slices; and made into
+/// an answer, if its action is exported.
 pub struct Ending {
     /// What is needed to answer its request.
     pub pending: Pending,
     completion: Completion,
     judging: Judging,
+    /// What it was judged to be, while an answer is made of it.
+    web: Option<(Judged, Box<Transcoding>)>,
 }
 
 impl Ending {
@@ -50,25 +57,34 @@ impl Ending {
     /// Begins to judge it.
     #[must_use]
     pub fn new(pending: Pending, completion: Completion) -> Self {
-        Self { pending, completion, judging: Judging::new() }
+        Self { pending, completion, judging: Judging::new(), web: None }
     }
 
     /// How much memory it takes by now.
     #[must_use]
     pub fn held_len(&self) -> usize {
-        self.completion.output.len() + self.judging.held_len()
+        let made = self.web.as_ref().map_or(0, |(_, transcoding)| transcoding.held_len());
+        self.completion.output.len() + self.judging.held_len() + made
     }
 
     /// Goes on. Returns the verdict when it is there.
-    pub fn step(&mut self, slice: &mut Slice) -> Option<Judged> {
-        self.judging.step(&self.completion.output, slice)
+    pub fn step(&mut self, slice: &mut Slice) -> Option<Judgement> {
+        let Self { pending, completion, judging, web } = self;
+        if let Some((_, transcoding)) = web {
+            let made = transcoding.step(&completion.output, slice)?;
+            return web.take().map(|(judged, _)| (judged, Some(made)));
+        }
+        let judged = judging.step(&completion.output, slice)?;
+        let Shape::Web { media, .. } = pending.shape() else { return Some((judged, None)) };
+        *web = Some((judged, Box::new(Transcoding::new(pending, media))));
+        None
     }
 
     /// As [`ended`], with its verdict. What is needed to answer others of its request stays.
     pub fn finish(
         self,
         node: &mut Node,
-        judged: Judged,
+        judgement: Judgement,
         now: Now,
         is_awaited: bool,
     ) -> (Pending, Option<(Response, Outcome)>) {
@@ -76,11 +92,11 @@ impl Ending {
         let Node { records, statistics, .. } = node;
         let ended = Ended::count(statistics, &mut pending, completion, now);
         if !is_awaited {
-            ended.record_judged(records, &judged);
+            ended.record_judged(records, &judgement.0);
             return (pending, None);
         }
         let Ended { pending: waits, completion, outcome, now } = ended;
-        let response = end::complete_judged(records, waits, completion, judged, now);
+        let response = end::complete_judged(records, waits, completion, judgement, now);
         (pending, Some((response, outcome)))
     }
 }

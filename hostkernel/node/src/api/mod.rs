@@ -44,7 +44,7 @@ use alloc::boxed::Box;
 
 use answer::error::Unsupported;
 use answer::{distribution, error, respond};
-use invoke::admission::Shape;
+use invoke::shape::Shape;
 use invoke::{end, function, web};
 use manage::deploying::Aim;
 use manage::{actions, activations, admin, deploy, health, kept, metrics, prepare, runtimes};

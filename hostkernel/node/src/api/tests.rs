@@ -31,7 +31,7 @@ use crate::dispatch::log::Stream;
 use crate::dispatch::{Completion, End, Fault, Invocation, Log, Ticket, Timing, Usage};
 use crate::http::RequestText;
 use crate::registry::Share;
-use crate::registry::{Limits, Namespace};
+use crate::registry::{KeyValues, Limits, Namespace};
 use crate::settings::{Loader, Source};
 use crate::slice::Slice;
 use crate::state::boot_times::BootTimes;
@@ -90,6 +90,29 @@ fn handle(node: &mut Node, request: &mut Request, now: Now, id: u128) -> Reply {
             }
         }
     }
+}
+
+/// The input of an exported action with a bound parameter, and its parameters.
+pub(super) fn composing(
+    kind: &str,
+    body: &[u8],
+) -> (crate::api::invoke::web::input::Composing, KeyValues) {
+    let parameters = r#","parameters":[{"key":"bound","value":"by the owner"}]"#;
+    let mut client = Client::new();
+    client.put(ACTION, &document(parameters));
+    let action = client.node.registry.get(&Namespace::new("guest"), "hello").expect("it is there");
+    let text = RequestText::of("/x", Some("a=1&b=%C3%A4"), &[("Content-Type", kind)]);
+    let parts = parts(Method::Post, &text, INPUT_LEN_MAX, NOW, 7);
+    let body = PageBuffer::from_bytes(body).expect("frames are left");
+    let composing =
+        crate::api::invoke::web::input::Composing::new(action, &parts, body, "/p", None);
+    let own = KeyValues::from_items(&[(r#""bound""#, r#""by the owner""#)]);
+    (composing.expect("its head is good"), own.expect("the heap has room"))
+}
+
+/// A JSON text in frames.
+pub(super) fn read(text: &PageBuffer) -> Value {
+    serde_json::from_slice(&text.to_vec().expect("memory is left")).expect("it is JSON")
 }
 
 /// An answer, with its body in one piece.

@@ -16,6 +16,7 @@ pub mod date;
 pub mod encode;
 pub mod encoded;
 pub mod fields;
+pub mod grouped;
 pub mod parse;
 pub mod text;
 

@@ -143,18 +143,6 @@ impl<'a> Headers<'a> {
         found
     }
 
-    /// Every name once, in order of arrival and as it was sent first, with all of its values.
-    pub fn grouped(self) -> impl Iterator<Item = (&'a str, impl Iterator<Item = &'a str>)> {
-        let same = |a: &str, b: &str| a.eq_ignore_ascii_case(b);
-        let is_first =
-            move |at: usize, name| !self.iter().take(at).any(|(earlier, _)| same(earlier, name));
-        let fields = self.iter().enumerate();
-        fields.filter(move |(at, (name, _))| is_first(*at, name)).map(move |(at, (name, _))| {
-            let values = self.iter().skip(at).filter(move |(other, _)| same(other, name));
-            (name, values.map(|(_, value)| value))
-        })
-    }
-
     /// What goes between several values of a field when they become one (RFC 9110, 5.3; RFC 9113,
     /// 8.2.3).
     #[must_use]
@@ -271,18 +259,6 @@ mod tests {
         for asked in ["x-request-id", "traceparent", "tracestate", "authorization"] {
             assert!(!names.may_have(&[asked]), "{asked}");
         }
-    }
-
-    #[test]
-    fn values_of_one_name_belong_together() {
-        let fields = [("A", "1"), ("B", "2"), ("a", "3"), ("b", ""), ("A", "4"), ("C", "5")];
-        let text = RequestText::of("/", None, &fields);
-        let grouped: Vec<(_, Vec<_>)> =
-            text.headers().grouped().map(|(name, values)| (name, values.collect())).collect();
-        let expected: [(&str, &[&str]); 3] =
-            [("A", &["1", "3", "4"]), ("B", &["2", ""]), ("C", &["5"])];
-        assert!(grouped.iter().map(|(name, values)| (*name, &values[..])).eq(expected));
-        assert_eq!((Headers::between("Cookie"), Headers::between("Accept")), ("; ", ", "));
     }
 
     #[test]

@@ -1,4 +1,8 @@
-//! What a string in JSON stands for, however long it is, in slices: text, or bytes in base64.
+//! What a string in JSON stands for, however long it is, in slices: text in whatever character set,
+//! or bytes in base64.
+
+use core::fmt;
+use core::ops::Range;
 
 use super::base64::{Base64Reject, Decoder, push_base64};
 use super::write_unescaped;
@@ -10,11 +14,21 @@ use memory::PageBuffer;
 /// What is decoded at a time.
 const PIECE_LEN: usize = PAGE_LEN;
 
+/// What a string stands for.
+#[derive(Clone, Copy, Debug)]
+pub enum Stands {
+    /// Bytes in base64.
+    Base64,
+    /// Text.
+    Text,
+    /// Text in a character set in which each character is the byte that this says.
+    Coded(fn(char) -> u8),
+}
+
 /// Decodes one string.
 pub struct Decoding {
-    /// The inside of the string, escapes and all, of which so much was decoded.
-    raw: PageBuffer,
-    at: usize,
+    /// What was not decoded of the inside of the string, escapes and all.
+    rest: Range<usize>,
     form: Form,
     len_max: usize,
 }
@@ -23,6 +37,31 @@ pub struct Decoding {
 enum Form {
     Base64(Decoder),
     Text(Document),
+    Coded(Coded),
+}
+
+/// Text that goes on in a character set.
+struct Coded {
+    code: fn(char) -> u8,
+    bytes: PageBuffer,
+}
+
+impl fmt::Write for Coded {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let mut block = [0; 64];
+        let mut characters = text.chars();
+        loop {
+            let mut len = 0;
+            for (place, character) in block.iter_mut().zip(characters.by_ref()) {
+                *place = (self.code)(character);
+                len += 1;
+            }
+            if len == 0 {
+                return Ok(());
+            }
+            self.bytes.append(&block[..len]).map_err(|_| fmt::Error)?;
+        }
+    }
 }
 
 /// Why a string does not stand for anything.
@@ -41,60 +80,55 @@ impl From<Base64Reject> for DecodeReject {
 }
 
 impl Decoding {
-    /// Begins with the inside of a string, which is base64 or text, and stands for at most
+    /// Begins with the inside of a string, which is this part of a buffer and stands for at most
     /// `len_max` bytes.
     #[must_use]
-    pub fn new(raw: PageBuffer, is_base64: bool, len_max: usize) -> Self {
-        let form = match is_base64 {
-            true => Form::Base64(Decoder::new(len_max)),
-            false => Form::Text(Document::default()),
+    pub fn new(inside: Range<usize>, stands: Stands, len_max: usize) -> Self {
+        let form = match stands {
+            Stands::Base64 => Form::Base64(Decoder::new(len_max)),
+            Stands::Text => Form::Text(Document::default()),
+            Stands::Coded(code) => Form::Coded(Coded { code, bytes: PageBuffer::new() }),
         };
-        Self { raw, at: 0, form, len_max }
+        Self { rest: inside, form, len_max }
     }
 
-    /// Goes on; returns what the string stands for when that is there.
+    /// Goes on with the buffer, which is always the same; returns what the string stands for when
+    /// that is there.
     ///
     /// # Errors
     /// See [`DecodeReject`].
-    pub fn step(&mut self, slice: &mut Slice) -> Result<Option<PageBuffer>, DecodeReject> {
+    pub fn step(
+        &mut self,
+        buffer: &PageBuffer,
+        slice: &mut Slice,
+    ) -> Result<Option<PageBuffer>, DecodeReject> {
         let mut piece = [0; PIECE_LEN];
         while !slice.is_over() {
-            let len = self.read(&mut piece);
+            let len = buffer.copy_to(self.rest.clone(), &mut piece);
             if len == 0 {
                 return self.finish().map(Some);
             }
-            let is_last = self.at + len == self.raw.len();
-            let whole = if is_last { len } else { whole_len(&piece[..len]) };
+            let whole = if len == self.rest.len() { len } else { whole_len(&piece[..len]) };
             slice.take(whole);
-            self.at += whole;
+            self.rest.start += whole;
+            let text = || {
+                let text = core::str::from_utf8(&piece[..whole]);
+                text.map_err(|_| DecodeReject::NotUtf8)
+            };
             match &mut self.form {
                 Form::Base64(decoder) => push_base64(decoder, &piece[..whole])?,
-                Form::Text(text) => {
-                    let piece = core::str::from_utf8(&piece[..whole]);
-                    let piece = piece.map_err(|_| DecodeReject::NotUtf8)?;
-                    write_unescaped(text, piece).map_err(|_| Base64Reject::OutOfFrames)?;
-                    if text.len() > self.len_max {
-                        return Err(Base64Reject::TooLong.into());
-                    }
+                Form::Text(out) => {
+                    write_unescaped(out, text()?).map_err(|_| Base64Reject::OutOfFrames)?;
                 }
+                Form::Coded(out) => {
+                    write_unescaped(out, text()?).map_err(|_| Base64Reject::OutOfFrames)?;
+                }
+            }
+            if self.made_len() > self.len_max {
+                return Err(Base64Reject::TooLong.into());
             }
         }
         Ok(None)
-    }
-
-    /// Copies the next bytes; returns how many.
-    fn read(&self, piece: &mut [u8; PIECE_LEN]) -> usize {
-        let mut filled = 0;
-        while filled < PIECE_LEN {
-            let chunk = self.raw.chunk_at(self.at + filled);
-            if chunk.is_empty() {
-                break;
-            }
-            let count = chunk.len().min(PIECE_LEN - filled);
-            piece[filled..filled + count].copy_from_slice(&chunk[..count]);
-            filled += count;
-        }
-        filled
     }
 
     fn finish(&mut self) -> Result<PageBuffer, DecodeReject> {
@@ -102,17 +136,18 @@ impl Decoding {
         Ok(match form {
             Form::Base64(decoder) => decoder.finish()?,
             Form::Text(text) => text.into_pages(),
+            Form::Coded(coded) => coded.bytes,
         })
     }
 
-    /// How much memory it takes by now.
+    /// How many bytes it has made by now.
     #[must_use]
-    pub fn held_len(&self) -> usize {
-        self.raw.len()
-            + match &self.form {
-                Form::Base64(decoder) => decoder.made_len(),
-                Form::Text(text) => text.len(),
-            }
+    pub fn made_len(&self) -> usize {
+        match &self.form {
+            Form::Base64(decoder) => decoder.made_len(),
+            Form::Text(text) => text.len(),
+            Form::Coded(coded) => coded.bytes.len(),
+        }
     }
 }
 
@@ -157,9 +192,10 @@ mod tests {
     fn decoded(raw: &str, is_base64: bool) -> Result<Vec<u8>, DecodeReject> {
         memory::install_for_test();
         let raw = PageBuffer::from_bytes(raw.as_bytes()).expect("frames are left");
-        let mut decoding = Decoding::new(raw, is_base64, 1 << 20);
+        let stands = if is_base64 { Stands::Base64 } else { Stands::Text };
+        let mut decoding = Decoding::new(0..raw.len(), stands, 1 << 20);
         loop {
-            if let Some(bytes) = decoding.step(&mut Slice::new(1))? {
+            if let Some(bytes) = decoding.step(&raw, &mut Slice::new(1))? {
                 return Ok(bytes.to_vec().expect("the heap has room"));
             }
         }
@@ -185,6 +221,21 @@ mod tests {
             Json(&quoted).write_decoded(&mut expected).expect("a string has room");
             assert!(decoded(&raw, false) == Ok(expected.into_bytes()), "{unit}");
         }
+    }
+
+    #[test]
+    fn other_sets_are_written_whole() {
+        memory::install_for_test();
+        let code = |character| if character == 'ä' { 0xe4 } else { character as u8 };
+        let raw = format!("{}\\n", "ä\\u00e4x".repeat(3000));
+        let raw = PageBuffer::from_bytes(raw.as_bytes()).expect("frames are left");
+        let mut decoding = Decoding::new(0..raw.len(), Stands::Coded(code), 1 << 20);
+        let bytes = loop {
+            if let Some(bytes) = decoding.step(&raw, &mut Slice::new(1)).expect("it is text") {
+                break bytes.to_vec().expect("the heap has room");
+            }
+        };
+        assert!(bytes == [&b"\xe4\xe4x".repeat(3000)[..], b"\n"].concat());
     }
 
     #[test]

@@ -28,13 +28,25 @@ pub struct Scanner {
     encoding: Encoding,
     depth: usize,
     objects: Brackets,
-    /// The text may be an array, too.
-    takes_arrays: bool,
+    takes: Takes,
+    /// Where the text ends, unless that is the end of its buffer.
+    end: usize,
     /// The outermost value, as far as it was read.
     outer: Range<usize>,
     /// Name of the member that is read, with its quotes, and where its value begins.
     name: Name,
     value_start: usize,
+}
+
+/// What a text may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Takes {
+    /// An object.
+    Object,
+    /// An object or an array.
+    Container,
+    /// Any value.
+    Anything,
 }
 
 /// A member of the outermost object.
@@ -109,7 +121,7 @@ impl Number {
 
 /// What is still to come of a character in UTF-8 (RFC 3629, 4).
 #[derive(Clone, Copy, Debug, Default)]
-struct Encoding {
+pub struct Encoding {
     missing: u8,
     /// What the next byte may be.
     low: u8,
@@ -118,7 +130,7 @@ struct Encoding {
 
 impl Encoding {
     /// Takes a byte of a string; returns whether the text can be UTF-8.
-    fn take(&mut self, byte: u8) -> bool {
+    pub fn take(&mut self, byte: u8) -> bool {
         if self.missing > 0 {
             let fits = (self.low..=self.high).contains(&byte);
             *self = Self { missing: self.missing - 1, low: 0x80, high: 0xbf };
@@ -137,6 +149,12 @@ impl Encoding {
         };
         *self = Self { missing, low, high };
         true
+    }
+
+    /// Whether the text can end here.
+    #[must_use]
+    pub const fn is_whole(self) -> bool {
+        self.missing == 0
     }
 }
 
@@ -163,17 +181,24 @@ impl Name {
 }
 
 impl Scanner {
-    /// One for an object, or for an array, too.
+    /// One for a text that is all of its buffer.
     #[must_use]
-    pub const fn new(takes_arrays: bool) -> Self {
+    pub const fn new(takes: Takes) -> Self {
+        Self::within(takes, 0..usize::MAX)
+    }
+
+    /// One for a text that is a part of its buffer. Places in it are those of the buffer.
+    #[must_use]
+    pub const fn within(takes: Takes, part: Range<usize>) -> Self {
         let name = Name { bytes: [0; NAME_LEN_MAX], len: 0, is_read: false, is_longer: false };
         Self {
-            at: 0,
+            at: part.start,
             state: State::Value { may_end: false },
             encoding: Encoding { missing: 0, low: 0, high: 0 },
             depth: 0,
             objects: 0,
-            takes_arrays,
+            takes,
+            end: part.end,
             outer: 0..0,
             name,
             value_start: 0,
@@ -193,7 +218,13 @@ impl Scanner {
     ) -> Result<bool, JsonReject> {
         while !slice.is_over() {
             let chunk = text.chunk_at(self.at);
+            let chunk = chunk.get(..self.end.saturating_sub(self.at)).unwrap_or(chunk);
             if chunk.is_empty() {
+                if let (0, State::Number(number)) = (self.depth, self.state)
+                    && number.may_end()
+                {
+                    self.end_value(self.at, visit);
+                }
                 let is_whole = self.state == State::Behind && self.depth == 0;
                 return if is_whole { Ok(true) } else { Err(self.malformed()) };
             }
@@ -346,7 +377,8 @@ impl Scanner {
     fn begin_value(&mut self, byte: u8) -> Result<(), JsonReject> {
         match (self.depth, byte) {
             (0, b'{') => self.outer.start = self.at,
-            (0, b'[') if self.takes_arrays => self.outer.start = self.at,
+            (0, b'[') if self.takes != Takes::Object => self.outer.start = self.at,
+            (0, _) if self.takes == Takes::Anything => self.outer.start = self.at,
             (0, _) => return Err(JsonReject::NotAnObject),
             (1, _) => self.value_start = self.at,
             _ => {}
@@ -425,10 +457,15 @@ mod tests {
     type Found = Vec<(String, String)>;
 
     /// What is told of a text that is read in one go.
-    fn whole(text: &[u8], takes_arrays: bool) -> Option<Found> {
+    fn whole(text: &[u8], takes: Takes) -> Option<Found> {
         let json = Json::read(text).ok()?;
         let mut found = Vec::new();
-        if takes_arrays && json.is_array() {
+        let is_other = match takes {
+            Takes::Object => false,
+            Takes::Container => json.is_array(),
+            Takes::Anything => !json.is_object(),
+        };
+        if is_other {
             return json.check().is_ok().then_some(found);
         }
         let told = |text: Json<'_>| text.text().to_string();
@@ -437,9 +474,9 @@ mod tests {
     }
 
     /// The same of one that is read in slices; its own length is the largest that matters.
-    fn sliced(text: &[u8], takes_arrays: bool, slice_len: usize) -> Option<Found> {
+    fn sliced(text: &[u8], takes: Takes, slice_len: usize) -> Option<Found> {
         memory::install_for_test();
-        let mut scanner = Scanner::new(takes_arrays);
+        let mut scanner = Scanner::new(takes);
         let mut found = Vec::new();
         for piece in text.chunks(slice_len) {
             let visit = &mut |Member { name, value }: Member<'_>| {
@@ -456,13 +493,24 @@ mod tests {
         Some(found)
     }
 
+    /// How many members are told of when it is a part of something longer.
+    fn part(text: &[u8], takes: Takes) -> Option<usize> {
+        let buffer = [b"12{", text, b"}34"].concat();
+        let buffer = PageBuffer::from_bytes(&buffer).expect("frames are left");
+        let mut scanner = Scanner::within(takes, 3..3 + text.len());
+        let mut count = 0;
+        while !scanner.step(&buffer, &mut Slice::new(1), &mut |_| count += 1).ok()? {}
+        Some(count)
+    }
+
     fn is_same(text: &[u8]) {
-        for takes_arrays in [false, true] {
-            let expected = whole(text, takes_arrays);
+        for takes in [Takes::Object, Takes::Container, Takes::Anything] {
+            let expected = whole(text, takes);
             for slice_len in [1, 3, text.len().max(1)] {
-                let found = sliced(text, takes_arrays, slice_len);
+                let found = sliced(text, takes, slice_len);
                 assert_eq!(found, expected, "{slice_len}: {}", text.escape_ascii());
             }
+            assert_eq!(part(text, takes), expected.map(|found| found.len()));
         }
     }
 
@@ -557,7 +605,7 @@ mod tests {
     #[test]
     fn a_long_name_is_passed_over() {
         let text = format!("{{\"{}\":1}}", "x".repeat(NAME_LEN_MAX));
-        let mut scanner = Scanner::new(false);
+        let mut scanner = Scanner::new(Takes::Object);
         let mut names = Vec::new();
         let visit = &mut |member: Member<'_>| names.push(member.name.is_some());
         scanner.read(text.as_bytes(), visit).expect("it is an object");

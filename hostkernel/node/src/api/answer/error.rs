@@ -232,7 +232,7 @@ impl Reject {
             Self::Method { .. } => 405,
             Self::Exists => 409,
             Self::Code(CodeReject::TooLong)
-            | Self::Query(QueryReject::TooMany)
+            | Self::Query(QueryReject::TooMany | QueryReject::LongName)
             | Self::ParametersTooLong { .. }
             | Self::Variable(VariableReject::TooLong)
             | Self::InputTooLong { .. }

@@ -2,11 +2,12 @@
 
 use alloc::boxed::Box;
 
-use super::admission::{Reply, Shape, prepare};
+use super::admission::{Reply, prepare};
 use super::environment::environment;
 use super::input::json_input;
 use super::merging::Merging;
-use super::reading::Reading;
+use super::reading::{Reading, Source};
+use super::shape::Shape;
 use crate::api::answer::error::Reject;
 use crate::api::lookup::find;
 use crate::api::request::Parts;
@@ -29,10 +30,12 @@ pub fn admit(
         return Err(Reject::Server);
     }
     let shape = shape(parts)?;
-    if Merging::is_long(&body, &action.parameters) {
-        return Ok(Reply::Read(Box::new(Reading::new(action, parts, body)?)));
-    }
     let (is_final, len_max) = (action.annotations.is_final, parts.body_len_max);
+    if Merging::is_long(&body, &action.parameters) {
+        let merging = Merging::new(body, &action.parameters, is_final, len_max)?;
+        let source = Source::Json(merging, shape);
+        return Ok(Reply::Read(Box::new(Reading::new(action, parts, source))));
+    }
     let input = json_input(body, &action.parameters, is_final, len_max)?;
     let environment = environment(spare, action, parts, 0);
     prepare(action, parts, input, environment, shape)
@@ -49,7 +52,7 @@ pub fn admit_read(
     input: PageBuffer,
 ) -> Result<Reply, Reject> {
     let environment = environment(spare, &reading.action, parts, 0);
-    prepare(&reading.action, parts, input, environment, shape(parts)?)
+    prepare(&reading.action, parts, input, environment, reading.shape())
 }
 
 /// What is to be answered.

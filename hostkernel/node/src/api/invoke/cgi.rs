@@ -9,11 +9,12 @@ use alloc::borrow::Cow;
 use alloc::vec::Vec;
 use core::fmt;
 
-use super::admission::Form;
+use super::shape::Form;
 use crate::api::answer::error::Reject;
 use crate::api::request::Parts;
 use crate::api::request::query::decode_segment;
 use crate::digits::push_decimal;
+use crate::http::grouped::Grouped;
 use crate::http::{FieldReject, Fields, Headers};
 use crate::registry::Action;
 use limits::{ACTION_FIELDS_LEN_MAX, ENVIRONMENT_LEN_MAX};
@@ -74,7 +75,7 @@ fn push<'a>(out: &mut Vec<u8>, name: &str, value: impl IntoIterator<Item = &'a s
 
 /// Appends `HTTP_NAME` for each header field, and `CONTENT_TYPE`.
 fn push_headers(out: &mut Vec<u8>, headers: Headers<'_>) {
-    for (name, values) in headers.grouped() {
+    for (name, values) in Grouped::new(headers).iter() {
         let is = |other: &str| name.eq_ignore_ascii_case(other);
         // `HTTP_PROXY` is a setting of many libraries, which clients must not make. Names with
         // other characters could pass for another name once these are underscores.

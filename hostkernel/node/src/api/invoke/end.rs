@@ -3,8 +3,9 @@
 use alloc::format;
 use alloc::vec::Vec;
 
-use super::admission::{Pending, Shape};
+use super::admission::Pending;
 use super::outcome::{self, Judged};
+use super::shape::Shape;
 use super::{function, web};
 use crate::api::answer::respond;
 use crate::digits::{push_milliseconds, short_milliseconds};
@@ -17,6 +18,9 @@ const ACTIVATION_ID: Name = Name::new("X-OpenWhisk-Activation-Id: ");
 const SERVER_TIMING: Name = Name::new("Server-Timing: ");
 const TRACEPARENT: Name = Name::new("traceparent: ");
 
+/// How an invocation went, and perhaps what an exported action's result became.
+pub type Judgement = (Judged, Option<Result<web::Made, web::Failure>>);
+
 /// The answer to an invocation that ran.
 pub fn complete(
     records: &mut Records,
@@ -25,23 +29,23 @@ pub fn complete(
     now: Now,
 ) -> Response {
     let judged = Judged::of(&completion, pending.shape());
-    complete_judged(records, pending, completion, judged, now)
+    complete_judged(records, pending, completion, (judged, None), now)
 }
 
-/// The same when it is known how it went.
+/// The same when it is known how it went, and perhaps what an exported action's result became.
 #[inline(always)]
 pub fn complete_judged(
     records: &mut Records,
     pending: &mut Pending,
     completion: Completion,
-    judged: Judged,
+    (judged, made): Judgement,
     now: Now,
 ) -> Response {
     let facts = keep(records, pending, &completion, &judged, now);
     let (timing, total_ns) = (facts.timing, facts.total_ns);
     let mut response = match pending.shape() {
         Shape::Function(form) => function::complete(pending, completion, form),
-        Shape::Web { media, cors } => web::complete(pending, completion, (media, cors)),
+        Shape::Web { media, cors } => web::complete(pending, completion, (media, cors), made),
         _ => outcome::complete(pending, judged, completion, facts),
     };
     let headers = &mut response.headers;

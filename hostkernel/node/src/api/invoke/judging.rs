@@ -6,12 +6,13 @@
 use alloc::boxed::Box;
 use core::ops::Range;
 
-use super::admission::{Pending, Shape};
+use super::admission::Pending;
 use super::outcome::{Judged, Verdict, invalid};
+use super::shape::Shape;
 use crate::api::answer::error::Reject;
 use crate::dispatch::{Completion, End};
 use crate::document::Document;
-use crate::json::scan::{Member, Scanner};
+use crate::json::scan::{Member, Scanner, Takes};
 use crate::slice::Slice;
 use crate::state::records::Blame;
 use limits::JSON_AT_ONCE_LEN_MAX;
@@ -40,7 +41,7 @@ impl Judging {
     /// Begins.
     #[must_use]
     pub fn new() -> Self {
-        Self(Stage::Scan(Box::new(Scanner::new(true)), None))
+        Self(Stage::Scan(Box::new(Scanner::new(Takes::Container)), None))
     }
 
     /// Goes on with an output, which is always the same. Returns the verdict when it is there.

@@ -9,12 +9,13 @@ use alloc::vec::Vec;
 use core::ops::Range;
 
 use crate::api::answer::error::Reject;
-use crate::json::scan::{Member, Scanner};
+use crate::document::Document;
+use crate::json::scan::{Member, Scanner, Takes};
 use crate::json::{ESCAPED_LEN, Json, Quoted};
 use crate::registry::KeyValues;
 use crate::slice::Slice;
 use limits::{JSON_AT_ONCE_LEN_MAX, PAGE_LEN, PARAMETER_NAME_LEN_MAX};
-use memory::PageBuffer;
+use memory::{OutOfFrames, PageBuffer};
 
 /// See the head of this file.
 pub struct Merging {
@@ -34,14 +35,20 @@ enum Stage {
 
 /// The request's members behind the bound parameters that it does not name.
 struct Merge {
-    /// The next bound parameter, and how much of its value was written.
-    next: usize,
-    written: usize,
+    bound: Bound,
     /// What of the request is left to write: all between its braces, unless that is nothing.
     own: Range<usize>,
     /// What comes in front of the next member.
-    separator: &'static [u8],
-    merged: PageBuffer,
+    separator: &'static str,
+    merged: Document,
+}
+
+/// Bound parameters on their way into an input.
+#[derive(Default)]
+pub(super) struct Bound {
+    /// The next one, and how much of its value was written.
+    next: usize,
+    written: usize,
 }
 
 impl Merging {
@@ -70,7 +77,7 @@ impl Merging {
         let mut named = Vec::new();
         named.try_reserve_exact(parameters.len()).map_err(|_| Reject::NoMemory)?;
         named.resize(parameters.len(), false);
-        let stage = Stage::Scan(Box::new(Scanner::new(false)));
+        let stage = Stage::Scan(Box::new(Scanner::new(Takes::Object)));
         Ok(Self { body, is_final, len_max, named, stage })
     }
 
@@ -102,11 +109,10 @@ impl Merging {
                     let has_members = scanner.has_members();
                     let Range { start, end } = scanner.outer();
                     *stage = Stage::Merge(Merge {
-                        next: 0,
-                        written: 0,
+                        bound: Bound::default(),
                         own: if has_members { start + 1..end.saturating_sub(1) } else { 0..0 },
-                        separator: b"{",
-                        merged: PageBuffer::new(),
+                        separator: "{",
+                        merged: Document::default(),
                     });
                     if parameters.is_empty() {
                         *stage = Stage::Over;
@@ -121,7 +127,7 @@ impl Merging {
                     if is_whole {
                         let merged = core::mem::take(&mut merge.merged);
                         *stage = Stage::Over;
-                        return Ok(Some(merged));
+                        return Ok(Some(merged.into_pages()));
                     }
                 }
                 Stage::Over => return Ok(None),
@@ -146,42 +152,60 @@ impl Merge {
         parameters: &KeyValues,
         named: &[bool],
         slice: &mut Slice,
-    ) -> Result<bool, Reject> {
-        if let Some((name, value)) = parameters.at(self.next) {
-            if self.written == 0 {
-                slice.take(name.len());
-                if named.get(self.next) == Some(&true) {
-                    self.next += 1;
-                    return Ok(false);
-                }
-                for piece in [self.separator, name.as_bytes(), b":"] {
-                    self.merged.append(piece)?;
-                }
-                self.separator = b",";
-            }
-            let rest = value.as_bytes().get(self.written..).unwrap_or_default();
-            let piece = rest.get(..PAGE_LEN).unwrap_or(rest);
-            slice.take(piece.len());
-            self.merged.append(piece)?;
-            self.written += piece.len();
-            if piece.len() == rest.len() {
-                (self.next, self.written) = (self.next + 1, 0);
-            }
+    ) -> Result<bool, OutOfFrames> {
+        let Self { bound, own, separator, merged } = self;
+        let is_named = |at, _: &str| named.get(at) == Some(&true);
+        if !bound.step(merged, parameters, separator, is_named, slice)? {
             return Ok(false);
         }
-        let chunk = body.chunk_at(self.own.start);
-        let piece = chunk.get(..self.own.len()).unwrap_or(chunk);
+        let chunk = body.chunk_at(own.start);
+        let piece = chunk.get(..own.len()).unwrap_or(chunk);
         slice.take(piece.len());
-        if !self.separator.is_empty() && (!piece.is_empty() || self.separator == b"{") {
-            self.merged.append(self.separator)?;
+        if !separator.is_empty() && (!piece.is_empty() || *separator == "{") {
+            merged.append(separator.as_bytes())?;
         }
-        self.separator = b"";
-        self.merged.append(piece)?;
-        self.own.start += piece.len();
-        if self.own.is_empty() {
-            self.merged.append(b"}")?;
+        *separator = "";
+        merged.append(piece)?;
+        own.start += piece.len();
+        if Range::is_empty(own) {
+            merged.append(b"}")?;
         }
-        Ok(self.own.is_empty())
+        Ok(Range::is_empty(own))
+    }
+}
+
+impl Bound {
+    /// Writes a piece of those that `is_left_out` does not know by place and name, with a separator
+    /// in front of each, which is a comma from then on. Returns whether there was none left.
+    pub(super) fn step(
+        &mut self,
+        out: &mut Document,
+        parameters: &KeyValues,
+        separator: &mut &'static str,
+        is_left_out: impl Fn(usize, &str) -> bool,
+        slice: &mut Slice,
+    ) -> Result<bool, OutOfFrames> {
+        let Some((name, value)) = parameters.at(self.next) else { return Ok(true) };
+        if self.written == 0 {
+            slice.take(name.len());
+            if is_left_out(self.next, name) {
+                self.next += 1;
+                return Ok(false);
+            }
+            for piece in [*separator, name, ":"] {
+                out.append(piece.as_bytes())?;
+            }
+            *separator = ",";
+        }
+        let rest = value.as_bytes().get(self.written..).unwrap_or_default();
+        let piece = rest.get(..PAGE_LEN).unwrap_or(rest);
+        slice.take(piece.len());
+        out.append(piece)?;
+        self.written += piece.len();
+        if piece.len() == rest.len() {
+            (self.next, self.written) = (self.next + 1, 0);
+        }
+        Ok(false)
     }
 }
 

@@ -12,4 +12,5 @@ mod merging;
 pub mod outcome;
 pub mod reading;
 pub mod server;
+pub mod shape;
 pub mod web;

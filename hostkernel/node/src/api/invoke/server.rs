@@ -7,7 +7,7 @@
 
 use alloc::vec::Vec;
 
-use super::admission::Form;
+use super::shape::Form;
 use crate::api::answer::error::Reject;
 use crate::api::request::Parts;
 use crate::digits::push_decimal;

@@ -9,7 +9,8 @@ use alloc::vec::Vec;
 
 use crate::api::answer::deed::{Change, Deed};
 use crate::api::answer::error::Reject;
-use crate::api::invoke::admission::{Reply, Shape};
+use crate::api::invoke::admission::Reply;
+use crate::api::invoke::shape::Shape;
 use crate::api::manage::changes::{Changes, Exec, from_document, from_document_beside, from_query};
 use crate::api::manage::deploying::{Aim, Deploying, inspection};
 use crate::api::manage::inspect::{Inspected, Inspection};

@@ -18,7 +18,7 @@ use crate::http::RequestText;
 use crate::image::layers::Packer;
 use crate::json::JsonReject;
 use crate::json::base64::Base64Reject;
-use crate::json::decode::{DecodeReject, Decoding};
+use crate::json::decode::{DecodeReject, Decoding, Stands};
 use crate::json::split::{SplitReject, Splitter};
 use crate::registry::{Digest, Holding, Name, Namespace, Registry};
 use crate::slice::Slice;
@@ -75,8 +75,8 @@ enum Stage {
     Join(Box<Joining>),
     /// Layers of an image, and what is wanted besides.
     Pack(Box<Packer>, Vec<Holding>, Changes),
-    /// What of it is the code, if there is some, and what is wanted besides.
-    Decode(Box<Decoding>, Changes),
+    /// What of it is the code, as it was sent, and what is wanted besides.
+    Decode(PageBuffer, Box<Decoding>, Changes),
     /// The code, and what is wanted besides.
     Inspect(Box<Inspection>, Changes),
     Ready(Changes, Option<Box<Inspected>>),
@@ -151,8 +151,8 @@ impl Deploying {
                         self.end_split()?;
                     }
                 }
-                Stage::Decode(decoding, changes) => {
-                    if let Some(code) = decoding.step(slice).map_err(not_decoded)? {
+                Stage::Decode(raw, decoding, changes) => {
+                    if let Some(code) = decoding.step(raw, slice).map_err(not_decoded)? {
                         let changes = core::mem::take(changes);
                         self.stage = inspect(registry, code, changes)?;
                     }
@@ -216,8 +216,9 @@ impl Deploying {
             return Err(CodeReject::Mangled.into());
         }
         let is_base64 = code::is_base64(exec.kind.as_deref(), start);
-        let decoding = Decoding::new(raw, is_base64, CODE_LEN_MAX);
-        self.stage = Stage::Decode(Box::new(decoding), changes);
+        let stands = if is_base64 { Stands::Base64 } else { Stands::Text };
+        let decoding = Decoding::new(0..raw.len(), stands, CODE_LEN_MAX);
+        self.stage = Stage::Decode(raw, Box::new(decoding), changes);
         Ok(())
     }
 
@@ -235,7 +236,7 @@ impl Deploying {
     pub fn held_len(&self) -> usize {
         match &self.stage {
             Stage::Split(document, splitter) => document.len() + splitter.held_len(),
-            Stage::Decode(decoding, _) => decoding.held_len(),
+            Stage::Decode(raw, decoding, _) => raw.len() + decoding.made_len(),
             Stage::Join(joining) | Stage::Joined(joining) => joining.held_len(),
             // Its layers are in the books already.
             Stage::Pack(packer, ..) => packer.held_len(),

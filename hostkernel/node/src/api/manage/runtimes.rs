@@ -10,7 +10,8 @@ use core::fmt::{self, Write as _};
 
 use crate::api::answer::error::Reject;
 use crate::api::answer::respond;
-use crate::api::invoke::admission::{Pending, Reply, Shape};
+use crate::api::invoke::admission::{Pending, Reply};
+use crate::api::invoke::shape::Shape;
 use crate::api::manage::prepare::{self, Boot, Preparation};
 use crate::api::request::code::{self, CodeReject};
 use crate::api::request::limit_changes::LimitChanges;

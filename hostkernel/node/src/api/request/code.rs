@@ -253,7 +253,9 @@ mod tests {
         if is_mangled(raw.as_bytes()) {
             return Err(CodeReject::Mangled);
         }
-        let code = base64::decode(raw, CODE_LEN_MAX)?;
+        let mut decoder = base64::Decoder::new(CODE_LEN_MAX);
+        base64::push_base64(&mut decoder, raw.as_bytes())?;
+        let code = decoder.finish()?;
         Ok(contiguous(&code).map_err(|_| CodeReject::OutOfFrames)?.into_owned())
     }
 

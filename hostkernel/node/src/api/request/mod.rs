@@ -1,6 +1,7 @@
 //! What was asked: the route, the query, the id, and what a body says, each checked.
 
 pub mod code;
+pub mod form;
 mod id;
 pub mod image;
 pub mod limit_changes;

@@ -2,11 +2,9 @@
 
 use alloc::borrow::Cow;
 use alloc::string::String;
-use alloc::vec::Vec;
 use core::fmt;
-use core::ops::Range;
 
-use limits::{PARAMETERS_LEN_MAX, PARAMETERS_MAX};
+use limits::{PARAMETER_NAME_LEN_MAX, PARAMETERS_LEN_MAX, PARAMETERS_MAX};
 
 /// A query or form that is not what it should be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +20,8 @@ pub enum QueryReject {
     Encoding,
     /// More than [`PARAMETERS_MAX`] pairs.
     TooMany,
+    /// A name longer than [`PARAMETER_NAME_LEN_MAX`].
+    LongName,
     /// There is no memory to read them.
     NoMemory,
 }
@@ -116,13 +116,13 @@ pub fn decode_segment(segment: &str) -> Option<Cow<'_, str>> {
         return Some(Cow::Borrowed(segment));
     }
     let mut decoded = segment.as_bytes().to_vec();
-    let len = decode(&mut decoded, false)?;
+    let len = decode(&mut decoded)?;
     decoded.truncate(len);
     String::from_utf8(decoded).ok().map(Cow::Owned)
 }
 
-/// Takes percent-encoding away, in place; in forms a plus is a space. Says how many bytes are left.
-fn decode(bytes: &mut [u8], is_form: bool) -> Option<usize> {
+/// Takes percent-encoding away, in place. Says how many bytes are left.
+fn decode(bytes: &mut [u8]) -> Option<usize> {
     let (mut from, mut to) = (0, 0);
     while let Some(&byte) = bytes.get(from) {
         from += 1;
@@ -133,85 +133,12 @@ fn decode(bytes: &mut [u8], is_form: bool) -> Option<usize> {
                 from += 2;
                 (high << 4 | low) as u8
             }
-            b'+' if is_form => b' ',
             byte => byte,
         };
         bytes[to] = decoded;
         to += 1;
     }
     Some(to)
-}
-
-/// Names and values of a query or form, decoded, each name once: of equal ones the last counts.
-#[derive(Debug, Default)]
-pub struct Form {
-    // Decoded in place, with what is left over between the pieces.
-    text: Vec<u8>,
-    // Sorted by name.
-    pairs: Vec<(Range<usize>, Range<usize>)>,
-}
-
-impl Form {
-    /// Reads `name=value` pairs with ampersands between, encoded as browsers do.
-    ///
-    /// # Errors
-    /// [`QueryReject::Encoding`], [`QueryReject::TooMany`], [`QueryReject::NoMemory`].
-    pub fn read(mut text: Vec<u8>) -> Result<Self, QueryReject> {
-        let mut pairs = Vec::new();
-        let mut start = 0;
-        while start < text.len() {
-            let len = text[start..].iter().position(|byte| *byte == b'&');
-            let end = len.map_or(text.len(), |len| start + len);
-            if start < end {
-                if pairs.len() == PARAMETERS_MAX {
-                    return Err(QueryReject::TooMany);
-                }
-                let name_len = text[start..end].iter().position(|byte| *byte == b'=');
-                let name_end = name_len.map_or(end, |len| start + len);
-                let name = decoded(&mut text, start..name_end)?;
-                let value = decoded(&mut text, end.min(name_end + 1)..end)?;
-                pairs.try_reserve(1).map_err(|_| QueryReject::NoMemory)?;
-                pairs.push((name, value));
-            }
-            start = end + 1;
-        }
-        // The last of equal names is the last among them.
-        let key = |name: &Range<usize>| (&text[name.clone()], name.start);
-        pairs.sort_unstable_by(|(a, _), (b, _)| key(a).cmp(&key(b)));
-        pairs.reverse();
-        pairs.dedup_by(|(a, _), (b, _)| text[a.clone()] == text[b.clone()]);
-        pairs.reverse();
-        Ok(Self { text, pairs })
-    }
-
-    /// How many names there are.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.pairs.len()
-    }
-
-    /// Names and values, sorted by name.
-    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.pairs.iter().map(|(name, value)| (self.piece(name), self.piece(value)))
-    }
-
-    /// Position of a name in the order of [`Form::iter`].
-    #[must_use]
-    pub fn position(&self, name: &str) -> Option<usize> {
-        self.pairs.binary_search_by(|(found, _)| self.piece(found).cmp(name)).ok()
-    }
-
-    fn piece(&self, range: &Range<usize>) -> &str {
-        self.text.get(range.clone()).and_then(|text| str::from_utf8(text).ok()).unwrap_or_default()
-    }
-}
-
-/// Decodes a piece of a form in its place, and says where it ends then.
-fn decoded(text: &mut [u8], piece: Range<usize>) -> Result<Range<usize>, QueryReject> {
-    let bytes = text.get_mut(piece.clone()).unwrap_or_default();
-    let len = decode(bytes, true).ok_or(QueryReject::Encoding)?;
-    str::from_utf8(&bytes[..len]).map_err(|_| QueryReject::Encoding)?;
-    Ok(piece.start..piece.start + len)
 }
 
 impl fmt::Display for QueryReject {
@@ -223,6 +150,10 @@ impl fmt::Display for QueryReject {
             Self::Encoding => {
                 f.write_str("The query or form is not properly percent-encoded UTF-8.")
             }
+            Self::LongName => write!(
+                f,
+                "A name in the query or form is longer than {PARAMETER_NAME_LEN_MAX} bytes."
+            ),
             Self::NoMemory => {
                 f.write_str("The node has no memory left for this request now; try again.")
             }
@@ -285,40 +216,11 @@ mod tests {
         }
     }
 
-    #[test]
-    fn forms_are_decoded_and_the_last_of_equal_names_counts() {
-        for (text, pairs) in [
-            ("", &[][..]),
-            ("&&", &[]),
-            ("b=1&a=2", &[("a", "2"), ("b", "1")]),
-            ("a=1&a=2&a=3&%61=4+5%2B", &[("a", "4 5+")]),
-            ("a", &[("a", "")]),
-            ("=x", &[("", "x")]),
-            ("a=b=c&d=", &[("a", "b=c"), ("d", "")]),
-            ("%C3%A4=%26%3d%00", &[("ä", "&=\0")]),
-        ] {
-            let form = Form::read(text.into()).expect(text);
-            assert_eq!(form.iter().collect::<Vec<_>>(), pairs, "{text}");
-            for (position, (name, _)) in pairs.iter().enumerate() {
-                assert_eq!(form.position(name), Some(position));
-            }
-            assert_eq!(form.position("absent"), None);
-        }
-        for text in ["%", "a=%4", "%zz=1", "a=%ff", "%c3=%a4"] {
-            assert!(matches!(Form::read(text.into()), Err(QueryReject::Encoding)), "{text}");
-        }
-        assert!(matches!(Form::read(b"a=\xff".to_vec()), Err(QueryReject::Encoding)));
-        let many = "a&".repeat(PARAMETERS_MAX);
-        assert_eq!(Form::read(many.clone().into()).expect("just as many").len(), 1);
-        assert!(Form::read((many + "b").into()).is_err());
-    }
-
     proptest! {
         #[test]
         fn nothing_panics(text in "[%&=a-f0-9\\PC]{0,80}") {
             let query = Query::new(Some(&text));
             let _ = (query.flag("a", true), query.number("b"), decode_segment(&text));
-            let _ = Form::read(text.into());
         }
     }
 }

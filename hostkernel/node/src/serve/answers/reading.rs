@@ -65,12 +65,12 @@ impl Answers<'_> {
         let slice = &mut Slice::new(SLICE_LEN);
         match &mut text.kind {
             TextKind::Result(_, ending) => {
-                let Some(judged) = ending.step(slice) else { return true };
+                let Some(judgement) = ending.step(slice) else { return true };
                 // From here on the answer is held, and not the result.
                 let Text { kind, holding } = texts.remove(place);
                 drop(holding);
                 if let TextKind::Result(slot, ending) = kind {
-                    let (pending, answer) = ending.finish(node, judged, now, slot.is_some());
+                    let (pending, answer) = ending.finish(node, judgement, now, slot.is_some());
                     if let (Some(index), Some((response, outcome))) = (slot, answer) {
                         let slot = slots.get(index);
                         slot.progress_ns = now.monotonic_ns;

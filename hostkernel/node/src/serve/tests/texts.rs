@@ -5,7 +5,10 @@ extern crate std;
 
 use alloc::format;
 use alloc::string::String;
+use alloc::vec::Vec;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
 use super::detached::request_by;
@@ -141,8 +144,63 @@ fn an_input_goes_with_its_client_and_a_result_stays_for_its_record() {
     lab.send(client, &request_by(BAD, "GET", "activations", b""));
     let answer = lab.answer(client);
     let list: Value = serde_json::from_slice(&answer.body).expect("JSON");
-    assert_eq!(list.as_array().map(alloc::vec::Vec::len), Some(1));
+    assert_eq!(list.as_array().map(Vec::len), Some(1));
     lab.settle();
+}
+
+/// A request to the exported action `echo` of this namespace.
+fn web(namespace: &str, kind: &str, body: &[u8]) -> Vec<u8> {
+    let head = format!(
+        "POST /api/v1/web/{namespace}/default/echo.http?a=1 HTTP/1.1\r\nHost: node\r\n\
+         Content-Type: {kind}\r\nContent-Length: {}\r\n\r\n",
+        body.len(),
+    );
+    [head.as_bytes(), body].concat()
+}
+
+#[test]
+fn what_comes_to_an_exported_action_is_read_bit_by_bit_and_so_is_its_result() {
+    let mut lab = two_tenants();
+    let client = lab.connect();
+    let export = br#"{"annotations":[{"key":"web-export","value":true}]}"#;
+    lab.send(client, &request_by(BAD, "PUT", "actions/echo?overwrite=true", export));
+    assert_eq!(lab.answer(client).status, 200);
+    let text = "\u{e4}<p>\"\\".repeat(INPUT_LEN_MAX / 40);
+    let json = serde_json::to_string(&serde_json::json!({ "body": text })).expect("JSON");
+    let coded = STANDARD.encode(&text);
+    let png = format!("{{\"headers\":{{\"content-type\":\"image/png\"}},\"body\":\"{coded}\"}}");
+    let error = format!("{{\"error\":{json}}}");
+    let form = format!("body={}", text.replace('"', "%22").replace('\u{e4}', "%C3%A4"));
+    for (kind, body) in [
+        ("application/json", &json),
+        ("application/json", &png),
+        ("application/json", &error),
+        ("application/x-www-form-urlencoded", &form),
+    ] {
+        let good = lab.connect();
+        echo(&mut lab, good);
+        let begun = lab.worker.begun;
+        let bad = lab.peer.connect_wide();
+        lab.send(bad, &web("bad", kind, body.as_bytes()));
+        until_read(&mut lab, 1);
+        assert_eq!(lab.worker.begun, begun, "its input is read");
+        lab.written_max = 0;
+        lab.until("the end", |lab| (lab.worker.begun == begun + 1).then_some(()));
+        until_read(&mut lab, 1);
+        assert_eq!(lab.peer.take_answer(bad).map(|answer| answer.status), None);
+        let answer = lab.answer(bad);
+        assert_eq!(answer.status, 200, "{}", String::from_utf8_lossy(&answer.body));
+        assert!(answer.body == text.as_bytes(), "{} bytes", answer.body.len());
+        // A piece of text may grow when it is escaped.
+        let max = SLICE_LEN + 2 * PAGE_LEN + OTHER_LEN_MAX;
+        assert!(lab.written_max <= max, "{} bytes in one poll", lab.written_max);
+    }
+    let bytes = lab.peer.connect_wide();
+    lab.send(bytes, &web("bad", "image/png", text.as_bytes()));
+    let answer = lab.answer(bytes);
+    assert_eq!(answer.status, 204, "{}", String::from_utf8_lossy(&answer.body));
+    lab.settle();
+    assert_eq!(held(&lab), 0);
 }
 
 #[test]

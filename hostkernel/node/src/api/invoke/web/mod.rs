@@ -5,18 +5,22 @@
 
 mod charset;
 mod content_type;
-mod input;
+pub mod input;
 mod output;
 
-pub use output::complete;
+use input::Composing;
+pub use output::{Failure, Made, Transcoding, complete};
 
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::sync::Arc;
 
 use crate::api::answer::error::Reject;
 use crate::api::answer::respond;
-use crate::api::invoke::admission::{Media, Reply, Shape, prepare};
+use crate::api::invoke::admission::{Reply, prepare};
 use crate::api::invoke::environment::environment;
+use crate::api::invoke::reading::{Reading, Source};
+use crate::api::invoke::shape::{Media, Shape};
 use crate::api::request::Parts;
 use crate::api::request::query::decode_segment;
 use crate::api::request::route::WebTarget;
@@ -58,9 +62,15 @@ pub fn admit(
         check_secret(action, parts, tenants)?;
     }
     let namespace = user.and_then(Result::ok).map(|tenant| &tenant.namespace);
-    let input = input::compose(action, parts, body, target.path, namespace)?;
+    let composing = Composing::new(action, parts, body, target.path, namespace)?;
+    let shape = Shape::Web { media, cors };
+    if composing.is_long(&action.parameters) {
+        let source = Source::Web(Box::new(composing), shape);
+        return Ok(Reply::Read(Box::new(Reading::new(action, parts, source))));
+    }
+    let input = composing.whole(&action.parameters)?;
     let environment = environment(spare, action, parts, 0);
-    prepare(action, parts, input, environment, Shape::Web { media, cors })
+    prepare(action, parts, input, environment, shape)
 }
 
 /// Whose action it is, and which, without the extension.
