@@ -29,6 +29,8 @@ mod language;
 mod metrics;
 mod receipt;
 mod status;
+#[cfg(feature = "symbols")]
+pub mod symbols;
 mod timing;
 mod transport;
 mod variable;

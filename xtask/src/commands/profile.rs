@@ -8,13 +8,14 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use clap::Args;
+use hk::symbols::Place;
 use xtask::build;
 use xtask::lab::guest::TUNED_CPU;
 use xtask::lab::profile::Executions;
 use xtask::lab::{Call, Hosted, Plan, Profile};
 use xtask::prerequisites::ensure_qemu;
 use xtask::qemu::{Machine, Network};
-use xtask::symbols::{Place, Symbols};
+use xtask::symbols;
 use xtask::workspace;
 
 use super::bench::laboratory;
@@ -75,8 +76,8 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     };
     let deployed = programs.last().context("there is a program")?;
     let executions = measure(arguments, &fs::read(deployed)?)?;
-    let kernel = Symbols::load(&workspace::kernel())?;
-    let symbols = programs.iter().map(|file| Symbols::load(file)).collect::<Result<Vec<_>, _>>()?;
+    let kernel = symbols::load(&workspace::kernel())?;
+    let symbols = programs.iter().map(|file| symbols::load(file)).collect::<Result<Vec<_>, _>>()?;
     let total: f64 = executions.values().sum();
     let programs: f64 =
         executions.iter().filter(|(address, _)| **address < KERNEL_HALF).map(|it| it.1).sum();
