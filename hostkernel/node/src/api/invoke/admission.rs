@@ -183,13 +183,13 @@ impl Pending {
 
     /// What a record says about an end.
     pub(super) fn facts(&self, completion: &Completion, status: Blame, now: Now) -> Facts {
-        let Action { namespace, version, digest, limits, .. } = &*self.action;
+        let Action { namespace, version, of_code, limits, .. } = &*self.action;
         let (start_ms, duration_ms) = span(completion.timing, now);
         Facts {
             id: self.id,
             namespace: namespace.clone(),
             version: *version,
-            digest: *digest,
+            digest: *of_code,
             limits: *limits,
             status,
             start_ms,
