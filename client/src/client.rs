@@ -340,6 +340,31 @@ impl Client {
         self.transport.get(&format!("{}?code=false", self.action_path(name)))?.accept()
     }
 
+    /// The code of an action, as the node keeps it: the file, or source text.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] with status 404 if there is none of this name.
+    pub fn code(&self, name: &str) -> Result<Vec<u8>, Error> {
+        #[derive(Deserialize)]
+        struct Coded {
+            exec: Exec,
+        }
+        #[derive(Deserialize)]
+        struct Exec {
+            #[serde(default)]
+            binary: bool,
+            code: String,
+        }
+        let answer = self.transport.get(&self.action_path(name))?;
+        let Coded { exec: Exec { binary, code } } = answer.accept()?;
+        match binary {
+            true => BASE64_STANDARD
+                .decode(&code)
+                .map_err(|error| answer.unexpected(format!("the code: {error}"))),
+            false => Ok(code.into_bytes()),
+        }
+    }
+
     /// Removes an action.
     ///
     /// # Errors

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use crate::archive::{self, PackError};
 use crate::build::{self, BuildError};
 use crate::language::Language;
+use crate::loaded::loaded;
 
 /// Code for a node, read into memory.
 #[derive(Clone, Debug)]
@@ -17,7 +18,8 @@ pub struct Code {
     pub file: PathBuf,
     /// The language, if it is source code.
     pub language: Option<Language>,
-    /// The file, or an archive of the folder.
+    /// The file, or an archive of the folder. Of a crate's program only what is loaded: what
+    /// explains its addresses stays in `file`.
     pub bytes: Vec<u8>,
 }
 
@@ -61,7 +63,8 @@ impl Code {
         }
         if source.join("Cargo.toml").is_file() {
             let program = build::action_crate(source, None)?;
-            return Self::read(program.name, &program.file);
+            let code = Self::read(program.name, &program.file)?;
+            return Ok(Self { bytes: loaded(code.bytes), ..code });
         }
         let language = archive::language_of_folder(source);
         let language = Some(language.ok_or_else(|| CodeError::NoCrate(source.to_path_buf()))?);

@@ -26,6 +26,7 @@ mod client;
 mod code;
 mod error;
 mod language;
+mod loaded;
 mod metrics;
 mod receipt;
 mod status;

@@ -209,7 +209,8 @@ impl Answer {
         }
     }
 
-    fn unexpected(&self, reason: String) -> Error {
+    /// That this answer is none a node gives.
+    pub fn unexpected(&self, reason: String) -> Error {
         unexpected(self.url.clone(), self.status, reason)
     }
 }

@@ -52,6 +52,8 @@ fn command(config: &Path, words: &[&str]) -> Command {
     for variable in ["HK_URL", "HK_KEY"] {
         command.env_remove(variable);
     }
+    // What is deployed here is nobody's to keep.
+    command.env("XDG_CACHE_HOME", env!("CARGO_TARGET_TMPDIR"));
     command
 }
 

@@ -70,6 +70,9 @@ impl<N: Native> Os<N> {
     fn log_place(&mut self, text: &str, frame: &Frame) {
         let mut line = String::from(text);
         let _ = write!(line, ", instruction at {:#x}", frame.rip);
+        if self.identity.base > 0 {
+            let _ = write!(line, ", loaded at {:#x}", self.identity.base);
+        }
         if let Some((name, offset)) = self.identity.function_at(frame.rip) {
             let _ = write!(line, " ({name}+{offset:#x})");
         }

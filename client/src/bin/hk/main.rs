@@ -12,6 +12,7 @@ mod environment;
 mod failure;
 mod input;
 mod output;
+mod places;
 mod target;
 mod terminal;
 
@@ -23,6 +24,7 @@ use clap_complete::CompleteEnv;
 use clap_complete::env::Shells;
 
 use failure::Failure;
+use places::Places;
 use target::{Target, TargetArguments};
 
 /// Deploy, invoke and watch actions on hostkernel nodes.
@@ -72,6 +74,7 @@ enum Command {
 struct Context {
     client: hk::Client,
     target: Target,
+    places: Places,
     json: bool,
 }
 
@@ -101,7 +104,8 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
         _ => {}
     }
     let target = arguments.target.resolve()?;
-    let context = Context { client: target.client(), target, json: arguments.json };
+    let (client, places) = (target.client(), Places::new());
+    let context = Context { client, target, places, json: arguments.json };
     let done = match &arguments.command {
         Command::Deploy(command) => commands::deploy::run(command, &context),
         Command::Invoke(command) => commands::invoke::run(command, &context),

@@ -3,9 +3,11 @@
 use std::fmt::Write as _;
 
 use clap::{Args, Subcommand};
+use hk::symbols::Place;
 use hk::{Activation, Receipt};
 
 use crate::failure::Failure;
+use crate::places::with_place;
 use crate::{Context, output};
 
 /// Show the record of one invocation.
@@ -35,18 +37,25 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<(), Failure> {
     };
     match context.json {
         true => output::json(&record),
-        false => output::text(&text(&record)),
+        false => {
+            let places = context.places.of(&record, Some(&context.client));
+            output::text(&text(&record, &places))
+        }
     }
 }
 
-fn text(record: &Activation) -> String {
+fn text(record: &Activation, places: &[Place]) -> String {
     let Activation { id, name, start_ms, response, logs, .. } = record;
     let status = response.status.text();
     let timing = Receipt::read(&record.annotations).timing;
     let mut text = format!("{name}  {id}  {}  {status}\n", output::clock(*start_ms));
     let _ = writeln!(text, "time    {timing}");
-    if let Some(reason) = record.reason() {
+    if let Some(reason) = record.reason().map(|reason| with_place(reason, places)) {
         let _ = writeln!(text, "reason  {reason}");
+    }
+    // Each is inlined into the next.
+    for (index, place) in places.iter().enumerate() {
+        let _ = writeln!(text, "{:<8}{place}", if index == 0 { "place" } else { "" });
     }
     for line in logs {
         let _ = writeln!(text, "log     {line}");
@@ -71,6 +80,6 @@ mod tests {
         let expected = "faults  9afd  1970-01-01T00:00:00.000Z  developer error\n\
             time    run 0.120 ms\nreason  stack overflow\nlog     a\nlog     b\n\
             result  {\"error\":\"stack overflow\"}\n";
-        assert_eq!(text(&record), expected);
+        assert_eq!(text(&record, &[]), expected);
     }
 }

@@ -69,12 +69,16 @@ fn row(summary: &Summary, context: &Context) -> Vec<String> {
 }
 
 /// How it ended, and why. Lists do not say why, so records of failures are asked for; one that is
-/// forgotten meanwhile has nothing more to say.
+/// forgotten meanwhile has nothing more to say. For the place no program is asked for.
 fn status(summary: &Summary, context: &Context) -> String {
     let status = summary.status().text();
     if summary.status() == Status::Success {
         return status.to_owned();
     }
-    let reason = context.client.activation(&summary.id).ok().and_then(|record| record.reason());
+    let reason = context
+        .client
+        .activation(&summary.id)
+        .ok()
+        .and_then(|record| context.places.reason(&record, None));
     reason.map_or_else(|| status.to_owned(), |reason| format!("{status}: {reason}"))
 }

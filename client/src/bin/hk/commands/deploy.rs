@@ -99,6 +99,7 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<(), Failure> {
     });
     bar.finish_and_clear();
     let action = action?;
+    context.places.keep(&code);
     if context.json {
         return output::json(&action);
     }

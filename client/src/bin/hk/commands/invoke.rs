@@ -60,7 +60,7 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<(), Failure> {
                 activation.logs.iter().for_each(crate::terminal::note);
             }
             if arguments.trace {
-                eprint!("{}", trace::text(activation));
+                terminal::note(trace::text(activation, None).trim_end());
             } else if !arguments.result {
                 let receipt = Receipt::read(&activation.annotations);
                 terminal::note(times(&invocation.timing, &receipt));
@@ -74,14 +74,15 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<(), Failure> {
     if invocation.succeeded() {
         return Ok(());
     }
-    let status = activation.response.status.text();
-    let reason = activation.reason().filter(|reason| reason != status);
-    let reason = reason.map_or_else(String::new, |reason| format!(", {reason}"));
-    Err(match context.json || arguments.result {
+    if context.json || arguments.result {
         // The result says it.
-        true => Failure::silent(Exit::ActionFailed),
-        false => Failure::new(Exit::ActionFailed, format!("{name} ended with: {status}{reason}")),
-    })
+        return Err(Failure::silent(Exit::ActionFailed));
+    }
+    let status = activation.response.status.text();
+    let reason = context.places.reason(activation, Some(&context.client));
+    let reason = reason.filter(|reason| reason != status);
+    let reason = reason.map_or_else(String::new, |reason| format!(", {reason}"));
+    Err(Failure::new(Exit::ActionFailed, format!("{name} ended with: {status}{reason}")))
 }
 
 /// The node's times: from the answer's head, or else from the record.

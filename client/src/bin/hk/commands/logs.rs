@@ -11,6 +11,7 @@ use serde_json::json;
 
 use super::activations::nothing_of;
 use crate::failure::Failure;
+use crate::places::author;
 use crate::terminal;
 use crate::{Context, complete, output};
 
@@ -43,7 +44,7 @@ pub struct Arguments {
 pub fn run(arguments: &Arguments, context: &Context) -> Result<(), Failure> {
     if let Some(id) = arguments.of.as_ref().filter(|of| is_id(of)) {
         let record = context.client.activation(id).map_err(Failure::of_record)?;
-        return print(&record, context.json);
+        return print(&record, context);
     }
     let name = arguments.of.clone();
     let limit = Some(arguments.last.max(1));
@@ -52,7 +53,7 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<(), Failure> {
         nothing_of(name, context)?;
     }
     for record in first.iter().take(arguments.last as usize).rev() {
-        print(record, context.json)?;
+        print(record, context)?;
     }
     let mut seen: VecDeque<_> = first.into_iter().map(|record| record.id).collect();
     if !arguments.follow {
@@ -61,7 +62,7 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<(), Failure> {
     loop {
         thread::sleep(LOOK_EVERY);
         for record in news(arguments.of.as_deref(), &seen, context)?.into_iter().rev() {
-            print(&record, context.json)?;
+            print(&record, context)?;
             seen.push_back(record.id);
         }
         seen.drain(..seen.len().saturating_sub(SEEN_MAX));
@@ -103,17 +104,21 @@ pub fn is_id(text: &str) -> bool {
     text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
-fn print(record: &Activation, as_json: bool) -> Result<(), Failure> {
-    if as_json {
+fn print(record: &Activation, context: &Context) -> Result<(), Failure> {
+    let node = Some(&context.client);
+    if context.json {
+        let places = context.places.of(record, node);
         return output::json(&json!({
             "activationId": record.id,
             "name": record.name,
             "start": record.start_ms,
             "logs": record.logs,
             "reason": record.reason(),
+            "place": author(&places).map(ToString::to_string),
         }));
     }
-    let reason = record.reason().map(|reason| format!("ended with: {reason}"));
+    let reason = context.places.reason(record, node);
+    let reason = reason.map(|reason| format!("ended with: {reason}"));
     let lines = record.logs.iter().chain(&reason).map(|line| format!("{} {line}\n", record.name));
     output::text(&lines.collect::<String>())
 }

@@ -37,7 +37,10 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<(), Failure> {
     };
     match context.json {
         true => output::json(&shape(&activation)),
-        false => output::text(&text(&activation)),
+        false => {
+            let reason = context.places.reason(&activation, Some(&context.client));
+            output::text(&text(&activation, reason.as_deref()))
+        }
     }
 }
 
@@ -53,12 +56,12 @@ pub fn shape(activation: &Activation) -> Value {
 }
 
 /// The timeline as text.
-pub fn text(activation: &Activation) -> String {
+pub fn text(activation: &Activation, reason: Option<&str>) -> String {
     let Activation { id, name, start_ms, response, .. } = activation;
     let receipt = Receipt::read(&activation.annotations);
     let mut text =
         format!("{name}  {id}  {}  {}\n", output::clock(*start_ms), response.status.text());
-    if let Some(reason) = activation.reason() {
+    if let Some(reason) = reason {
         let _ = writeln!(text, "{reason}");
     }
     timeline(&mut text, &receipt);
@@ -115,7 +118,7 @@ mod tests {
     fn bars_follow_each_other() {
         let receipt = json!([{"key": "receipt", "value": {"queue_us": 120, "load_us": 120,
             "run_us": 120, "total_us": 480, "core": 1, "bytes_touched": 45056}}]);
-        let text = text(&activation(receipt));
+        let text = text(&activation(receipt), None);
         let bar = "█".repeat(12);
         let expected = format!(
             "hello  9afd  1970-01-01T00:00:00.000Z  success\n\
@@ -132,7 +135,7 @@ mod tests {
 
     #[test]
     fn a_record_without_measurements_is_shown_too() {
-        let text = text(&activation(json!([])));
+        let text = text(&activation(json!([])), None);
         assert!(text.ends_with("success\ntotal    0.00 µs\n"), "{text}");
     }
 }
