@@ -158,11 +158,30 @@ fn a_front_that_runs_an_action_hands_out_the_ends_of_others() {
     let mut hello = start(&node, &request("POST", "/function/hello", &[], b"{}"));
     slept(&mut long[1], 500);
     assert_eq!(hello.receive().expect("an answer").status, 200);
-    long[0].stream().set_nonblocking(true).expect("a mode can be set");
-    let early = long[0].receive().expect_err("the long one still runs");
-    assert_eq!(early.kind(), std::io::ErrorKind::WouldBlock, "{early}");
-    long[0].stream().set_nonblocking(false).expect("a mode can be set");
+    still_runs(&mut long[0]);
     slept(&mut long[0], 3000);
+}
+
+/// Checks that what was asked on this connection has no answer yet.
+fn still_runs(connection: &mut Connection) {
+    connection.stream().set_nonblocking(true).expect("a mode can be set");
+    let early = connection.receive().expect_err("it still runs");
+    assert_eq!(early.kind(), std::io::ErrorKind::WouldBlock, "{early}");
+    connection.stream().set_nonblocking(false).expect("a mode can be set");
+}
+
+#[test]
+fn a_large_limit_that_nobody_calls_keeps_nobody_waiting() {
+    let node = boot(machine().cores(2));
+    node.deploy("sleepless");
+    node.deploy("hello");
+    let memory_mb = Some(memory_mb_max(&node));
+    node.deploy_as("large", "echo", &DeployOptions { memory_mb, ..DeployOptions::default() });
+    let mut long = start(&node, &busy(3000));
+    thread::sleep(APART * 10);
+    node.greets("next");
+    still_runs(&mut long);
+    slept(&mut long, 3000);
 }
 
 #[test]
