@@ -12,6 +12,9 @@
  *         return 0; // the exit status
  *     }
  *
+ * Of the C library there are the functions that action_string.h lists, by including <string.h> and
+ * <stdio.h>. What wants more of it is a Linux program.
+ *
  * built with
  *
  *     cc -Os -ffreestanding -fno-stack-protector -fno-asynchronous-unwind-tables -fno-pie \
@@ -395,6 +398,10 @@ __attribute__((weak)) int memcmp(const void *left, const void *right, size_t len
 
 #ifdef __cplusplus
 }
+#endif
+
+#ifdef ACTION_IMPLEMENTATION
+#include "action_string.h"
 #endif
 
 #endif /* ACTION_H */

@@ -151,6 +151,31 @@ fn an_action_in_c_speaks_http_too() {
 }
 
 #[test]
+fn string_functions_do_what_those_of_the_c_library_do() {
+    clients::ensure(&[("cc", "gcc"), ("c++", "g++")]);
+    let node = NODE.get();
+    let source = workspace::root().join("tests/tests/function/strings.c");
+    let host = workspace::target().join("strings-host");
+    let mut compiler = Command::new("cc");
+    compiler.args(["-DON_HOST", "-fno-builtin"]).arg(source).arg("-o").arg(&host);
+    assert!(compiler.status().expect("a C compiler").success());
+    let expected = Command::new(&host).output().expect("it runs").stdout;
+    assert!(expected.len() > 1000);
+    let mut cpp = Command::new("c++");
+    cpp.args(["-fno-exceptions", "-fno-rtti", "-x", "c++"]);
+    for compiler in [Command::new("cc"), cpp] {
+        let deployed =
+            deploy_raw(&node, "strings?overwrite=true", &compile(compiler, "strings", "c"));
+        assert_eq!(deployed.status, 200, "{}", deployed.text());
+        let answer = node.get("/function/strings");
+        assert_eq!(
+            (answer.status, answer.text()),
+            (200, String::from_utf8_lossy(&expected).into_owned())
+        );
+    }
+}
+
+#[test]
 fn static_objects_of_cpp_are_constructed() {
     let node = NODE.get();
     clients::ensure(&[("c++", "g++")]);
