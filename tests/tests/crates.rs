@@ -18,6 +18,11 @@ fn folder(name: &str) -> PathBuf {
     folder
 }
 
+/// Where the crates of these tests are built.
+fn shared_target() -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join("crates")
+}
+
 /// Cargo in a folder, as a person would call it there.
 fn cargo(folder: &Path, words: &[&str]) -> Output {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
@@ -30,8 +35,7 @@ fn cargo(folder: &Path, words: &[&str]) -> Output {
             command.env_remove(&name);
         }
     }
-    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("crates");
-    command.env("CARGO_TARGET_DIR", target).output().expect("Cargo starts")
+    command.env("CARGO_TARGET_DIR", shared_target()).output().expect("Cargo starts")
 }
 
 #[track_caller]
@@ -119,10 +123,12 @@ fn the_crate_in_the_documentation_works_as_it_stands() {
     let _ = fs::remove_dir_all(folder);
 }
 
-/// Set, all crates of the documentation are built into the action, not only those it uses.
+/// Set, every row of the table is tried.
 const ALL: &str = "HOSTKERNEL_TEST_ALL_CRATES";
+/// The crates that the action below uses.
+const USED: [&str; 5] = ["num-bigint", "regex", "sha2", "time", "uuid"];
 
-/// Uses the first five crates of the list in the documentation, and much memory a little at a time.
+/// Uses five crates of the table in the documentation, and much memory a little at a time.
 const USES: &str = r#"
 #![cfg_attr(not(test), no_std, no_main)]
 
@@ -165,13 +171,77 @@ fn churn(blocks: u64) -> u64 {
 action_abi::action!(crates);
 "#;
 
-/// The lines of the documentation that name crates which work.
-fn documented_crates() -> Vec<String> {
+/// What an action can do with a crate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Verdict {
+    AsItIs,
+    WithFeatures,
+    No,
+}
+
+/// A row of the table in the documentation.
+#[derive(Debug)]
+struct Row {
+    name: String,
+    verdict: Verdict,
+    /// The dependency, as in a manifest.
+    line: String,
+}
+
+impl Row {
+    fn read(row: &str) -> Self {
+        let cells: Vec<_> = row.trim_matches('|').split('|').map(str::trim).collect();
+        let [name, verdict, dependency] = cells[..] else { panic!("{row}") };
+        let verdict = match verdict {
+            "as it is" => Verdict::AsItIs,
+            "with these features" => Verdict::WithFeatures,
+            "no" => Verdict::No,
+            _ => panic!("{row}"),
+        };
+        let line = dependency.split('`').nth(1).expect("a dependency").to_owned();
+        assert!(line.starts_with(&format!("{name} = ")), "{row}");
+        Self { name: name.to_owned(), verdict, line }
+    }
+
+    /// The dependency without a word about features.
+    fn plain(&self) -> String {
+        let version = self.line.split('"').nth(1).expect("a version");
+        format!("{} = \"{version}\"", self.name)
+    }
+
+    /// What it is in truth.
+    fn tried(&self) -> Verdict {
+        match (is_for_actions(&self.name, &self.plain()), self.line == self.plain()) {
+            (true, _) => Verdict::AsItIs,
+            (false, false) if is_for_actions(&self.name, &self.line) => Verdict::WithFeatures,
+            _ => Verdict::No,
+        }
+    }
+}
+
+/// Whether an action compiles that has this dependency. One that does not has `std` in it.
+fn is_for_actions(name: &str, line: &str) -> bool {
+    let source = format!(
+        "#![no_std]\n#![no_main]\nuse action_abi::prelude::*;\nuse {} as _;\n\
+         fn same(input: Value) -> Value {{ input }}\naction_abi::action!(same);\n",
+        name.replace('-', "_")
+    );
+    let folder = action_with(&format!("one-{name}"), &[line.to_owned()], &source);
+    let mut command = build::action_cargo("check", &shared_target());
+    command.current_dir(&folder);
+    let output = command.output().expect("Cargo starts");
+    let _ = fs::remove_dir_all(folder);
+    let said = String::from_utf8_lossy(&output.stderr);
+    let has_std = said.contains("found duplicate lang item `panic_impl`");
+    assert!(output.status.success() != has_std, "{line}: {said}");
+    output.status.success()
+}
+
+fn table() -> Vec<Row> {
     let page = fs::read_to_string(workspace::root().join("docs/actions.md")).expect("the page");
     let (_, rest) = page.split_once("### Crates that work").expect("the section");
-    let (_, rest) = rest.split_once("```toml\n").expect("a block");
-    let (lines, _) = rest.split_once("```").expect("its end");
-    lines.lines().map(str::to_owned).collect()
+    let rows = rest.lines().skip_while(|line| !line.starts_with("|---"));
+    rows.skip(1).take_while(|line| line.starts_with('|')).map(Row::read).collect()
 }
 
 /// The folder of an action that depends on these crates and has this source.
@@ -180,7 +250,8 @@ fn action_with(name: &str, crates: &[String], source: &str) -> PathBuf {
     fs::create_dir(folder.join("src")).expect("a folder");
     let abi = workspace::root().join("action-abi").display().to_string();
     let manifest = format!(
-        "[package]\nname = \"{name}\"\nversion = \"0.1.0\"\nedition = \"2024\"\n[dependencies]\n\
+        "[package]\nname = \"{name}\"\nversion = \"0.1.0\"\nedition = \"2024\"\n[workspace]\n\
+         [profile.action]\ninherits = \"release\"\npanic = \"abort\"\n[dependencies]\n\
          action-abi = {{ path = \"{abi}\", features = [\"runtime\"] }}\n{}\n",
         crates.join("\n")
     );
@@ -189,16 +260,34 @@ fn action_with(name: &str, crates: &[String], source: &str) -> PathBuf {
     folder
 }
 
+/// The rows of the short form: one of each verdict, and quickly compiled.
+const FEW: [&str; 3] = ["csv", "hex", "log"];
+
+#[test]
+fn the_table_of_crates_says_what_is_true() {
+    let rows = table();
+    assert_eq!(rows.len(), 30);
+    let all = std::env::var_os(ALL).is_some();
+    let tried = rows.iter().filter(|row| all || FEW.contains(&&*row.name));
+    let verdicts: Vec<_> = tried.map(|row| (row, row.tried())).collect();
+    let wrong: Vec<_> = verdicts.iter().filter(|(row, truth)| row.verdict != *truth).collect();
+    assert!(verdicts.len() >= FEW.len() && wrong.is_empty(), "{wrong:#?}");
+}
+
 #[test]
 fn crates_that_people_reach_for_run_on_a_node() {
-    let crates = documented_crates();
-    assert_eq!(crates.len(), 30);
-    let (used, others) = crates.split_at(5);
-    // Twenty-five more crates take minutes, for who wants to know.
-    let others = if std::env::var_os(ALL).is_some() { others } else { &[] };
-    let name = |line: &String| line.split(' ').next().unwrap_or_default().replace('-', "_");
-    let linked: String = others.iter().map(|line| format!("use {} as _;\n", name(line))).collect();
-    let folder = action_with("reaching", &[used, others].concat(), &(USES.to_owned() + &linked));
+    let rows = table();
+    let all = std::env::var_os(ALL).is_some();
+    let works = rows.iter().filter(|row| row.verdict != Verdict::No);
+    let is_used = |row: &&Row| USED.contains(&&*row.name);
+    let (used, others): (Vec<_>, Vec<_>) = works.partition(is_used);
+    assert_eq!(used.len(), USED.len());
+    // The other crates take minutes, for who wants to know.
+    let others = if all { others } else { Vec::new() };
+    let linked = |row: &&Row| format!("use {} as _;\n", row.name.replace('-', "_"));
+    let linked: String = others.iter().map(linked).collect();
+    let lines = used.iter().chain(&others).map(|row| row.line.clone()).collect::<Vec<_>>();
+    let folder = action_with("reaching", &lines, &(USES.to_owned() + &linked));
     let program = build::action_crate(&folder).expect("it builds");
     let node = boot(machine());
     let target = "reaching?memory=4&timeout=60000";

@@ -37,7 +37,8 @@ pub struct Arguments {
     /// Parts (check, host, kernel, system, isolation, boot) and filters.
     #[arg(value_name = "PART|FILTER")]
     words: Vec<String>,
-    /// Boot every machine of the table, not only some.
+    /// Boot every machine of the table, not only some; in system tests, build every crate of the
+    /// table in docs/actions.md.
     #[arg(long)]
     all: bool,
     /// Network card of the nodes in system tests, as QEMU calls it, for instance e1000e; microvm
@@ -84,6 +85,8 @@ const BOCHS_FIRMWARE: [(&str, &str); 2] = [
 ];
 /// Tells those tests to try `all`.
 const BOOT_VARIABLE: &str = "HOSTKERNEL_BOOT";
+/// Tells the test of the table of crates to try `all`.
+const CRATES_VARIABLE: &str = "HOSTKERNEL_TEST_ALL_CRATES";
 
 /// What a part came to.
 #[derive(Debug, Default)]
@@ -153,7 +156,7 @@ fn run_part(part: Part, filters: &[String], arguments: &Arguments) -> Result<Tal
         Part::Check => check::everything().map(|passed| Tally { passed, failed: 0 }),
         Part::Host => host(filters),
         Part::Kernel => kernel(),
-        Part::System => system(filters, nic),
+        Part::System => system(filters, nic, arguments.all),
         Part::Isolation => isolation(nic),
         Part::Boot => boot(filters, arguments.all),
     }
@@ -184,11 +187,14 @@ fn ensure_bootable() -> Result<()> {
     Ok(())
 }
 
-fn system(filters: &[String], nic: Option<&str>) -> Result<Tally> {
+fn system(filters: &[String], nic: Option<&str>, all: bool) -> Result<Tally> {
     ensure_bootable()?;
     let mut command = cargo_test();
     command.args(["--package", "system-tests", "--lib", "--tests"]);
     command.envs(nic.map(|nic| (NIC_VARIABLE, nic)));
+    if all {
+        command.env(CRATES_VARIABLE, "all");
+    }
     end_with_cargo(&mut command);
     if env::var_os("RUST_TEST_THREADS").is_none() {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
