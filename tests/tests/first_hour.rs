@@ -56,3 +56,51 @@ fn first_hour_of_a_web_server() {
 fn first_hour_with_c_and_cpp() {
     follow("C and C++", None);
 }
+
+#[test]
+fn first_hour_when_it_fails() {
+    follow("When something does not work", None);
+}
+
+/// Commands of a section up to the first that shows what it prints, files that are written aside.
+fn commands(page: &str, section: &str) -> usize {
+    let (_, text) = page.split_once(&format!("\n## {section}\n")).expect("the section");
+    let mut lines = text.lines();
+    let mut count = 0;
+    lines.find(|line| line.starts_with("```")).expect("a block");
+    while let Some(line) = lines.next() {
+        if line.starts_with("```") {
+            break;
+        } else if line.starts_with("cat > ") {
+            lines.find(|line| *line == "END").expect("the end of a file");
+        } else {
+            count += 1;
+            if line.starts_with("$ ") {
+                break;
+            }
+            // What goes on in the next line is the same command.
+            let mut last = line;
+            while last.ends_with('\\') {
+                last = lines.next().expect("more of the command");
+            }
+        }
+    }
+    count
+}
+
+#[test]
+fn first_hour_takes_as_many_commands_as_it_says() {
+    let page = fs::read_to_string(xtask::workspace::root().join(PAGE)).expect("the page");
+    let rows = page.lines().filter(|line| line.starts_with("| ") && line.contains("](#"));
+    let rows: Vec<(usize, &str)> = rows
+        .map(|row| {
+            let cells: Vec<_> = row.split('|').map(str::trim).collect();
+            let section = cells[3].split(['[', ']']).nth(1).expect("a link");
+            (cells[2].parse().expect("a number"), section)
+        })
+        .collect();
+    assert_eq!(rows.len(), 6);
+    for (count, section) in rows {
+        assert_eq!(commands(&page, section), count, "{section}");
+    }
+}
