@@ -10,8 +10,8 @@ use crate::registry::Name;
 use limits::TAG_LEN_MAX;
 
 /// In front of a component of a repository's name that may not begin as it would. Nothing else
-/// becomes this.
-const BEGINNING: &str = "0--";
+/// becomes this, and it ends in what a sign may follow.
+const BEGINNING: &str = "0--0";
 
 /// The repository of a namespace: small letters and digits stay as they are.
 #[must_use]
@@ -26,7 +26,6 @@ pub fn component(namespace: &str) -> String {
     let beginning = if namespace.bytes().next().is_some_and(stays) { "" } else { BEGINNING };
     let mut name = String::from(beginning);
     push_escaped(&mut name, namespace, stays);
-    // A sign needs something in front of it and behind it: digits are behind, a zero is in front.
     name
 }
 
@@ -81,8 +80,8 @@ mod tests {
         assert_eq!(tag_of("a b@c.d").as_deref(), Some("a.20b.40c.2ed"));
         assert_eq!(tag_of(&"a".repeat(129)), None);
         assert_eq!(repository("p/q", "guest"), "p/q/guest");
-        assert_eq!(repository("p", "A b"), "p/0--.41.20b");
-        assert_eq!(repository("p", "_x"), "p/0--.5fx");
+        assert_eq!(repository("p", "A b"), "p/0--0.41.20b");
+        assert_eq!(repository("p", "_x"), "p/0--0.5fx");
     }
 
     #[test]
@@ -102,6 +101,18 @@ mod tests {
             let is_tag = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte);
             prop_assert!(tag.bytes().all(is_tag) && !tag.starts_with(['.', '-']));
             prop_assert_eq!(name_of(&tag), Some(name));
+        }
+
+        /// `[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*`, which registries hold namespaces to.
+        #[test]
+        fn what_is_written_is_a_component(text in "[a-zA-Z0-9_@. -]{1,20}") {
+            let component = component(&text);
+            let mut words = component.split(['.', '-']).peekable();
+            let is_letter = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+            prop_assert!(words.peek().is_some_and(|first| !first.is_empty()), "{}", component);
+            prop_assert!(component.bytes().last().is_some_and(is_letter), "{}", component);
+            prop_assert!(!component.contains("-.") && !component.contains(".."), "{}", component);
+            prop_assert!(words.all(|word| word.bytes().all(is_letter)), "{}", component);
         }
 
         #[test]

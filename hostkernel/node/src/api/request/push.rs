@@ -293,7 +293,7 @@ mod tests {
         for reference in ["", ".a", "a:b", "a b", &"a".repeat(TAG_LEN_MAX + 1)] {
             assert_eq!(named("guest/hello", reference), Err(PushReject::Tag), "{reference}");
         }
-        assert!(action("A b", "0--.41.20b/x", "y").is_ok());
+        assert!(action("A b", "0--0.41.20b/x", "y").is_ok());
     }
 
     proptest! {
