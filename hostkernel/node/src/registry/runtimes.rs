@@ -10,7 +10,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 
-use super::{Digest, Namespace};
+use super::{Digest, Limits, Namespace};
 use limits::{KIND_LEN_MAX, RUNTIMES_MAX};
 use memory::Template;
 
@@ -30,6 +30,8 @@ pub struct Runtime {
     pub digest: Digest,
     /// Where functions start from.
     pub template: Arc<Template>,
+    /// What it was started under.
+    pub limits: Limits,
     /// Wall-clock time at which it was made in milliseconds since 1970-01-01 UTC.
     pub updated_ms: u64,
 }

@@ -6,7 +6,7 @@
 //!             ▼ 200                                 each blob: there? ─no▶ begin ▶ upload
 //!          config ▶ code ▶ fetched                    │
 //!                                                   name it ▶ put
-//! delete   which manifest? ▶ remove it      list     pages of tags
+//! delete   which manifest? ▶ remove it
 //! ```
 //!
 //! What arrives is believed by its digest alone: the manifest's is what the registry calls it by,
@@ -19,19 +19,15 @@ use alloc::vec::Vec;
 
 use sha2::{Digest as _, Sha256};
 
-use super::manifest::{self, Blob, Manifest, describe, read_digest};
-use super::names;
+use super::item::{Item, Parcel};
+use super::manifest::{self, Blob, Manifest, read_digest};
 use super::reject::{Place, StoreReject};
-use super::table::Key;
 use crate::client::answer::Head;
 use crate::client::url::Url;
 use crate::client::{Answer, Request, Upload};
 use crate::http::Method;
-use crate::json::Json;
-use crate::registry::{Action, Digest, Name};
-use limits::{
-    ACTIONS_MAX, CALL_SLICE_LEN, MANIFEST_LEN_MAX, TAG_LEN_MAX, TAGS_LEN_MAX, TAGS_PER_PAGE,
-};
+use crate::registry::Digest;
+use limits::{CALL_SLICE_LEN, MANIFEST_LEN_MAX};
 use memory::PageBuffer;
 
 /// What an answer has that nobody reads: an error with a text, for people.
@@ -39,10 +35,10 @@ const REST_LEN_MAX: usize = 64 * 1024;
 
 /// What is to be done.
 pub enum Task {
-    /// The action is to be had, unless it still is the one with this manifest.
+    /// It is to be had, unless it still is the one with this manifest.
     Fetch(Option<Digest>),
-    /// It is to be kept.
-    Put(Arc<Action>),
+    /// This is to be kept of it.
+    Put(Parcel),
     /// It is to go.
     Delete,
 }
@@ -62,7 +58,7 @@ pub enum Outcome {
     Gone,
 }
 
-/// An action as it came from the registry.
+/// What came from the registry.
 #[derive(Debug)]
 pub struct Fetched {
     /// Its manifest.
@@ -71,6 +67,8 @@ pub struct Fetched {
     pub document: PageBuffer,
     /// Its code.
     pub code: PageBuffer,
+    /// SHA-256 of the code.
+    pub code_digest: Digest,
 }
 
 /// The way from one answer to the next request.
@@ -85,7 +83,7 @@ pub enum Next {
 
 /// See the head of this file.
 pub struct Errand {
-    key: Key,
+    item: Item,
     repository: String,
     tag: String,
     step: Step,
@@ -142,17 +140,15 @@ struct Put {
 
 impl Errand {
     /// # Errors
-    /// [`StoreReject::Name`] if the registry cannot have an action of this name.
-    pub fn new(prefix: &str, key: Key, task: Task) -> Result<Self, StoreReject> {
-        let tag = names::tag(&key.1).ok_or(StoreReject::Name)?;
-        let repository = names::repository(prefix, key.0.as_str());
+    /// [`StoreReject::Name`] if the registry cannot have one of this name.
+    pub fn new(prefix: &str, item: Item, task: Task) -> Result<Self, StoreReject> {
+        let tag = item.tag().ok_or(StoreReject::Name)?;
+        let repository = item.repository(prefix);
         let step = match task {
             Task::Fetch(known) => Step::Manifest { known },
             Task::Delete => Step::Find,
-            Task::Put(action) => {
-                let config: Arc<[u8]> = describe(&action).into();
+            Task::Put(Parcel { config, code }) => {
                 let config_digest = Digest(Sha256::digest(&config).into());
-                let code = Arc::clone(action.template.code());
                 let blobs = [
                     Blob { digest: config_digest, len: config.len() },
                     Blob { digest: Digest([0; 32]), len: code.len() },
@@ -161,12 +157,12 @@ impl Errand {
                 Step::Hash { put, state: Sha256::new(), at: 0 }
             }
         };
-        Ok(Self { key, repository, tag, step })
+        Ok(Self { item, repository, tag, step })
     }
 
     /// What it is about.
-    pub fn key(&self) -> &Key {
-        &self.key
+    pub fn item(&self) -> &Item {
+        &self.item
     }
 
     /// Where that is.
@@ -248,7 +244,7 @@ impl Errand {
                 let rest = format!("manifests/{tag}");
                 Request {
                     fields: kind.into_bytes(),
-                    upload: Upload::Bytes(put.manifest(&self.key.1).into_bytes().into()),
+                    upload: Upload::Bytes(put.manifest(&self.item).into_bytes().into()),
                     ..read(Method::Put, &rest, REST_LEN_MAX, false)
                 }
             }
@@ -284,7 +280,8 @@ impl Errand {
             }
             Step::Code { etag, manifest, document } => {
                 let code = checked(answer, manifest.code, Place::Code)?;
-                Ok(Next::Done(Outcome::Fetched(Fetched { etag, document, code })))
+                let code_digest = manifest.code.digest;
+                Ok(Next::Done(Outcome::Fetched(Fetched { etag, document, code, code_digest })))
             }
             Step::Look { put, blob } => match status {
                 200 => Ok(self.next_blob(put, blob)),
@@ -306,7 +303,7 @@ impl Errand {
             },
             Step::Name { put } => match status {
                 200..=299 => {
-                    let manifest = put.manifest(&self.key.1);
+                    let manifest = put.manifest(&self.item);
                     let etag = Digest(Sha256::digest(manifest.as_bytes()).into());
                     Ok(Next::Done(Outcome::Kept(etag)))
                 }
@@ -337,7 +334,7 @@ impl Errand {
             return Err(StoreReject::Digest);
         }
         let bytes = answer.body.to_vec().map_err(|_| StoreReject::NoMemory)?;
-        let manifest = Manifest::read(&bytes).map_err(StoreReject::Manifest)?;
+        let manifest = Manifest::read(self.item.types(), &bytes).map_err(StoreReject::Manifest)?;
         self.step = Step::Config { etag, manifest };
         Ok(Next::Ask)
     }
@@ -359,9 +356,9 @@ impl Put {
         }
     }
 
-    fn manifest(&self, name: &Name) -> String {
+    fn manifest(&self, item: &Item) -> String {
         let [config, code] = self.blobs;
-        Manifest { config, code }.compose(name.as_str())
+        Manifest { config, code }.compose(item.types(), item.name())
     }
 }
 
@@ -382,53 +379,4 @@ fn stated_digest(head: &Head) -> Option<Digest> {
 
 fn location(answer: &Answer) -> Option<Url> {
     answer.url.join(answer.head.headers().get("location")?).ok()
-}
-
-/// The request for a page of the tags of a repository, behind one of them.
-pub fn page_request(base: &Url, repository: &str, last: Option<&str>) -> Request {
-    let mut target = format!("/v2/{repository}/tags/list?n={TAGS_PER_PAGE}");
-    if let Some(last) = last {
-        target.push_str("&last=");
-        target.push_str(last);
-    }
-    Request {
-        method: Method::Get,
-        url: Url { target, ..base.clone() },
-        fields: Vec::new(),
-        authorization: None,
-        upload: Upload::None,
-        len_max: TAGS_LEN_MAX,
-        is_hashed: false,
-    }
-}
-
-/// The actions on such a page, and the last tag if another page follows.
-///
-/// # Errors
-/// [`StoreReject`]
-pub fn read_page(answer: &Answer, names: &mut Vec<Name>) -> Result<Option<String>, StoreReject> {
-    match answer.head.status {
-        200 => {}
-        404 => return Ok(None),
-        status => return Err(StoreReject::Status(Place::Tags, status)),
-    }
-    let bytes = answer.body.to_vec().map_err(|_| StoreReject::NoMemory)?;
-    let tags = Json::read(&bytes).and_then(|json| json.pick(["tags"]));
-    let [tags] = tags.map_err(|_| StoreReject::Tags)?;
-    let mut last = None;
-    if let Some(tags) = tags {
-        let walked = tags.elements(|tag| {
-            let Ok(tag) = tag.string(TAG_LEN_MAX) else { return };
-            if names.len() < ACTIONS_MAX {
-                names.extend(names::name_of(&tag));
-            }
-            last = Some(String::from(tag));
-        });
-        walked.map_err(|_| StoreReject::Tags)?;
-    }
-    let is_more = answer.head.headers().get("link").is_some();
-    let is_tag = |tag: &String| {
-        tag.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte))
-    };
-    Ok(last.filter(|last| is_more && is_tag(last)))
 }

@@ -1,7 +1,8 @@
-//! An action as the registry has it: an image manifest of OCI 1.1 that names two blobs.
+//! An action, or a runtime, as the registry has it: an image manifest of OCI 1.1 that names two
+//! blobs.
 //!
 //! ```text
-//! manifest ─┬─▶ config: what the action is, in JSON
+//! manifest ─┬─▶ config: what it is, in JSON
 //!           └─▶ layer: its code
 //! ```
 
@@ -12,16 +13,38 @@ use core::fmt;
 
 use crate::json::Quoted;
 use crate::json::{Json, JsonReject};
-use crate::registry::{Action, Digest, Reader, write_parameters};
-use limits::{CODE_LEN_MAX, STORE_DOCUMENT_LEN_MAX};
+use crate::registry::{Action, Digest, Reader, Runtime, write_parameters};
+use limits::{CODE_LEN_MAX, RUNTIME_LEN_MAX, STORE_DOCUMENT_LEN_MAX};
 
 /// Media type of the manifest.
 pub const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
-/// Type of the whole, and media type of the config.
-const ARTIFACT: &str = "application/vnd.hostkernel.action.v1";
-const CONFIG: &str = "application/vnd.hostkernel.action.config.v1+json";
-const LAYER: &str = "application/vnd.hostkernel.action.code.v1";
 const TYPE_LEN_MAX: usize = 256;
+
+/// How things of one sort are called.
+pub struct Types {
+    /// The whole.
+    artifact: &'static str,
+    config: &'static str,
+    layer: &'static str,
+    /// The most bytes that the layer may have.
+    code_len_max: usize,
+}
+
+/// An action.
+pub static ACTION: Types = Types {
+    artifact: "application/vnd.hostkernel.action.v1",
+    config: "application/vnd.hostkernel.action.config.v1+json",
+    layer: "application/vnd.hostkernel.action.code.v1",
+    code_len_max: CODE_LEN_MAX,
+};
+
+/// A runtime.
+pub static RUNTIME: Types = Types {
+    artifact: "application/vnd.hostkernel.runtime.v1",
+    config: "application/vnd.hostkernel.runtime.config.v1+json",
+    layer: "application/vnd.hostkernel.runtime.code.v1",
+    code_len_max: RUNTIME_LEN_MAX,
+};
 
 /// One blob.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,13 +58,13 @@ pub struct Blob {
 /// What a manifest names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Manifest {
-    /// What the action is.
+    /// What it is.
     pub config: Blob,
     /// Its code.
     pub code: Blob,
 }
 
-/// Why a manifest is not that of an action.
+/// Why a manifest is not that of what was asked for.
 #[derive(Debug)]
 pub enum ManifestReject {
     /// It is not JSON.
@@ -57,12 +80,13 @@ pub enum ManifestReject {
 impl Manifest {
     /// The manifest as it is sent.
     #[must_use]
-    pub fn compose(&self, name: &str) -> String {
+    pub fn compose(&self, types: &Types, name: &str) -> String {
         let Self { config, code } = self;
+        let Types { artifact, config: config_type, layer: layer_type, .. } = types;
         format!(
-            "{{\"schemaVersion\":2,\"mediaType\":\"{MANIFEST}\",\"artifactType\":\"{ARTIFACT}\",\
-             \"config\":{{\"mediaType\":\"{CONFIG}\",\"digest\":\"sha256:{}\",\"size\":{}}},\
-             \"layers\":[{{\"mediaType\":\"{LAYER}\",\"digest\":\"sha256:{}\",\"size\":{}}}],\
+            "{{\"schemaVersion\":2,\"mediaType\":\"{MANIFEST}\",\"artifactType\":\"{artifact}\",\
+             \"config\":{{\"mediaType\":\"{config_type}\",\"digest\":\"sha256:{}\",\"size\":{}}},\
+             \"layers\":[{{\"mediaType\":\"{layer_type}\",\"digest\":\"sha256:{}\",\"size\":{}}}],\
              \"annotations\":{{\"org.opencontainers.image.title\":{}}}}}",
             config.digest,
             config.len,
@@ -76,21 +100,21 @@ impl Manifest {
     ///
     /// # Errors
     /// [`ManifestReject`]
-    pub fn read(bytes: &[u8]) -> Result<Self, ManifestReject> {
+    pub fn read(types: &Types, bytes: &[u8]) -> Result<Self, ManifestReject> {
         let json = Json::read(bytes).map_err(ManifestReject::Json)?;
         let names = ["artifactType", "config", "layers"];
         let [kind, config, layers] = json.pick(names).map_err(ManifestReject::Json)?;
         let config = config.ok_or(ManifestReject::Foreign)?;
         // Registries of before 1.1 know the type by that of the config alone.
-        if kind.is_some_and(|kind| !kind.is(ARTIFACT)) {
+        if kind.is_some_and(|kind| !kind.is(types.artifact)) {
             return Err(ManifestReject::Foreign);
         }
-        let config = descriptor(config, CONFIG, STORE_DOCUMENT_LEN_MAX)?;
+        let config = descriptor(config, types.config, STORE_DOCUMENT_LEN_MAX)?;
         let mut codes: Vec<Result<Blob, ManifestReject>> = Vec::new();
         let layers = layers.ok_or(ManifestReject::Descriptor)?;
         let walked = layers.elements(|layer| {
             if codes.len() < 2 {
-                codes.push(descriptor(layer, LAYER, CODE_LEN_MAX));
+                codes.push(descriptor(layer, types.layer, types.code_len_max));
             }
         });
         walked.map_err(ManifestReject::Json)?;
@@ -105,7 +129,7 @@ impl Manifest {
 /// Registries of before 1.1 know the type by that of the config alone.
 #[must_use]
 pub fn is_of_action(kind: Option<Json<'_>>, config: &str) -> bool {
-    config == CONFIG && kind.is_none_or(|kind| kind.is(ARTIFACT))
+    config == ACTION.config && kind.is_none_or(|kind| kind.is(ACTION.artifact))
 }
 
 fn descriptor(json: Json<'_>, kind: &str, len_max: usize) -> Result<Blob, ManifestReject> {
@@ -167,11 +191,26 @@ pub fn describe(action: &Action) -> Vec<u8> {
     text.into_bytes()
 }
 
+/// What a runtime is, in JSON: what there was of it in the query of a `PUT`, and its name.
+#[must_use]
+pub fn describe_runtime(runtime: &Runtime) -> Vec<u8> {
+    let Runtime { name, limits, updated_ms, .. } = runtime;
+    let text = format!(
+        "{{\"name\":{},\"updated\":{updated_ms},\
+         \"limits\":{{\"timeout\":{},\"memory\":{},\"logs\":{}}}}}",
+        Quoted(name),
+        limits.timeout_ms,
+        limits.memory_mb,
+        limits.logs_mb,
+    );
+    text.into_bytes()
+}
+
 impl fmt::Display for ManifestReject {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Json(reject) => return f.write_str(&reject.to_string()),
-            Self::Foreign => "it is not an action of this kernel",
+            Self::Foreign => "it is not what this kernel keeps there",
             Self::Descriptor => "it does not name one config and one layer",
             Self::TooLarge => "it names a blob larger than code may be",
         })
@@ -190,18 +229,23 @@ mod tests {
 
     #[test]
     fn what_is_written_is_read() {
-        let text = manifest().compose("a \"b\"");
-        assert_eq!(Manifest::read(text.as_bytes()).expect("a manifest"), manifest());
+        let text = manifest().compose(&ACTION, "a \"b\"");
+        assert_eq!(Manifest::read(&ACTION, text.as_bytes()).expect("a manifest"), manifest());
     }
 
     #[test]
     fn other_peoples_manifests_are_told_from_broken_ones() {
-        let good = manifest().compose("a");
+        let good = manifest().compose(&ACTION, "a");
         let with = |from: &str, to: &str| {
             assert!(good.contains(from), "{from}");
-            Manifest::read(good.replace(from, to).as_bytes()).expect_err(to)
+            Manifest::read(&ACTION, good.replace(from, to).as_bytes()).expect_err(to)
         };
-        for (from, to) in [(ARTIFACT, "x/y"), (CONFIG, "application/json"), (LAYER, "text/plain")] {
+        for (from, to) in [
+            (ACTION.artifact, "x/y"),
+            (ACTION.config, "application/json"),
+            (ACTION.layer, "text/plain"),
+            (ACTION.artifact, RUNTIME.artifact),
+        ] {
             assert!(matches!(with(from, to), ManifestReject::Foreign), "{to}");
         }
         for (from, to) in [
@@ -216,19 +260,19 @@ mod tests {
         }
         assert!(matches!(with("\"size\":4", "\"size\":99999999"), ManifestReject::TooLarge));
         let twice = good.replace("\"layers\":[", "\"layers\":[{},");
-        assert!(Manifest::read(twice.as_bytes()).is_err());
+        assert!(Manifest::read(&ACTION, twice.as_bytes()).is_err());
         for text in ["", "{", "[]", "null", "{}"] {
-            assert!(Manifest::read(text.as_bytes()).is_err(), "{text}");
+            assert!(Manifest::read(&ACTION, text.as_bytes()).is_err(), "{text}");
         }
     }
 
     proptest! {
         #[test]
         fn no_bytes_panic(at in any::<prop::sample::Index>(), byte: u8) {
-            let mut bytes = manifest().compose("a").into_bytes();
+            let mut bytes = manifest().compose(&ACTION, "a").into_bytes();
             let at = at.index(bytes.len());
             bytes[at] = byte;
-            let _ = Manifest::read(&bytes);
+            let _ = Manifest::read(&ACTION, &bytes);
         }
     }
 }

@@ -11,37 +11,39 @@
 
 mod credentials;
 mod errand;
+mod item;
 pub mod manifest;
 pub mod names;
 mod reject;
+mod running;
 mod table;
+mod tags;
 
 pub use self::errand::{Fetched, Outcome, Task};
+pub use self::item::{Item, Key, Parcel};
 pub use self::reject::StoreReject;
-pub use self::table::{Key, Table};
+pub use self::table::Table;
 
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::net::Ipv4Addr;
 
-use self::credentials::{Challenge, Credentials, CredentialsReject};
-use self::errand::{Errand, Next, page_request, read_page};
+use self::credentials::Credentials;
+use self::errand::Errand;
+use self::running::{Running, Step, Work};
 use crate::client::url::Url;
-use crate::client::{Answer, CallId, Client, Failure, Request, Upload};
-use crate::http::Method;
+use crate::client::{Client, Failure};
 use crate::net::Network;
 use crate::registry::{Digest, Name, Namespace};
 use crate::settings::Settings;
 use crate::state::store::{FetchOutcome, StoreCounts};
 use limits::{
     ERRANDS_MAX, ERRANDS_SHARE_FACTOR, ERRANDS_UNKNOWN_MAX, ERRANDS_UNKNOWN_SHARE_FACTOR,
-    STORE_ABSENT_MS, STORE_AWAY_MS, TOKEN_ANSWER_LEN_MAX,
+    STORE_ABSENT_MS, STORE_AWAY_MS,
 };
 
 const NS_PER_MS: u64 = 1_000_000;
-/// How often one request may be asked who the node is: once for a token, once for a better one.
-const CHALLENGES_MAX: u8 = 3;
 
 /// Names an errand. No two have the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,7 +70,7 @@ pub struct Done {
     /// Which.
     pub id: ErrandId,
     /// What it was about; `None` for a list.
-    pub key: Option<Key>,
+    pub item: Option<Item>,
     /// The node had the action as the registry had it.
     pub was_held: bool,
     /// What came of it.
@@ -78,9 +80,9 @@ pub struct Done {
 /// What was found.
 #[derive(Debug)]
 pub enum Found {
-    /// Of one action.
-    Action(Outcome),
-    /// Which ones there are, in no order.
+    /// Of one action, or runtime.
+    One(Outcome),
+    /// Which actions there are, in no order.
     List(Vec<Name>),
 }
 
@@ -103,51 +105,6 @@ pub struct Store {
     is_away: bool,
     /// What was counted.
     pub counts: StoreCounts,
-}
-
-/// An errand under way.
-struct Running {
-    id: ErrandId,
-    work: Work,
-    is_fetch: bool,
-    /// Who asked for a name that the node does not have.
-    asker: Option<Ipv4Addr>,
-    call: Option<CallId>,
-    /// The call is to a token server.
-    is_token: bool,
-    challenges: u8,
-    begun_ns: u64,
-    /// The action was changed here since: what is fetched may be older.
-    is_outdated: bool,
-}
-
-enum Work {
-    Action(Box<Errand>),
-    List { repository: String, last: Option<String>, names: Vec<Name> },
-}
-
-impl Work {
-    /// Whose it is, if that is one action's.
-    fn namespace(&self) -> Option<&Namespace> {
-        match self {
-            Self::Action(errand) => Some(&errand.key().0),
-            Self::List { .. } => None,
-        }
-    }
-
-    fn repository(&self) -> &str {
-        match self {
-            Self::Action(errand) => errand.repository(),
-            Self::List { repository, .. } => repository,
-        }
-    }
-
-    fn request(&self, base: &Url) -> Request {
-        match self {
-            Self::Action(errand) => errand.request(base),
-            Self::List { repository, last, .. } => page_request(base, repository, last.as_deref()),
-        }
-    }
 }
 
 impl Store {
@@ -193,7 +150,7 @@ impl Store {
         let is_it = |running: &Running| {
             running.is_fetch
                 && !running.is_outdated
-                && matches!(&running.work, Work::Action(errand) if errand.key() == key)
+                && running.work.item().is_some_and(|item| item.is_action(key))
         };
         if self.errands.iter().any(is_it) {
             return Look::Asked;
@@ -207,7 +164,7 @@ impl Store {
             StoreReject::Busy
         } else {
             let etag = self.table.etag(key).filter(|_| is_held);
-            match self.begin_for(key.clone(), Task::Fetch(etag), asker, now_ns) {
+            match self.begin_for(Item::Action(key.clone()), Task::Fetch(etag), asker, now_ns) {
                 Ok(_) if !(self.is_away && is_held && !is_change) => return Look::Asked,
                 Ok(_) => StoreReject::Away(Failure::Unreachable),
                 Err(reject) => reject,
@@ -224,20 +181,20 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreReject::Busy`], [`StoreReject::Name`].
-    pub fn begin(&mut self, key: Key, task: Task, now_ns: u64) -> Result<ErrandId, StoreReject> {
-        self.begin_for(key, task, None, now_ns)
+    pub fn begin(&mut self, item: Item, task: Task, now_ns: u64) -> Result<ErrandId, StoreReject> {
+        self.begin_for(item, task, None, now_ns)
     }
 
     fn begin_for(
         &mut self,
-        key: Key,
+        item: Item,
         task: Task,
         asker: Option<Ipv4Addr>,
         now_ns: u64,
     ) -> Result<ErrandId, StoreReject> {
         let is_fetch = matches!(task, Task::Fetch(_));
-        let errand = Errand::new(&self.prefix, key, task)?;
-        self.add(Work::Action(Box::new(errand)), is_fetch, asker, now_ns)
+        let errand = Errand::new(&self.prefix, item, task)?;
+        self.add(Work::One(Box::new(errand)), is_fetch, asker, now_ns)
     }
 
     /// Whether somebody may ask for one more name that the node does not have. Anybody can make
@@ -282,29 +239,16 @@ impl Store {
         }
         self.next_id += 1;
         let id = ErrandId(self.next_id);
-        self.errands.push(Running {
-            id,
-            work,
-            is_fetch,
-            asker,
-            call: None,
-            is_token: false,
-            challenges: 0,
-            begun_ns: now_ns,
-            is_outdated: false,
-        });
+        let mut running = Running::new(id, work, is_fetch, now_ns);
+        running.asker = asker;
+        self.errands.push(running);
         Ok(id)
     }
 
-    /// An action is changed here: what is being fetched of it may be older.
-    pub fn outdate(&mut self, key: &Key) {
+    /// Something is changed here: what is being fetched of it may be older.
+    pub fn outdate(&mut self, item: &Item) {
         for running in &mut self.errands {
-            if let Work::Action(errand) = &running.work
-                && running.is_fetch
-                && errand.key() == key
-            {
-                running.is_outdated = true;
-            }
+            running.is_outdated |= running.is_fetch && running.work.item() == Some(item);
         }
     }
 
@@ -334,7 +278,8 @@ impl Store {
             next_ns = client_ns;
             let mut index = 0;
             while index < self.errands.len() {
-                match self.step(index, now_ns) {
+                let Self { base, client, credentials, errands, .. } = self;
+                match errands[index].step(base, credentials, client, now_ns) {
                     Step::Waits => index += 1,
                     Step::Works => {
                         next_ns = Some(now_ns);
@@ -345,47 +290,6 @@ impl Store {
             }
         }
         next_ns
-    }
-
-    /// Moves one errand on as far as it goes.
-    fn step(&mut self, index: usize, now_ns: u64) -> Step {
-        let Self { base, client, credentials, errands, .. } = self;
-        let running = &mut errands[index];
-        let Some(call) = running.call else {
-            if let Work::Action(errand) = &mut running.work
-                && !errand.work()
-            {
-                return Step::Works;
-            }
-            let mut request = running.work.request(base);
-            // An upload may be sent elsewhere, which is not told who the node is.
-            if request.url.is_beside(base) {
-                request.authorization = credentials.of(running.work.repository(), now_ns);
-            }
-            running.call = client.begin(request, now_ns);
-            return Step::begun(running.call);
-        };
-        let Some(result) = client.take(call) else { return Step::Waits };
-        running.call = None;
-        let answer = match result {
-            Ok(answer) => answer,
-            Err(failure) => return Step::Ended(Err(StoreReject::Away(failure))),
-        };
-        if running.is_token {
-            running.is_token = false;
-            let repository = String::from(running.work.repository());
-            return match learn(credentials, &repository, &answer, now_ns) {
-                Ok(()) => Step::Works,
-                Err(reject) => Step::Ended(Err(StoreReject::Credentials(reject))),
-            };
-        }
-        if answer.head.status == 401 {
-            return running.challenged(credentials, client, &answer, now_ns);
-        }
-        if answer.head.status == 403 {
-            return Step::Ended(Err(StoreReject::Credentials(CredentialsReject::Denied)));
-        }
-        running.answer(answer)
     }
 
     fn end(&mut self, index: usize, result: Result<Found, StoreReject>, now_ns: u64) -> Done {
@@ -399,16 +303,13 @@ impl Store {
         }
         self.is_away = is_away;
         self.away_until_ns = if is_away { now_ns + STORE_AWAY_MS * NS_PER_MS } else { 0 };
-        let key = match running.work {
-            Work::Action(errand) => Some(errand.key().clone()),
-            Work::List { .. } => None,
-        };
+        let item = running.work.item().cloned();
         if running.is_fetch {
             let (outcome, len) = match &result {
-                Ok(Found::Action(Outcome::Fetched(fetched))) => {
+                Ok(Found::One(Outcome::Fetched(fetched))) => {
                     (FetchOutcome::Fetched, fetched.code.len())
                 }
-                Ok(Found::Action(Outcome::Absent)) => (FetchOutcome::Absent, 0),
+                Ok(Found::One(Outcome::Absent)) => (FetchOutcome::Absent, 0),
                 Ok(_) => (FetchOutcome::Unchanged, 0),
                 Err(_) => (FetchOutcome::Failed, 0),
             };
@@ -416,11 +317,15 @@ impl Store {
         }
         // What was changed here meanwhile was asked for before that.
         let result = match result {
-            Ok(Found::Action(_)) if running.is_outdated => Ok(Found::Action(Outcome::Unchanged)),
+            Ok(Found::One(_)) if running.is_outdated => Ok(Found::One(Outcome::Unchanged)),
             result => result,
         };
-        let was_held = key.as_ref().is_some_and(|key| self.table.etag(key).is_some());
-        if let (Some(key), Ok(Found::Action(outcome))) = (&key, &result) {
+        let key = match &item {
+            Some(Item::Action(key)) => Some(key),
+            _ => None,
+        };
+        let was_held = key.is_some_and(|key| self.table.etag(key).is_some());
+        if let (Some(key), Ok(Found::One(outcome))) = (key, &result) {
             match outcome {
                 Outcome::Unchanged if !running.is_outdated => self.table.confirm(key, now_ns),
                 Outcome::Absent | Outcome::Gone => {
@@ -430,100 +335,13 @@ impl Store {
                 _ => self.table.note_present(key),
             }
         }
-        Done { id: running.id, key, was_held, result }
+        Done { id: running.id, item, was_held, result }
     }
 
     /// The node has an action as the registry has it.
     pub fn hold(&mut self, key: Key, etag: Digest, now_ns: u64) {
         self.table.hold(key, etag, now_ns);
     }
-}
-
-/// Where an errand stands after a step.
-enum Step {
-    /// It waits for its call, or for the room to make one.
-    Waits,
-    /// There is more to do at once.
-    Works,
-    Ended(Result<Found, StoreReject>),
-}
-
-impl Step {
-    fn begun(call: Option<CallId>) -> Self {
-        // The next look at the client makes something of it.
-        if call.is_some() { Self::Works } else { Self::Waits }
-    }
-}
-
-impl Running {
-    fn answer(&mut self, answer: Answer) -> Step {
-        match &mut self.work {
-            Work::Action(errand) => match errand.answer(answer) {
-                Ok(Next::Ask | Next::Work) => {
-                    self.challenges = 0;
-                    Step::Works
-                }
-                Ok(Next::Done(outcome)) => Step::Ended(Ok(Found::Action(outcome))),
-                Err(reject) => Step::Ended(Err(reject)),
-            },
-            Work::List { names, last, .. } => match read_page(&answer, names) {
-                Ok(Some(next)) if last.as_ref() != Some(&next) => {
-                    *last = Some(next);
-                    Step::Works
-                }
-                Ok(_) => Step::Ended(Ok(Found::List(core::mem::take(names)))),
-                Err(reject) => Step::Ended(Err(reject)),
-            },
-        }
-    }
-
-    /// The registry wants to know who asks.
-    fn challenged(
-        &mut self,
-        credentials: &mut Credentials,
-        client: &mut Client,
-        answer: &Answer,
-        now_ns: u64,
-    ) -> Step {
-        self.challenges += 1;
-        if self.challenges == CHALLENGES_MAX {
-            return Step::Ended(Err(StoreReject::Credentials(CredentialsReject::Denied)));
-        }
-        let header = answer.head.headers().get("www-authenticate");
-        match credentials.follow(header, self.work.repository()) {
-            Ok(Challenge::Basic) => Step::Works,
-            Ok(Challenge::Bearer(url)) => {
-                let request = Request {
-                    method: Method::Get,
-                    url,
-                    fields: Vec::new(),
-                    authorization: credentials.password(),
-                    upload: Upload::None,
-                    len_max: TOKEN_ANSWER_LEN_MAX,
-                    is_hashed: false,
-                };
-                self.call = client.begin(request, now_ns);
-                self.is_token = self.call.is_some();
-                Step::begun(self.call)
-            }
-            Err(reject) => Step::Ended(Err(StoreReject::Credentials(reject))),
-        }
-    }
-}
-
-fn learn(
-    credentials: &mut Credentials,
-    repository: &str,
-    answer: &Answer,
-    now_ns: u64,
-) -> Result<(), CredentialsReject> {
-    match answer.head.status {
-        200 => {}
-        401 | 403 => return Err(CredentialsReject::Denied),
-        _ => return Err(CredentialsReject::Token),
-    }
-    let body = answer.body.to_vec().map_err(|_| CredentialsReject::Token)?;
-    credentials.learn(repository, &body, now_ns)
 }
 
 #[cfg(test)]

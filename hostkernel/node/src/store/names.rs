@@ -29,12 +29,18 @@ pub fn component(namespace: &str) -> String {
     name
 }
 
-/// The tag of an action: letters, digits, `_` and `-` stay as they are. `None` if it would be
-/// longer than tags may be.
+/// The repository of the runtimes. No namespace's is called like that: see [`BEGINNING`].
 #[must_use]
-pub fn tag(name: &Name) -> Option<String> {
+pub fn repository_of_runtimes(prefix: &str) -> String {
+    format!("{prefix}/0--runtimes")
+}
+
+/// The tag of an action or a runtime: letters, digits, `_` and `-` stay as they are. `None` if it
+/// would be longer than tags may be.
+#[must_use]
+pub fn tag(name: &str) -> Option<String> {
     let mut tag = String::new();
-    push_escaped(&mut tag, name.as_str(), |byte| {
+    push_escaped(&mut tag, name, |byte| {
         byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-'
     });
     (tag.len() <= TAG_LEN_MAX).then_some(tag)
@@ -55,7 +61,7 @@ pub fn name_of(text: &str) -> Option<Name> {
     name.push_str(rest);
     let name = Name::new(&name).ok()?;
     // Another spelling of the same name would be another tag for the same action.
-    (tag(&name).as_deref() == Some(text)).then_some(name)
+    (tag(name.as_str()).as_deref() == Some(text)).then_some(name)
 }
 
 fn push_escaped(out: &mut String, text: &str, stays: impl Fn(u8) -> bool) {
@@ -75,10 +81,10 @@ mod tests {
 
     #[test]
     fn usual_names_stay_as_they_are() {
-        let tag_of = |name: &str| tag(&Name::new(name).expect("a good name"));
-        assert_eq!(tag_of("hello-World_1").as_deref(), Some("hello-World_1"));
-        assert_eq!(tag_of("a b@c.d").as_deref(), Some("a.20b.40c.2ed"));
-        assert_eq!(tag_of(&"a".repeat(129)), None);
+        assert_eq!(tag("hello-World_1").as_deref(), Some("hello-World_1"));
+        assert_eq!(tag("a b@c.d").as_deref(), Some("a.20b.40c.2ed"));
+        assert_eq!(tag("python:3").as_deref(), Some("python.3a3"));
+        assert_eq!(tag(&"a".repeat(129)), None);
         assert_eq!(repository("p/q", "guest"), "p/q/guest");
         assert_eq!(repository("p", "A b"), "p/0--0.41.20b");
         assert_eq!(repository("p", "_x"), "p/0--0.5fx");
@@ -97,7 +103,7 @@ mod tests {
         #[test]
         fn what_is_written_is_read(text in "[a-zA-Z0-9_][a-zA-Z0-9_@. -]{0,30}[a-zA-Z0-9_@.-]") {
             let name = Name::new(&text).expect("a good name");
-            let tag = tag(&name).expect("short enough");
+            let tag = tag(name.as_str()).expect("short enough");
             let is_tag = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte);
             prop_assert!(tag.bytes().all(is_tag) && !tag.starts_with(['.', '-']));
             prop_assert_eq!(name_of(&tag), Some(name));

@@ -4,11 +4,9 @@
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 
-use crate::registry::{Action, Digest, Name, Namespace, Registry};
+use super::item::Key;
+use crate::registry::{Action, Digest, Namespace, Registry};
 use limits::{EVICTION_LOOKS_MAX, STORE_ABSENT_MAX};
-
-/// Names an action.
-pub type Key = (Namespace, Name);
 
 /// See the head of this file.
 #[derive(Default)]

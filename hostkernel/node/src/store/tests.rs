@@ -43,14 +43,14 @@ fn names_that_somebody_makes_up_leave_room_for_others() {
     assert!(matches!(held, Look::Asked), "{held:?}");
     let changed = store.look(&key(&guest, 5001), false, true, Some(client(1)), 1);
     assert!(matches!(changed, Look::Asked), "{changed:?}");
-    assert!(store.begin(key(&guest, 5002), Task::Delete, 1).is_ok());
+    assert!(store.begin(Item::Action(key(&guest, 5002)), Task::Delete, 1).is_ok());
 }
 
 #[test]
 fn no_tenant_has_all_errands_where_there_are_several() {
     let [first, second] = ["a", "b"].map(Namespace::new);
     let begin = |store: &mut Store, namespace: &Namespace| {
-        let begun = |at: &usize| store.begin(key(namespace, *at), Task::Delete, 1).is_ok();
+        let begun = |at: &usize| store.begin(Item::Action(key(namespace, *at)), Task::Delete, 1).is_ok();
         (0..=ERRANDS_MAX).take_while(begun).count()
     };
     assert_eq!(begin(&mut store(false), &first), ERRANDS_MAX);

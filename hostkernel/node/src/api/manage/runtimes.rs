@@ -145,8 +145,9 @@ fn begin(
 
 /// A runtime that waits for code now.
 fn waiting(action: &Action, template: Arc<Template>) -> Runtime {
-    let Action { kind, digest, updated_ms, .. } = action;
-    Runtime { name: kind.clone(), digest: *digest, template, updated_ms: *updated_ms }
+    let Action { kind, digest, limits, updated_ms, .. } = action;
+    let name = kind.clone();
+    Runtime { name, digest: *digest, template, limits: *limits, updated_ms: *updated_ms }
 }
 
 /// Takes a runtime over that waits for code now.
@@ -199,7 +200,7 @@ fn describe(runtime: &Runtime, id: &RequestId) -> Result<Response, Reject> {
 }
 
 fn write_runtime(out: &mut Document, runtime: &Runtime) -> fmt::Result {
-    let Runtime { name, digest, template, updated_ms } = runtime;
+    let Runtime { name, digest, template, updated_ms, .. } = runtime;
     write!(
         out,
         "{{\"name\":{},\"digest\":\"{digest}\",\"size\":{},\"memory\":{},\

@@ -188,7 +188,7 @@ pub fn tags(
             let tag = match only {
                 Some(name) if name == action.name.as_str() => Some("latest".into()),
                 Some(_) => None,
-                None => names::tag(&action.name),
+                None => names::tag(action.name.as_str()),
             };
             if let Some(tag) = tag
                 && out.len() < LIST_LEN_MAX

@@ -21,7 +21,9 @@ use crate::settings::Settings;
 use crate::state::statistics::Reason;
 use crate::state::store::StoreCounts;
 use crate::state::{Node, Now};
-use crate::store::{Done, ErrandId, Found, Key, Look, Outcome, Store, StoreReject, Task};
+use crate::store::{
+    Done, ErrandId, Found, Item, Key, Look, Outcome, Parcel, Store, StoreReject, Task,
+};
 use limits::{EVICTIONS_MAX, STORE_PATIENCE_MS};
 
 const NS_PER_MS: u64 = 1_000_000;
@@ -126,14 +128,14 @@ impl Storage {
         now: Now,
     ) -> Result<(), Box<(Deed, StoreReject)>> {
         let action = deed.action();
-        let key = (action.namespace.clone(), action.name.clone());
+        let item = Item::Action((action.namespace.clone(), action.name.clone()));
         let task = match &deed.change {
-            Change::Put(action) => Task::Put(Arc::clone(action)),
+            Change::Put(action) => Task::Put(Parcel::of_action(action)),
             Change::Delete(_) => Task::Delete,
         };
-        match self.store.begin(key.clone(), task, now.monotonic_ns) {
+        match self.store.begin(item.clone(), task, now.monotonic_ns) {
             Ok(errand) => {
-                self.store.outdate(&key);
+                self.store.outdate(&item);
                 self.has_begun = true;
                 self.deeds.push(Doing { errand, deed, slot });
                 Ok(())
@@ -286,9 +288,11 @@ impl Answers<'_> {
         if let Some(doing) = storage.take_deed(done.id) {
             return self.deed_done(slots, doing, done.result, now);
         }
-        let Some(key) = done.key else { return self.list_done(slots, done, is_late, now) };
+        let Some(Item::Action(key)) = done.item else {
+            return self.list_done(slots, done, is_late, now);
+        };
         match done.result {
-            Ok(Found::Action(Outcome::Fetched(fetched))) => {
+            Ok(Found::One(Outcome::Fetched(fetched))) => {
                 let (etag, id) = (fetched.etag, self.random.id());
                 match api::install(&self.node, &key, fetched, now, id) {
                     Ok(Installed::Ready(action)) => {
@@ -303,7 +307,7 @@ impl Answers<'_> {
                 }
             }
             Ok(found) => {
-                let is_gone = matches!(found, Found::Action(Outcome::Absent)) && done.was_held;
+                let is_gone = matches!(found, Found::One(Outcome::Absent)) && done.was_held;
                 if is_gone && let Some(gone) = self.node.registry.remove(&key.0, key.1.as_str()) {
                     self.node.statistics.forget(&gone);
                 }
@@ -421,7 +425,7 @@ impl Answers<'_> {
         let Some(storage) = storage.as_deref_mut() else { return };
         let Doing { deed, slot, .. } = doing;
         let result = result.map(|found| match (&deed.change, found) {
-            (Change::Put(action), Found::Action(Outcome::Kept(etag))) => {
+            (Change::Put(action), Found::One(Outcome::Kept(etag))) => {
                 // Without room for it here it is fetched when somebody wants it.
                 let _ = storage.install(node, Arc::clone(action), etag, now);
             }
