@@ -14,7 +14,8 @@ pub struct Table {
     held: BTreeMap<Key, Held>,
     /// By when each was put here, so that the first are the oldest; and until when it holds.
     absent: BTreeMap<Key, u64>,
-    /// By when each was used, as it was known when it was put here: later uses are looked up.
+    /// Those that are held by when each was used, as it was known when it was put here: later uses
+    /// are looked up.
     order: BTreeMap<u64, Key>,
     clock: u64,
 }
@@ -24,6 +25,8 @@ struct Held {
     etag: Digest,
     confirmed_ns: u64,
     used: u64,
+    /// Its place in the order.
+    place: u64,
 }
 
 impl Table {
@@ -54,11 +57,12 @@ impl Table {
     pub fn hold(&mut self, key: Key, etag: Digest, now_ns: u64) {
         self.absent.remove(&key);
         self.clock += 1;
-        let used = self.clock;
-        let held = Held { etag, confirmed_ns: now_ns, used };
-        if self.held.insert(key.clone(), held).is_none() {
-            self.order.insert(used, key);
+        let (used, confirmed_ns) = (self.clock, now_ns);
+        let place = self.held.get(&key).map_or(used, |held| held.place);
+        if place == used {
+            self.order.insert(place, key.clone());
         }
+        self.held.insert(key, Held { etag, confirmed_ns, used, place });
     }
 
     /// The registry still has it.
@@ -69,14 +73,15 @@ impl Table {
     }
 
     /// The node does not have it any more.
-    pub fn drop(&mut self, key: &Key) {
-        // Its place in the order goes when it is looked at.
-        self.held.remove(key);
+    fn drop(&mut self, key: &Key) {
+        if let Some(held) = self.held.remove(key) {
+            self.order.remove(&held.place);
+        }
     }
 
     /// The registry does not have it.
     pub fn note_absent(&mut self, key: Key, until_ns: u64, now_ns: u64) {
-        self.held.remove(&key);
+        self.drop(&key);
         if self.absent.len() >= STORE_ABSENT_MAX {
             self.absent.retain(|_, until_ns| *until_ns > now_ns);
         }
@@ -99,7 +104,7 @@ impl Table {
     ) -> Option<Arc<Action>> {
         for _ in 0..EVICTION_LOOKS_MAX {
             let (at, key) = self.order.pop_first()?;
-            let Some(held) = self.held.get(&key) else { continue };
+            let Some(held) = self.held.get_mut(&key) else { continue };
             let action = registry.get(&key.0, key.1.as_str());
             let Some(action) = action else {
                 self.held.remove(&key);
@@ -114,15 +119,12 @@ impl Table {
             }
             // Either it was used since it was put here, or it is not to go: then it is looked at
             // again behind all that are there now.
-            let mut later = held.used;
-            if later == at {
+            if held.used == at {
                 self.clock += 1;
-                later = self.clock;
-                if let Some(held) = self.held.get_mut(&key) {
-                    held.used = later;
-                }
+                held.used = self.clock;
             }
-            self.order.insert(later, key);
+            held.place = held.used;
+            self.order.insert(held.place, key);
         }
         None
     }
@@ -130,5 +132,37 @@ impl Table {
     /// How many actions the node has that the registry had.
     pub fn held(&self) -> usize {
         self.held.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::registry::{Name, Share};
+
+    fn key(number: usize) -> Key {
+        let name = alloc::format!("name-{number}");
+        (Namespace::new("guest"), Name::new(&name).expect("a good name"))
+    }
+
+    #[test]
+    fn what_comes_and_goes_leaves_nothing_behind() {
+        let mut table = Table::default();
+        let etag = Digest([0; 32]);
+        for round in 0..10 {
+            for number in 0..10 {
+                table.hold(key(number), etag, round);
+                table.touch(&key(number));
+                table.hold(key(number), etag, round);
+                assert_eq!(table.order.len(), table.held());
+            }
+            (0..10).for_each(|number| table.note_absent(key(number), 1, 0));
+            assert_eq!((table.held(), table.order.len()), (0, 0));
+        }
+        // What the node lost otherwise goes when it is looked at.
+        let mut registry = Registry::new(Share::UNBOUNDED);
+        (0..10).for_each(|number| table.hold(key(number), etag, 0));
+        assert!(table.evict(&mut registry, None).is_none());
+        assert_eq!((table.held(), table.order.len()), (0, 0));
     }
 }
