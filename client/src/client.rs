@@ -485,7 +485,8 @@ impl Client {
         self.transport.get("/readyz").is_ok_and(|answer| answer.status == 200)
     }
 
-    /// `ok`, or why the node takes no invocations: `booting`, `draining`.
+    /// `ok`, or why the node takes no invocations: `booting`, `preparing`,
+    /// `draining`.
     ///
     /// # Errors
     /// [`Error::Unreachable`], [`Error::Unexpected`].

@@ -40,8 +40,17 @@ pub fn brief_machine() -> Machine {
 /// If that does not work, with the QEMU command and the end of the serial log.
 #[must_use]
 pub fn boot(machine: Machine) -> TestNode {
+    boot_within(machine, BOOT_TIMEOUT)
+}
+
+/// The same for a machine that has more to do before it is ready.
+///
+/// # Panics
+/// As [`boot`].
+#[must_use]
+pub fn boot_within(machine: Machine, timeout: Duration) -> TestNode {
     let ready = machine.boot().and_then(|node| {
-        node.wait_ready(BOOT_TIMEOUT)?;
+        node.wait_ready(timeout)?;
         Ok(node)
     });
     match ready {

@@ -3,7 +3,7 @@
 //! A test that may share its node with others:
 //!
 //! ```no_run
-//! use system_tests::{SharedNode, boot, machine};
+//! use system_tests::{SharedNode, boot, boot_within, machine};
 //!
 //! static NODE: SharedNode = SharedNode::new(|| boot(machine()).with_samples());
 //!
@@ -35,7 +35,7 @@ pub mod tap;
 mod wire;
 
 pub use fixture::{
-    BOOT_TIMEOUT, Lease, SharedNode, TestNode, boot, brief_machine, machine, sample,
+    BOOT_TIMEOUT, Lease, SharedNode, TestNode, boot, boot_within, brief_machine, machine, sample,
 };
 pub use hk::DeployOptions;
 pub use wire::Wire;

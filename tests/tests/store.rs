@@ -10,9 +10,11 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use hk::DeployOptions;
-use serde_json::json;
+use serde_json::{Value, json};
 use system_tests::registry::{HOST, Registry};
-use system_tests::{ACTIONS, AUTHORIZATION, TestNode, boot, brief_machine, machine, sample};
+use system_tests::{
+    ACTIONS, AUTHORIZATION, TestNode, boot, boot_within, brief_machine, machine, sample,
+};
 use xtask::prerequisites::ensure_programs;
 use xtask::runtime::Language;
 
@@ -198,51 +200,70 @@ fn no_code_of_a_lying_registry_is_run_and_the_node_heals() {
 
 /// How long an interpreter may take to start, emulated, on a busy computer.
 const RUNTIME_TIMEOUT: Duration = Duration::from_secs(330);
+const JSON: [&str; 2] = [AUTHORIZATION, "Content-Type: application/json"];
+const RUNTIMES: [Language; 2] = [Language::Python, Language::JavaScript];
 
-#[test]
-fn functions_and_all_that_is_said_of_them_are_fetched_too() {
-    let registry = Registry::start();
-    let start = |number: u16| {
-        let words = format!("{} hostkernel.node={number}", registry.setting());
-        boot(machine().memory_mib(768).kernel_words(words))
-    };
-    let (first, second) = (start(1), start(2));
-    let file = Language::Python.file();
-    if !file.is_file() {
-        Language::Python.build(|doing| eprintln!("{doing}")).expect("it can be built");
-    }
+fn install(node: &TestNode, language: Language) {
+    let file = language.ready(|doing| eprintln!("{doing}")).expect("it can be built");
     let archive = fs::read(&file).expect("it was built");
-    let install = |node: &TestNode| {
-        let client = node.client().clone().with_timeout(RUNTIME_TIMEOUT);
-        client.install_runtime("python:3", &archive).expect("it starts");
-    };
-    install(&first);
-    let source = "def hi(args): return {'greeting': args['word'] + ', ' + args['name']}\n";
+    let client = node.client().clone().with_timeout(RUNTIME_TIMEOUT);
+    client.install_runtime(&language.kind(), &archive).expect("it starts");
+}
+
+/// Deploys source code with all that can be said of it.
+fn deploy_source(node: &TestNode, name: &str, exec: &Value) {
     let document = json!({
-        "exec": {"kind": "python:3", "code": source, "main": "hi"},
+        "exec": exec,
         "limits": {"timeout": 45_000, "memory": 64, "logs": 3},
         "parameters": [{"key": "word", "value": "Servus"}, {"key": "ä", "value": {"b": [1, null]}}],
         "annotations": [{"key": "web-export", "value": true}, {"key": "note", "value": "x \"y\""}],
         "publish": true, "version": "1.2.3",
     });
-    let target = format!("{ACTIONS}/a greeting?overwrite=true").replace(' ', "%20");
-    let json_type = [AUTHORIZATION, "Content-Type: application/json"];
-    let deployed = first.request("PUT", &target, &json_type, document.to_string().as_bytes());
+    let target = format!("{ACTIONS}/{name}?overwrite=true");
+    let deployed = node.request("PUT", &target, &JSON, document.to_string().as_bytes());
     assert_eq!(deployed.status, 200, "{}", deployed.text());
-    let greet = |node: &TestNode| {
-        let target = format!("{ACTIONS}/a%20greeting?blocking=true&result=true");
-        let answer = node.request("POST", &target, &json_type, br#"{"name":"A"}"#);
-        (answer.status, answer.text())
-    };
-    let greeting = (200, r#"{"greeting": "Servus, A"}"#.replace(": ", ":"));
-    let as_text = |(status, text): (u16, String)| (status, text.replace(": ", ":"));
-    assert_eq!(as_text(greet(&first)), greeting);
+}
 
-    // A node without the runtime says what it lacks, and heals when it has it.
-    let (status, text) = greet(&second);
+fn greet(node: &TestNode, name: &str) -> (u16, String) {
+    let target = format!("{ACTIONS}/{name}?blocking=true&result=true");
+    let answer = node.request("POST", &target, &JSON, br#"{"name":"A"}"#);
+    (answer.status, answer.text().replace(": ", ":"))
+}
+
+#[test]
+fn functions_their_runtimes_and_all_that_is_said_of_them_are_fetched_too() {
+    let registry = Registry::start();
+    let start = |number: u16, words: &str| {
+        let words = format!("{} hostkernel.node={number} {words}", registry.setting());
+        boot_within(machine().memory_mib(768).kernel_words(words), RUNTIME_TIMEOUT)
+    };
+    // The registry is empty: that keeps nobody waiting.
+    let wanted = "hostkernel.runtimes=python:3,javascript";
+    let (first, second) = (start(1, wanted), start(2, ""));
+    assert!(first.get("/readyz?verbose").text().contains("[-]runtime python:3 not in the store"));
+    RUNTIMES.into_iter().for_each(|language| install(&first, language));
+    let python = "def hi(args): return {'greeting': args['word'] + ', ' + args['name']}\n";
+    let python = json!({"kind": "python:3", "code": python, "main": "hi"});
+    deploy_source(&first, "a%20greeting", &python);
+    let script = "function main(args) { return {greeting: args.word + ', ' + args.name} }";
+    deploy_source(&first, "script", &json!({"kind": "javascript", "code": script}));
+    let greeting = (200, r#"{"greeting":"Servus, A"}"#.to_owned());
+    for name in ["a%20greeting", "script"] {
+        assert_eq!(greet(&first, name), greeting, "{name}");
+    }
+
+    // A node without the runtime says what it lacks.
+    let (status, text) = greet(&second, "a%20greeting");
     assert!(status == 400 && text.contains("'python:3' is not supported"), "{status} {text}");
-    install(&second);
-    assert_eq!(as_text(greet(&second)), greeting);
+
+    // One that is told to have them has them when it is ready.
+    drop(second);
+    let third = start(3, wanted);
+    for name in ["a%20greeting", "script"] {
+        assert_eq!(greet(&third, name), greeting, "{name}");
+    }
+    let ready = third.get("/readyz?verbose").text();
+    assert!(ready.contains("[+]runtime python:3 ok\n[+]runtime javascript ok\n"), "{ready}");
     let described = |node: &TestNode| {
         let target = format!("{ACTIONS}/a%20greeting");
         let mut action = node.request("GET", &target, &[AUTHORIZATION], &[]).json();
@@ -251,6 +272,13 @@ fn functions_and_all_that_is_said_of_them_are_fetched_too() {
         annotations.retain(|annotation| annotation["key"] != "frozen");
         action
     };
-    assert_eq!(described(&first), described(&second));
-    assert_eq!(described(&second)["version"], "1.2.3");
+    assert_eq!(described(&first), described(&third));
+    assert_eq!(described(&third)["version"], "1.2.3");
+    let runtimes = |node: &TestNode| {
+        let list = node.request("GET", "/api/v1/runtimes", &[AUTHORIZATION], &[]).json();
+        let digests = list.as_array().into_iter().flatten();
+        digests.map(|runtime| runtime["digest"].to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!(runtimes(&first), runtimes(&third));
+    assert_eq!(runtimes(&third).len(), RUNTIMES.len());
 }

@@ -12,6 +12,10 @@ pub const STORE_PREFIX_LEN_MAX: usize = 128;
 pub const STORE_ABSENT_MS: u64 = 1_000;
 /// ... and of how many.
 pub const STORE_ABSENT_MAX: usize = 1_024;
+/// How long a runtime holds that came from the registry, on a node that is used.
+pub const RUNTIME_FRESH_MS: u64 = 60_000;
+/// How long it is remembered that the registry does not have a runtime.
+pub const RUNTIME_ABSENT_MS: u64 = 1_000;
 /// How long a request waits for the registry to confirm what the node has.
 pub const STORE_PATIENCE_MS: u64 = 1_000;
 /// How long a registry that did not answer is left alone.
@@ -24,6 +28,8 @@ pub const ERRANDS_SHARE_FACTOR: usize = 2;
 pub const ERRANDS_UNKNOWN_MAX: usize = ERRANDS_MAX / 2;
 /// Those of one client's address for each that there could still be.
 pub const ERRANDS_UNKNOWN_SHARE_FACTOR: usize = 2;
+/// Actions that were fetched and are looked at, or prepared.
+pub const COMING_MAX: usize = 64;
 /// Longest tag (OCI distribution 1.1).
 pub const TAG_LEN_MAX: usize = 128;
 /// Longest manifest that is read.

@@ -33,9 +33,9 @@ pub use invoke::admission::{Admission, Pending, Reply};
 pub use invoke::reading::Reading;
 pub use manage::deploy::deploy_at_boot;
 pub use manage::deploying::Deploying;
-pub use manage::kept::{Installed, install};
+pub use manage::kept::{Arriving, Installed};
 pub use manage::prepare::{Boot, Done};
-pub use manage::runtimes::start_at_boot;
+pub use manage::runtimes::{start_at_boot, start_fetched};
 pub use request::RequestId;
 pub use request::code::CodeReject;
 pub use stored::{Wanted, wanted};
@@ -262,7 +262,9 @@ pub fn deployed(node: &mut Node, pending: &Pending, completion: Completion) -> (
     let outcome = Outcome::of(&completion.end);
     let Node { registry, statistics, policy, .. } = node;
     let deployed = match pending.shape() {
-        Shape::Runtime => runtimes::complete(registry, pending, completion).map(Done::Answer),
+        Shape::Runtime | Shape::Supply { .. } => {
+            runtimes::complete(registry, pending, &completion, policy.has_store)
+        }
         _ => prepare::complete(registry, pending, completion, policy.has_store),
     };
     let done = deployed.unwrap_or_else(|reject| {

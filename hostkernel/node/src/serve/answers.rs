@@ -3,8 +3,11 @@
 //! What is answered goes through [`respond`], which counts it and tells the log server, and
 //! nothing else hands a response to a connection.
 
+mod coming;
+mod deeds;
 mod reading;
 mod storage;
+mod supply;
 
 use alloc::boxed::Box;
 
@@ -107,6 +110,10 @@ impl<'a> Answers<'a> {
                     (api::Done::Fetched(etag, action), _) => {
                         let key = pending.key();
                         self.fetched(slots, key, etag, action, is_late, now);
+                        continue;
+                    }
+                    (api::Done::Supplied(etag, runtime), _) => {
+                        self.supplied(&pending.action().kind, etag, runtime, now);
                         continue;
                     }
                 }
@@ -438,6 +445,8 @@ impl<'a> Answers<'a> {
         (load.connections, load.connections_max) = (open, max);
         (load.in_flight, load.backlog) = (self.queue.outstanding(), self.queue.waiting());
         load.store = self.storage.as_ref().map(|storage| storage.counts());
+        load.runtimes.clear();
+        load.runtimes.extend(self.storage.iter().flat_map(|storage| storage.supply.stands()));
         load.deploys = self.deploys.len();
         load.cores.clear();
         load.cores.extend(self.queue.dispatcher.cores(now.monotonic_ns));

@@ -138,6 +138,11 @@ impl<'a> Connections<'a> {
         self.answers.storage.is_some()
     }
 
+    /// Whether the runtimes that were to come first are there, as far as they can be.
+    pub fn is_supplied(&self) -> bool {
+        self.answers.storage.as_ref().is_none_or(|storage| storage.supply.is_settled())
+    }
+
     /// Whether errands were begun since they were moved on.
     pub fn has_begun_errands(&self) -> bool {
         self.answers.storage.as_ref().is_some_and(|storage| storage.has_begun())

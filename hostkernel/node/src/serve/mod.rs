@@ -74,12 +74,16 @@ impl<'a> Service<'a> {
         let Self { network, connections } = self;
         network.receive(now_ns, connections);
         network.work(now_ns);
-        let node = connections.node_mut();
-        match (node.readiness, network.has_address()) {
-            (Readiness::Booting, true) => node.readiness = Readiness::Ready,
-            (Readiness::Ready, false) => node.readiness = Readiness::Booting,
-            _ => {}
+        match (connections.node().readiness, network.has_address()) {
+            (Readiness::Ready, true) | (Readiness::Draining, _) => {}
+            (_, true) => {
+                let is_supplied = connections.is_supplied();
+                connections.node_mut().readiness =
+                    if is_supplied { Readiness::Ready } else { Readiness::Preparing };
+            }
+            (_, false) => connections.node_mut().readiness = Readiness::Booting,
         }
+        let node = connections.node_mut();
         node.load.traffic = network.traffic();
         let has_store = connections.has_store();
         let mut store_ns = if has_store { connections.poll_store(network, now) } else { None };

@@ -5,6 +5,7 @@ use core::ops::RangeInclusive;
 
 use super::access::{NamespaceSettings, Secret, namespace_name};
 use super::number::number;
+use super::store::parse_runtimes;
 use super::{Address, Server, Settings, Store};
 use crate::journal::line::Format;
 use crate::mitigation::Mode;
@@ -45,7 +46,7 @@ pub enum Mistake {
 }
 
 /// All of them, in the order of documentation.
-pub static KEYS: [Key; 28] = [
+pub static KEYS: [Key; 29] = [
     Key {
         name: "ip",
         syntax: "dhcp or ADDRESS::GATEWAY:NETMASK",
@@ -214,6 +215,15 @@ pub static KEYS: [Key; 28] = [
         set: |settings, value| {
             put(&mut settings.store_fresh_ms, number(value, 0..=STORE_FRESH_MS_MAX))
         },
+    },
+    Key {
+        name: "hostkernel.runtimes",
+        syntax: "NAME[,NAME]...",
+        default: "nothing",
+        meaning: "runtimes that the node fetches from the store before it is ready, and follows: \
+                  python:3,nodejs:20",
+        mistake: Mistake::Refused,
+        set: |settings, value| put(&mut settings.runtimes, parse_runtimes(value)),
     },
     Key {
         name: "hostkernel.node",

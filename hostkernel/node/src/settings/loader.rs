@@ -144,6 +144,10 @@ impl Loader {
         if let Some(conflict) = self.loaded.settings.access.conflict() {
             self.problem(None, Wrong::Whole(conflict), true);
         }
+        if self.loaded.settings.store.is_none() && !self.loaded.settings.runtimes.is_empty() {
+            let reason = "hostkernel.runtimes are fetched from hostkernel.store, which is not set";
+            self.problem(None, Wrong::Whole(reason), true);
+        }
         self.loaded
     }
 

@@ -16,6 +16,8 @@ pub use keys::{KEYS, Key, Mistake};
 pub use loader::{Loaded, Loader, Problem, Source};
 pub use store::Store;
 
+use alloc::boxed::Box;
+use alloc::vec::Vec;
 use core::net::{Ipv4Addr, SocketAddrV4};
 
 use crate::journal::line::Format;
@@ -40,6 +42,8 @@ pub struct Settings {
     pub store: Option<Store>,
     /// What the store is told about who the node is.
     pub store_auth: Option<Secret>,
+    /// Names of the runtimes that are fetched from it.
+    pub runtimes: Vec<Box<str>>,
     /// How long what the store has said holds without asking again.
     pub store_fresh_ms: u64,
     /// The node's number among others.
@@ -129,6 +133,7 @@ impl Default for Settings {
             name_server: Server::Dhcp,
             store: None,
             store_auth: None,
+            runtimes: Vec::new(),
             store_fresh_ms: STORE_FRESH_MS,
             node: 0,
             port: PORT_DEFAULT,

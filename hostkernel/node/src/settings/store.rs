@@ -1,8 +1,10 @@
-//! Where actions are kept: `http://HOST[:PORT]/PREFIX`.
+//! Where actions are kept: `http://HOST[:PORT]/PREFIX`; and which runtimes are fetched from there.
 
 use alloc::boxed::Box;
+use alloc::vec::Vec;
 
-use limits::{HOST_LEN_MAX, STORE_PREFIX_LEN_MAX};
+use crate::registry::check_runtime_name;
+use limits::{HOST_LEN_MAX, RUNTIMES_MAX, STORE_PREFIX_LEN_MAX};
 
 /// A registry, and where in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,4 +41,17 @@ impl Store {
             && prefix.split('/').all(is_component);
         is_good.then(|| Self { host: host.into(), port, prefix: prefix.into() })
     }
+}
+
+/// Reads names of runtimes, none of them twice.
+pub(super) fn parse_runtimes(value: &str) -> Option<Vec<Box<str>>> {
+    let mut names: Vec<Box<str>> = Vec::new();
+    for name in value.split(',') {
+        let is_new = names.iter().all(|other| **other != *name);
+        if !is_new || names.len() == RUNTIMES_MAX || check_runtime_name(name).is_err() {
+            return None;
+        }
+        names.push(name.into());
+    }
+    Some(names)
 }

@@ -37,7 +37,7 @@ fn every_key_is_read() {
         hostkernel.body_mb=64 \
         hostkernel.idle_s=620 hostkernel.drain_s=30 hostkernel.drain_readers_s=0 \
         hostkernel.dns=10.0.2.4 hostkernel.store=http://a-b.c:5000/x/y hostkernel.store_auth=g:h \
-        hostkernel.store_fresh_ms=0 hostkernel.node=7 \
+        hostkernel.store_fresh_ms=0 hostkernel.runtimes=python:3,nodejs:20 hostkernel.node=7 \
         hostkernel.namespace=other,rate=5,key=e:f,memory=6,code=7,concurrency=8 \
         console=ttyS0 -- ip=dhcp";
     let loaded = words(text);
@@ -58,6 +58,7 @@ fn every_key_is_read() {
         store: Some(Store { host: "a-b.c".into(), port: 5000, prefix: "x/y".into() }),
         store_auth: Secret::new("g:h"),
         store_fresh_ms: 0,
+        runtimes: vec!["python:3".into(), "nodejs:20".into()],
         node: 7,
         port: 80,
         access: AccessSettings {

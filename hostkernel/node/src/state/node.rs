@@ -9,7 +9,7 @@ use super::policy::Policy;
 use super::records::Records;
 use super::spare::SpareBuffers;
 use super::statistics::{Statistics, Traffic};
-use super::store::StoreCounts;
+use super::store::{RuntimeStand, StoreCounts};
 use super::uploads::Uploads;
 use crate::dispatch::CoreLoad;
 use crate::http::date::DateField;
@@ -86,6 +86,8 @@ pub struct Load {
     pub machine: MachineCounts,
     /// What is counted of the registry, if there is one.
     pub store: Option<StoreCounts>,
+    /// How the runtimes are that are wanted from it.
+    pub runtimes: Vec<RuntimeStand>,
 }
 
 impl Node {
@@ -223,6 +225,8 @@ impl Node {
 pub enum Readiness {
     /// Not yet.
     Booting,
+    /// It waits for runtimes of the registry.
+    Preparing,
     /// Yes.
     Ready,
     /// No more.

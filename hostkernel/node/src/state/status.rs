@@ -79,6 +79,7 @@ impl StatusLine {
         let Some(figures) = &self.shown else { return Ok(()) };
         f.write_str(match figures.readiness {
             Readiness::Booting => "booting",
+            Readiness::Preparing => "preparing",
             Readiness::Ready => "ready",
             Readiness::Draining => "draining",
         })?;

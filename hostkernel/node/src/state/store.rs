@@ -1,4 +1,6 @@
-//! What is counted of the registry that keeps the actions.
+//! What is counted of the registry that keeps the actions, and how the runtimes of it are.
+
+use alloc::boxed::Box;
 
 /// How a fetch ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,6 +14,22 @@ pub enum FetchOutcome {
     /// It did not answer, or nothing that can be used.
     Failed,
 }
+
+/// How a runtime is that the operator wants from the registry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stand {
+    /// The registry has not spoken of it, or it starts for the first time.
+    Awaited,
+    /// It waits for code.
+    Here,
+    /// The registry does not have it.
+    Absent,
+    /// What the registry has does not start; the log says why.
+    Unusable,
+}
+
+/// Which one, and how it is.
+pub type RuntimeStand = (Box<str>, Stand);
 
 /// Counts since the boot, and how things stand.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

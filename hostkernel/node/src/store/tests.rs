@@ -50,7 +50,8 @@ fn names_that_somebody_makes_up_leave_room_for_others() {
 fn no_tenant_has_all_errands_where_there_are_several() {
     let [first, second] = ["a", "b"].map(Namespace::new);
     let begin = |store: &mut Store, namespace: &Namespace| {
-        let begun = |at: &usize| store.begin(Item::Action(key(namespace, *at)), Task::Delete, 1).is_ok();
+        let begun =
+            |at: &usize| store.begin(Item::Action(key(namespace, *at)), Task::Delete, 1).is_ok();
         (0..=ERRANDS_MAX).take_while(begun).count()
     };
     assert_eq!(begin(&mut store(false), &first), ERRANDS_MAX);

@@ -1,12 +1,14 @@
 //! A change that a registry has to hear of before anybody is told that it was made.
 
+use alloc::format;
+use alloc::string::String;
 use alloc::sync::Arc;
 
 use super::error::Reject;
 use crate::api::request::RequestId;
 use crate::http::Response;
-use crate::registry::Action;
-use crate::store::StoreReject;
+use crate::registry::{Action, Runtime};
+use crate::store::{Item, Parcel, StoreReject, Task};
 
 /// See the head of this file.
 #[derive(Debug)]
@@ -26,16 +28,51 @@ pub enum Change {
     Put(Arc<Action>),
     /// There is none of its name.
     Delete(Arc<Action>),
+    /// This is the runtime of its name.
+    PutRuntime(Arc<Runtime>),
+    /// There is none of its name.
+    DeleteRuntime(Arc<Runtime>),
+}
+
+impl Change {
+    /// What it is about.
+    #[must_use]
+    pub fn item(&self) -> Item {
+        match self {
+            Self::Put(action) | Self::Delete(action) => {
+                Item::Action((action.namespace.clone(), action.name.clone()))
+            }
+            Self::PutRuntime(runtime) | Self::DeleteRuntime(runtime) => {
+                Item::Runtime(runtime.name.clone())
+            }
+        }
+    }
+
+    /// What the registry is to do.
+    #[must_use]
+    pub fn task(&self) -> Task {
+        match self {
+            Self::Put(action) => Task::Put(Parcel::of_action(action)),
+            Self::PutRuntime(runtime) => Task::Put(Parcel::of_runtime(runtime)),
+            Self::Delete(_) | Self::DeleteRuntime(_) => Task::Delete,
+        }
+    }
+
+    /// The path of a request for it: the usual one.
+    #[must_use]
+    pub fn path(&self) -> String {
+        match self {
+            Self::Put(action) | Self::Delete(action) => {
+                format!("/api/v1/namespaces/{}/actions/{}", action.namespace, action.name)
+            }
+            Self::PutRuntime(runtime) | Self::DeleteRuntime(runtime) => {
+                format!("/api/v1/runtimes/{}", runtime.name)
+            }
+        }
+    }
 }
 
 impl Deed {
-    /// The action it is about.
-    #[must_use]
-    pub fn action(&self) -> &Arc<Action> {
-        let (Change::Put(action) | Change::Delete(action)) = &self.change;
-        action
-    }
-
     /// The answer.
     ///
     /// # Errors

@@ -154,7 +154,11 @@ impl Pending {
     pub fn is_deploy(&self) -> bool {
         matches!(
             self.shape,
-            Shape::Deploy { .. } | Shape::Push { .. } | Shape::Runtime | Shape::Fetch { .. }
+            Shape::Deploy { .. }
+                | Shape::Push { .. }
+                | Shape::Runtime
+                | Shape::Fetch { .. }
+                | Shape::Supply { .. }
         )
     }
 

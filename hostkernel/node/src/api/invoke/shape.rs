@@ -32,6 +32,11 @@ pub enum Shape {
     },
     /// The document that describes a runtime, once it was prepared.
     Runtime,
+    /// None: a runtime of the registry is prepared, for the node.
+    Supply {
+        /// What the registry calls it.
+        etag: Digest,
+    },
     /// What the action's JSON result says, to browsers.
     Web {
         /// What the result is read as.

@@ -123,7 +123,7 @@ pub(super) fn kept(
     node: &Node,
     (namespace, name): &Key,
     document: &[u8],
-    code: PageBuffer,
+    inspected: Inspected,
 ) -> Result<(Action, Option<Preparation>), Reject> {
     let mut changes = from_document(document)?;
     let [kind, main, updated] = Json::read(document)?.pick(["kind", "main", "updated"])?;
@@ -132,7 +132,6 @@ pub(super) fn kept(
     let main = main.and_then(|main| main.string(MAIN_LEN_MAX).ok()).map(Into::into);
     let wall_ms = updated.and_then(Json::unsigned).unwrap_or(0);
     let Node { registry, policy, .. } = node;
-    let inspected = at_once(inspection(registry, kind.as_deref(), code)?)?;
     changes.exec = Some(Exec { kind, main });
     let owner = Owner { namespace, policy, wall_ms };
     let code = (changes, Some(inspected));

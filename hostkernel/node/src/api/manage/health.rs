@@ -9,6 +9,7 @@ use crate::api::request::Parts;
 use crate::http::{Body, Response};
 use crate::json::Quoted;
 use crate::registry::Runtimes;
+use crate::state::store::{RuntimeStand, Stand};
 use crate::state::{Node, Policy, Readiness};
 use limits::{LOGS_MB_MAX, MEMORY_MB_MAX, MEMORY_MB_MIN, TIMEOUT_MS_MAX, TIMEOUT_MS_MIN};
 
@@ -23,11 +24,12 @@ pub fn alive(parts: &Parts<'_>) -> Response {
 }
 
 /// `GET /readyz`: whether to send requests here. A registry that is away is told, and no reason not
-/// to: what the node has it goes on serving.
+/// to once the runtimes are there: what the node has it goes on serving.
 pub fn ready(parts: &Parts<'_>, node: &Node) -> Response {
     let (status, state, address, shutdown) = match node.readiness {
         Readiness::Ready => (200, "ok", "[+]address ok", "[+]shutdown ok"),
         Readiness::Booting => (503, "booting", "[-]address none yet", "[+]shutdown ok"),
+        Readiness::Preparing => (503, "preparing", "[+]address ok", "[+]shutdown ok"),
         Readiness::Draining => (503, "draining", "[+]address ok", "[-]shutdown draining"),
     };
     let body = if verbose(parts) {
@@ -36,8 +38,9 @@ pub fn ready(parts: &Parts<'_>, node: &Node) -> Response {
             Some(store) if store.is_away => "[-]store away, serving what is here\n",
             Some(_) => "[+]store ok\n",
         };
+        let runtimes: String = node.load.runtimes.iter().map(runtime_line).collect();
         let verdict = if status == 200 { "passed" } else { "failed" };
-        text(format!("{address}\n{shutdown}\n{store}readyz check {verdict}\n"))
+        text(format!("{address}\n{shutdown}\n{store}{runtimes}readyz check {verdict}\n"))
     } else {
         Body::Static(state.as_bytes())
     };
@@ -46,6 +49,17 @@ pub fn ready(parts: &Parts<'_>, node: &Node) -> Response {
         respond::push_retry_after(&mut response.headers);
     }
     response
+}
+
+/// What is said of a runtime that is wanted from the registry.
+fn runtime_line((name, stand): &RuntimeStand) -> String {
+    let (sign, how) = match stand {
+        Stand::Here => ('+', "ok"),
+        Stand::Awaited => ('-', "awaited"),
+        Stand::Absent => ('-', "not in the store"),
+        Stand::Unusable => ('-', "does not start, see the log"),
+    };
+    format!("[{sign}]runtime {name} {how}\n")
 }
 
 fn verbose(parts: &Parts<'_>) -> bool {

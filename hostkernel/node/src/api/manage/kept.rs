@@ -1,31 +1,33 @@
 //! Actions that a registry keeps: how they go, and how they come to this node.
 //!
-//! What comes takes the way of a `PUT`, from the code to the template. Only what the document says
-//! of version and time is taken over and not made anew.
+//! What comes takes the way of a `PUT`, from the code to the template, and as there the code is
+//! looked at in slices. Only what the document says of version and time is taken over and not made
+//! anew.
 
 use alloc::boxed::Box;
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 
 use zeroize::Zeroizing;
 
 use super::actions::{Detail, describe};
 use super::deploy::kept;
+use super::deploying::inspection;
+use super::inspect::Inspection;
 use super::prepare;
 use crate::api::answer::deed::{Change, Deed};
 use crate::api::answer::error::Reject;
 use crate::api::invoke::admission::{Admission, Reply};
 use crate::api::invoke::shape::Shape;
 use crate::api::lookup::find;
-use crate::api::request::query::Query;
-use crate::api::request::{Parts, RequestId};
-use crate::digits::Hex;
-use crate::dispatch::ActivationId;
-use crate::http::{Headers, Method};
-use crate::registry::{Action, Registry};
+use crate::api::request::Parts;
+use crate::json::Json;
+use crate::registry::{Action, Digest, Registry};
+use crate::slice::Slice;
 use crate::state::tenants::Tenant;
 use crate::state::{Node, Now};
 use crate::store::{Fetched, Key};
-use crate::traceparent::TraceParent;
+use limits::KIND_LEN_MAX;
 
 /// What is to be done with an action that came.
 #[derive(Debug)]
@@ -51,39 +53,52 @@ pub fn delete(
     Ok(Reply::Store(Box::new(deed)))
 }
 
-/// Makes an action of what the registry has.
-///
-/// # Errors
-/// As `PUT`; then nothing changes.
-pub fn install(
-    node: &Node,
-    key: &Key,
-    fetched: Fetched,
-    now: Now,
-    random_id: u128,
-) -> Result<Installed, Reject> {
-    // It has the action's secrets.
-    let document = Zeroizing::new(fetched.document.to_vec()?);
-    let (action, preparation) = kept(node, key, &document, fetched.code)?;
-    let action = Arc::new(action);
-    let Some(preparation) = preparation else { return Ok(Installed::Ready(action)) };
-    let id_text = Hex::of(random_id);
-    let parts = Parts {
-        method: Method::Put,
-        query: Query::new(None),
-        headers: Headers::default(),
-        now,
-        id: ActivationId(random_id),
-        id_text,
-        request_id: RequestId::Generated(id_text),
-        trace: TraceParent::new(id_text.as_bytes()),
-        traced: false,
-        body_len_max: node.policy().body_len_max,
-    };
-    match prepare::admit(&action, &parts, preparation, Shape::Fetch { etag: fetched.etag })? {
-        Reply::Invoke(admission) => Ok(Installed::Prepares(admission)),
-        Reply::Respond(_) | Reply::Store(_) | Reply::Deploy(_) | Reply::Read(_) => {
-            Err(Reject::NotFound)
-        }
+/// What came of an action, until all of it was looked at.
+pub struct Arriving {
+    key: Key,
+    etag: Digest,
+    /// It has the action's secrets.
+    document: Zeroizing<Vec<u8>>,
+    inspection: Inspection,
+}
+
+impl Arriving {
+    /// Begins with what the registry has.
+    ///
+    /// # Errors
+    /// It cannot be an action.
+    pub fn new(node: &Node, key: Key, fetched: Fetched) -> Result<Self, Reject> {
+        let Fetched { etag, document, code, .. } = fetched;
+        let document = Zeroizing::new(document.to_vec()?);
+        let [kind] = Json::read(&document)?.pick(["kind"])?;
+        let kind = kind.and_then(|kind| kind.string(KIND_LEN_MAX).ok());
+        let inspection = inspection(node.registry(), kind.as_deref(), code)?;
+        Ok(Self { key, etag, document, inspection })
+    }
+
+    /// Which action it will be.
+    #[must_use]
+    pub fn key(&self) -> &Key {
+        &self.key
+    }
+
+    /// Goes on; makes an action of it when all was looked at.
+    ///
+    /// # Errors
+    /// As `PUT`; then nothing changes.
+    pub fn step(
+        &mut self,
+        node: &Node,
+        slice: &mut Slice,
+        now: Now,
+        random_id: u128,
+    ) -> Result<Option<Installed>, Reject> {
+        let Some(inspected) = self.inspection.step(slice)? else { return Ok(None) };
+        let (action, preparation) = kept(node, &self.key, &self.document, inspected)?;
+        let action = Arc::new(action);
+        let Some(preparation) = preparation else { return Ok(Some(Installed::Ready(action))) };
+        let (policy, shape) = (node.policy(), Shape::Fetch { etag: self.etag });
+        prepare::admit_unasked(&action, policy, preparation, shape, (now, random_id))
+            .map(|admission| Some(Installed::Prepares(admission)))
     }
 }

@@ -18,16 +18,19 @@ use super::inspect::{Inspected, KIND_NATIVE};
 use crate::api::answer::deed::{Change, Deed};
 use crate::api::answer::distribution;
 use crate::api::answer::error::Reject;
-use crate::api::invoke::admission::{self, Pending, Reply};
+use crate::api::invoke::admission::{self, Admission, Pending, Reply};
 use crate::api::invoke::outcome;
 use crate::api::invoke::shape::Shape;
+use crate::api::request::query::Query;
 use crate::api::request::{Parts, RequestId};
+use crate::digits::Hex;
 use crate::dispatch::{ActivationId, Completion, End, Invocation, Log, Ticket};
 use crate::document::contiguous;
-use crate::http::Response;
+use crate::http::{Headers, Method, Response};
 use crate::image::elf;
-use crate::registry::{Action, Annotations, Digest, Namespace, Registry};
-use crate::state::Policy;
+use crate::registry::{Action, Annotations, Digest, Namespace, Registry, Runtime};
+use crate::state::{Now, Policy};
+use crate::traceparent::TraceParent;
 use limits::EXCERPT_LEN_MAX;
 use memory::{PageBuffer, Template};
 
@@ -212,6 +215,35 @@ pub fn admit(
     })
 }
 
+/// The same for what nobody has sent: it came from the registry.
+pub fn admit_unasked(
+    action: &Arc<Action>,
+    policy: &Policy,
+    preparation: Preparation,
+    shape: Shape,
+    (now, random_id): (Now, u128),
+) -> Result<Admission, Reject> {
+    let id_text = Hex::of(random_id);
+    let parts = Parts {
+        method: Method::Put,
+        query: Query::new(None),
+        headers: Headers::default(),
+        now,
+        id: ActivationId(random_id),
+        id_text,
+        request_id: RequestId::Generated(id_text),
+        trace: TraceParent::new(id_text.as_bytes()),
+        traced: false,
+        body_len_max: policy.body_len_max,
+    };
+    match admit(action, &parts, preparation, shape)? {
+        Reply::Invoke(admission) => Ok(admission),
+        Reply::Respond(_) | Reply::Store(_) | Reply::Deploy(_) | Reply::Read(_) => {
+            Err(Reject::NotFound)
+        }
+    }
+}
+
 /// What the machine lends to deploying before it serves.
 pub struct Boot<'a> {
     /// Milliseconds since 1970-01-01 UTC, or 0.
@@ -264,6 +296,8 @@ pub enum Done {
     Deed(Deed),
     /// The registry has it, by this manifest, and here it is, or why not.
     Fetched(Digest, Result<Arc<Action>, Reject>),
+    /// The same of a runtime.
+    Supplied(Digest, Result<Arc<Runtime>, Reject>),
 }
 
 /// Deploys an action whose preparation has ended, or says why not.

@@ -1,18 +1,20 @@
 //! `…/api/v1/runtimes`: what the operator gives a node so that people can deploy source code.
 //!
 //! A runtime is prepared as an image that hosts a program is, by an invocation, but one of the
-//! operator's: until it waits for code nothing changes.
+//! operator's: until it waits for code nothing changes. What comes from the registry takes the same
+//! way.
 
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::sync::Arc;
 use core::fmt::{self, Write as _};
 
+use crate::api::answer::deed::{Change, Deed};
 use crate::api::answer::error::Reject;
 use crate::api::answer::respond;
-use crate::api::invoke::admission::{Pending, Reply};
+use crate::api::invoke::admission::{Admission, Pending, Reply};
 use crate::api::invoke::shape::Shape;
-use crate::api::manage::prepare::{self, Boot, Preparation};
+use crate::api::manage::prepare::{self, Boot, Done, Preparation};
 use crate::api::request::code::{self, CodeReject};
 use crate::api::request::limit_changes::LimitChanges;
 use crate::api::request::query::decode_segment;
@@ -20,10 +22,11 @@ use crate::api::request::{Parts, RequestId};
 use crate::dispatch::Completion;
 use crate::document::Document;
 use crate::http::{Body, Method, Response};
-use crate::json::Quoted;
+use crate::json::{Json, Quoted};
 use crate::registry::{Action, Annotations, CountedAt, Digest, Full, KeyValues, Limits, Name};
 use crate::registry::{Quotas, Registry, Runtime, Version, check_runtime_name};
-use crate::state::{Node, Policy};
+use crate::state::{Node, Now, Policy};
+use crate::store::Fetched;
 use limits::{LOGS_MB_MAX, PAGE_LEN, RUNTIME_LEN_MAX, RUNTIME_MEMORY_MB_DEFAULT};
 use limits::{RUNTIME_TIMEOUT_MS, TIMEOUT_MS_MAX};
 use memory::{PageBuffer, Template};
@@ -57,6 +60,11 @@ pub fn answer(
             let runtime = registry.runtimes().get(&name).ok_or(Reject::NotFound)?;
             // Composed first: if there is no memory for it, nothing is deleted.
             let response = describe(runtime, &parts.request_id)?;
+            if policy.has_store {
+                let change = Change::DeleteRuntime(Arc::clone(runtime));
+                let request_id = parts.request_id.clone();
+                return Ok(Reply::Store(Box::new(Deed { change, response, request_id })));
+            }
             registry.remove_runtime(&name);
             response
         }
@@ -74,7 +82,9 @@ fn put(
     name: &str,
 ) -> Result<Reply, Reject> {
     let limits = LimitChanges::read_query(parts.query)?;
-    let (action, preparation) = begin(registry, policy, name, body, limits, parts.now.wall_ms)?;
+    let digest = Digest::of(&body);
+    let archive = Archive { body, digest, limits, updated_ms: parts.now.wall_ms };
+    let (action, preparation) = begin(registry, policy, name, archive)?;
     prepare::admit(&action, parts, preparation, Shape::Runtime)
 }
 
@@ -85,14 +95,46 @@ fn put(
 pub fn start_at_boot(
     node: &mut Node,
     name: &str,
-    archive: PageBuffer,
+    body: PageBuffer,
     Boot { wall_ms, run }: &mut Boot<'_>,
 ) -> Result<(), Reject> {
     let Node { registry, policy, .. } = node;
-    let limits = LimitChanges::default();
-    let (action, preparation) = begin(registry, policy, name, archive, limits, *wall_ms)?;
+    let (digest, limits) = (Digest::of(&body), LimitChanges::default());
+    let archive = Archive { body, digest, limits, updated_ms: *wall_ms };
+    let (action, preparation) = begin(registry, policy, name, archive)?;
     let template = prepare::at_boot(&action, policy, preparation, run)?;
     Ok(registry.insert_runtime(Arc::new(waiting(&action, template)))?)
+}
+
+/// Makes a runtime of what the registry has by this name.
+///
+/// # Errors
+/// As `PUT`; then nothing changes.
+pub fn start_fetched(
+    node: &Node,
+    name: &str,
+    fetched: Fetched,
+    now: Now,
+    random_id: u128,
+) -> Result<Admission, Reject> {
+    let Fetched { etag, document, code: body, code_digest: digest } = fetched;
+    let document = document.to_vec()?;
+    let [limits, updated] = Json::read(&document)?.pick(["limits", "updated"])?;
+    let limits = limits.map(LimitChanges::read).transpose()?.unwrap_or_default();
+    let updated_ms = updated.and_then(Json::unsigned).unwrap_or(0);
+    let archive = Archive { body, digest, limits, updated_ms };
+    let (action, preparation) = begin(node.registry(), node.policy(), name, archive)?;
+    let shape = Shape::Supply { etag };
+    prepare::admit_unasked(&action, node.policy(), preparation, shape, (now, random_id))
+}
+
+/// What a runtime is made of.
+struct Archive {
+    body: PageBuffer,
+    /// SHA-256 of it.
+    digest: Digest,
+    limits: LimitChanges,
+    updated_ms: u64,
 }
 
 /// What is to be run so that there is a runtime.
@@ -100,9 +142,7 @@ fn begin(
     registry: &Registry,
     policy: &Policy,
     name: &str,
-    mut body: PageBuffer,
-    limits: LimitChanges,
-    wall_ms: u64,
+    Archive { mut body, digest, limits, updated_ms }: Archive,
 ) -> Result<(Arc<Action>, Preparation), Reject> {
     check_runtime_name(name).map_err(Reject::RuntimeName)?;
     if registry.runtimes().is_full_for(name) {
@@ -121,7 +161,6 @@ fn begin(
         memory_mb: RUNTIME_MEMORY_MB_DEFAULT.min(policy.memory_mb_max),
         logs_mb: LOGS_MB_MAX,
     };
-    let digest = Digest::of(&body);
     let action = Arc::new(Action {
         namespace: registry.runtimes().owner().clone(),
         name: Name::new(NAME)?,
@@ -135,7 +174,7 @@ fn begin(
         parameters: Arc::default(),
         variables: None,
         publish: false,
-        updated_ms: wall_ms,
+        updated_ms,
         makes_fields: false,
         template: Arc::clone(host),
         counted_at: CountedAt::default(),
@@ -154,13 +193,22 @@ fn waiting(action: &Action, template: Arc<Template>) -> Runtime {
 pub fn complete(
     registry: &mut Registry,
     pending: &Pending,
-    completion: Completion,
-) -> Result<Response, Reject> {
-    let template = prepare::frozen(&completion)?;
-    let runtime = Arc::new(waiting(pending.action(), template));
+    completion: &Completion,
+    has_store: bool,
+) -> Result<Done, Reject> {
+    let runtime =
+        prepare::frozen(completion).map(|template| Arc::new(waiting(pending.action(), template)));
+    if let Shape::Supply { etag } = pending.shape() {
+        return Ok(Done::Supplied(etag, runtime));
+    }
+    let runtime = runtime?;
     let response = describe(&runtime, pending.request_id())?;
+    if has_store {
+        let (change, request_id) = (Change::PutRuntime(runtime), pending.request_id().clone());
+        return Ok(Done::Deed(Deed { change, response, request_id }));
+    }
     registry.insert_runtime(runtime)?;
-    Ok(response)
+    Ok(Done::Answer(response))
 }
 
 /// Names the kinds there are to who asked for one that there is not.

@@ -6,33 +6,36 @@
 //! errand. Who leaves takes the request along; a change that was begun is made all the same.
 
 use alloc::boxed::Box;
-use alloc::format;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::net::Ipv4Addr;
 
 use super::super::slots::Slots;
+use super::coming::Coming;
+use super::supply::Supply;
 use super::{Answers, respond};
-use crate::api::{self, Change, Deed, Installed, Reject, Subject, Wanted};
-use crate::http::{Headers, Request};
+use crate::api::{self, Deed, Reject, Subject, Wanted};
+use crate::http::Request;
 use crate::net::Network;
-use crate::registry::{Action, Digest, Full, Namespace};
+use crate::registry::{Action, Digest, Full, Namespace, Registry, Runtime};
 use crate::settings::Settings;
-use crate::state::statistics::Reason;
 use crate::state::store::StoreCounts;
 use crate::state::{Node, Now};
-use crate::store::{
-    Done, ErrandId, Found, Item, Key, Look, Outcome, Parcel, Store, StoreReject, Task,
-};
-use limits::{EVICTIONS_MAX, STORE_PATIENCE_MS};
+use crate::store::{Done, ErrandId, Found, Item, Key, Look, Outcome, Store, StoreReject};
+use limits::{COMING_MAX, EVICTIONS_MAX, STORE_PATIENCE_MS};
 
 const NS_PER_MS: u64 = 1_000_000;
 
 /// See the head of this file.
 pub struct Storage {
     store: Store,
+    /// The runtimes that come from it.
+    pub supply: Supply,
     waiting: Vec<Waiting>,
     deeds: Vec<Doing>,
+    pub coming: Vec<Coming>,
+    /// When one of these was looked at last.
+    pub sliced_ns: u64,
     done: Vec<Done>,
     /// An errand was begun since they were moved on.
     has_begun: bool,
@@ -55,11 +58,11 @@ enum What {
 }
 
 /// A change that the registry has to take.
-struct Doing {
+pub struct Doing {
     errand: ErrandId,
-    deed: Deed,
+    pub deed: Deed,
     /// Whose connection waits for it.
-    slot: Option<u32>,
+    pub slot: Option<u32>,
 }
 
 /// What is to become of a request.
@@ -78,8 +81,11 @@ impl Storage {
         let store = Store::new(settings, is_shared)?;
         Some(Self {
             store,
+            supply: Supply::new(&settings.runtimes),
             waiting: Vec::new(),
             deeds: Vec::new(),
+            coming: Vec::new(),
+            sliced_ns: 0,
             done: Vec::new(),
             has_begun: false,
         })
@@ -105,7 +111,14 @@ impl Storage {
             Wanted::Action { key, is_change } => {
                 let is_held = node.registry().get(&key.0, key.1.as_str()).is_some();
                 let patience_ns = now_ns + STORE_PATIENCE_MS * NS_PER_MS;
-                match self.store.look(&key, is_held, is_change, client, now_ns) {
+                let look = if self.coming.iter().any(|coming| coming.key == key) {
+                    Look::Asked
+                } else if !is_held && self.coming.len() >= COMING_MAX {
+                    Look::Away(StoreReject::Busy)
+                } else {
+                    self.store.look(&key, is_held, is_change, client, now_ns)
+                };
+                match look {
                     Look::Fresh | Look::Stale | Look::Absent => return Admit::Now(request),
                     Look::Away(reject) => return Admit::Refuse(request, Reject::Store(reject)),
                     Look::Asked => {
@@ -121,26 +134,29 @@ impl Storage {
     }
 
     /// Has the registry take a change.
-    fn begin(
+    pub fn begin(
         &mut self,
         deed: Deed,
         slot: Option<u32>,
         now: Now,
     ) -> Result<(), Box<(Deed, StoreReject)>> {
-        let action = deed.action();
-        let item = Item::Action((action.namespace.clone(), action.name.clone()));
-        let task = match &deed.change {
-            Change::Put(action) => Task::Put(Parcel::of_action(action)),
-            Change::Delete(_) => Task::Delete,
-        };
-        match self.store.begin(item.clone(), task, now.monotonic_ns) {
+        let item = deed.change.item();
+        match self.store.begin(item.clone(), deed.change.task(), now.monotonic_ns) {
             Ok(errand) => {
-                self.store.outdate(&item);
+                self.outdate(&item);
                 self.has_begun = true;
                 self.deeds.push(Doing { errand, deed, slot });
                 Ok(())
             }
             Err(reject) => Err(Box::new((deed, reject))),
+        }
+    }
+
+    /// Something changes here: what is on its way may be older.
+    pub fn outdate(&mut self, item: &Item) {
+        self.store.outdate(item);
+        for coming in self.coming.iter_mut().filter(|coming| item.is_action(&coming.key)) {
+            coming.is_outdated = true;
         }
     }
 
@@ -173,7 +189,7 @@ impl Storage {
     }
 
     /// Puts an action that the registry has into its place, where others make room for it.
-    fn install(
+    pub fn install(
         &mut self,
         node: &mut Node,
         action: Arc<Action>,
@@ -181,15 +197,41 @@ impl Storage {
         now: Now,
     ) -> Result<(), Full> {
         let key = (action.namespace.clone(), action.name.clone());
+        let insert = |registry: &mut Registry| registry.insert(Arc::clone(&action));
+        self.put_in(node, &key.0, insert)?;
+        self.store.hold(key, etag, now.monotonic_ns);
+        Ok(())
+    }
+
+    /// The same with a runtime.
+    pub fn install_runtime(
+        &mut self,
+        node: &mut Node,
+        runtime: &Arc<Runtime>,
+        etag: Digest,
+        now: Now,
+    ) -> Result<(), Full> {
+        let owner = node.registry.runtimes().owner().clone();
+        let insert = |registry: &mut Registry| registry.insert_runtime(Arc::clone(runtime));
+        self.put_in(node, &owner, insert)?;
+        self.supply.here(&runtime.name, etag, now.monotonic_ns);
+        Ok(())
+    }
+
+    /// Inserts what is a namespace's until there is room for it.
+    fn put_in(
+        &mut self,
+        node: &mut Node,
+        namespace: &Namespace,
+        insert: impl Fn(&mut Registry) -> Result<(), Full>,
+    ) -> Result<(), Full> {
         for _ in 0..EVICTIONS_MAX {
-            let full = match node.registry.insert(Arc::clone(&action)) {
-                Ok(()) => {
-                    self.store.hold(key, etag, now.monotonic_ns);
-                    return Ok(());
-                }
+            let full = match insert(&mut node.registry) {
+                Ok(()) => return Ok(()),
+                Err(full @ Full::Runtimes) => return Err(full),
                 Err(full) => full,
             };
-            let of: Option<&Namespace> = matches!(full, Full::Code(_)).then_some(&key.0);
+            let of = matches!(full, Full::Code(_)).then_some(namespace);
             let Some(victim) = self.store.table.evict(&mut node.registry, of) else {
                 return Err(full);
             };
@@ -252,8 +294,12 @@ impl Answers<'_> {
         now: Now,
     ) -> Option<u64> {
         let storage = self.storage.as_deref_mut()?;
-        if storage.store.is_idle() && storage.waiting.is_empty() {
-            return None;
+        let has_address = network.has_address();
+        if has_address {
+            storage.supply.begin(&mut storage.store, now.monotonic_ns);
+        }
+        if storage.store.is_idle() && storage.waiting.is_empty() && storage.coming.is_empty() {
+            return storage.supply.next_ns().filter(|_| has_address);
         }
         let Storage { store, done, has_begun, .. } = storage;
         *has_begun = false;
@@ -263,11 +309,14 @@ impl Answers<'_> {
         for done in ended {
             self.errand_done(slots, done, is_late, now);
         }
+        let coming_ns = self.go_on_coming(slots, is_late, now);
         self.hurry(slots, is_late, now);
         // What was just handled may have begun another errand.
         let again_ns = is_any.then_some(now.monotonic_ns);
-        let patience_ns = self.storage.as_ref().and_then(|storage| storage.next_ns());
-        [next_ns, again_ns, patience_ns].into_iter().flatten().min()
+        let storage = self.storage.as_ref()?;
+        let supply_ns = storage.supply.next_ns().filter(|_| has_address);
+        let times = [next_ns, again_ns, coming_ns, storage.next_ns(), supply_ns];
+        times.into_iter().flatten().min()
     }
 
     /// Handles requests that waited long enough with what the node has.
@@ -288,24 +337,13 @@ impl Answers<'_> {
         if let Some(doing) = storage.take_deed(done.id) {
             return self.deed_done(slots, doing, done.result, now);
         }
-        let Some(Item::Action(key)) = done.item else {
-            return self.list_done(slots, done, is_late, now);
+        let key = match done.item {
+            Some(Item::Action(key)) => key,
+            Some(Item::Runtime(name)) => return self.runtime_done(&name, done.result, now),
+            None => return self.list_done(slots, done, is_late, now),
         };
         match done.result {
-            Ok(Found::One(Outcome::Fetched(fetched))) => {
-                let (etag, id) = (fetched.etag, self.random.id());
-                match api::install(&self.node, &key, fetched, now, id) {
-                    Ok(Installed::Ready(action)) => {
-                        self.fetched(slots, key, etag, Ok(action), is_late, now);
-                    }
-                    Ok(Installed::Prepares(admission)) => {
-                        if let Err(reject) = self.submit_unseen(admission) {
-                            self.refuse_all(slots, &key, &reject, now);
-                        }
-                    }
-                    Err(reject) => self.refuse_all(slots, &key, &reject, now),
-                }
-            }
+            Ok(Found::One(Outcome::Fetched(fetched))) => self.arrived(slots, key, fetched, now),
             Ok(found) => {
                 let is_gone = matches!(found, Found::One(Outcome::Absent)) && done.was_held;
                 if is_gone && let Some(gone) = self.node.registry.remove(&key.0, key.1.as_str()) {
@@ -341,26 +379,7 @@ impl Answers<'_> {
         }
     }
 
-    /// An action of the registry can be used, or not.
-    pub fn fetched(
-        &mut self,
-        slots: &mut Slots,
-        key: Key,
-        etag: Digest,
-        action: Result<Arc<Action>, Reject>,
-        is_late: bool,
-        now: Now,
-    ) {
-        let Self { node, storage, .. } = self;
-        let Some(storage) = storage.as_deref_mut() else { return };
-        let installed = action.and_then(|action| Ok(storage.install(node, action, etag, now)?));
-        match installed {
-            Ok(()) => self.resume_all(slots, key, is_late, now),
-            Err(reject) => self.refuse_all(slots, &key, &reject, now),
-        }
-    }
-
-    fn resume_all(&mut self, slots: &mut Slots, key: Key, is_late: bool, now: Now) {
+    pub fn resume_all(&mut self, slots: &mut Slots, key: Key, is_late: bool, now: Now) {
         let what = What::Action(key);
         while let Some(waiting) = self.storage.as_deref_mut().and_then(|it| it.take(&what)) {
             self.resume(slots, waiting, is_late, now);
@@ -375,7 +394,7 @@ impl Answers<'_> {
         slots.touch(slot);
     }
 
-    fn refuse_all(&mut self, slots: &mut Slots, key: &Key, reject: &Reject, now: Now) {
+    pub fn refuse_all(&mut self, slots: &mut Slots, key: &Key, reject: &Reject, now: Now) {
         let what = What::Action(key.clone());
         while let Some(waiting) = self.storage.as_deref_mut().and_then(|it| it.take(&what)) {
             self.refuse_one(slots, &waiting, reject, now);
@@ -403,63 +422,5 @@ impl Answers<'_> {
         }
         self.resume(slots, waiting, is_late, now);
         self.node.listed = None;
-    }
-
-    /// Has the registry take a change; who waits for it is answered then.
-    pub fn begin_deed(&mut self, slots: &mut Slots, deed: Deed, slot: Option<u32>, now: Now) {
-        let Some(storage) = self.storage.as_deref_mut() else { return };
-        if let Err(refused) = storage.begin(deed, slot, now) {
-            let (deed, reject) = *refused;
-            self.answer_deed(slots, slot, deed, Err(reject), now);
-        }
-    }
-
-    fn deed_done(
-        &mut self,
-        slots: &mut Slots,
-        doing: Doing,
-        result: Result<Found, StoreReject>,
-        now: Now,
-    ) {
-        let Self { node, storage, .. } = self;
-        let Some(storage) = storage.as_deref_mut() else { return };
-        let Doing { deed, slot, .. } = doing;
-        let result = result.map(|found| match (&deed.change, found) {
-            (Change::Put(action), Found::One(Outcome::Kept(etag))) => {
-                // Without room for it here it is fetched when somebody wants it.
-                let _ = storage.install(node, Arc::clone(action), etag, now);
-            }
-            (Change::Delete(action), _) => {
-                node.registry.remove(&action.namespace, action.name.as_str());
-                node.statistics.forget(action);
-            }
-            (Change::Put(_), _) => {}
-        });
-        self.answer_deed(slots, slot, deed, result, now);
-    }
-
-    fn answer_deed(
-        &mut self,
-        slots: &mut Slots,
-        slot: Option<u32>,
-        deed: Deed,
-        result: Result<(), StoreReject>,
-        now: Now,
-    ) {
-        let action = deed.action();
-        // The request's own path is no longer there: the usual one stands for it.
-        let path = format!("/api/v1/namespaces/{}/actions/{}", action.namespace, action.name);
-        // One that the client made up is no number, and not told.
-        let id = u128::from_str_radix(deed.request_id.text(), 16).unwrap_or(0);
-        let response = deed.answer(result).unwrap_or_else(|refusal| {
-            self.node.statistics.rejected(Reason::Store);
-            refusal
-        });
-        let Some(index) = slot else { return };
-        let slot = slots.get(index);
-        slot.progress_ns = now.monotonic_ns;
-        let subject = Subject::Request { path: &path, headers: Headers::default(), id };
-        respond(&mut self.node, slot, response, subject, now);
-        slots.touch(index);
     }
 }

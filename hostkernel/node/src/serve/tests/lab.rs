@@ -15,12 +15,14 @@ use alloc::vec;
 use alloc::vec::Vec;
 use std::eprintln;
 
+use action_abi::host::Moment;
 use smoltcp::socket::tcp::State;
 use smoltcp::wire::{EthernetFrame, PrettyPrinter};
 
 use super::super::Service;
 use super::peer::{Answer, Client, NODE_IP, PORT, PREFIX_LEN, Peer};
 use super::wire::{Card, Wire};
+use crate::api::tests::runtimes::freeze;
 use crate::dispatch::{Completion, Dispatcher, End, Invocation, Log, Timing, Usage};
 use crate::journal::syslog::Queue;
 use crate::random::Random;
@@ -379,18 +381,21 @@ impl Worker {
     }
 }
 
+/// What prepares something is frozen as it is.
 fn echo(invocation: Invocation) -> Completion {
+    let frozen = invocation.payload.as_ref().map(|_| freeze(&invocation));
+    let end = if frozen.is_some() { End::Frozen { at: Moment::Input } } else { End::Exit(0) };
     Completion {
         id: invocation.id,
         ticket: invocation.ticket,
-        end: End::Exit(0),
+        end,
         output: invocation.input,
         log: Log::default(),
         timing: Timing::default(),
         permit: invocation.permit,
         usage: Usage { core: WORKER as u32, ..Usage::default() },
         reports: None,
-        frozen: None,
+        frozen,
         environment: invocation.environment,
     }
 }

@@ -57,6 +57,8 @@ pub struct Peer {
     sockets: SocketSet<'static>,
     clients: Vec<Connected>,
     datagrams: Option<SocketHandle>,
+    /// The most bytes that a server sends at a time, if it is slow.
+    pub pace: Option<usize>,
     doors: Vec<Door>,
     next_port: u16,
 }
@@ -93,6 +95,7 @@ impl Peer {
             sockets,
             clients,
             datagrams: None,
+            pace: None,
             doors: Vec::new(),
             next_port: FIRST_PORT,
         }
@@ -151,7 +154,8 @@ impl Peer {
                 door.outgoing.extend(answer);
                 door.closes = closes;
             }
-            if let Ok(count @ 1..) = socket.send_slice(&door.outgoing) {
+            let due = self.pace.map_or(door.outgoing.len(), |pace| pace.min(door.outgoing.len()));
+            if let Ok(count @ 1..) = socket.send_slice(&door.outgoing[..due]) {
                 door.outgoing.drain(..count);
             }
             let is_left = socket.state() == tcp::State::CloseWait;

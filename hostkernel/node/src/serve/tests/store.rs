@@ -1,224 +1,17 @@
 //! A registry that is there, one that lies, one that is silent, and what the node makes of them.
 
-use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::{String, ToString as _};
 use alloc::vec;
 use alloc::vec::Vec;
 
-use sha2::{Digest as _, Sha256};
-
 use super::lab::{Lab, NS_PER_MS, PING};
-use super::peer::{Answer, Client, PEER_IP};
+use super::peer::{Client, PEER_IP};
+use super::registry::{
+    Fake, Lie, action, answer, answer_of, ask, call, digest, lab, lab_with, pass,
+};
 use crate::registry::{Share, frames_to_run};
-use crate::settings::{Loader, Settings, Source};
-use crate::state::tenants::GUEST_KEY;
 use limits::{CONNECT_TIMEOUT_MS, FIRST_BYTE_TIMEOUT_MS, STORE_AWAY_MS, STORE_PATIENCE_MS};
-
-const REGISTRY: u16 = 5000;
-const STORAGE: u16 = 5001;
-const TOKENS: u16 = 5002;
-const CONFIG: &[u8] = br#"{"version":"0.0.7","kind":"native:1","updated":5,"limits":{"memory":1}}"#;
-
-/// A registry that keeps what it is sent, and lies as it is told.
-#[derive(Default)]
-struct Fake {
-    blobs: BTreeMap<String, Vec<u8>>,
-    manifests: BTreeMap<String, Vec<u8>>,
-    /// Methods and targets, in order.
-    log: Vec<String>,
-    /// What becomes of an answer with this in its target.
-    lies: Vec<(&'static str, Lie)>,
-    /// It says nothing.
-    is_silent: bool,
-    /// Blobs are on another port.
-    redirects: bool,
-    /// Who does not send this is not let in.
-    wants: Option<&'static str>,
-    /// What is asked for instead.
-    challenge: &'static str,
-}
-
-type Lie = fn(Vec<u8>) -> Vec<u8>;
-
-fn digest(bytes: &[u8]) -> String {
-    format!("sha256:{}", crate::registry::Digest(Sha256::digest(bytes).into()))
-}
-
-fn answer(status: u16, fields: &str, body: &[u8]) -> Vec<u8> {
-    let len = body.len();
-    let head = format!("HTTP/1.1 {status} x\r\n{fields}Content-Length: {len}\r\n\r\n");
-    [head.as_bytes(), body].concat()
-}
-
-impl Fake {
-    /// Has an action with this code.
-    fn keep(&mut self, name: &str, code: &[u8]) {
-        let blob = |kind: &str, bytes: &[u8]| {
-            let (kind, digest) = (format!("application/vnd.hostkernel.{kind}"), digest(bytes));
-            format!(r#"{{"mediaType":"{kind}","digest":"{digest}","size":{}}}"#, bytes.len())
-        };
-        let config = blob("action.config.v1+json", CONFIG);
-        let layer = blob("action.code.v1", code);
-        let manifest = format!(r#"{{"config":{config},"layers":[{layer}]}}"#);
-        for bytes in [CONFIG, code] {
-            self.blobs.insert(digest(bytes), bytes.to_vec());
-        }
-        self.manifests.insert(name.into(), manifest.into_bytes());
-    }
-
-    /// Answers one request, if it is there as a whole.
-    fn serve(&mut self, port: u16, bytes: &[u8]) -> Option<(usize, Vec<u8>, bool)> {
-        if self.is_silent {
-            return None;
-        }
-        let mut fields = [httparse::EMPTY_HEADER; 32];
-        let mut request = httparse::Request::new(&mut fields);
-        let parsed = request.parse(bytes).expect("the node sends HTTP");
-        let httparse::Status::Complete(head_len) = parsed else { return None };
-        let field = |name: &str| {
-            let found = request.headers.iter().find(|field| field.name.eq_ignore_ascii_case(name));
-            found.map(|field| core::str::from_utf8(field.value).expect("the node sends text"))
-        };
-        let len = field("content-length").map_or(0, |len| len.parse().expect("a number"));
-        let body = bytes.get(head_len..head_len + len)?;
-        let (method, target) = (request.method?, request.path?);
-        let authorization = field("authorization");
-        self.log.push(format!("{method} {target}"));
-        let mut answer = match port {
-            TOKENS => {
-                assert_eq!(authorization, Some("Basic dTpw"), "the token server gets the password");
-                assert_eq!(target, "/token?service=s&scope=repository:p/guest:pull");
-                answer(200, "", br#"{"token":"t0"}"#)
-            }
-            STORAGE => {
-                assert_eq!(authorization, None, "others do not hear who the node is");
-                let digest = target.strip_prefix("/blob/").expect("it was sent there");
-                answer(200, "", &self.blobs[digest])
-            }
-            _ if self.wants.is_some() && authorization != self.wants => {
-                answer(401, &format!("WWW-Authenticate: {}\r\n", self.challenge), b"{}")
-            }
-            _ => self.answer(method, target, field("if-none-match"), body),
-        };
-        for (place, lie) in &self.lies {
-            if target.contains(place) {
-                answer = lie(answer);
-            }
-        }
-        let closes = answer.starts_with(b"HTTP/1.0") || answer.is_empty();
-        Some((head_len + len, answer, closes))
-    }
-
-    fn answer(&mut self, method: &str, target: &str, known: Option<&str>, body: &[u8]) -> Vec<u8> {
-        let rest = target.strip_prefix("/v2/p/guest/").expect("the namespace's repository");
-        if let Some(name) = rest.strip_prefix("manifests/") {
-            match method {
-                "PUT" => {
-                    self.manifests.insert(name.into(), body.to_vec());
-                    return answer(201, "", b"");
-                }
-                "DELETE" => {
-                    self.manifests.retain(|_, manifest| digest(manifest) != name);
-                    return answer(202, "", b"");
-                }
-                _ => {}
-            }
-            let Some(manifest) = self.manifests.get(name) else { return answer(404, "", b"{}") };
-            let digest = digest(manifest);
-            if known == Some(&format!("\"{digest}\"")) {
-                return answer(304, "", b"");
-            }
-            let fields = format!("Docker-Content-Digest: {digest}\r\n");
-            return match method {
-                "HEAD" => format!("HTTP/1.1 200 x\r\n{fields}Content-Length: 9\r\n\r\n").into(),
-                _ => answer(200, &fields, manifest),
-            };
-        }
-        if rest == "blobs/uploads/" {
-            return answer(202, "Location: http://10.0.2.2:5000/v2/p/guest/blobs/up?a=b\r\n", b"");
-        }
-        if let Some(named) = rest.strip_prefix("blobs/up?a=b&digest=") {
-            assert_eq!(digest(body), named, "what is sent is what it is called by");
-            self.blobs.insert(named.into(), body.to_vec());
-            return answer(201, "", b"");
-        }
-        let digest = rest.strip_prefix("blobs/").expect("nothing else is asked for");
-        match self.blobs.get(digest) {
-            None if method == "HEAD" => "HTTP/1.1 404 x\r\nContent-Length: 9\r\n\r\n".into(),
-            Some(_) if method == "HEAD" => "HTTP/1.1 200 x\r\nContent-Length: 9\r\n\r\n".into(),
-            Some(_) if self.redirects => {
-                let to = format!("Location: http://storage.example:{STORAGE}/blob/{digest}\r\n");
-                answer(307, &to, b"")
-            }
-            Some(blob) => answer(200, "", blob),
-            None => answer(404, "", b"{}"),
-        }
-    }
-}
-
-fn settings(more: &str) -> Settings {
-    let mut loader = Loader::default();
-    let words = format!("hostkernel.store=http://10.0.2.2:{REGISTRY}/p {more}");
-    loader.words(Source::CommandLine, &words);
-    let loaded = loader.finish();
-    assert!(loaded.problems.is_empty(), "{:?}", loaded.problems);
-    loaded.settings
-}
-
-fn lab(more: &str) -> (Lab, Fake) {
-    lab_with(more, Share::UNBOUNDED)
-}
-
-fn lab_with(more: &str, share: Share) -> (Lab, Fake) {
-    let mut lab = Lab::with_share(settings(more), share);
-    [REGISTRY, STORAGE, TOKENS].into_iter().for_each(|port| lab.peer.open_doors(port));
-    (lab, Fake::default())
-}
-
-fn ask(lab: &mut Lab, client: Client, method: &str, target: &str, body: &[u8]) {
-    use base64::Engine as _;
-    let key = base64::engine::general_purpose::STANDARD.encode(GUEST_KEY);
-    let head = format!(
-        "{method} {target} HTTP/1.1\r\nHost: node\r\nAuthorization: Basic {key}\r\nContent-Type: \
-         application/octet-stream\r\nContent-Length: {}\r\n\r\n",
-        body.len()
-    );
-    lab.send(client, &[head.as_bytes(), body].concat());
-}
-
-/// Waits for an answer while the registry serves.
-fn answer_of(lab: &mut Lab, fake: &mut Fake, client: Client) -> Answer {
-    lab.until("an answer", |lab| {
-        let answered = fake.log.len();
-        lab.peer.serve(|port, bytes| fake.serve(port, bytes));
-        if fake.log.len() > answered {
-            lab.hurry();
-        }
-        lab.peer.take_answer(client)
-    })
-}
-
-fn call(lab: &mut Lab, fake: &mut Fake, name: &str) -> u16 {
-    let client = lab.connect();
-    ask(lab, client, "POST", &format!("/function/{name}"), b"x");
-    let answer = answer_of(lab, fake, client);
-    lab.peer.close(client);
-    assert!(answer.status != 200 || answer.body == b"x", "the stand-in gives the input back");
-    answer.status
-}
-
-fn pass(lab: &mut Lab, fake: &mut Fake, ms: u64) {
-    let end_ns = lab.now_ns + ms * NS_PER_MS;
-    while lab.now_ns < end_ns {
-        lab.pass_ms(10);
-        lab.peer.serve(|port, bytes| fake.serve(port, bytes));
-    }
-}
-
-fn action(name: &str) -> String {
-    format!("/api/v1/namespaces/_/actions/{name}?overwrite=true")
-}
 
 #[test]
 fn many_who_want_an_action_wait_for_one_fetch() {
@@ -311,6 +104,62 @@ fn nothing_a_lying_registry_sends_is_run() {
         pass(&mut lab, &mut fake, 2 * STORE_AWAY_MS);
         assert_eq!(call(&mut lab, &mut fake, "new"), 200, "it heals: lie {index}");
     }
+}
+
+#[test]
+fn what_is_not_ours_is_named_and_never_half_deployed() {
+    let (mut lab, mut fake) = lab("");
+    let image = crate::api::tests::image();
+    let index = r#"{"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[]}"#;
+    fake.manifests.insert("index".into(), index.into());
+    fake.keep_as("runtime", "foreign", &image);
+    fake.keep("large", &image);
+    let large = String::from_utf8(fake.manifests["large"].clone()).expect("text");
+    let large = large.replace(&format!("\"size\":{}", image.len()), "\"size\":99999999");
+    fake.manifests.insert("large".into(), large.into_bytes());
+    for (name, config) in [
+        ("list", "[]"),
+        ("text", "no JSON"),
+        ("limits", r#"{"limits":{"memory":99999999}}"#),
+        ("version", r#"{"version":7}"#),
+    ] {
+        fake.keep_with("action", name, config.as_bytes(), &image);
+    }
+    fake.keep("code", b"no program");
+    fake.keep_with("action", "kind", br#"{"kind":"cobol:1"}"#, b"no program");
+    for (name, status, part) in [
+        ("index", 502, "something else by this name"),
+        ("foreign", 502, "something else by this name"),
+        ("large", 502, "larger than code may be"),
+        ("kind", 400, "'cobol:1' is not supported"),
+        ("list", 400, "object"),
+        ("text", 400, "JSON"),
+        ("limits", 400, "memory 99999999 MB"),
+        ("version", 400, "version"),
+        ("code", 400, "code"),
+    ] {
+        let client = lab.connect();
+        ask(&mut lab, client, "POST", &format!("/function/{name}"), b"x");
+        let answer = answer_of(&mut lab, &mut fake, client);
+        let text = String::from_utf8(answer.body).expect("text");
+        assert!(answer.status == status && text.contains(part), "{name}: {} {text}", answer.status);
+        assert!(lab.service.node().registry().get(&guest_of(&lab), name).is_none(), "{name}");
+        lab.peer.close(client);
+    }
+    assert_eq!(lab.worker.begun, 0);
+
+    // Tags that are no names are no actions; names that are no tags are refused.
+    fake.manifests.insert("v1.2.3".into(), Vec::new());
+    let client = lab.connect();
+    ask(&mut lab, client, "GET", "/api/v1/namespaces/_/actions", b"");
+    let listed = String::from_utf8(answer_of(&mut lab, &mut fake, client).body).expect("text");
+    assert!(listed.contains("\"foreign\"") && !listed.contains("v1"), "{listed}");
+    let long = "@".repeat(50);
+    ask(&mut lab, client, "PUT", &action(&format!("a{long}a")), &image);
+    let refused = answer_of(&mut lab, &mut fake, client);
+    let text = String::from_utf8(refused.body).expect("text");
+    assert!(refused.status == 400 && text.contains("too long for the registry"), "{text}");
+    assert!(!fake.log.iter().any(|line| line.starts_with("PUT")), "{:?}", fake.log);
 }
 
 #[test]
