@@ -1,5 +1,8 @@
 //! Connections that the node opens, and whom it asks for addresses.
 
+/// How long nothing of what was sent may be acknowledged until smaller packets are tried: what is
+/// then sent again has time to arrive before [`CALL_PROGRESS_TIMEOUT_MS`] is over.
+pub const OUTGOING_BLACK_HOLE_MS: u64 = 1_000;
 /// Connections that the node itself has opened.
 pub const OUTGOING_MAX: usize = 8;
 /// Receive buffer of one: as much as may be under way to it ...

@@ -110,7 +110,10 @@ impl Arrival {
         let arrival = match packet.next_header() {
             IpProtocol::Tcp if is_ours && is_whole => Self::segment(&packet, port),
             IpProtocol::Udp if is_whole => Self::lease(&packet),
-            IpProtocol::Icmp if is_ours && is_whole => Self::too_big(&packet, port),
+            IpProtocol::Icmp if is_ours && is_whole => match TooBig::read(&packet) {
+                Some((own, message)) if own == port => Some(Self::TooBig(message)),
+                _ => None,
+            },
             IpProtocol::Tcp | IpProtocol::Udp | IpProtocol::Icmp if is_ours && !is_whole => {
                 Some(Self::Fragment)
             }
@@ -146,7 +149,24 @@ impl Arrival {
         (ports == (DHCP_SERVER_PORT, DHCP_CLIENT_PORT)).then_some(Self::Lease)
     }
 
-    fn too_big(packet: &Ipv4Packet<&[u8]>, port: u16) -> Option<Self> {
+    /// Whether the packet's checksums are right, as far as nobody else looks: smoltcp looks at that
+    /// of the header, and here is what is acted upon before.
+    pub fn is_sound(&self, packet: &[u8], known: ReceivedChecksum) -> bool {
+        match self {
+            Self::Segment(_) | Self::Other => has_sound_checksum(packet, known),
+            Self::Connect(_) | Self::Reset(..) => {
+                has_sound_header(packet) && has_sound_checksum(packet, known)
+            }
+            Self::TooBig(_) => has_sound_header(packet) && has_sound_message(packet),
+            // Of a part nothing can be said but what whoever puts it together looks at.
+            Self::Lease | Self::Fragment => true,
+        }
+    }
+}
+
+impl TooBig {
+    /// Reads a router's message, and from which port of the node the packet came.
+    pub fn read(packet: &Ipv4Packet<&[u8]>) -> Option<(u16, Self)> {
         let (header, quoted) = packet.payload().split_at_checked(ICMP_HEADER_LEN)?;
         if header[..2] != [ICMP_UNREACHABLE, ICMP_TOO_BIG] {
             return None;
@@ -161,29 +181,22 @@ impl Arrival {
         let is_tcp = quoted.get(9) == Some(&u8::from(IpProtocol::Tcp));
         let source = quoted.get(12..16)?.first_chunk::<4>()?;
         let target = quoted.get(16..20)?.first_chunk::<4>()?;
-        if !is_tcp || *source != packet.dst_addr().octets() || word(segment, 0)? != port {
+        if !is_tcp || *source != packet.dst_addr().octets() {
             return None;
         }
-        Some(Self::TooBig(TooBig {
+        let message = Self {
             peer: Peer { address: Ipv4Address::from(*target), port: word(segment, 2)? },
             sequence: u32::from(word(segment, 4)?) << 16 | u32::from(word(segment, 6)?),
             len: word(quoted, 2)?,
             mtu: word(header, 6)?,
-        }))
+        };
+        Some((word(segment, 0)?, message))
     }
 
-    /// Whether the packet's checksums are right, as far as nobody else looks: smoltcp looks at that
-    /// of the header, and here is what is acted upon before.
-    pub fn is_sound(&self, packet: &[u8], known: ReceivedChecksum) -> bool {
-        match self {
-            Self::Segment(_) | Self::Other => has_sound_checksum(packet, known),
-            Self::Connect(_) | Self::Reset(..) => {
-                has_sound_header(packet) && has_sound_checksum(packet, known)
-            }
-            Self::TooBig(_) => has_sound_header(packet) && has_sound_message(packet),
-            // Of a part nothing can be said but what whoever puts it together looks at.
-            Self::Lease | Self::Fragment => true,
-        }
+    /// The same of a whole packet whose checksums are right.
+    pub fn of(packet: &[u8]) -> Option<(u16, Self)> {
+        let read = Self::read(&Ipv4Packet::new_checked(packet).ok()?)?;
+        (has_sound_header(packet) && has_sound_message(packet)).then_some(read)
     }
 }
 

@@ -23,6 +23,7 @@ pub mod nic;
 mod out;
 mod outgoing;
 mod outward;
+pub(crate) mod paths;
 mod place;
 mod reassembly;
 mod sequence;
@@ -220,7 +221,10 @@ impl Network {
             }
             Arrival::Other => {
                 let packet = self.adapter.packet();
-                if let Some(sockets) = self.outgoing.of(packet) {
+                if let Some(message) = self.outgoing.refused(packet) {
+                    self.outgoing.too_big(message, self.adapter.mtu(), now_ns);
+                    Verdict::Drop
+                } else if let Some(sockets) = self.outgoing.of(packet) {
                     Verdict::Read(sockets, 0)
                 } else if self.resolver.is_for(packet) {
                     Verdict::Read(self.resolver.sockets(), 0)

@@ -6,7 +6,6 @@
 
 use super::answers::Answers;
 use super::drain::{Drain, Stand};
-use super::paths::{self, Paths};
 use super::room::{Budget, Need};
 use super::slot::{Overdue, Slot};
 use super::slots::{IDLE_SPARED_NS, Slots};
@@ -15,6 +14,7 @@ use crate::dispatch::Dispatcher;
 use crate::http;
 use crate::http::connection::{Phase, Step};
 use crate::net::arrival::{Connect, Peer, Segment, TooBig};
+use crate::net::paths::{FIRST_TRIED_MTU, Paths, common_below, narrowed_by};
 use crate::net::time::earliest;
 use crate::net::{self, Network, Outward, Verdict};
 use crate::random::Random;
@@ -25,9 +25,6 @@ use limits::{HELD_FREE_LEN, READ_LEN_PER_POLL_MAX};
 const NS_PER_MS: u64 = 1_000_000;
 /// How long an acknowledgement waits for an answer to go with: as long as smoltcp lets it wait.
 const ACKNOWLEDGE_DELAY_NS: u64 = 10 * NS_PER_MS;
-/// Where large packets vanish silently, those just below this mostly do not: tunnels take some
-/// bytes.
-const FIRST_TRIED_MTU: usize = 1400;
 
 /// All connections, and the node they talk to.
 pub struct Connections<'a> {
@@ -405,7 +402,7 @@ impl net::Connections for Connections<'_> {
         let slot = self.slots.get(index);
         let mtu = slot.mtu.unwrap_or(self.mtu);
         if slot.is_under_way(message.sequence)
-            && let Some(mtu) = paths::narrowed_by(message, mtu)
+            && let Some(mtu) = narrowed_by(message, mtu)
         {
             // What did not get through is sent again, in smaller parts, when it is time.
             slot.mtu = Some(mtu);
@@ -433,7 +430,7 @@ fn widen(
 /// Tries smaller packets on a connection whose large ones seem to vanish.
 fn narrow_swallowed(slot: &mut Slot, paths: &mut Paths, usual: usize, now_ns: u64) {
     if let Some(peer) = slot.peer
-        && let Some(mtu) = paths::common_below(slot.mtu.unwrap_or(usual).min(FIRST_TRIED_MTU))
+        && let Some(mtu) = common_below(slot.mtu.unwrap_or(usual).min(FIRST_TRIED_MTU))
     {
         slot.mtu = Some(mtu);
         paths.note(peer.address, mtu, now_ns);

@@ -15,7 +15,6 @@ mod crowd;
 mod deploys;
 mod drain;
 mod holdings;
-mod paths;
 mod queue;
 mod room;
 mod slot;

@@ -17,6 +17,7 @@ mod lab;
 mod leaving;
 mod neighbours;
 mod numbers;
+mod outgoing;
 mod paths;
 mod peer;
 mod raw;

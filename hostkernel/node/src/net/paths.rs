@@ -1,4 +1,4 @@
-//! How large a packet may be to get to a client: less than the wire takes if a router on the way
+//! How large a packet may be to get to a host: less than the wire takes if a router on the way
 //! said so (RFC 1191), or if large ones seem to vanish (RFC 4821).
 //!
 //! Anybody can claim to be a router. He is believed about a packet that is under way, of which he
@@ -8,13 +8,17 @@
 use alloc::vec::Vec;
 use core::net::Ipv4Addr;
 
-use crate::net::arrival::TooBig;
+use super::arrival::TooBig;
 use limits::{PATH_MTU_KEPT_MS, PATH_MTU_MIN, PATHS_MAX};
 
 const NS_PER_MS: u64 = 1_000_000;
 /// Sizes that are common on the way (RFC 1191, 7.1), for routers that do not say theirs, and to try
 /// when nothing is said at all.
 const COMMON: [usize; 5] = [1492, 1400, 1280, 1006, PATH_MTU_MIN];
+
+/// Where large packets vanish silently, those just below this mostly do not: tunnels take some
+/// bytes.
+pub const FIRST_TRIED_MTU: usize = 1400;
 
 /// The paths that are known to be narrow, the oldest first.
 #[derive(Default)]
@@ -27,13 +31,13 @@ struct Narrow {
 }
 
 impl Paths {
-    /// What gets to a client, if that is known to be less than usual.
+    /// What gets to a host, if that is known to be less than usual.
     pub fn mtu(&self, to: Ipv4Addr, now_ns: u64) -> Option<usize> {
         let narrow = self.0.iter().find(|narrow| narrow.to == to && narrow.until_ns > now_ns)?;
         Some(narrow.mtu)
     }
 
-    /// Remembers what gets to a client.
+    /// Remembers what gets to a host.
     pub fn note(&mut self, to: Ipv4Addr, mtu: usize, now_ns: u64) {
         self.0.retain(|narrow| narrow.to != to && narrow.until_ns > now_ns);
         if self.0.len() == PATHS_MAX {
@@ -60,8 +64,8 @@ pub fn common_below(mtu: usize) -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::arrival::Peer;
     use super::*;
-    use crate::net::arrival::Peer;
 
     fn narrowed(stated: u16, len: u16, mtu: usize) -> Option<usize> {
         let peer = Peer { address: Ipv4Addr::new(10, 0, 0, 9), port: 1 };
