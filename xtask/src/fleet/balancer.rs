@@ -32,7 +32,7 @@ impl Balancer {
         command.arg("-db").arg("-q").arg("-f").arg(&file);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         let process = lifeline::spawn(command)?;
-        wait_for(port)?;
+        wait_for(([127, 0, 0, 1], port).into())?;
         Ok(Self { port, process })
     }
 

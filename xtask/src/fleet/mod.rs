@@ -3,6 +3,7 @@
 
 pub mod balancer;
 pub mod registry;
+mod shelf;
 
 use std::io;
 use std::path::Path;

@@ -8,12 +8,15 @@ use std::process::Stdio;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::shelf;
 use crate::lifeline::{self, TiedChild};
 
 /// The program, and the package that has it.
 pub const PROGRAM: &str = "docker-registry";
 /// What a node behind QEMU's own network calls this computer.
 pub const HOST: &str = "10.0.2.2";
+/// What the names of its repositories begin with.
+const PREFIX: &str = "hostkernel";
 /// How long a server may take to start, on a busy computer.
 const START_TIMEOUT: Duration = Duration::from_secs(60);
 
@@ -21,7 +24,10 @@ const START_TIMEOUT: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 pub struct Registry {
     folder: PathBuf,
-    port: u16,
+    /// Where it listens.
+    address: SocketAddr,
+    /// What nodes call that.
+    host: String,
     process: Option<TiedChild>,
 }
 
@@ -31,7 +37,20 @@ impl Registry {
     /// # Errors
     /// If it does not start.
     pub fn start(folder: impl Into<PathBuf>, port: u16) -> io::Result<Self> {
-        let mut registry = Self { folder: folder.into(), port, process: None };
+        let address = SocketAddr::from(([127, 0, 0, 1], port));
+        Self::start_at(folder.into(), address, HOST.to_owned())
+    }
+
+    /// Starts one that nodes reach at this very address.
+    ///
+    /// # Errors
+    /// If it does not start.
+    pub fn start_on(folder: impl Into<PathBuf>, address: SocketAddr) -> io::Result<Self> {
+        Self::start_at(folder.into(), address, address.ip().to_string())
+    }
+
+    fn start_at(folder: PathBuf, address: SocketAddr, host: String) -> io::Result<Self> {
+        let mut registry = Self { folder, address, host, process: None };
         registry.restart()?;
         Ok(registry)
     }
@@ -39,13 +58,21 @@ impl Registry {
     /// Its port.
     #[must_use]
     pub fn port(&self) -> u16 {
-        self.port
+        self.address.port()
     }
 
     /// What a node is told of it.
     #[must_use]
     pub fn setting(&self) -> String {
-        format!("hostkernel.store=http://{HOST}:{}/hostkernel", self.port)
+        format!("hostkernel.store=http://{}:{}/{PREFIX}", self.host, self.port())
+    }
+
+    /// Puts many actions, by tag and code, into the repository of the namespace `guest`.
+    ///
+    /// # Errors
+    /// If its folder cannot be written.
+    pub fn shelve(&self, actions: impl IntoIterator<Item = (String, Vec<u8>)>) -> io::Result<()> {
+        shelf::fill(&self.folder.join("data"), &format!("{PREFIX}/guest"), actions)
     }
 
     /// Ends it.
@@ -63,11 +90,11 @@ impl Registry {
         self.stop();
         fs::create_dir_all(&self.folder)?;
         let config = self.folder.join("config.yml");
-        let (data, port) = (self.folder.join("data"), self.port);
+        let (data, address) = (self.folder.join("data"), self.address);
         let text = format!(
             "version: 0.1\nlog:\n  level: warn\n  accesslog:\n    disabled: true\nstorage:\n  \
              filesystem:\n    rootdirectory: {}\n  delete:\n    enabled: true\nhttp:\n  \
-             addr: 127.0.0.1:{port}\n",
+             addr: {address}\n",
             data.display()
         );
         fs::write(&config, text)?;
@@ -75,7 +102,7 @@ impl Registry {
         command.args(["serve".as_ref(), config.as_os_str()]);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         self.process = Some(lifeline::spawn(command)?);
-        wait_for(port)
+        wait_for(address)
     }
 }
 
@@ -85,10 +112,9 @@ impl Drop for Registry {
     }
 }
 
-/// Waits until somebody listens on a port.
-pub(super) fn wait_for(port: u16) -> io::Result<()> {
+/// Waits until somebody listens.
+pub(super) fn wait_for(address: SocketAddr) -> io::Result<()> {
     let end = Instant::now() + START_TIMEOUT;
-    let address = SocketAddr::from(([127, 0, 0, 1], port));
     loop {
         match TcpStream::connect(address) {
             Ok(_) => return Ok(()),

@@ -1,8 +1,8 @@
 //! A name to its first answer with nothing cached: what an action out of a registry costs.
 //!
 //! One node puts actions into a registry, each with code of its own; another one, which has
-//! nothing, is asked for each of them once, and once more. Beside both stands a request that needs
-//! no action, which is one round trip.
+//! nothing but the runtime, is asked for each of them once, and once more. Beside both stands a
+//! request that needs no action, which is one round trip.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -20,28 +20,44 @@ use xtask::workspace;
 
 use super::SUBJECT;
 use super::laboratory::Laboratory;
-use super::machine::{Running, Shape, System};
+use super::machine::{OCTETS, Running, Shape, System, send};
 use super::recorder::{Figure, Recorder};
 use crate::progress::say;
 
 /// A runtime has to fit beside the actions.
 const MEMORY_MIB: u32 = 1024;
 /// Where the registry listens in the namespace of the tap.
-const PORT: u16 = 5000;
-const OCTETS: &str = "Content-Type: application/octet-stream";
+pub const PORT: u16 = 5000;
+const ROUND_TRIPS: usize = 100;
+/// A machine that counts is slow.
+const COUNTED_MAX: usize = 20;
 const GREET: &str = "def main(args): return {'greeting': 'Hello, ' + args['name'] + '!'}\n";
-const GO: &str = "package main\n\nimport (\"encoding/json\"; \"os\")\n\nfunc main() {\n\
-    var in struct{ Name string `json:\"name\"` }\n\
-    json.NewDecoder(os.Stdin).Decode(&in)\n\
-    json.NewEncoder(os.Stdout).Encode(map[string]string{\"greeting\": \"Hello, \" + in.Name + \"!\"})\n}\n";
+const GO: &str = r#"package main
+
+import (
+	"encoding/json"
+	"os"
+)
+
+func main() {
+	var in struct {
+		Name string `json:"name"`
+	}
+	json.NewDecoder(os.Stdin).Decode(&in)
+	out := map[string]string{"greeting": "Hello, " + in.Name + "!"}
+	json.NewEncoder(os.Stdout).Encode(out)
+}
+"#;
 
 /// Code, of which each action has a copy with a number behind it.
 struct Subject {
     name: &'static str,
     code: Vec<u8>,
     query: &'static str,
-    /// How many names: usually, in a quick run, and in a full one.
+    /// How many names in a quick run, usually, and in a full one ...
     counts: [usize; 3],
+    /// ... and in this one.
+    count: usize,
 }
 
 pub fn run(laboratory: &Laboratory, recorder: &mut Recorder) -> Result<()> {
@@ -58,40 +74,51 @@ fn measure(folder: &Path, laboratory: &Laboratory, recorder: &mut Recorder) -> R
         true => Registry::start_on(folder, SocketAddr::from((Tap::HOST, PORT)))?,
         false => Registry::start(folder, free_port()?)?,
     };
-    let subjects = subjects(folder, laboratory)?;
-    let counts = |subject: &Subject| match (laboratory.quick, laboratory.full) {
-        (true, _) => subject.counts[1],
-        (_, true) => subject.counts[2],
-        _ => subject.counts[0],
+    let mut subjects = subjects(folder, laboratory)?;
+    for subject in &mut subjects {
+        subject.count = match (laboratory.quick, laboratory.full) {
+            (true, _) => subject.counts[0],
+            (_, true) => subject.counts[2],
+            _ => subject.counts[1],
+        };
+    }
+    let boot = |shape: Shape, words: &str| {
+        let words = format!("{} {words}", registry.setting());
+        let shape = Shape { memory_mib: MEMORY_MIB, ..shape };
+        laboratory.boot_with(System::Hostkernel, shape, &words)
     };
-    let boot = || {
-        let shape = Shape { memory_mib: MEMORY_MIB, ..Shape::timed(laboratory.cores) };
-        let node = laboratory.boot_with(System::Hostkernel, shape, &registry.setting())?;
-        runtime(&node)?;
-        Ok::<_, anyhow::Error>(node)
-    };
-    let writer = boot()?;
-    for subject in &subjects {
-        for number in 0..counts(subject) {
+    write(&boot(Shape::timed(laboratory.cores), "")?, &subjects)?;
+    let wanted = format!("hostkernel.runtimes={}", Language::Python.kind());
+    time(&boot(Shape::timed(laboratory.cores), &wanted)?, &subjects, recorder)?;
+    count(&boot(Shape::counted(laboratory.cores), &wanted)?, &subjects, recorder)
+}
+
+/// Puts all of it into the registry, through a node that ends then.
+fn write(node: &Running, subjects: &[Subject]) -> Result<()> {
+    runtime(node)?;
+    for subject in subjects {
+        for number in 0..subject.count {
             let put = subject.deployment(number);
-            writer
-                .explain(put.connect(writer.node.address())?.exchange(&put).map_err(Into::into))?;
+            node.explain(put.connect(node.node.address())?.exchange(&put).map_err(Into::into))?;
         }
     }
-    drop(writer);
-    let node = boot()?;
-    let ping = Call::new("GET", "/ping", &[], b"");
-    let mut round_trips = Times::default();
+    Ok(())
+}
+
+fn time(node: &Running, subjects: &[Subject], recorder: &mut Recorder) -> Result<()> {
+    let ping = Call::new("GET", "/ping", &[], b"").expecting(b"pong");
+    let mut trips = Times::default();
     let mut requests = node.connect(&ping)?;
-    for _ in 0..100 {
+    for _ in 0..ROUND_TRIPS {
         let begin = Instant::now();
         requests.exchange(&ping)?;
-        round_trips.push(begin);
+        trips.push(begin);
     }
-    recorder.add(Figure::new(SUBJECT, "a round trip"), Unit::Nanoseconds, round_trips.share(0.5));
-    for subject in &subjects {
+    let trip = trips.share(0.5);
+    recorder.add(Figure::new(SUBJECT, "a round trip"), Unit::Nanoseconds, trip);
+    for subject in subjects {
         let (mut cold, mut warm) = (Times::default(), Times::default());
-        for number in 0..counts(subject) {
+        for number in 0..subject.count {
             let call = subject.call(number);
             let mut requests = node.connect(&call)?;
             for times in [&mut cold, &mut warm] {
@@ -100,7 +127,27 @@ fn measure(folder: &Path, laboratory: &Laboratory, recorder: &mut Recorder) -> R
                 times.push(begin);
             }
         }
-        subject.record(recorder, &mut cold, &mut warm, round_trips.share(0.5));
+        subject.record(recorder, &mut cold, &mut warm, trip);
+    }
+    Ok(())
+}
+
+/// The same in instructions of the whole node.
+fn count(node: &Running, subjects: &[Subject], recorder: &mut Recorder) -> Result<()> {
+    for subject in subjects {
+        let count = subject.count.min(COUNTED_MAX);
+        let calls = || {
+            for number in 0..count {
+                send(node, &subject.call(number))?;
+            }
+            Ok(())
+        };
+        for name in ["cold", "warm"] {
+            let cores = node.explain(node.count_once(calls))?;
+            let all: f64 = cores.iter().map(|core| core.all).sum();
+            let each = all / count as f64;
+            recorder.add(Figure::new(subject.name, name), Unit::Instructions, each);
+        }
     }
     Ok(())
 }
@@ -111,15 +158,23 @@ fn subjects(folder: &Path, laboratory: &Laboratory) -> Result<Vec<Subject>> {
             name: "native hello",
             code: laboratory.sample("hello")?.to_vec(),
             query: "memory=16",
-            counts: [100, 10, 1000],
+            counts: [10, 100, 1000],
+            count: 0,
         },
         Subject {
             name: "Python function",
             code: GREET.into(),
             query: "memory=64&kind=python:3",
-            counts: [30, 4, 200],
+            counts: [4, 30, 200],
+            count: 0,
         },
-        Subject { name: "Go program", code: go(folder)?, query: "memory=64", counts: [10, 2, 50] },
+        Subject {
+            name: "Go program",
+            code: go(folder)?,
+            query: "memory=64",
+            counts: [2, 10, 50],
+            count: 0,
+        },
     ])
 }
 
@@ -165,7 +220,7 @@ impl Subject {
     fn record(&self, recorder: &mut Recorder, cold: &mut Times, warm: &mut Times, trip: f64) {
         let mut add = |name, unit, value| recorder.add(Figure::new(self.name, name), unit, value);
         add("code", Unit::Bytes, self.code.len() as f64);
-        add("names", Unit::Count, cold.0.len() as f64);
+        add("names", Unit::Count, self.count as f64);
         add("cold, median", Unit::Nanoseconds, cold.share(0.5));
         add("cold, p99", Unit::Nanoseconds, cold.share(0.99));
         add("warm, median", Unit::Nanoseconds, warm.share(0.5));

@@ -119,7 +119,12 @@ impl Laboratory {
 
     /// Boots a machine and waits until it is ready; a node gets the action `hello`.
     pub fn boot(&self, system: System, shape: Shape) -> Result<Running> {
-        let running = self.start(system, shape)?;
+        self.boot_with(system, shape, "")
+    }
+
+    /// The same, with these words besides on a node's command line.
+    pub fn boot_with(&self, system: System, shape: Shape, words: &str) -> Result<Running> {
+        let running = self.start_with(system, shape, words)?;
         let spinner = Spinner::new(&format!("Booting {system:?}, {} cores", shape.cores));
         running.node.wait_ready(BOOT_TIMEOUT)?;
         drop(spinner);
@@ -131,9 +136,13 @@ impl Laboratory {
 
     /// Starts a machine and does not wait.
     pub fn start(&self, system: System, shape: Shape) -> Result<Running> {
+        self.start_with(system, shape, "")
+    }
+
+    fn start_with(&self, system: System, shape: Shape, words: &str) -> Result<Running> {
         let machine = match (system, &self.guest) {
             (System::Linux, Some(guest)) => guest.machine(),
-            _ => self.node(),
+            _ => self.node(words),
         };
         let mut machine = machine.cores(shape.cores).memory_mib(shape.memory_mib);
         if let Some(tap) = &self.tap {
@@ -154,12 +163,16 @@ impl Laboratory {
     }
 
     /// A node without an address: the network gives it one, unless it is QEMU's own.
-    fn node(&self) -> Machine {
+    fn node(&self, words: &str) -> Machine {
+        let own = self.words.as_deref().unwrap_or_default();
+        let words = [own, words].join(" ");
         let machine = Machine::new(&self.kernel).cpu(TUNED_CPU);
-        match &self.words {
-            Some(words) => machine.kernel_words(words),
-            None => machine,
-        }
+        if words.trim().is_empty() { machine } else { machine.kernel_words(words.trim()) }
+    }
+
+    /// Whether machines are reached through a tap.
+    pub fn has_tap(&self) -> bool {
+        self.tap.is_some()
     }
 
     /// The ELF file of a sample action.

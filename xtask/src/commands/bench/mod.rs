@@ -4,6 +4,7 @@
 //! what they find. What makes and compares reports is in [`xtask::lab`].
 
 mod boot;
+mod fetch;
 mod growth;
 mod hosted;
 mod instructions;
@@ -11,6 +12,7 @@ pub(super) mod laboratory;
 mod languages;
 mod latency;
 pub(super) mod machine;
+mod many;
 mod memory;
 mod pages;
 mod recorder;
@@ -99,6 +101,10 @@ enum Suite {
     Boot,
     /// Functions in source code; only if it is named
     Languages,
+    /// Actions out of a registry, with nothing cached; only if it is named
+    Fetch,
+    /// More actions in a registry than a node has room for; only if it is named
+    Many,
 }
 
 impl Suite {
@@ -117,6 +123,8 @@ impl Suite {
             Self::Memory => memory::run(laboratory, recorder),
             Self::Boot => boot::run(laboratory, recorder),
             Self::Languages => languages::run(laboratory, recorder),
+            Self::Fetch => fetch::run(laboratory, recorder),
+            Self::Many => many::run(laboratory, recorder),
         }
     }
 }
@@ -173,8 +181,8 @@ impl Arguments {
         all.iter()
             .copied()
             .filter(|it| match self.suites.is_empty() {
-                // It builds what is not needed otherwise.
-                true => *it != Suite::Languages,
+                // They build what is not needed otherwise.
+                true => !matches!(it, Suite::Languages | Suite::Fetch | Suite::Many),
                 false => self.suites.contains(it),
             })
             .collect()
