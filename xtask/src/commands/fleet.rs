@@ -1,6 +1,7 @@
 //! `cargo xtask fleet`: nodes behind a balancer, with their actions in a registry.
 
 use std::fs;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -44,6 +45,9 @@ pub struct Arguments {
     /// Restart all nodes under load, one after the other, say what became of the calls, and end.
     #[arg(long)]
     roll: bool,
+    /// Restart them again and again until there were so many calls.
+    #[arg(long, value_name = "N", default_value_t = 0, requires = "roll")]
+    calls: u64,
 }
 
 /// Runs the command.
@@ -66,7 +70,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     if arguments.kill_one {
         judge(
             "a node whose power was cut",
-            under_load(&mut fleet, |fleet| {
+            under_load(&mut fleet, |fleet, _| {
                 fleet.kill(0);
                 Ok(())
             }),
@@ -74,7 +78,15 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         fleet.restart(0)?;
     }
     if arguments.roll {
-        judge("a restart of all nodes", under_load(&mut fleet, |fleet| fleet.roll(say)))?;
+        let rolled = under_load(&mut fleet, |fleet, calls| {
+            loop {
+                fleet.roll(say)?;
+                if calls.load(Ordering::Relaxed) >= arguments.calls {
+                    return Ok(());
+                }
+            }
+        });
+        judge("restarts of all nodes", rolled)?;
     }
     if arguments.kill_one || arguments.roll {
         return Ok(());
@@ -90,11 +102,11 @@ type Calls = (u64, Vec<String>, Result<(), fleet::FleetError>);
 
 fn under_load(
     fleet: &mut Fleet,
-    during: impl FnOnce(&mut Fleet) -> Result<(), fleet::FleetError>,
+    during: impl FnOnce(&mut Fleet, &AtomicU64) -> Result<(), fleet::FleetError>,
 ) -> Calls {
-    fleet.under_load("/function/hello", CLIENTS, |fleet| {
+    fleet.under_load("/function/hello", CLIENTS, |fleet, calls| {
         thread::sleep(AROUND);
-        let result = during(fleet);
+        let result = during(fleet, calls);
         thread::sleep(AROUND);
         result
     })

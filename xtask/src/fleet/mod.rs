@@ -168,13 +168,13 @@ impl Fleet {
         Ok(())
     }
 
-    /// Calls an action over and over while `during` goes on. Returns how many calls there were, and
-    /// what became of those that were not answered 200.
+    /// Calls an action over and over while `during` goes on, which sees how many calls there were.
+    /// Returns their number, and what became of those that were not answered 200.
     pub fn under_load<R>(
         &mut self,
         target: &str,
         clients: usize,
-        during: impl FnOnce(&mut Self) -> R,
+        during: impl FnOnce(&mut Self, &AtomicU64) -> R,
     ) -> (u64, Vec<String>, R) {
         let (stop, calls) = (AtomicBool::new(false), AtomicU64::new(0));
         let address = ([127, 0, 0, 1], self.balancer.port()).into();
@@ -204,7 +204,7 @@ impl Fleet {
         };
         thread::scope(|scope| {
             let threads: Vec<_> = (0..clients).map(|_| scope.spawn(call)).collect();
-            let result = during(self);
+            let result = during(self, &calls);
             stop.store(true, Ordering::Relaxed);
             let failures = threads.into_iter().flat_map(|it| it.join().unwrap_or_default());
             let failures = failures.collect();
