@@ -75,6 +75,29 @@ pub fn npm_packages() -> PathBuf {
     modules
 }
 
+/// The folder of modules for Python that `tests/python` names.
+///
+/// # Panics
+/// If they cannot be fetched.
+#[must_use]
+pub fn python_packages() -> PathBuf {
+    ensure(&[("python3", "python3"), ("pip3", "python3-pip")]);
+    let _alone = INSTALLING.lock().unwrap_or_else(PoisonError::into_inner);
+    let list = workspace::root().join("tests/python/requirements.txt");
+    let folder = workspace::target().join("python");
+    let note = folder.join("requirements.txt");
+    let read = |file: &Path| fs::read(file).unwrap_or_default();
+    // The note is written when everything is there.
+    if read(&note) != read(&list) {
+        fs::create_dir_all(&folder).expect("the target folder can be written");
+        let mut install = Command::new("python3");
+        install.args(["-m", "pip", "install", "--quiet", "--upgrade", "--requirement"]);
+        run(install.arg(&list).arg("--target").arg(&folder), &folder);
+        fs::copy(&list, &note).expect("the target folder can be written");
+    }
+    folder
+}
+
 /// Prometheus' checker. Of Debian's package only this one file is taken: once installed, the
 /// package runs a server.
 ///

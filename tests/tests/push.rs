@@ -6,10 +6,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use serde_json::{Value, json};
-use system_tests::clients::{command, ensure};
+use system_tests::clients::{command, ensure, python_packages};
 use system_tests::registry::Registry;
 use system_tests::{ACTIONS, AUTHORIZATION, TestNode, boot, brief_machine, sample};
 use tempfile::TempDir;
+use xtask::workspace;
 
 const KEY: &str = hk::GUEST_KEY;
 const BUSYBOX: &str = "/usr/bin/busybox";
@@ -265,4 +266,32 @@ fn what_is_pushed_to_a_node_with_a_store_is_in_it() {
     assert_eq!(called(&first, "copied", br#"{"name":"A"}"#), r#"{"greeting":"Hello, A!"}"#);
     let action = first.request("GET", &format!("{ACTIONS}/copied"), &[AUTHORIZATION], &[]).json();
     assert_eq!(action["limits"]["memory"], 7, "limits travel with it");
+}
+
+#[test]
+fn oras_pushes_to_a_node_and_reads_what_one_has_written() {
+    let modules = python_packages();
+    let registry = Registry::start();
+    let node = boot(brief_machine().kernel_words(registry.setting()));
+    let image = sample("hello");
+    node.deploy("hello");
+    let folder = tempfile::tempdir().expect("there is room for a folder");
+    let file = folder.path().join("hello.elf");
+    fs::write(&file, &image).expect("the folder is ours");
+    let output = command("python3")
+        .env("PYTHONPATH", modules)
+        .arg(workspace::root().join("tests/python/oras_client.py"))
+        .args([&node.address().to_string(), KEY])
+        .arg(&file)
+        .args([&format!("127.0.0.1:{}", registry.port()), "hostkernel/guest:hello"])
+        .arg(folder.path())
+        .output()
+        .expect("it is installed");
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{said}\n{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(said, "pushed 201\ntype application/vnd.hostkernel.action.v1\n");
+    assert_eq!(called(&node, "by-oras", br#"{"name":"A"}"#), r#"{"greeting":"Hello, A!"}"#);
+    let action = node.request("GET", &format!("{ACTIONS}/by-oras"), &[AUTHORIZATION], &[]).json();
+    assert_eq!(action["limits"]["memory"], 7, "what the manifest says");
+    assert_eq!(fs::read(folder.path().join("read")).expect("it was written"), image);
 }
