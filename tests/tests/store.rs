@@ -198,6 +198,40 @@ fn no_code_of_a_lying_registry_is_run_and_the_node_heals() {
     }
 }
 
+/// Actions whose code together is more than the node's memory, twice each in no order.
+#[test]
+fn more_actions_than_there_is_room_for_are_served() {
+    const MEMORY_MIB: u32 = 96;
+    const COUNT: usize = 110;
+    const CODE_LEN: usize = 1 << 20;
+    let registry = Registry::start();
+    let code = |number: usize| {
+        let mut code = sample("echo");
+        code.resize(CODE_LEN, 0);
+        code.extend(number.to_string().bytes());
+        code
+    };
+    let actions = (0..COUNT).map(|number| (format!("large-{number}"), code(number)));
+    registry.shelve(actions).expect("its folder is ours");
+    let machine = brief_machine().memory_mib(MEMORY_MIB);
+    let node = boot(machine.kernel_words(registry.setting()));
+    let available = || node.metric("hostkernel_memory_bytes{kind=\"available\"}");
+    let mut after_each = Vec::new();
+    for step in [37, 71] {
+        for at in 0..COUNT {
+            let called = call(&node, &format!("large-{}", at * step % COUNT));
+            assert_eq!(called, (200, r#"{"name":"A"}"#.into()), "call {at}");
+        }
+        after_each.push(available());
+    }
+    let evicted = node.metric("hostkernel_store_evicted_total");
+    let held = node.metric("hostkernel_store_held_actions");
+    assert!(evicted > 0 && held < COUNT as u64, "{evicted} evicted, {held} held");
+    // It is full after the first time, and no fuller after the second.
+    let [first, second] = after_each[..] else { panic!("there are two") };
+    assert!(first.abs_diff(second) < 4 * CODE_LEN as u64, "{first}, then {second}");
+}
+
 /// How long an interpreter may take to start, emulated, on a busy computer.
 const RUNTIME_TIMEOUT: Duration = Duration::from_secs(330);
 const JSON: [&str; 2] = [AUTHORIZATION, "Content-Type: application/json"];
