@@ -97,6 +97,11 @@ pub enum Call {
     /// [`host::Report`]. Bounded by [`host::REPORT_LEN_MAX`] for each kind; a later one of the same
     /// kind replaces the earlier. What is not UTF-8 is refused with [`CallError::BadArgument`].
     Report = 14,
+    /// `flush(len)`: what [`Call::Write`] appended, or else the first `len` bytes of the output
+    /// window, will not change any more and may leave, if somebody waits for it who takes a result
+    /// piece by piece. Never waits: what the client does not take yet leaves later, or with the
+    /// end. Returns how many bytes have left; 0 where the result is sent as a whole.
+    Flush = 15,
 }
 
 impl Call {
@@ -119,6 +124,7 @@ impl Call {
             12 => Self::Alarm,
             13 => Self::Sleep,
             14 => Self::Report,
+            15 => Self::Flush,
             _ => return None,
         })
     }
@@ -127,7 +133,7 @@ impl Call {
     /// [`CallError::UnknownCall`].
     #[must_use]
     pub const fn is_for_hosts(self) -> bool {
-        self as u64 >= Self::MapAt as u64
+        self as u64 >= Self::MapAt as u64 && self as u64 <= Self::Report as u64
     }
 }
 

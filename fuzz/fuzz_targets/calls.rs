@@ -167,6 +167,10 @@ impl Action {
                 self.check_end(end, number);
                 return None;
             }
+            After::Flush { len } => {
+                assert!(len <= self.instance.space.output_range().len);
+                Ok(0)
+            }
             After::Machine(Request::Freeze { at }) => {
                 let words = [0; Processor::WORDS];
                 let processor = Processor { words, extended: None, at };

@@ -130,7 +130,7 @@ impl Front {
                 self.worker = Some(worker);
             }
             let Self { service, dispatcher, patience, sources, .. } = &mut self;
-            let mut is_wanted = || service.is_pending() || dispatcher.has_completion();
+            let mut is_wanted = || service.is_pending() || dispatcher.has_result();
             if frames::zero_ahead(&mut is_wanted) || patience.look(clock::now_ns, is_wanted) {
                 continue;
             }

@@ -40,6 +40,11 @@ pub const BODY_MB_DEFAULT: u64 = 6;
 pub const BODY_LEN_MAX: usize = (BODY_MB_MAX as usize) << 20;
 /// An input of a host image that is longer has another place.
 pub const INPUT_NEAR_LEN_MAX: usize = 444 * 1024;
+/// What has left of a result before its end and is not taken by the client; more stays with the
+/// action.
+pub const OUTLET_LEN_MAX: usize = 64 * 1024;
+/// In so many pieces.
+pub const OUTLET_PIECES_MAX: usize = 16;
 /// Log of an invocation, with 10 bytes more for each line; further output is dropped and a note
 /// says so.
 pub const LOG_LEN_MAX: usize = 64 * 1024;

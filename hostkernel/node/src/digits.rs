@@ -49,6 +49,15 @@ fn hex(word: u32) -> [u8; 8] {
     (digits + each(b'0') + is_letter * gap).to_be_bytes()
 }
 
+/// Appends a number in hexadecimal, without leading zeros.
+pub fn push_hexadecimal(out: &mut Vec<u8>, number: usize) {
+    let digits = (usize::BITS - number.leading_zeros()).div_ceil(4).max(1);
+    for place in (0..digits).rev() {
+        let digit = (number >> (4 * place) & 0xf) as u8;
+        out.push(if digit < 10 { b'0' + digit } else { b'a' + digit - 10 });
+    }
+}
+
 /// Appends a number in decimal digits. Most on the way of an invocation have one.
 #[inline]
 pub fn push_decimal(out: &mut Vec<u8>, number: u64) {
@@ -101,6 +110,15 @@ mod tests {
         let mut out = b"x".to_vec();
         push_milliseconds(&mut out, ns);
         String::from_utf8(out.split_off(1)).expect("digits are text")
+    }
+
+    #[test]
+    fn hexadecimal() {
+        for number in [0, 1, 9, 10, 15, 16, 255, 4096, 65_536, usize::MAX] {
+            let mut out = Vec::new();
+            push_hexadecimal(&mut out, number);
+            assert_eq!(out, alloc::format!("{number:x}").as_bytes());
+        }
     }
 
     proptest! {

@@ -71,6 +71,7 @@ pub fn invocation(template: &Arc<Template>, input: &[u8], timeout_ms: u64) -> In
         variables: None,
         payload: None,
         output_len_max: BODY_LEN_MAX,
+        outlet: None,
         admitted_ns: clock::now_ns(),
     }
 }

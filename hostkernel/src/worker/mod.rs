@@ -5,6 +5,7 @@
 //! interrupted; it then goes on with the same action or ends it, never with another.
 #![forbid(unsafe_code)]
 
+mod leaving;
 mod run;
 
 use alloc::sync::Arc;
@@ -17,6 +18,7 @@ use crate::arch::user::{UserContext, reflection_of, written_of};
 use crate::arch::{clock, cpu, machine_check};
 use crate::crash;
 use crate::entropy;
+use leaving::Leaving;
 use memory::core_area;
 use memory::{AddressSpace, Frozen, PageBuffer, Refusal, Reservation, Skeleton, Template, frames};
 use node::call::{Host, Instance};
@@ -79,13 +81,23 @@ impl Worker {
     /// Runs one invocation, if there is one. Returns whether there was.
     pub fn step(&mut self, dispatcher: &Dispatcher, on_interrupt: OnInterrupt) -> bool {
         let Some(invocation) = dispatcher.take(self.core) else { return false };
-        let completion = self.run(invocation, on_interrupt);
+        let completion = self.run_for(Some(dispatcher), invocation, on_interrupt);
         dispatcher.complete(self.core, completion);
         true
     }
 
-    /// Runs one invocation.
+    /// Runs one invocation, whose result comes as a whole.
     pub fn run(&mut self, invocation: Invocation, on_interrupt: OnInterrupt) -> Completion {
+        self.run_for(None, invocation, on_interrupt)
+    }
+
+    /// The same; by way of a dispatcher the result can leave before the end.
+    fn run_for(
+        &mut self,
+        dispatcher: Option<&Dispatcher>,
+        invocation: Invocation,
+        on_interrupt: OnInterrupt,
+    ) -> Completion {
         trace::record(Event::Start, invocation.id.0 as u64);
         let taken_ns = clock::now_ns();
         let mut completion = Completion {
@@ -118,6 +130,9 @@ impl Worker {
         crash::set_running(invocation.id.0);
         let Invocation { template, limits, input, payload, output_len_max, .. } = invocation;
         let variables = invocation.variables;
+        let leaving = invocation.outlet.zip(dispatcher).map(|(outlet, dispatcher)| {
+            Leaving::new(dispatcher, outlet, completion.ticket, self.core)
+        });
         let entry = template.entry();
         let host = template.is_host().then(|| Arc::clone(&template));
         let skeleton = core::mem::take(&mut self.skeleton);
@@ -151,7 +166,8 @@ impl Worker {
                 completion.timing.load_ns = started_ns - taken_ns;
                 let usage = &mut completion.usage;
                 let run = Run::new(&mut instance, &mut user, since, usage, &mut budget);
-                (completion.end, completion.frozen) = run.execute(started_ns, on_interrupt);
+                (completion.end, completion.frozen) =
+                    run.execute(started_ns, leaving, on_interrupt);
                 let end_cycles = clock::cycles();
                 let passed_ns = clock::to_ns(end_cycles) - started_ns;
                 completion.timing.run_ns = passed_ns;

@@ -7,6 +7,7 @@ use alloc::sync::Arc;
 use action_abi::CallError;
 use action_abi::host::{Moment, UPCALL_ALARM};
 
+use super::leaving::Leaving;
 use crate::arch::interrupt::{self, Arrived};
 use crate::arch::user::{Stop, UserContext};
 use crate::arch::{clock, machine_check};
@@ -73,6 +74,8 @@ pub struct Run<'a> {
     /// that can have changed what may be done there.
     last_page: Option<(u64, Access, u64)>,
     frozen: Option<Arc<Template>>,
+    /// If its result leaves piece by piece.
+    leaving: Option<Leaving<'a>>,
 }
 
 impl<'a> Run<'a> {
@@ -83,15 +86,17 @@ impl<'a> Run<'a> {
         usage: &'a mut Usage,
         budget: &'a mut Budget,
     ) -> Self {
-        Self { instance, user, usage, since, budget, last_page: None, frozen: None }
+        Self { instance, user, usage, since, budget, last_page: None, frozen: None, leaving: None }
     }
 
     /// Runs the action until it ends, in whatever way. Returns the template, if that is its end.
     pub fn execute(
         mut self,
         started_ns: u64,
+        leaving: Option<Leaving<'a>>,
         mut on_interrupt: OnInterrupt,
     ) -> (End, Option<Arc<Template>>) {
+        self.leaving = leaving;
         // Before the first instruction, too: on a core that serves the network this arms the card.
         self.budget.interrupt(started_ns, &mut on_interrupt);
         self.arm();
@@ -138,9 +143,34 @@ impl<'a> Run<'a> {
         match call::serve(self.instance, number, arguments) {
             After::Resume(result) => self.user.set_result(result),
             After::End(end) => return Some(end),
+            After::Flush { len } => return self.flush(len, on_interrupt),
             After::Machine(request) => return self.machine(request, on_interrupt),
         }
         None
+    }
+
+    /// Lets so much of the result go.
+    #[cold]
+    fn flush(&mut self, len: u64, on_interrupt: &mut OnInterrupt) -> Option<End> {
+        let mut end = None;
+        let mut left_len = 0;
+        if let Some(leaving) = &mut self.leaving {
+            leaving.ready_len = leaving.ready_len.max(len);
+            let has_left = leaving.go_on(&mut self.instance.space);
+            left_len = leaving.left_len;
+            // Nobody else takes it.
+            if has_left && leaving.is_on_front() {
+                end = self.interrupt(on_interrupt);
+            }
+        }
+        self.user.set_result(left_len);
+        end.or_else(|| self.abandoned())
+    }
+
+    /// The end, if the client has left that the result was on the way to.
+    fn abandoned(&self) -> Option<End> {
+        let is_abandoned = self.leaving.as_ref().is_some_and(Leaving::is_abandoned);
+        is_abandoned.then_some(End::Fault(Fault::Abandoned))
     }
 
     /// Does what a host image asked its core for.
@@ -201,6 +231,15 @@ impl<'a> Run<'a> {
                 break;
             }
             self.budget.interrupt(now_ns, on_interrupt);
+            if let Some(leaving) = &mut self.leaving
+                && leaving.go_on(&mut self.instance.space)
+                && leaving.is_on_front()
+            {
+                continue;
+            }
+            if let Some(end) = self.abandoned() {
+                return Some(end);
+            }
             clock::set_alarm(self.budget.again_ns.min(until_ns));
             interrupt::halt();
         }
@@ -272,6 +311,12 @@ impl<'a> Run<'a> {
         }
         machine_check::poll(now_ns);
         self.budget.interrupt(now_ns, on_interrupt);
+        if let Some(leaving) = &mut self.leaving {
+            leaving.go_on(&mut self.instance.space);
+        }
+        if let Some(end) = self.abandoned() {
+            return Some(end);
+        }
         let end = self.alarm_ns().filter(|at_ns| *at_ns <= now_ns).and_then(|_| self.alarm());
         self.arm();
         end

@@ -67,7 +67,8 @@ impl Draw {
                 }
             },
             1..=3 => Call::Log as u64,
-            4..=6 => Call::Write as u64,
+            4 => Call::Flush as u64,
+            5..=6 => Call::Write as u64,
             7..=13 => Call::Map as u64,
             14..=18 => Call::Protect as u64,
             19..=25 if model.areas().len() <= AREAS_COMFORTABLE => self.below(2) + Call::Map as u64,
@@ -77,6 +78,7 @@ impl Draw {
             _ if self.below(16) == 0 => self.arguments(model),
             Some(Call::Log) => [self.address(model), self.short_len(), self.below(4)],
             Some(Call::Write) => [self.address(model), self.short_len(), self.next()],
+            Some(Call::Flush) => [self.len(), self.next(), self.next()],
             Some(Call::Map) => [self.map_len(), self.protection(), self.next()],
             Some(Call::Unmap) => {
                 let Range { address, len } = self.pages(model);

@@ -98,6 +98,7 @@ impl Model {
             Some(Call::Map) => self.map(a, b, answer),
             Some(Call::Unmap) => self.change(a, b, None, answer),
             Some(Call::Protect) => self.change(a, b, Some(c), answer),
+            Some(Call::Flush) => self.flush(a, answer),
             Some(_) => Err("exit came back"),
         }
     }
@@ -164,6 +165,18 @@ impl Model {
             Err(CallError::BadAddress) => self.unreadable(address, len),
             Err(CallError::OutOfMemory) => Ok(()),
             Err(_) => Err("write answers an error it does not have"),
+        }
+    }
+
+    fn flush(&self, len: u64, answer: Result<u64, CallError>) -> Judged {
+        let len = if self.written > 0 { self.written } else { len };
+        if len > self.output.len {
+            return refused(answer, CallError::LimitReached);
+        }
+        match answer {
+            Ok(left) if left > len => Err("more has left than there is"),
+            Ok(_) => Ok(()),
+            Err(_) => Err("flush answers an error it does not have"),
         }
     }
 

@@ -11,9 +11,10 @@ use super::{Pending, Reject, refuse};
 use crate::dispatch::{Completion, End};
 use crate::http::Response;
 use crate::slice::Slice;
-use crate::state::records::Records;
+use crate::state::records::{Blame, Records};
 use crate::state::statistics::{Outcome, Statistics};
 use crate::state::{Node, Now};
+use memory::PageBuffer;
 
 /// Counts an invocation that has ended, and keeps its record. Returns the answer, if somebody waits
 /// for it, and what it was counted as.
@@ -33,6 +34,23 @@ pub fn ended(
     }
     let outcome = ended.outcome;
     Some((ended.answer(records), outcome))
+}
+
+/// The same for one whose answer has begun to leave. Returns its result, if it went well, of which
+/// the rest is to be sent.
+pub fn ended_streaming(
+    node: &mut Node,
+    pending: &mut Pending,
+    completion: Completion,
+    now: Now,
+) -> (Outcome, Option<PageBuffer>) {
+    let Node { records, statistics, .. } = node;
+    let ended = Ended::count(statistics, pending, completion, now);
+    let judged = Judged::of(&ended.completion, ended.pending.shape());
+    end::keep(records, ended.pending, &ended.completion, &judged, now);
+    let Ended { completion, outcome, .. } = ended;
+    let went_well = judged.status == Blame::Success;
+    (outcome, went_well.then_some(completion.output))
 }
 
 /// An invocation that has ended, whose result is so long that it is judged in slices; and made into

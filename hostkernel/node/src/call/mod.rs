@@ -6,6 +6,7 @@
 
 pub mod crash;
 mod exit;
+mod flush;
 mod host;
 mod hosted;
 mod log;
@@ -50,6 +51,11 @@ pub enum After {
     Resume(u64),
     /// The invocation is over.
     End(End),
+    /// The action goes on; so much of its result may leave.
+    Flush {
+        /// From its beginning on, in bytes.
+        len: u64,
+    },
     /// The action goes on once its core did this.
     Machine(Request),
 }
@@ -68,6 +74,10 @@ pub fn serve(instance: &mut Instance, number: u64, arguments: [u64; 4]) -> After
         Some(Call::Map) => map::map(instance, a, b),
         Some(Call::Unmap) => unmap::unmap(instance, a, b),
         Some(Call::Protect) => protect::protect(instance, a, b, c),
+        Some(Call::Flush) => match flush::flush(instance, a) {
+            Ok(after) => return after,
+            Err(error) => Err(error),
+        },
         Some(call) => match host::serve(instance, call, arguments) {
             Ok(after) => return after,
             Err(error) => Err(error),

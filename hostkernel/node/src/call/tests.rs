@@ -75,7 +75,7 @@ fn read(instance: &mut Instance, address: u64, len: u64) -> Vec<u8> {
 #[test]
 fn unknown_calls_are_refused() {
     let mut instance = instance(64);
-    for number in [6, 7, 14, 15, 255, u64::MAX] {
+    for number in [6, 7, 14, 16, 255, u64::MAX] {
         let result = serve(&mut instance, number, [0; 4]);
         assert_eq!(result, After::Resume(CallError::UnknownCall.to_result()));
     }
@@ -101,6 +101,22 @@ fn a_result_may_cross_pages_and_have_untouched_ones() {
     assert_eq!(end, After::End(End::Exit(0)));
     assert_eq!(instance.output.len(), 3 * 4096 + 1);
     assert!(instance.output.chunks().flatten().all(|byte| *byte == 0));
+}
+
+#[test]
+fn what_may_leave_is_in_the_window() {
+    let mut instance = instance(64);
+    let max = instance.space.output_range().len;
+    for len in [0, 1, max] {
+        let after = serve(&mut instance, Call::Flush as u64, [len, 0, 0, 0]);
+        assert_eq!(after, After::Flush { len });
+    }
+    let after = serve(&mut instance, Call::Flush as u64, [max + 1, 0, 0, 0]);
+    assert_eq!(after, After::Resume(CallError::LimitReached.to_result()));
+    // What was appended is the result, whatever else is said.
+    call(&mut instance, Call::Write, [DATA, 3, 0]).expect("data can be read");
+    let after = serve(&mut instance, Call::Flush as u64, [max, 0, 0, 0]);
+    assert_eq!(after, After::Flush { len: 3 });
 }
 
 #[test]

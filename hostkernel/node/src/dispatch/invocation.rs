@@ -7,7 +7,7 @@ use core::fmt;
 
 use action_abi::host::Moment;
 
-use super::Log;
+use super::{Log, Outlet};
 use crate::registry::{Limits, Permit, Variables};
 use memory::{Access, PageBuffer, Template};
 
@@ -78,6 +78,8 @@ pub struct Invocation {
     pub payload: Option<Arc<PageBuffer>>,
     /// Longest result, in bytes.
     pub output_len_max: usize,
+    /// Where its result leaves piece by piece, if it does.
+    pub outlet: Option<Arc<Outlet>>,
     /// Monotonic time at which it was admitted.
     pub admitted_ns: u64,
 }
@@ -239,6 +241,8 @@ pub enum Fault {
         /// What it may have.
         max: u64,
     },
+    /// The client that its result was on the way to has left.
+    Abandoned,
 }
 
 /// Processor exceptions an action can raise, page faults apart. The numbers are the vectors.
@@ -340,6 +344,7 @@ impl fmt::Display for Fault {
             Self::Memory { memory_mb, .. } => {
                 write!(f, "memory limit of {memory_mb} MB exceeded")
             }
+            Self::Abandoned => f.write_str("the client left before the end"),
             Self::ResultTooLong { len, max } => {
                 write!(f, "result of {len} bytes exceeds the limit of {max} bytes")
             }

@@ -5,6 +5,8 @@
 //! from the others, oldest first; so may the front's core when it has nothing else to do, but only
 //! what waits behind something that runs. What was started never moves. Completions come back
 //! through one queue that can hold everything outstanding, so a worker never waits for anybody.
+//! Where a result leaves before the end it goes through an [`Outlet`] of its own, of which the
+//! front is told through another queue.
 
 mod backlog;
 pub mod idle;
@@ -12,6 +14,7 @@ pub mod invocation;
 pub mod log;
 #[cfg(test)]
 mod model;
+mod outlet;
 mod patience;
 mod sleeper;
 pub mod turns;
@@ -26,6 +29,7 @@ pub use invocation::{
     ActivationId, Completion, End, Exception, Fault, Invocation, Reports, Ticket, Timing, Usage,
 };
 pub use log::Log;
+pub use outlet::Outlet;
 pub use patience::Patience;
 
 use sleeper::Sleeper;
@@ -34,6 +38,7 @@ use crate::dispatch::idle::IdleClock;
 use crate::registry::frames_to_run;
 use crate::trace::{self, Event};
 use limits::{AHEAD_MAX, AHEAD_NS};
+use memory::PageBuffer;
 
 /// The queues between the front (network and API, on one core) and the workers.
 ///
@@ -41,6 +46,8 @@ use limits::{AHEAD_MAX, AHEAD_NS};
 pub struct Dispatcher {
     workers: Vec<WorkerQueue>,
     completions: ArrayQueue<Completion>,
+    // Whose outlets the front has not looked at.
+    news: ArrayQueue<Ticket>,
     // Submitted, and completion not yet taken: at most what `completions` holds.
     in_flight: AtomicUsize,
     // Frames that what waits in the queues needs to run.
@@ -91,6 +98,7 @@ impl Dispatcher {
             workers: cores.iter().map(worker).collect(),
             // What is queued, and one running on each worker and on the front's core.
             completions: ArrayQueue::new(cores.len() * (queue_len + 1) + 1),
+            news: ArrayQueue::new(2 * (cores.len() * (queue_len + 1) + 1)),
             in_flight: AtomicUsize::new(0),
             frames_wanted: AtomicUsize::new(0),
             front: Sleeper::new(front_core),
@@ -104,7 +112,7 @@ impl Dispatcher {
     /// `heap_len` bytes, if an invocation takes `more_len` elsewhere.
     #[must_use]
     pub fn queue_len(wanted: usize, workers: usize, heap_len: usize, more_len: usize) -> usize {
-        let place_len = size_of::<Invocation>() + size_of::<Completion>() + 2 * size_of::<usize>();
+        let place_len = size_of::<Invocation>() + size_of::<Completion>() + 4 * size_of::<usize>();
         wanted.min(heap_len / (place_len + more_len) / workers.max(1)).max(1)
     }
 
@@ -225,9 +233,40 @@ impl Dispatcher {
         }
         let pushed = self.completions.push(completion);
         assert!(pushed.is_ok(), "the completion queue holds everything in flight");
-        if core != self.front_core {
+        if !self.is_front(core) {
             self.front.notify(self.wake);
         }
+    }
+
+    /// Puts a piece of the result of an invocation into its outlet. `core` is the one that runs it.
+    pub fn let_out(&self, core: usize, (ticket, outlet): (Ticket, &Outlet), piece: PageBuffer) {
+        if outlet.put(piece) {
+            // Each outlet is in there once, and one more time at most that belongs to what ended.
+            let pushed = self.news.push(ticket);
+            debug_assert!(pushed.is_ok(), "the queue holds all that can be told");
+        }
+        if !self.is_front(core) {
+            self.front.notify(self.wake);
+        }
+    }
+
+    /// Whose outlet has something that the front has not looked at.
+    #[must_use]
+    pub fn news(&self) -> Option<Ticket> {
+        self.news.pop()
+    }
+
+    /// Interrupts a core for an invocation that it runs.
+    pub fn wake_core(&self, core: usize) {
+        if !self.is_front(core) {
+            (self.wake)(core);
+        }
+    }
+
+    /// Whether this is the front's core.
+    #[must_use]
+    pub fn is_front(&self, core: usize) -> bool {
+        core == self.front_core
     }
 
     /// The next completion, for the front.
@@ -282,16 +321,16 @@ impl Dispatcher {
         self.workers.iter().any(|worker| !worker.queue.is_empty())
     }
 
-    /// Whether a completion waits for the front.
+    /// Whether a completion waits for the front, or a piece of a result.
     #[must_use]
-    pub fn has_completion(&self) -> bool {
-        !self.completions.is_empty()
+    pub fn has_result(&self) -> bool {
+        !self.completions.is_empty() || !self.news.is_empty()
     }
 
-    /// Lets completions wake the front, which runs an action, from now on. Returns false if one is
+    /// Lets results wake the front, which runs an action, from now on. Returns false if one is
     /// there already.
     pub fn arm_front(&self) -> bool {
-        self.front.arm(|| self.has_completion())
+        self.front.arm(|| self.has_result())
     }
 
     /// Ends that.
@@ -299,9 +338,9 @@ impl Dispatcher {
         self.front.disarm();
     }
 
-    /// Lets the front sleep by `sleep`, unless a completion waits.
+    /// Lets the front sleep by `sleep`, unless a result waits.
     pub fn sleep_front(&self, sleep: impl FnOnce()) {
-        self.front.sleep(|| self.has_completion(), sleep);
+        self.front.sleep(|| self.has_result(), sleep);
     }
 }
 
@@ -342,6 +381,7 @@ mod tests {
             variables: None,
             payload: None,
             output_len_max: 0,
+            outlet: None,
             admitted_ns: 0,
         }
     }

@@ -3,8 +3,9 @@
 //! ```text
 //!            first byte            complete            respond            all sent
 //!   Idle ───────────▶ Receiving ───────────▶ Answering ───────▶ Sending ───────────▶ Idle
-//!                        │  refused              ▲                 or: Closing
-//!                        └───────────────────────┘
+//!                        │  refused              ▲  │              ▲   or: Closing
+//!                        └───────────────────────┘  └▶ Streaming ──┘
+//!                                               begin          finish
 //! ```
 //!
 //! No I/O and no clock: the caller moves bytes, and answers for a client that is too slow by
@@ -18,7 +19,7 @@ use alloc::vec::Vec;
 use super::body::BodyReader;
 use super::encode::Output;
 use super::parse::{Framing, Head, HeadReader};
-use super::{Headers, MessageReject, Method, Request, RequestText, Response};
+use super::{Body, Fields, Headers, MessageReject, Method, Request, RequestText, Response};
 use limits::{REQUESTS_PER_CONNECTION_MAX, TEXT_LEN_KEPT_MAX};
 
 /// Decides by method, percent-encoded path and header fields how long a request's body may be, or
@@ -37,6 +38,8 @@ pub struct Connection {
     last: bool,
     /// The next answer is the last.
     draining: bool,
+    /// The client reads chunks.
+    takes_chunks: bool,
     /// That of the current request, as far as it is known.
     method: Option<Method>,
 }
@@ -47,8 +50,18 @@ enum State {
     Head(HeadReader),
     Body(Head, BodyReader),
     Answering,
+    Streaming(Coding),
     Sending,
     Closing,
+}
+
+/// How the pieces of an answer of unknown length are told from what follows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Coding {
+    /// In chunks. This ends the chunk before.
+    Chunks(&'static [u8]),
+    /// They are all that comes.
+    UntilClose,
 }
 
 impl Default for State {
@@ -80,6 +93,8 @@ pub enum Phase {
     Receiving,
     /// A request or a reject was handed out and not yet answered.
     Answering,
+    /// Part of an answer is in the output, or was sent; more will come.
+    Streaming,
     /// The answer is in the output; [`Idle`](Self::Idle) follows.
     Sending,
     /// The last answer is in the output, or was sent: close when the output is empty.
@@ -103,7 +118,7 @@ impl Connection {
         let received = match self.state {
             State::Head(_) => self.receive_head(bytes, accept),
             State::Body(..) => self.receive_body(bytes),
-            State::Answering | State::Sending => return (0, Step::More),
+            State::Answering | State::Streaming(_) | State::Sending => return (0, Step::More),
             State::Closing => return (bytes.len(), Step::More),
         };
         received.unwrap_or_else(|reject| {
@@ -129,6 +144,7 @@ impl Connection {
         self.requests += 1;
         self.last = !head.persistent || self.requests >= REQUESTS_PER_CONNECTION_MAX;
         self.method = Some(head.method);
+        self.takes_chunks = head.takes_chunks;
         let len_max = match head.framing {
             Framing::Length(0) => 0,
             _ => match accept(head.method, head.text.path(), head.text.headers()) {
@@ -185,7 +201,9 @@ impl Connection {
                 true
             }
             State::Body(..) => true,
-            State::Sending | State::Closing => panic!("a request is answered once"),
+            State::Streaming(_) | State::Sending | State::Closing => {
+                panic!("a request is answered once")
+            }
         };
         let with_body = self.method != Some(Method::Head);
         let buffer = self.output.push_response(response, !last, with_body);
@@ -193,6 +211,58 @@ impl Connection {
             self.buffer = buffer;
         }
         self.state = if last { State::Closing } else { State::Sending };
+    }
+
+    /// Whether the answer to the current request may leave before all of it is there.
+    #[must_use]
+    pub fn may_stream(&self) -> bool {
+        self.state_is_answering() && self.method.is_some_and(|method| method != Method::Head)
+    }
+
+    fn state_is_answering(&self) -> bool {
+        matches!(self.state, State::Answering)
+    }
+
+    /// Begins an answer to the current request, of which [pieces](Self::push_piece) follow: to a
+    /// client that reads no chunks until the connection ends.
+    pub fn begin(&mut self, status: u16, headers: Fields) {
+        assert!(self.state_is_answering(), "a request is answered once");
+        self.last |= self.draining || !self.takes_chunks;
+        let buffer = self.output.push_beginning(status, headers, !self.last, self.takes_chunks);
+        if buffer.capacity() <= TEXT_LEN_KEPT_MAX {
+            self.buffer = buffer;
+        }
+        let coding = if self.takes_chunks { Coding::Chunks(b"") } else { Coding::UntilClose };
+        self.state = State::Streaming(coding);
+    }
+
+    /// Goes on with an answer that was begun, once the pieces before were taken.
+    pub fn push_piece(&mut self, piece: Body) {
+        let State::Streaming(coding) = &mut self.state else { return };
+        if piece.is_empty() {
+            return;
+        }
+        let before = match coding {
+            Coding::Chunks(before) => Some(core::mem::replace(before, b"\r\n")),
+            Coding::UntilClose => None,
+        };
+        self.output.push_piece(piece, before);
+    }
+
+    /// Ends an answer that was begun, once the pieces before were taken.
+    pub fn finish(&mut self) {
+        let State::Streaming(coding) = self.state else { return };
+        if let Coding::Chunks(before) = coding {
+            self.output.push_end(before);
+        }
+        let is_last = self.last || self.draining;
+        self.state = if is_last { State::Closing } else { State::Sending };
+    }
+
+    /// Gives an answer up that was begun: what was sent of it is no whole one, and the client can
+    /// tell if the connection ends without what ends an answer.
+    pub fn cut(&mut self) {
+        self.state = State::Closing;
     }
 
     /// The next contiguous bytes to send; empty when everything was taken. To be looked at after
@@ -224,6 +294,7 @@ impl Connection {
             State::Head(reader) if reader.is_idle() => Phase::Idle,
             State::Head(_) | State::Body(..) => Phase::Receiving,
             State::Answering => Phase::Answering,
+            State::Streaming(_) => Phase::Streaming,
             State::Sending => Phase::Sending,
             State::Closing => Phase::Closing,
         }

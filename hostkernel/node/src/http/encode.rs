@@ -7,7 +7,7 @@
 use alloc::vec::Vec;
 
 use super::{Body, Fields, Response};
-use crate::digits::push_decimal;
+use crate::digits::{push_decimal, push_hexadecimal};
 use limits::{INLINE_BODY_LEN_MAX, KEEP_ALIVE_ANNOUNCED_S, OUTPUT_LEN_KEPT_MAX};
 
 /// Bytes that wait to be sent.
@@ -36,24 +36,67 @@ impl Output {
         with_body: bool,
     ) -> Vec<u8> {
         assert!(self.body.is_empty(), "one response at a time");
-        let Response { status, headers, mut body } = response;
+        let Response { status, headers, body } = response;
         let len = body.len();
-        let stated = if let Body::Unsent(stated) = body { stated } else { Some(len) };
-        push_head(&mut self.front, status, &headers, stated, persistent);
+        let framing = match body {
+            Body::Unsent(None) => Framing::Nothing,
+            Body::Unsent(Some(len)) => Framing::Length(len),
+            _ => Framing::Length(len),
+        };
+        push_head(&mut self.front, status, &headers, framing, persistent);
         if with_body && may_have_body(status) {
-            if len > INLINE_BODY_LEN_MAX {
-                self.body = body;
-            } else {
-                let mut copied = 0;
-                while copied < len {
-                    body.prepare(copied);
-                    let chunk = body.chunk_at(copied);
-                    self.front.extend_from_slice(chunk);
-                    copied += chunk.len();
-                }
-            }
+            self.push_body(body);
         }
         headers.into_buffer()
+    }
+
+    /// Queues the head of a response whose length is not known yet. In `chunks`, or until the
+    /// connection ends. Returns the buffer the header fields were in.
+    pub fn push_beginning(
+        &mut self,
+        status: u16,
+        headers: Fields,
+        persistent: bool,
+        chunks: bool,
+    ) -> Vec<u8> {
+        assert!(self.body.is_empty(), "one response at a time");
+        let framing = if chunks { Framing::Chunks } else { Framing::Nothing };
+        push_head(&mut self.front, status, &headers, framing, persistent);
+        headers.into_buffer()
+    }
+
+    /// Queues a piece of such a response, which has bytes, if those before have been sent. As a
+    /// chunk, `chunk` is what ends the one before it.
+    pub fn push_piece(&mut self, piece: Body, chunk: Option<&[u8]>) {
+        assert!(self.body.is_empty(), "one piece at a time");
+        if let Some(before) = chunk {
+            self.front.extend_from_slice(before);
+            push_hexadecimal(&mut self.front, piece.len());
+            self.front.extend_from_slice(b"\r\n");
+        }
+        self.push_body(piece);
+    }
+
+    /// Queues what ends a response in chunks: that of the chunk before, and the empty one.
+    pub fn push_end(&mut self, before: &[u8]) {
+        self.front.extend_from_slice(before);
+        self.front.extend_from_slice(b"0\r\n\r\n");
+    }
+
+    /// Queues a body, where it lies or, if it is small, with what is in front of it.
+    fn push_body(&mut self, mut body: Body) {
+        let len = body.len();
+        if len > INLINE_BODY_LEN_MAX {
+            self.body = body;
+            return;
+        }
+        let mut copied = 0;
+        while copied < len {
+            body.prepare(copied);
+            let chunk = body.chunk_at(copied);
+            self.front.extend_from_slice(chunk);
+            copied += chunk.len();
+        }
     }
 
     /// The next contiguous bytes to send; empty when there are none.
@@ -92,22 +135,29 @@ impl Output {
 }
 
 /// Whether a response with this status can have a body, and with it a length (RFC 9110, 8.6).
-fn may_have_body(status: u16) -> bool {
+#[must_use]
+pub fn may_have_body(status: u16) -> bool {
     !matches!(status, 100..=199 | 204 | 304)
+}
+
+/// How a head says where the body ends.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Framing {
+    /// It is so long.
+    Length(usize),
+    /// It is in chunks (RFC 9112, 7.1).
+    Chunks,
+    /// Not at all.
+    Nothing,
 }
 
 /// What a head has at most besides its header fields.
 const HEAD_FIXED_LEN_MAX: usize = 192;
 
-fn push_head(
-    out: &mut Vec<u8>,
-    status: u16,
-    fields: &Fields,
-    body_len: Option<usize>,
-    persistent: bool,
-) {
+fn push_head(out: &mut Vec<u8>, status: u16, fields: &Fields, framing: Framing, persistent: bool) {
     let fields = fields.as_bytes();
-    out.reserve(HEAD_FIXED_LEN_MAX + fields.len() + INLINE_BODY_LEN_MAX.min(body_len.unwrap_or(0)));
+    let body_len = if let Framing::Length(len) = framing { len } else { 0 };
+    out.reserve(HEAD_FIXED_LEN_MAX + fields.len() + INLINE_BODY_LEN_MAX.min(body_len));
     if status == 200 {
         out.extend_from_slice(b"HTTP/1.1 200 OK\r\n");
     } else {
@@ -118,12 +168,14 @@ fn push_head(
         out.extend_from_slice(b"\r\n");
     }
     out.extend_from_slice(fields);
-    if let Some(body_len) = body_len
-        && may_have_body(status)
-    {
-        out.extend_from_slice(b"Content-Length: ");
-        push_decimal(out, body_len as u64);
-        out.extend_from_slice(b"\r\n");
+    match framing {
+        Framing::Length(len) if may_have_body(status) => {
+            out.extend_from_slice(b"Content-Length: ");
+            push_decimal(out, len as u64);
+            out.extend_from_slice(b"\r\n");
+        }
+        Framing::Chunks => out.extend_from_slice(b"Transfer-Encoding: chunked\r\n"),
+        Framing::Length(_) | Framing::Nothing => {}
     }
     out.extend_from_slice(if persistent { &KEEP_ALIVE } else { b"Connection: close\r\n\r\n" });
 }

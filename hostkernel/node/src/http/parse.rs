@@ -32,6 +32,8 @@ pub struct Head {
     pub framing: Framing,
     /// Whether the client wants the connection to stay open.
     pub persistent: bool,
+    /// Whether the client reads an answer in chunks: it speaks HTTP/1.1.
+    pub takes_chunks: bool,
     /// Whether the client waits for `100 Continue` before it sends the body.
     pub expects_continue: bool,
 }
@@ -238,6 +240,7 @@ fn parse(bytes: &[u8], lines_start: usize, buffer: &mut Vec<u8>) -> Result<Head,
         text: RequestText::new(core::mem::take(buffer), path, query, &lines, names),
         framing: connection.framing(),
         persistent: !connection.close && (version_1_1 || connection.keep_alive),
+        takes_chunks: version_1_1,
         expects_continue: version_1_1 && connection.expectation == Some(Expectation::Continue),
     })
 }

@@ -18,6 +18,9 @@ pub struct Annotations {
     pub is_final: bool,
     /// `cgi`: it is told of the whole request, and makes the header fields of the answer.
     pub is_cgi: bool,
+    /// `stream`: whether its answer may leave before its end; if nothing is said, that of a web
+    /// server may.
+    pub streams: Option<bool>,
     /// `web-custom-options`: it answers `OPTIONS` itself.
     pub answers_options: bool,
     /// `require-whisk-auth`.
@@ -48,6 +51,7 @@ impl Annotations {
             is_raw: is_true("\"raw-http\""),
             is_final: is_true("\"final\""),
             is_cgi: is_true("\"cgi\""),
+            streams: list.get("\"stream\"").and_then(|value| value.parse().ok()),
             answers_options: is_true("\"web-custom-options\""),
             door: list.get("\"require-whisk-auth\"").map_or(Door::Open, Door::read),
             list,

@@ -5,6 +5,7 @@
 
 mod coming;
 mod deeds;
+mod leaving;
 mod reading;
 mod storage;
 mod supply;
@@ -117,6 +118,11 @@ impl<'a> Answers<'a> {
                         continue;
                     }
                 }
+            } else if let Some(index) = slot
+                && slots.get(index).streams()
+            {
+                self.end_stream(slots, index, (pending, completion), now);
+                continue;
             } else if Ending::is_due(&pending, &completion) {
                 self.begin_result(slots, (pending, slot), completion, now);
                 continue;
@@ -340,7 +346,8 @@ impl<'a> Answers<'a> {
         let Some(ticket) = self.waiting.next() else {
             return self.turn_away(slot, &admission.pending, &Reject::QueueFull, now);
         };
-        let (invocation, mut pending) = admission.split(ticket);
+        let (mut invocation, mut pending) = admission.split(ticket);
+        invocation.outlet = Self::stream(slot, &mut pending);
         if self.queue.submit(invocation) == Err(QueueFull) {
             return self.turn_away(slot, &pending, &Reject::QueueFull, now);
         }
@@ -386,6 +393,9 @@ impl<'a> Answers<'a> {
         }
         if let Some(ticket) = slot.waits_for {
             self.waiting.hold(ticket, core::mem::take(&mut slot.holding));
+            if let Some(outlet) = slot.outlet() {
+                self.abandon_stream(outlet);
+            }
             let Some(pending) = self.waiting.leave(ticket) else { return };
             self.node.abandoned(slot.connection.method(), pending, slot.age_ns(now_ns));
             pending.detach();

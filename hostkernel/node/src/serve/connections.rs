@@ -7,7 +7,7 @@
 use super::answers::Answers;
 use super::drain::{Drain, Stand};
 use super::room::{Budget, Need};
-use super::slot::{Overdue, Slot};
+use super::slot::{Overdue, Pulled, Slot};
 use super::slots::{IDLE_SPARED_NS, Slots};
 use super::timers::NEVER;
 use crate::dispatch::Dispatcher;
@@ -149,6 +149,7 @@ impl<'a> Connections<'a> {
     pub fn poll(&mut self, now: Now, outward: &mut Outward<'_>) {
         self.mtu = outward.mtu();
         let is_late = self.is_late(now.monotonic_ns);
+        self.answers.let_out(&mut self.slots, now);
         self.answers.complete(&mut self.slots, is_late, now);
         if self.answers.deploys.len() + self.answers.texts.len() > 0 {
             self.go_on(now);
@@ -261,6 +262,15 @@ impl<'a> Connections<'a> {
                 widen(slot, need, budget, (*port, outward));
             }
             let sent = slot.send();
+            if slot.streams()
+                && let Pulled::More(core) = slot.pull(now_ns)
+            {
+                slot.progress_ns = now_ns;
+                if let Some(core) = core {
+                    answers.wake(core);
+                }
+                continue;
+            }
             let phase = slot.connection.phase();
             let received = match phase {
                 Phase::Idle | Phase::Receiving | Phase::Closing => {
@@ -269,7 +279,7 @@ impl<'a> Connections<'a> {
                     }
                     answers.receive(slot, now)
                 }
-                Phase::Answering | Phase::Sending => None,
+                Phase::Answering | Phase::Streaming | Phase::Sending => None,
             };
             // What comes after the last answer is dropped, and keeps nothing alive.
             if sent || received.is_some() && phase != Phase::Closing {

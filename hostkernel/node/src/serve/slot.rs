@@ -2,6 +2,7 @@
 
 mod numbers;
 mod patience;
+mod stream;
 mod wide;
 
 use smoltcp::iface::{SocketHandle, SocketSet};
@@ -9,6 +10,8 @@ use smoltcp::socket::tcp::{self, State};
 
 use super::room::{Buffers, USUAL};
 use super::timers::NEVER;
+pub use stream::Pulled;
+use stream::Streaming;
 
 use crate::dispatch::Ticket;
 use crate::http::connection::{Accept, Connection, Phase, Step};
@@ -62,6 +65,8 @@ pub struct Slot {
     request_taken: u32,
     /// Length of the answer under way.
     pub answer_len: usize,
+    /// If its answer began to leave before the invocation ended.
+    streaming: Option<Streaming>,
     /// What the client said when it connected.
     options: Options,
     /// By how much the windows of this connection are shifted beyond what smoltcp does.
@@ -126,6 +131,7 @@ impl Slot {
             hurry_at_ns: NEVER,
             request_taken: 0,
             answer_len: 0,
+            streaming: None,
             options: Options::default(),
             window_shift: 0,
             usual: None,
@@ -165,6 +171,7 @@ impl Slot {
     pub fn reset(&mut self) -> Option<Peer> {
         self.connection = Connection::new();
         self.waits_for = None;
+        self.streaming = None;
         self.holding.clear();
         self.unacknowledged = 0;
         self.peer.take()
@@ -230,8 +237,12 @@ impl Slot {
 
     /// Whether it is a reader for this namespace: part of an answer waits to be taken.
     pub fn is_reader_of(&self, namespace: &Namespace) -> bool {
-        matches!(self.connection.phase(), Phase::Sending | Phase::Closing)
-            && self.holds_for(namespace)
+        let waits_to_be_taken = match self.connection.phase() {
+            Phase::Sending | Phase::Closing => true,
+            Phase::Streaming => self.connection.has_output(),
+            _ => false,
+        };
+        waits_to_be_taken && self.holds_for(namespace)
     }
 
     /// Nothing of an answer is left but what fits into the socket, and has its room there anyway.
@@ -280,14 +291,17 @@ impl Slot {
         (count > 0 || !matches!(step, Step::More)).then_some(step)
     }
 
-    /// Asks the client to end what is answered or abandoned.
+    /// Asks the client to end what is answered or abandoned, and ends what it has left itself.
     pub fn close_if_done(&mut self) {
+        if self.has_left_stream() {
+            return self.socket_mut().abort();
+        }
         let finished = !self.connection.has_output()
             && match self.connection.phase() {
                 Phase::Closing => true,
                 // The client said that nothing more will come.
                 Phase::Idle | Phase::Receiving => self.socket().state() == State::CloseWait,
-                Phase::Answering | Phase::Sending => false,
+                Phase::Answering | Phase::Streaming | Phase::Sending => false,
             };
         if finished {
             self.socket_mut().close();

@@ -24,6 +24,7 @@ mod raw;
 mod registry;
 mod sntp;
 mod store;
+mod stream;
 mod supply;
 mod syslog;
 mod texts;

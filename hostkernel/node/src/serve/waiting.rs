@@ -53,6 +53,12 @@ impl Waiting {
         }
     }
 
+    /// What is at a place, and who waits there.
+    pub fn at(&mut self, ticket: Ticket) -> Option<(&mut Pending, Option<u32>)> {
+        let place = self.places.get_mut(ticket.0 as usize)?.as_mut()?;
+        Some((&mut place.pending, place.slot))
+    }
+
     /// Nobody waits at this place any more. What is needed for the record stays.
     pub fn leave(&mut self, ticket: Ticket) -> Option<&mut Pending> {
         let place = self.places.get_mut(ticket.0 as usize)?.as_mut()?;

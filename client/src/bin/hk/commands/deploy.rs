@@ -50,7 +50,8 @@ pub struct Arguments {
 }
 
 /// Annotations that a node heeds, if they are exactly `true`.
-const SWITCHES: [&str; 5] = ["cgi", "web-export", "raw-http", "final", "web-custom-options"];
+const SWITCHES: [&str; 6] =
+    ["cgi", "stream", "web-export", "raw-http", "final", "web-custom-options"];
 
 impl Arguments {
     /// What a node would accept and then not heed.

@@ -5,14 +5,14 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::reading::Reading;
-use super::shape::Shape;
+use super::shape::{Form, Shape};
 use crate::api::answer::deed::Deed;
 use crate::api::answer::error::Reject;
 use crate::api::manage::deploying::Deploying;
 use crate::api::request::Parts;
 use crate::api::request::RequestId;
 use crate::digits::Hex;
-use crate::dispatch::{ActivationId, Completion, Invocation, Ticket, Timing};
+use crate::dispatch::{ActivationId, Completion, Invocation, Outlet, Ticket, Timing};
 use crate::http::{Fields, Response};
 use crate::registry::Limits;
 use crate::registry::{Action, Permit, Variables};
@@ -73,6 +73,8 @@ pub struct Pending {
     admitted_ns: u64,
     /// Empty; the answer's will be written into their memory.
     fields: Fields,
+    /// Where its result leaves before the end, if it may.
+    pub outlet: Option<Arc<Outlet>>,
 }
 
 impl Admission {
@@ -93,6 +95,7 @@ impl Admission {
             variables,
             payload,
             output_len_max,
+            outlet: None,
             admitted_ns,
         };
         (invocation, pending)
@@ -142,6 +145,17 @@ impl Pending {
     #[must_use]
     pub fn may_be_accepted(&self) -> bool {
         matches!(self.shape, Shape::Activation | Shape::Result)
+    }
+
+    /// Whether the answer may leave before all of it is there.
+    #[must_use]
+    pub fn may_stream(&self) -> bool {
+        let wanted = self.action.annotations.streams;
+        match self.shape {
+            Shape::Function(Form::Bytes | Form::Cgi) => wanted == Some(true),
+            Shape::Function(Form::Server { is_head: false }) => wanted != Some(false),
+            _ => false,
+        }
     }
 
     /// Nobody waits any more: gives back what only an answer needs.
@@ -246,6 +260,7 @@ pub(in crate::api) fn prepare(
         trace: parts.trace,
         admitted_ns: parts.now.monotonic_ns,
         fields: Fields::new(),
+        outlet: None,
     };
     Ok(Reply::Invoke(Admission {
         template: Arc::clone(&action.template),

@@ -10,9 +10,11 @@ use super::{function, web};
 use crate::api::answer::respond;
 use crate::digits::{push_milliseconds, short_milliseconds};
 use crate::dispatch::{Completion, Timing};
-use crate::http::{Fields, Name, Response};
+use crate::http::encode::may_have_body;
+use crate::http::{Body, Fields, Name, Response};
 use crate::state::Now;
 use crate::state::records::{Facts, Records};
+use memory::PageBuffer;
 
 const ACTIVATION_ID: Name = Name::new("X-OpenWhisk-Activation-Id: ");
 const SERVER_TIMING: Name = Name::new("Server-Timing: ");
@@ -52,6 +54,26 @@ pub fn complete_judged(
     push_identity(headers, pending);
     headers.push_visible(SERVER_TIMING, |out| push_timing(out, timing, total_ns));
     response
+}
+
+/// The beginning of an answer that leaves before its invocation has ended: its status and header
+/// fields, and where in `first`, the first piece of the result, its body begins. `None` if that
+/// piece is no beginning; then the answer is sent as a whole.
+pub fn begin(
+    pending: &mut Pending,
+    first: PageBuffer,
+) -> Option<((u16, Fields), (PageBuffer, usize))> {
+    let Shape::Function(form) = pending.shape() else { return None };
+    let response = function::begin(pending, first, form)?;
+    let Response { status, mut headers, body } = response;
+    push_identity(&mut headers, pending);
+    match body {
+        Body::Pages(first) => Some(((status, headers), (first, 0))),
+        Body::PagesFrom(first, start) if may_have_body(status) => {
+            Some(((status, headers), (first, start)))
+        }
+        _ => None,
+    }
 }
 
 /// Keeps the record of an invocation that ended, and how.

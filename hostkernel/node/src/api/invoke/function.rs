@@ -99,8 +99,25 @@ pub fn complete(pending: &mut Pending, completion: Completion, form: Form) -> Re
             Err(reject) => error(502, &reject.to_string(), request_id),
         };
     }
-    let kind = content_type(completion.output.chunk_at(0));
-    let body = Body::Pages(completion.output);
+    respond_bytes(fields, completion.output, request_id)
+}
+
+/// The beginning of an answer whose result has begun to come; `None` if its header fields are not
+/// all there, or not as they should be.
+pub fn begin(pending: &mut Pending, first: PageBuffer, form: Form) -> Option<Response> {
+    let mut fields = pending.take_fields();
+    let request_id = pending.request_id();
+    if form == Form::Bytes {
+        return Some(respond_bytes(fields, first, request_id));
+    }
+    let taken = cgi::take_fields(&mut fields, &first, form).ok()?;
+    Some(respond_cgi(fields, taken, first, form, request_id))
+}
+
+/// The answer that is what the action wrote.
+fn respond_bytes(fields: Fields, output: PageBuffer, request_id: &RequestId) -> Response {
+    let kind = content_type(output.chunk_at(0));
+    let body = Body::Pages(output);
     let mut response = respond::plain_with(fields, 200, kind, body, request_id);
     response.headers.push_line(respond::ANY_ORIGIN);
     response

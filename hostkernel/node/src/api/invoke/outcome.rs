@@ -10,7 +10,7 @@ use crate::api::answer::error::Reject;
 use crate::api::answer::respond;
 use crate::api::invoke::admission::Pending;
 use crate::api::invoke::shape::Shape;
-use crate::dispatch::{Completion, End, Reports};
+use crate::dispatch::{Completion, End, Fault, Reports};
 use crate::document::{Document, contiguous};
 use crate::http::{Body, Response};
 use crate::json::{Json, JsonReject, Quoted};
@@ -203,7 +203,12 @@ impl Judged {
             Verdict::Success(_) => None,
             _ => Some(Document::compose(|out| write_display(out, &verdict))?),
         };
-        Ok((verdict.status(), composed))
+        let status = match end {
+            // It is the client's doing.
+            End::Fault(Fault::Abandoned) => Blame::ApplicationError,
+            _ => verdict.status(),
+        };
+        Ok((status, composed))
     }
 
     /// The result, for a record.
@@ -279,7 +284,6 @@ fn write_display(out: &mut impl fmt::Write, value: &impl fmt::Display) -> fmt::R
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dispatch::Fault;
     use memory::Access;
 
     #[test]

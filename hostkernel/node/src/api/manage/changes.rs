@@ -51,7 +51,8 @@ pub struct Exec {
 }
 
 /// Annotations that the node heeds and that are true or false: they can be in a query, too.
-const SWITCHES: [&str; 5] = ["cgi", "final", "raw-http", "web-custom-options", "web-export"];
+const SWITCHES: [&str; 6] =
+    ["cgi", "final", "raw-http", "stream", "web-custom-options", "web-export"];
 
 /// Of the bare file, with limits and annotations in the query.
 pub fn from_query(query: Query<'_>) -> Result<Changes, Reject> {

@@ -270,6 +270,7 @@ pub fn at_boot(
         variables: None,
         payload: Some(payload),
         output_len_max: policy.body_len_max,
+        outlet: None,
         admitted_ns: 0,
     });
     frozen(&completion)

@@ -17,8 +17,7 @@ impl Slot {
     /// at the cost of others. Who has not said what it wants, or was refused, has less time.
     pub fn is_slow(&self, now_ns: u64) -> bool {
         let spared_ms = if self.is_held { PROGRESS_TIMEOUT_MS } else { UNADMITTED_SPARED_MS };
-        self.connection.phase() != Phase::Answering
-            && self.busy_ns + spared_ms * NS_PER_MS <= now_ns
+        !self.waits_for_action() && self.busy_ns + spared_ms * NS_PER_MS <= now_ns
     }
 
     /// The client has had time to take its answer, or has taken nothing of it for some.
@@ -81,6 +80,7 @@ impl Slot {
         let still = |ms: u64| self.progress_ns + ms * NS_PER_MS;
         match self.connection.phase() {
             Phase::Answering => self.waits_until_ns.map(|at_ns| (at_ns, Overdue::Accept)),
+            Phase::Streaming if self.waits_for_action() => None,
             Phase::Receiving => {
                 // Who makes progress is given the time that takes.
                 let earned_ms = u64::from(self.request_len()) * 1000 / REQUEST_RATE_MIN;

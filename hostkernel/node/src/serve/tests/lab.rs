@@ -27,7 +27,7 @@ use crate::dispatch::{Completion, Dispatcher, End, Invocation, Log, Timing, Usag
 use crate::journal::syslog::Queue;
 use crate::random::Random;
 use crate::registry::Limits;
-use crate::registry::{Action, Digest, Name, Namespace, Share, Version};
+use crate::registry::{Action, Annotations, Digest, KeyValues, Name, Namespace, Share, Version};
 use crate::settings::{Address, Server, Settings};
 use crate::state::records::Records;
 use crate::state::{Node, Now, Policy};
@@ -95,6 +95,10 @@ pub struct Worker {
     pub run_ns: u64,
     /// Nothing that runs ends.
     pub holds: bool,
+    /// How an invocation ends.
+    pub end: Option<End>,
+    /// Bytes of what runs that have left before its end.
+    left_len: usize,
     /// If it gives back something of this length instead.
     pub output_len: Option<usize>,
     /// Invocations it began.
@@ -190,6 +194,11 @@ impl Lab {
     /// Has the peer do at the next turn what it was just told, and not when something is due.
     pub fn hurry(&mut self) {
         self.next_ns = self.now_ns;
+    }
+
+    /// Has what runs let go the first bytes of its result. Returns how many have left.
+    pub fn let_out(&mut self, ready_len: usize) -> usize {
+        self.worker.let_out(self.dispatcher, ready_len)
     }
 
     /// Waits for the next answer.
@@ -363,16 +372,41 @@ impl Worker {
             if self.running.is_none() {
                 let Some(invocation) = dispatcher.take(WORKER) else { return };
                 self.begun += 1;
+                self.left_len = 0;
                 self.running = Some((now_ns + self.run_ns, invocation));
             }
             let ended = |(end_ns, _): &mut (u64, _)| !self.holds && *end_ns <= now_ns;
             let Some((_, invocation)) = self.running.take_if(ended) else { return };
             let mut completion = echo(invocation);
+            completion.end = self.end.unwrap_or(completion.end);
             if let Some(len) = self.output_len {
                 completion.output = PageBuffer::from_bytes(&pattern(len)).expect("frames are left");
             }
             dispatcher.complete(WORKER, completion);
         }
+    }
+
+    fn let_out(&mut self, dispatcher: &Dispatcher, ready_len: usize) -> usize {
+        let Some((_, Invocation { ticket, outlet: Some(outlet), input, .. })) = &self.running
+        else {
+            return 0;
+        };
+        outlet.begin(WORKER);
+        let len = outlet.room(ready_len - self.left_len);
+        if len > 0 {
+            let all = input.to_vec().expect("memory is left");
+            let piece = &all[self.left_len..self.left_len + len];
+            let piece = PageBuffer::from_bytes(piece).expect("frames are left");
+            dispatcher.let_out(WORKER, (*ticket, outlet), piece);
+        }
+        self.left_len += len;
+        self.left_len
+    }
+
+    /// Whether the client of what runs has left.
+    pub fn is_abandoned(&self) -> bool {
+        let outlet = self.running.as_ref().and_then(|(_, invocation)| invocation.outlet.as_ref());
+        outlet.is_some_and(|outlet| outlet.is_abandoned())
     }
 
     fn next_ns(&self) -> Option<u64> {
@@ -400,7 +434,7 @@ fn echo(invocation: Invocation) -> Completion {
     }
 }
 
-/// A node on which every tenant has deployed `echo`.
+/// A node on which every tenant has deployed `echo`, and `trickle`, whose answers may leave early.
 fn node(settings: &Settings, share: Share) -> Node {
     let records = Records::new(RECORDS, 1).expect("frames are left");
     let policy = Policy {
@@ -412,7 +446,16 @@ fn node(settings: &Settings, share: Share) -> Node {
     let names = settings.access.namespaces.iter().map(|it| it.name.as_str());
     for name in names.chain(["guest"]) {
         let Some(namespace) = node.policy.tenants.namespace(name) else { continue };
-        node.registry.insert(Arc::new(action(namespace))).expect("there is room");
+        let streams = [("\"stream\"", "true")];
+        let streams = KeyValues::from_items(&streams).expect("there is memory");
+        let trickle = Action {
+            name: Name::new("trickle").expect("a good name"),
+            annotations: Arc::new(Annotations::new(streams)),
+            ..action(namespace.clone())
+        };
+        for action in [trickle, action(namespace)] {
+            node.registry.insert(Arc::new(action)).expect("there is room");
+        }
     }
     node.log_to(
         (settings.log_server != Server::Nobody)
