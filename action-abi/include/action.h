@@ -52,7 +52,8 @@ enum action_call_number {
     ACTION_CALL_WRITE = 2,
     ACTION_CALL_MAP = 3,
     ACTION_CALL_UNMAP = 4,
-    ACTION_CALL_PROTECT = 5
+    ACTION_CALL_PROTECT = 5,
+    ACTION_CALL_FLUSH = 15
 };
 
 /* Which log a line belongs to. */
@@ -153,6 +154,13 @@ static inline int64_t action_log(const void *bytes, size_t len, enum action_stre
  * Returns len or minus an action_error. */
 static inline int64_t action_write(const void *bytes, size_t len) {
     return action_call(ACTION_CALL_WRITE, (uint64_t)(uintptr_t)bytes, len, 0);
+}
+
+/* Lets what action_write appended leave, or else the first output_len bytes of the output window,
+ * if the action was deployed with the annotation stream. Never waits. Returns how many bytes have
+ * left, or minus an action_error. */
+static inline int64_t action_flush(size_t output_len) {
+    return action_call(ACTION_CALL_FLUSH, output_len, 0, 0);
 }
 
 /* Maps zeroed memory, len rounded up to pages. Returns its address or minus an action_error. */

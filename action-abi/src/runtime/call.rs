@@ -110,6 +110,15 @@ pub fn write(bytes: &[u8]) -> Result<(), CallError> {
     CallError::check(unsafe { raw(Call::Write as u64, arguments) }).map(drop)
 }
 
+/// Lets what [`write()`] appended leave, or else the first `output_len` bytes of the output window,
+/// which must not change any more. Never waits. Returns how many bytes have left: 0 where the
+/// result is sent as a whole, because nobody said `stream` or the client cannot take it otherwise.
+pub fn flush(output_len: usize) -> usize {
+    // SAFETY: flush touches no memory of the action.
+    let left = CallError::check(unsafe { raw(Call::Flush as u64, [output_len as u64, 0, 0]) });
+    left.map_or(0, |left| left as usize)
+}
+
 /// Maps `len` bytes of zeroed memory, rounded up to whole pages, with the given
 /// [`protection`](crate::protection) bits. Returns the mapped range.
 ///

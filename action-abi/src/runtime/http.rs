@@ -4,13 +4,14 @@
 //! the result, both as the Common Gateway Interface (RFC 3875) has it. [`Request`] and [`Response`]
 //! are that as values.
 
-use core::fmt::{Display, Write as _};
+use core::fmt::{self, Display, Write as _};
 
 use super::alloc::borrow::Cow;
+use super::alloc::boxed::Box;
 use super::alloc::string::{String, ToString as _};
 use super::alloc::vec::Vec;
 use super::context;
-use super::output::Output;
+use super::output::{Output, OutputFull};
 
 /// A request, as the environment describes it.
 #[derive(Clone, Copy, Debug)]
@@ -80,18 +81,39 @@ impl<'a> Request<'a> {
 }
 
 /// A response: status 200 and nothing else, unless told otherwise.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct Response {
     status: u16,
     fields: String,
     body: Cow<'static, [u8]>,
+    writer: Option<Writer>,
 }
+
+/// What writes a body.
+struct Writer(Box<WriteBody>);
+
+type WriteBody = dyn FnOnce(&mut Output) -> Result<(), OutputFull>;
+
+impl fmt::Debug for Writer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Writer")
+    }
+}
+
+/// No two are the same.
+impl PartialEq for Writer {
+    fn eq(&self, _: &Self) -> bool {
+        false
+    }
+}
+
+impl Eq for Writer {}
 
 impl Response {
     /// A response without fields and body.
     #[must_use]
     pub const fn new(status: u16) -> Self {
-        Self { status, fields: String::new(), body: Cow::Borrowed(&[]) }
+        Self { status, fields: String::new(), body: Cow::Borrowed(&[]), writer: None }
     }
 
     /// Text, as UTF-8.
@@ -146,6 +168,27 @@ impl Response {
     pub fn with_body(self, body: impl Into<Cow<'static, [u8]>>) -> Self {
         Self { body: body.into(), ..self }
     }
+
+    /// The same with a body, or the rest of one, that is written when the head is. With the
+    /// annotation `stream`, what was written leaves at each [`flush`](Output::flush):
+    ///
+    /// ```
+    /// # use action_abi::runtime::http::Response;
+    /// Response::new(200).with_header("Content-Type", "text/event-stream").with_writer(|output| {
+    ///     for number in 0..3 {
+    ///         output.write(format!("data: {number}\n\n").as_bytes())?;
+    ///         output.flush();
+    ///     }
+    ///     Ok(())
+    /// });
+    /// ```
+    #[must_use]
+    pub fn with_writer(
+        self,
+        writer: impl FnOnce(&mut Output) -> Result<(), OutputFull> + 'static,
+    ) -> Self {
+        Self { writer: Some(Writer(Box::new(writer))), ..self }
+    }
 }
 
 impl From<&'static str> for Response {
@@ -192,14 +235,20 @@ pub fn run<R: Into<Response>>(
     if request.variable("GATEWAY_INTERFACE").is_none() {
         panic!("this action speaks HTTP: deploy it with the annotation cgi, call /function/NAME");
     }
-    if write(&handler(request).into(), output).is_err() {
+    if write(handler(request).into(), output).is_err() {
         panic!("{}", output.full());
     }
 }
 
-fn write(response: &Response, output: &mut Output) -> core::fmt::Result {
-    write!(output, "Status: {}\n{}\n", response.status, response.fields)?;
-    output.write(&response.body).map_err(|_| core::fmt::Error)
+fn write(response: Response, output: &mut Output) -> fmt::Result {
+    let Response { status, fields, body, writer } = response;
+    write!(output, "Status: {status}\n{fields}\n")?;
+    let written = output.write(&body);
+    let written = match writer {
+        Some(Writer(writer)) => written.and_then(|()| writer(output)),
+        None => written,
+    };
+    written.map_err(|_| fmt::Error)
 }
 
 #[cfg(test)]
@@ -229,7 +278,7 @@ mod tests {
 
     fn written(response: impl Into<Response>) -> String {
         let mut output = Output::for_test(200);
-        write(&response.into(), &mut output).expect("it fits");
+        write(response.into(), &mut output).expect("it fits");
         String::from_utf8(output.as_bytes().to_vec()).expect("text")
     }
 
@@ -251,10 +300,24 @@ mod tests {
     }
 
     #[test]
+    fn a_body_can_be_written_behind_its_head() {
+        let response = Response::text("one").with_writer(|output| {
+            output.write(b" two")?;
+            assert_eq!(output.flush(), 0, "nobody waits for it");
+            output.write(b" three")
+        });
+        let text = "Status: 200\nContent-Type: text/plain; charset=utf-8\n\none two three";
+        assert_eq!(written(response), text);
+        let mut output = Output::for_test(20);
+        let response = Response::new(200).with_writer(|output| output.write(&[0; 30]));
+        assert!(write(response, &mut output).is_err());
+    }
+
+    #[test]
     fn a_response_past_the_window_is_an_error() {
         let mut output = Output::for_test(20);
-        assert!(write(&Response::text("hi"), &mut output).is_err());
+        assert!(write(Response::text("hi"), &mut output).is_err());
         let mut output = Output::for_test(20);
-        assert!(write(&Response::new(200).with_body(vec![0; 30]), &mut output).is_err());
+        assert!(write(Response::new(200).with_body(vec![0; 30]), &mut output).is_err());
     }
 }

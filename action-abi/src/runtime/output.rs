@@ -10,6 +10,7 @@
 
 use core::fmt;
 
+use super::call;
 use crate::Range;
 
 /// The result does not fit into the output window. Nothing of the refused write was kept.
@@ -96,7 +97,14 @@ impl Output {
         OutputFull { window_len: self.window.len() }
     }
 
-    /// Forgets the result so far.
+    /// Lets the result so far leave, to a client that waits for it and if the action was deployed
+    /// with the annotation `stream`. Never waits; what the client does not take yet leaves later.
+    /// Returns how many bytes have left.
+    pub fn flush(&mut self) -> usize {
+        call::flush(self.len)
+    }
+
+    /// Forgets the result so far, unless part of it has left.
     pub fn clear(&mut self) {
         self.len = 0;
     }

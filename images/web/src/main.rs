@@ -4,12 +4,16 @@
 //! /                 what it was told of the request, as text
 //! /status/CODE      that status
 //! /cookie?name=N    a greeting for N, or for whom the cookie says it was before
+//! /count?to=N&ms=M  N events, each after M milliseconds of work; they leave at once if the action
+//!                   was deployed with the annotation `stream`, too
 //! /split?value=V    V in a header field, whatever it holds
 //! ```
 
 #![no_std]
 #![no_main]
 #![forbid(unsafe_code)]
+
+use core::time::Duration;
 
 use action_abi::prelude::*;
 use action_abi::runtime::context::environment;
@@ -20,6 +24,7 @@ fn web(request: Request<'_>) -> Response {
         (_, "" | "echo") => Response::text(told(&request)),
         (_, "status") => status(request.path()).into(),
         (_, "cookie") => cookie(&request),
+        (_, "count") => count(&request),
         (_, "split") => Response::new(200)
             .with_header("X-Value", &request.parameter("value").unwrap_or_default()),
         _ => Response::text("There is no such page.\n").with_status(404),
@@ -45,6 +50,20 @@ fn cookie(request: &Request<'_>) -> Response {
     let name = request.parameter("name").or(before.map(Cow::Borrowed));
     let name = name.as_deref().unwrap_or("stranger");
     Response::text(format!("Hello, {name}!\n")).with_header("Set-Cookie", &format!("name={name}"))
+}
+
+fn count(request: &Request<'_>) -> Response {
+    let number = |name| request.parameter(name).and_then(|value| value.parse().ok());
+    let (to, ms) = (number("to").unwrap_or(3), number("ms").unwrap_or(100));
+    Response::new(200).with_header("Content-Type", "text/event-stream").with_writer(move |output| {
+        for number in 1..=to {
+            let until = now() + Duration::from_millis(ms);
+            while now() < until {}
+            output.write(format!("data: {number}\n\n").as_bytes())?;
+            output.flush();
+        }
+        Ok(())
+    })
 }
 
 action_abi::http_action!(web);
