@@ -24,6 +24,7 @@
 #![forbid(unsafe_code)]
 
 pub mod clients;
+pub mod events;
 pub mod examples;
 pub mod exposition;
 mod fixture;

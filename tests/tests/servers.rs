@@ -12,7 +12,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use system_tests::openwhisk::{ask, deploy_json, error};
-use system_tests::{Response, SharedNode, TestNode, boot, machine};
+use system_tests::{Response, SharedNode, TestNode, boot, events, machine};
 use tempfile::TempDir;
 use xtask::prerequisites::ensure_programs;
 use zip::write::SimpleFileOptions;
@@ -279,6 +279,7 @@ fn go_net_http_answers_as_on_this_computer() {
         ("GET", "/a/b?c=d", &["X-Test: 1"][..], ""),
         ("POST", "/json", &["Content-Type: application/json"], r#"{"name":"you"}"#),
         ("POST", "/json", &[], "{"),
+        ("GET", "/events?to=3", &[], ""),
         ("GET", "/stream", &[], ""),
         ("POST", "/form", &["Content-Type: application/x-www-form-urlencoded"], "a=1&c=2"),
         ("GET", "/slow", &[], ""),
@@ -288,6 +289,7 @@ fn go_net_http_answers_as_on_this_computer() {
     }
     let answer = node.get("/function/go/panic");
     assert_eq!(answer.status, 502, "{}", answer.text());
+    events::read_some_and_leave(&node, "go", "/events");
 }
 
 #[test]

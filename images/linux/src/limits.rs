@@ -46,5 +46,7 @@ pub const ANSWER_FIELDS_MAX: usize = 128;
 pub const CHUNK_LINE_LEN_MAX: usize = 4096;
 /// Bytes of the fields behind the last chunk.
 pub const TRAILER_LEN_MAX: usize = 16 << 10;
+/// Bytes of an answer of unknown length that are kept before they may leave.
+pub const FLUSH_LEN: usize = 16 << 10;
 /// How long a program may run on when it has answered, in nanoseconds.
 pub const AFTERWARDS_NS: u64 = 100_000_000;

@@ -99,6 +99,9 @@ pub trait Native {
     /// Waits until this monotonic time.
     fn sleep(&mut self, until_ns: u64);
 
+    /// Lets the first bytes of the result leave. Answers how many have.
+    fn flush(&mut self, len: usize) -> usize;
+
     /// Appends bytes to the invocation's log.
     fn log(&mut self, bytes: &[u8], stream: Stream);
 

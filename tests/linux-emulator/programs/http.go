@@ -8,6 +8,7 @@ import (
 	"log"
 	"net/http"
 	"os"
+	"strconv"
 	"time"
 )
 
@@ -31,6 +32,14 @@ func main() {
 			if line%500 == 0 {
 				w.(http.Flusher).Flush()
 			}
+		}
+	})
+	http.HandleFunc("/events", func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/event-stream")
+		for number := 1; r.URL.Query().Get("to") != strconv.Itoa(number-1); number++ {
+			fmt.Fprintf(w, "data: %d\n\n", number)
+			w.(http.Flusher).Flush()
+			time.Sleep(time.Millisecond)
 		}
 	})
 	http.HandleFunc("/form", func(w http.ResponseWriter, r *http.Request) {

@@ -4,14 +4,14 @@
 
 use std::collections::BTreeSet;
 
-use system_tests::Response;
+use system_tests::{Response, events};
 use xtask::lab::registries::{self, NODE_MODULES, VIRTUALENV};
 
 use super::*;
 
 /// Each says in JSON what of `a` it was asked, how many it has served, and what it drew.
 const FLASK: &str = r#"
-import flask, os, random, secrets
+import flask, itertools, os, random, secrets, time
 app, served = flask.Flask("app"), []
 early = random.random()
 @app.route("/", methods=["GET", "POST"])
@@ -20,11 +20,18 @@ def page():
     return {"a": flask.request.values["a"], "served": len(served), "early": early,
             "pid": os.getpid(), "random": random.random(), "secret": secrets.token_hex(8),
             "id": os.environ["__OW_ACTIVATION_ID"]}
+@app.route("/events")
+def events():
+    def each():
+        for number in itertools.count(1):
+            yield f"data: {number}\n\n"
+            time.sleep(0.005)
+    return flask.Response(each(), mimetype="text/event-stream")
 app.run(port=int(os.environ["PORT"]))
 "#;
 
 const FASTAPI: &str = r#"
-import asyncio, fastapi, os, random, secrets, uvicorn
+import asyncio, fastapi, fastapi.responses, itertools, os, random, secrets, uvicorn
 app, served = fastapi.FastAPI(), []
 early = random.random()
 @app.get("/")
@@ -35,6 +42,13 @@ async def page(a: str):
     return {"a": a, "served": len(served), "early": early, "pid": os.getpid(),
             "random": random.random(), "secret": secrets.token_hex(8), "running": running,
             "id": os.environ["__OW_ACTIVATION_ID"]}
+@app.get("/events")
+async def events():
+    async def each():
+        for number in itertools.count(1):
+            yield f"data: {number}\n\n"
+            await asyncio.sleep(0.005)
+    return fastapi.responses.StreamingResponse(each(), media_type="text/event-stream")
 uvicorn.run(app, port=int(os.environ["PORT"]))
 "#;
 
@@ -47,6 +61,12 @@ app.use(express.urlencoded());
 app.all('/', (request, answer) => answer.json({
   a: (request.body ?? request.query).a, served: ++served, early, pid: process.pid,
   random: Math.random(), secret: crypto.randomUUID(), id: process.env.__OW_ACTIVATION_ID }));
+app.get('/events', (request, answer) => {
+  let number = 0;
+  answer.type('text/event-stream');
+  const timer = setInterval(() => answer.write(`data: ${++number}\n\n`), 5);
+  answer.on('close', () => clearInterval(timer));
+});
 if (require.main === module) app.listen(process.env.PORT);
 module.exports = app;
 "#;
@@ -106,6 +126,7 @@ pub fn python(functions: Functions) {
         let code = ready(registries::archive(&[("__main__.py", source)], &packages, VIRTUALENV));
         functions.serve(name, &code);
         functions.answers_afresh(name);
+        events::read_some_and_leave(&functions.node(), name, "/events");
     }
 }
 
@@ -117,6 +138,7 @@ pub fn node(functions: Functions) {
         functions.serve(name, &ready(registries::archive(files, &packages, NODE_MODULES)));
         functions.answers_afresh(name);
     }
+    events::read_some_and_leave(&functions.node(), "express", "/events");
     // Source text will do where nothing else is needed.
     let source = "require('http').createServer((request, answer) => answer.end(request.url)) \
                   .listen(process.env.PORT)";

@@ -18,6 +18,10 @@ use crate::timers::SECOND_NS;
 pub struct Output {
     window: &'static mut [u8],
     len: usize,
+    /// So much of it may leave.
+    flushed_len: usize,
+    /// Some of it has left: that is the result, whatever else is written where.
+    has_left: bool,
     /// The program wrote to descriptor 3: that is the result, and standard output is log.
     is_on_result: bool,
     /// Standard output is log anyway: there is nobody yet who would want a result.
@@ -33,6 +37,8 @@ impl Output {
         Self {
             window: &mut [],
             len: 0,
+            flushed_len: 0,
+            has_left: false,
             is_on_result: false,
             is_preparing: false,
             is_runtime: false,
@@ -47,7 +53,7 @@ impl Output {
     /// A new result, in this window.
     pub fn begin(&mut self, window: &'static mut [u8], is_preparing: bool) {
         let is_runtime = self.is_runtime;
-        *self = Self { window, len: 0, is_on_result: false, is_preparing, is_runtime };
+        *self = Self { window, is_preparing, is_runtime, ..Self::new() };
     }
 
     fn is_stdout_log(&self) -> bool {
@@ -56,7 +62,7 @@ impl Output {
 
     /// Gives the window back.
     pub fn take_window(&mut self) -> &'static mut [u8] {
-        self.len = 0;
+        (self.len, self.flushed_len) = (0, 0);
         core::mem::take(&mut self.window)
     }
 
@@ -64,6 +70,20 @@ impl Output {
     #[must_use]
     pub fn len(&self) -> usize {
         self.len
+    }
+
+    /// Lets all of it leave that was written so far. While instances are prepared nobody waits.
+    pub fn flush(&mut self, native: &mut impl Native) {
+        if self.kept_len() > 0 && !self.is_preparing {
+            self.flushed_len = self.len;
+            self.has_left |= native.flush(self.len) > 0;
+        }
+    }
+
+    /// Bytes that have not been let go.
+    #[must_use]
+    pub fn kept_len(&self) -> usize {
+        self.len - self.flushed_len
     }
 
     /// Whether there is none.
@@ -89,10 +109,10 @@ impl Output {
         self.append(bytes).map(drop)
     }
 
-    /// The result is what a web server answers: what was written so far turns out to be log.
-    pub fn becomes_answer(&mut self, native: &mut impl Native) {
+    /// The result is what comes now: what was written so far turns out to be log.
+    pub fn becomes_log(&mut self, native: &mut impl Native) {
         native.log(self.bytes(), Stream::Stdout);
-        self.len = 0;
+        (self.len, self.flushed_len) = (0, 0);
     }
 
     fn append(&mut self, bytes: &[u8]) -> Result<usize, Errno> {
@@ -140,9 +160,9 @@ impl<N: Native> Host for Surroundings<'_, N> {
             }
             Sink::Result => {
                 if !self.output.is_on_result && !bytes.is_empty() {
-                    // What was written to standard output so far turns out to be log.
-                    self.native.log(self.output.bytes(), Stream::Stdout);
-                    self.output.len = 0;
+                    if !self.output.has_left {
+                        self.output.becomes_log(self.native);
+                    }
                     self.output.is_on_result = true;
                 }
                 self.output.append(bytes)
@@ -214,8 +234,12 @@ impl<N: Native> Host for Surroundings<'_, N> {
     }
 
     fn socket_write(&mut self, socket: u32, bytes: &[u8], blocks: bool) -> Result<usize, Stop> {
-        self.sockets
-            .write(socket, bytes, blocks, &mut |bytes| self.output.append_all(bytes).is_ok())
+        let put = &mut |bytes: &[u8]| self.output.append_all(bytes).is_ok();
+        let written = self.sockets.write(socket, bytes, blocks, put);
+        if self.sockets.exchange.is_due(self.output.kept_len()) {
+            self.output.flush(self.native);
+        }
+        written
     }
 
     fn socket_readiness(&mut self, socket: u32) -> Result<SocketReadiness, Stop> {

@@ -230,6 +230,12 @@ impl Native for Calls {
         let _ = unsafe { call(Call::Sleep, [until_ns, 0, 0, 0]) };
     }
 
+    fn flush(&mut self, len: usize) -> usize {
+        // SAFETY: the kernel reads the result, which is only appended to from here on.
+        let left = unsafe { call(Call::Flush, [len as u64, 0, 0, 0]) };
+        left.map_or(0, |left| left as usize)
+    }
+
     fn log(&mut self, bytes: &[u8], stream: Stream) {
         if bytes.is_empty() {
             return;

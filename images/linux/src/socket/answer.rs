@@ -75,6 +75,8 @@ pub struct Answer {
     state: State,
     /// The head, or the line, of which not all has come.
     line: Vec<u8>,
+    /// It is a stream of events, of which each is wanted as soon as it is there.
+    is_of_events: bool,
     /// It is one to `HEAD`: there is no body, whatever its fields say.
     is_bare: bool,
 }
@@ -104,7 +106,7 @@ impl Answer {
     /// An answer of which nothing has come, to `HEAD` or to another method.
     #[must_use]
     pub const fn new(is_bare: bool) -> Self {
-        Self { state: State::Head, line: Vec::new(), is_bare }
+        Self { state: State::Head, line: Vec::new(), is_of_events: false, is_bare }
     }
 
     /// What it came to, once that is known.
@@ -114,6 +116,18 @@ impl Answer {
             State::Over(end) => Some(end),
             _ => None,
         }
+    }
+
+    /// Whether it has begun, has not ended, and says nowhere how long it is.
+    #[must_use]
+    pub const fn is_open_ended(&self) -> bool {
+        !matches!(self.state, State::Head | State::Length(_) | State::Over(_))
+    }
+
+    /// Whether it is a stream of server-sent events.
+    #[must_use]
+    pub const fn is_of_events(&self) -> bool {
+        self.is_of_events
     }
 
     /// Takes the next bytes. What comes behind its end is nobody's.
@@ -225,6 +239,8 @@ impl Answer {
             100..=199 => State::Head,
             200..=599 => {
                 let framing = framing(head.headers, status, self.is_bare)?;
+                self.is_of_events = values(head.headers, "content-type")
+                    .any(|value| value.to_ascii_lowercase().starts_with(b"text/event-stream"));
                 if !put(&described(head.headers, status, self.is_bare)) {
                     return Err(Unanswered::TooLong);
                 }

@@ -164,7 +164,7 @@ impl<N: Native> Os<N> {
         if self.sockets.listen(socket, backlog)? {
             self.becomes_server();
             // The answer is the result, and what the program says is log.
-            self.files.output.becomes_answer(&mut self.native);
+            self.files.output.becomes_log(&mut self.native);
         }
         Ok(0)
     }

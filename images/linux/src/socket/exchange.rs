@@ -3,6 +3,7 @@
 
 use super::answer::{Answer, Put, Unanswered};
 use super::request::Request;
+use crate::limits::FLUSH_LEN;
 
 /// The port that web servers are expected on, unless `PORT` names another.
 pub const PORT: u16 = 8080;
@@ -117,6 +118,17 @@ impl Exchange {
         let was_over = self.answer.end().is_some();
         self.answer.take(bytes, put);
         self.is_news |= !was_over && self.answer.end().is_some();
+    }
+
+    /// Whether what the program has written may leave before the rest: it does not say how long the
+    /// answer is.
+    pub(crate) fn may_leave(&self) -> bool {
+        self.is_server && self.answer.is_open_ended()
+    }
+
+    /// Whether that is due, with so many bytes which have not.
+    pub(crate) fn is_due(&self, kept_len: usize) -> bool {
+        self.may_leave() && (kept_len >= FLUSH_LEN || kept_len > 0 && self.answer.is_of_events())
     }
 
     /// The program writes no more to the client.

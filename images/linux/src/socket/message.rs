@@ -95,7 +95,11 @@ impl<N: Native> Os<N> {
             };
             let output = &mut self.files.output;
             let put = &mut |bytes: &[u8]| output.append_all(bytes).is_ok();
-            match self.sockets.write(socket, bytes, blocks, put) {
+            let written = self.sockets.write(socket, bytes, blocks, put);
+            if self.sockets.exchange.is_due(output.kept_len()) {
+                output.flush(&mut self.native);
+            }
+            match written {
                 Ok(part) => {
                     sent += part as u64;
                     if (part as u64) < len {

@@ -47,6 +47,14 @@ impl<N: Native> Os<N> {
         }
     }
 
+    /// Lets leave what the program has written of its result, because it waits for something else.
+    pub(crate) fn let_out(&mut self) {
+        let exchange = &self.sockets.exchange;
+        if !exchange.is_server() || exchange.may_leave() {
+            self.files.output.flush(&mut self.native);
+        }
+    }
+
     /// Ends an invocation whose answer has been over for long enough.
     pub(crate) fn check_answer(&self) -> Result<(), Break> {
         match self.sockets.exchange.runs_until_ns {

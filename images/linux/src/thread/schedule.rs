@@ -37,7 +37,10 @@ impl<N: Native> Os<N> {
             }
             let until = self.threads.first_end().into_iter().chain(self.timers.first()).min();
             match until {
-                Some(until) => self.native.sleep(until),
+                Some(until) => {
+                    self.let_out();
+                    self.native.sleep(until);
+                }
                 None => return Err(Break::Deadlock),
             }
         }
