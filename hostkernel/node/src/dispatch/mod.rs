@@ -253,7 +253,7 @@ impl Dispatcher {
     /// Whose outlet has something that the front has not looked at.
     #[must_use]
     pub fn news(&self) -> Option<Ticket> {
-        self.news.pop()
+        if outlet::is_any() { self.news.pop() } else { None }
     }
 
     /// Interrupts a core for an invocation that it runs.
@@ -324,7 +324,7 @@ impl Dispatcher {
     /// Whether a completion waits for the front, or a piece of a result.
     #[must_use]
     pub fn has_result(&self) -> bool {
-        !self.completions.is_empty() || !self.news.is_empty()
+        !self.completions.is_empty() || outlet::is_any() && !self.news.is_empty()
     }
 
     /// Lets results wake the front, which runs an action, from now on. Returns false if one is

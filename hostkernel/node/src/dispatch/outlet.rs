@@ -13,6 +13,9 @@ use crossbeam_queue::ArrayQueue;
 use limits::{OUTLET_LEN_MAX, OUTLET_PIECES_MAX};
 use memory::PageBuffer;
 
+/// How many there are. Who makes them, the front, need not look for news while there is none.
+static COUNT: AtomicUsize = AtomicUsize::new(0);
+
 /// No core runs it.
 const NO_CORE: usize = usize::MAX;
 
@@ -36,6 +39,7 @@ pub struct Outlet {
 
 impl Default for Outlet {
     fn default() -> Self {
+        COUNT.fetch_add(1, Ordering::Relaxed);
         Self {
             pieces: ArrayQueue::new(OUTLET_PIECES_MAX),
             held: AtomicUsize::new(0),
@@ -46,6 +50,18 @@ impl Default for Outlet {
             is_abandoned: AtomicBool::new(false),
         }
     }
+}
+
+impl Drop for Outlet {
+    fn drop(&mut self) {
+        COUNT.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Whether there is any outlet.
+#[inline]
+pub(super) fn is_any() -> bool {
+    COUNT.load(Ordering::Relaxed) > 0
 }
 
 /// The core that runs the invocation.
