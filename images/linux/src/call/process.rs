@@ -34,6 +34,13 @@ impl<N: Native> Os<N> {
         }
     }
 
+    /// `set_tid_address`.
+    pub(super) fn set_tid_address(&mut self, address: u64) -> u64 {
+        let thread = self.threads.running();
+        thread.clear = address;
+        u64::from(thread.number)
+    }
+
     /// `set_robust_list`.
     pub(super) fn set_robust_list(&mut self, head: u64, len: u64) -> Served {
         if len != ROBUST_HEAD_LEN {

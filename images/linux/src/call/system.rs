@@ -26,15 +26,13 @@ impl<N: Native> Os<N> {
         if let Some(served) = self.serve_time(number, frame) {
             return Some(served);
         }
-        let [one, two, three, four, ..] = frame.arguments();
+        let [one, two, three, ..] = frame.arguments();
         Some(match number {
             Sysno::uname => self.uname(one),
             Sysno::sysinfo => self.sysinfo(one),
-            Sysno::getrandom => self.getrandom(one, two, three),
             Sysno::getcpu => self.getcpu(one, two),
             Sysno::getrusage => self.getrusage(two),
             Sysno::times => self.times(one),
-            Sysno::prlimit64 => self.prlimit(one, two, three, four),
             Sysno::getrlimit => self.prlimit(0, one, 0, two),
             Sysno::setrlimit => self.prlimit(0, one, two, 0),
             Sysno::prctl => self.prctl(one, two),
@@ -57,8 +55,7 @@ impl<N: Native> Os<N> {
             Sysno::personality => Ok(0),
             // No command but the one that asks which there are, and there are none.
             Sysno::membarrier if one == 0 => Ok(0),
-            // What glibc asks for and does without.
-            Sysno::rseq | Sysno::membarrier => Err(Errno::ENOSYS.into()),
+            Sysno::membarrier => Err(Errno::ENOSYS.into()),
             Sysno::wait4 | Sysno::waitid => Err(Errno::ECHILD.into()),
             Sysno::fork => self.fork(frame.rax, Child::default()),
             Sysno::vfork | Sysno::execve | Sysno::execveat => {
@@ -116,7 +113,7 @@ impl<N: Native> Os<N> {
         Ok(0)
     }
 
-    fn getrandom(&mut self, to: u64, len: u64, flags: u64) -> Served {
+    pub(super) fn getrandom(&mut self, to: u64, len: u64, flags: u64) -> Served {
         let flags = flags as u32;
         let known = linux::GRND_NONBLOCK | linux::GRND_RANDOM | linux::GRND_INSECURE;
         let both = linux::GRND_RANDOM | linux::GRND_INSECURE;

@@ -61,7 +61,7 @@ impl<N: Native> Os<N> {
         Ok(0)
     }
 
-    pub(super) fn ioctl(&mut self, fd: u64, request: u64, argument: u64) -> Served {
+    pub(crate) fn ioctl(&mut self, fd: u64, request: u64, argument: u64) -> Served {
         let request = u64::from(request as u32);
         let value = match request {
             requests::NONBLOCK => self.space.read_u32(argument)?,
@@ -83,7 +83,7 @@ impl<N: Native> Os<N> {
         self.with_files(|io| nothing(io.files.flock(fd as i32, operation as u32)))
     }
 
-    pub(super) fn fstat(&mut self, fd: u64, to: u64) -> Served {
+    pub(crate) fn fstat(&mut self, fd: u64, to: u64) -> Served {
         let stat = self.with_files(|io| Ok(io.files.fstat(fd as i32)?))?;
         self.space.write(to, &stat.to_bytes())?;
         Ok(0)

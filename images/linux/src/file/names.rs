@@ -91,7 +91,7 @@ impl<N: Native> Os<N> {
         self.with_files(|io| nothing(io.files.truncate(io.host, &path, len.cast_signed())))
     }
 
-    pub(super) fn fstatat(&mut self, directory: u64, path: u64, to: u64, flags: u64) -> Served {
+    pub(crate) fn fstatat(&mut self, directory: u64, path: u64, to: u64, flags: u64) -> Served {
         let path = self.path_or_empty(path, flags)?;
         let stat = self.with_files(|io| {
             Ok(io.files.fstatat(io.host, directory as i32, &path, flags as u32)?)

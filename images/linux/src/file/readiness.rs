@@ -73,7 +73,7 @@ impl<N: Native> Os<N> {
     }
 
     /// `poll`.
-    pub(super) fn poll(&mut self, list: u64, count: u64, milliseconds: u64) -> Served {
+    pub(crate) fn poll(&mut self, list: u64, count: u64, milliseconds: u64) -> Served {
         let until = self.gives_up(|os| Ok(os.milliseconds(milliseconds)))?;
         self.poll_until(list, count, until)
     }

@@ -59,18 +59,12 @@ pub struct Preparation {
 }
 
 /// A program that was prepared.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub struct Prepared {
     /// The first instruction: the program's, or that of its interpreter.
     start: u64,
-    /// Where the interpreter lies, if there is one.
-    interpreter: u64,
-    entry: u64,
-    headers: u64,
-    header_count: u64,
-    vdso: u64,
     stack_end: u64,
-    hardware: [u64; 2],
+    vector: stack::Vector,
     /// The program runs up to its input before it is frozen.
     pub at_input: bool,
 }
@@ -149,17 +143,17 @@ impl<N: Native> Os<N> {
         self.identity.image = file;
         self.identity.base = base;
         self.threads.begin(0);
-        Ok(Prepared {
-            start,
+        let loaded = stack::Loaded {
+            hardware: given.hardware,
             interpreter,
             entry: executable.entry + base,
             headers: executable.headers + base,
             header_count: executable.header_count,
             vdso: given.vdso,
-            stack_end: places.stack_end,
-            hardware: given.hardware,
-            at_input: false,
-        })
+            signal_stack_len: signal::stack::len_max(self.native.extended_len()),
+        };
+        let vector = stack::Vector::new(&loaded);
+        Ok(Prepared { start, stack_end: places.stack_end, vector, at_input: false })
     }
 
     /// Loads what loads the program: the address of its first instruction, and its base.
@@ -224,13 +218,7 @@ impl<N: Native> Os<N> {
             arguments: &self.identity.command_line,
             environment,
             random: stack_random(&seed),
-            hardware: prepared.hardware,
-            interpreter: prepared.interpreter,
-            entry: prepared.entry,
-            headers: prepared.headers,
-            header_count: prepared.header_count,
-            vdso: prepared.vdso,
-            signal_stack_len: signal::stack::len_max(self.native.extended_len()),
+            vector: &prepared.vector,
         };
         let rsp = stack::build(&mut self.space, &start).map_err(|_| Reject::NoMemory)?;
         Ok(Frame { rip: prepared.start, rsp, flags: FLAGS, ..Frame::zero() })

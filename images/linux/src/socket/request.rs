@@ -54,6 +54,10 @@ impl Request {
 /// Parts the head of a request from an environment, whose first entry it is if there is one.
 #[must_use]
 pub fn part(environment: &'static [u8]) -> (Option<&'static [u8]>, &'static [u8]) {
+    // One byte says so of most environments.
+    if environment.first() != VARIABLE.first() {
+        return (None, environment);
+    }
     let Some(rest) = environment.strip_prefix(VARIABLE) else { return (None, environment) };
     match rest.iter().position(|byte| *byte == 0) {
         Some(end) => (Some(&rest[..end]), &rest[end + 1..]),
