@@ -69,6 +69,10 @@ pub const REGIONS_MAX: usize = 65_536;
 pub const LIKELY_PAGES_MAX: usize = 8;
 /// The same for instances of a template that was frozen.
 pub const LIKELY_PAGES_FROZEN_MAX: usize = 512;
+/// Page tables that a core has for its instances: those that nearly all have, and others that
+/// instances of a frozen template use first. They stay with the core as that template's next
+/// instance needs them; 128 KiB.
+pub const TABLES_OF_CORE: usize = 32;
 /// How often a template is frozen from an instance of the one before: a host, a runtime and a
 /// function are three, of which two have a payload.
 pub const STAGES_MAX: u32 = 8;

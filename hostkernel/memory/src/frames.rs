@@ -206,6 +206,22 @@ impl Reservation {
         self.remaining += POOL.push_each(f);
     }
 
+    /// Counts frames as taken that are not this promise's: who uses them pays for them.
+    ///
+    /// # Errors
+    /// As [`take`](Self::take).
+    pub(super) fn charge(&mut self, frames: usize) -> Result<(), OutOfFrames> {
+        refuse_if_told()?;
+        self.remaining = self.remaining.checked_sub(frames).ok_or(OutOfFrames)?;
+        Ok(())
+    }
+
+    /// Takes back what was [charged](Self::charge).
+    pub(super) fn discharge(&mut self, frames: usize) {
+        self.remaining_min = self.remaining_min.min(self.remaining);
+        self.remaining += frames;
+    }
+
     fn count_back(&mut self) {
         self.remaining_min = self.remaining_min.min(self.remaining);
         self.remaining += 1;

@@ -14,9 +14,15 @@ use limits::{LIKELY_PAGES_FROZEN_MAX, LIKELY_PAGES_MAX, PAGE_LEN};
 /// Instances an image learns from; later ones touching something else change nothing.
 const LESSONS_MAX: u32 = 16;
 /// In a page's address: it was written.
-const WRITTEN: u64 = 1;
+const WRITTEN: u64 = 1 << 0;
+/// Instances of the template may write it from the start, and all there is to do is to give them
+/// a page of zeros or a copy of what is mapped there.
+const PLAIN: u64 = 1 << 1;
+/// Zeros, if nothing is mapped there.
+const ZERO: u64 = 1 << 2;
+const FLAGS: u64 = WRITTEN | PLAIN | ZERO;
 
-const _: () = assert!((WRITTEN as usize) < PAGE_LEN, "flags are below the page's address");
+const _: () = assert!((FLAGS as usize) < PAGE_LEN, "flags are below the page's address");
 
 /// A page that was touched: its address, and whether it was written.
 #[repr(transparent)]
@@ -30,11 +36,22 @@ impl LikelyPage {
     }
 
     pub fn address(self) -> u64 {
-        self.0 & !WRITTEN
+        self.0 & !FLAGS
     }
 
     pub fn is_written(self) -> bool {
         self.0 & WRITTEN != 0
+    }
+
+    /// Whether nothing needs to be looked up to provide it; if so, whether it is zeros unless
+    /// something is mapped there.
+    pub fn plain(self) -> Option<bool> {
+        (self.0 & PLAIN != 0).then_some(self.0 & ZERO != 0)
+    }
+
+    /// The same page, of which that is known.
+    pub fn with_plain(self, is_zero: bool) -> Self {
+        Self(self.0 | PLAIN | if is_zero { ZERO } else { 0 })
     }
 }
 
@@ -125,8 +142,14 @@ impl Lessons {
         &likely_in(&self.lists[last as usize])[..len as usize]
     }
 
-    /// Makes the next list, of what is known and of what an instance touched besides.
-    pub fn learn(&self, touched: &mut Frame, len: usize) {
+    /// Makes the next list, of what is known and of what an instance touched besides. `describe`
+    /// says more of each page.
+    pub fn learn(
+        &self,
+        touched: &mut Frame,
+        len: usize,
+        describe: impl Fn(LikelyPage) -> LikelyPage,
+    ) {
         if self.busy.swap(true, Ordering::Acquire) {
             return;
         }
@@ -136,6 +159,7 @@ impl Lessons {
             touched.sort_unstable_by_key(|page| page.0);
             let room = &mut likely_in(list)[..LIKELY_PAGES_FROZEN_MAX];
             let len = merge(self.pages(), touched, room);
+            room[..len].iter_mut().for_each(|page| *page = describe(*page));
             self.lens[next].store(len as u32, Ordering::Relaxed);
             self.known.store(next as u32 + 1, Ordering::Release);
         }
@@ -252,7 +276,7 @@ mod tests {
             touched.expect_many(Frame::allocate().expect("the arena is large"));
             pages.iter().for_each(|page| touched.record(*page));
             let (mut frame, len) = touched.take_many().expect("there was room");
-            lessons.learn(&mut frame, len);
+            lessons.learn(&mut frame, len, |page| page);
         };
         assert!(lessons.pages().is_empty() && lessons.are_wanted());
         learn(&[page(9, true), page(2, false)]);

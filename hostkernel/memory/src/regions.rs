@@ -99,8 +99,8 @@ impl Regions {
         reservation: &mut Reservation,
     ) -> Result<(), RegionReject> {
         assert!(range.start < range.end && new.is_none_or(|new| new.range == range));
-        if let Some(change) = self.splice(range, new) {
-            return self.apply(change, reservation);
+        if let Some(done) = self.splice(range, new, reservation) {
+            return done;
         }
         self.check(range, new.is_some())?;
         let (leaf, _) = self.place(range.start);
@@ -127,6 +127,14 @@ impl Regions {
         protection: Option<Protection>,
         reservation: &mut Reservation,
     ) -> Result<(), RegionReject> {
+        // Most often all of it is one region, and that gives way to three at most.
+        if let Some(region) = self.find(range.start).filter(|it| it.range.end >= range.end)
+            && (region.protection == protection || self.len + 2 <= self.max)
+        {
+            let part = Region { protection, ..region.part(range) };
+            let changes = region.protection != protection;
+            return if changes { self.set(range, Some(part), reservation) } else { Ok(()) };
+        }
         let is_cut = |address| self.find(address).is_some_and(|it| it.range.start < address);
         let more = usize::from(is_cut(range.start)) + usize::from(is_cut(range.end));
         if self.len + more > self.max {

@@ -8,6 +8,7 @@
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::num::NonZeroU64;
 use core::sync::atomic::{AtomicU64, Ordering};
 
 use action_abi::host::Moment;
@@ -308,9 +309,14 @@ impl Processor {
     pub const WORDS: usize = 32;
 }
 
+/// Tells a frozen template from all others, also from those that are gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct TemplateNumber(NonZeroU64);
+
 /// A frozen instance, without its pages.
 #[derive(Debug)]
 pub struct Frozen {
+    number: TemplateNumber,
     /// What the instance was made from, whose pages these tables refer to, too.
     pub(super) base: Arc<Template>,
     pub(super) payload: Arc<PageBuffer>,
@@ -339,11 +345,30 @@ pub(super) struct Memory {
 
 impl Frozen {
     pub(super) fn new(memory: Memory, lessons: Lessons, processor: Processor) -> Self {
+        static LAST: AtomicU64 = AtomicU64::new(0);
+        let number = LAST.fetch_add(1, Ordering::Relaxed) + 1;
+        let number = TemplateNumber(NonZeroU64::new(number).expect("so many are never made"));
         let Memory { base, payload, regions, heap, pages } = memory;
         let instances = AtomicU64::new(0);
         let stages = base.stages() + 1;
         let entropy = Vec::new();
-        Self { base, payload, stages, regions, heap, lessons, pages, processor, entropy, instances }
+        Self {
+            number,
+            base,
+            payload,
+            stages,
+            regions,
+            heap,
+            lessons,
+            pages,
+            processor,
+            entropy,
+            instances,
+        }
+    }
+
+    pub(super) fn number(&self) -> TemplateNumber {
+        self.number
     }
 
     /// What the image said of the randomness that all instances have in common, as text.

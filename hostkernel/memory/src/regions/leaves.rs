@@ -170,23 +170,24 @@ impl Leaves {
         }
     }
 
-    /// Puts a few regions in the place of some, for which the leaf has room.
+    /// Puts `count` regions in the place of some, for which the leaf has room.
     pub fn splice(
         &mut self,
         leaf: usize,
         from: Range<usize>,
-        to: &[Region],
+        to: [Option<Region>; 3],
+        count: usize,
         reservation: &mut Reservation,
     ) {
         self.edit(leaf, reservation, |places, len| {
-            let end = from.start + to.len();
-            if end != from.end {
+            let end = from.start + count;
+            if end != from.end && from.end < len {
                 places.copy_within(from.end..len, end);
             }
-            for (place, region) in places[from.start..end].iter_mut().zip(to) {
-                *place = MaybeUninit::new(*region);
+            for (at, region) in (from.start..).zip(to.into_iter().flatten()) {
+                places[at] = MaybeUninit::new(region);
             }
-            len + to.len() - from.len()
+            len + count - from.len()
         });
     }
 

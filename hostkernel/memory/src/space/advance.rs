@@ -14,7 +14,23 @@ use crate::frames::{Frame, OutOfFrames};
 use crate::likely::{LikelyPage, Touched};
 use crate::regions::{Region, Source};
 use crate::table::{BLOCK_LEN, Entry, index};
+use crate::template::Frozen;
 use crate::{Access, Protection};
+
+impl Frozen {
+    /// Says of a page whether instances can be given it without a look at their regions, which are
+    /// these at their start.
+    fn describe(&self, page: LikelyPage) -> LikelyPage {
+        let address = page.address();
+        let is_window = (FIXED.start..FIXED.end).contains(&address);
+        match self.regions.find(address).filter(|_| page.is_written() && !is_window) {
+            Some(region) if region.protection == Some(Protection::ReadWrite) => {
+                page.with_plain(region.source == Source::ZERO)
+            }
+            _ => page,
+        }
+    }
+}
 
 impl AddressSpace {
     /// Provides what earlier instances touched. What cannot be provided is no worse off than
@@ -33,7 +49,7 @@ impl AddressSpace {
     fn provide_lessons(&mut self) {
         let template = Arc::clone(&self.template);
         let Some(frozen) = template.frozen() else { return };
-        self.provide_many(frozen.lessons.pages());
+        self.provide_many(frozen.lessons.pages(), None);
         if frozen.lessons.are_wanted()
             && let Ok(room) = self.reservation.take()
         {
@@ -58,16 +74,31 @@ impl AddressSpace {
         let first = pages.partition_point(|page| page.address() < region.range.start);
         let is_inside = |page: &&LikelyPage| page.address() < region.range.end;
         let len = pages[first..].iter().take_while(is_inside).count();
-        self.provide_many(&pages[first..first + len]);
+        if len > 0 {
+            self.provide_many(&pages[first..first + len], Some(region));
+        }
     }
 
     /// Provides pages, in order of addresses, as far as there are regions with them already.
-    fn provide_many(&mut self, pages: &[LikelyPage]) {
-        let mut region: Option<Region> = None;
+    /// `region` is that of the first; without it this is an instance's start, when its regions are
+    /// those of the template.
+    fn provide_many(&mut self, pages: &[LikelyPage], region: Option<Region>) {
+        let is_start = region.is_none();
+        let mut region = region;
         // The last block, and the position of its table.
         let mut block = (u64::MAX, 0);
         for page in pages {
             let address = page.address();
+            if let Some(is_zero) = page.plain()
+                && is_start
+            {
+                match self.provide_plain(address, is_zero, &mut block) {
+                    Ok(true) => {}
+                    Ok(false) => self.provide(*page),
+                    Err(_) => return,
+                }
+                continue;
+            }
             if !page.is_written() || (FIXED.start..FIXED.end).contains(&address) {
                 // Pages that are only read are borrowed, which needs no table of one's own.
                 self.provide(*page);
@@ -80,7 +111,7 @@ impl AddressSpace {
                 continue;
             };
             let provided = match found.protection == Some(Protection::ReadWrite) {
-                true => self.provide_plain(address, found.source, &mut block),
+                true => self.provide_plain(address, found.source == Source::ZERO, &mut block),
                 false => Ok(false),
             };
             match provided {
@@ -97,7 +128,7 @@ impl AddressSpace {
     fn provide_plain(
         &mut self,
         address: u64,
-        source: Source,
+        is_zero: bool,
         block: &mut (u64, usize),
     ) -> Result<bool, OutOfFrames> {
         let Self { tables, reservation, template, .. } = self;
@@ -112,7 +143,7 @@ impl AddressSpace {
             // SAFETY: the page is borrowed, so it is the template's or the payload's: nobody
             // changes it, and it outlives the address space.
             Some(original) => reservation.take_copy(&unsafe { Frame::borrow(original) })?,
-            None if source == Source::ZERO => reservation.take()?,
+            None if is_zero => reservation.take()?,
             None => return Ok(false),
         };
         if entry.is_present() {
@@ -132,7 +163,7 @@ impl AddressSpace {
             None => template.likely().learn(touched.first()),
             Some(frozen) => {
                 if let Some((mut frame, len)) = Touched::take_many(touched) {
-                    frozen.lessons.learn(&mut frame, len);
+                    frozen.lessons.learn(&mut frame, len, |page| frozen.describe(page));
                     reservation.put(frame);
                 }
             }

@@ -87,8 +87,10 @@ fn processor() -> Processor {
     Processor { words: [7; Processor::WORDS], extended: None, at: Moment::Start }
 }
 
+/// On a core as it is, so that instances of what is frozen begin with tables of the one before.
 fn prepared() -> AddressSpace {
-    preparing(template(), Skeleton::default())
+    let template = template();
+    preparing(template, Skeleton::new().expect("the arena is large"))
 }
 
 /// An instance that prepares the payload of its stage.
@@ -367,6 +369,53 @@ fn an_instance_goes_on_where_it_was_frozen() {
         skeleton = space.end();
     }
     drop((frozen, skeleton));
+    assert_eq!(balance::held(), before, "every frame came back");
+}
+
+/// The tables of an instance are those of the next one of its template, as at the start; another's
+/// instance finds nothing in them, and neither does one of a template that took its place.
+#[test]
+fn tables_stay_for_the_same_template_only() {
+    template();
+    let before = balance::held();
+    let mut frozen = Vec::new();
+    let mut skeleton = Skeleton::new().expect("the arena is large");
+    for byte in [1, 2] {
+        let mut space = preparing(template(), skeleton);
+        for area in AREAS {
+            space.map_at(area, 2 * PAGE, Some(Protection::ReadWrite)).expect("it fits");
+            space.write(area, &[byte; 8]).expect("it may be written");
+        }
+        frozen.push(Arc::new(space.freeze(processor()).expect("there is memory")));
+        skeleton = space.end();
+    }
+    let mut last = None;
+    for (round, number) in [0, 0, 0, 1, 1, 0, 1].into_iter().enumerate() {
+        let mut space = instance(&frozen[number], skeleton);
+        assert_eq!(space.tables.is_kept(), last.replace(number) == Some(number), "round {round}");
+        for area in AREAS {
+            let mut first = Vec::new();
+            let read = space.read(area, 8, |piece| {
+                first.extend_from_slice(piece);
+                Ok(())
+            });
+            read.expect("it is there");
+            assert_eq!(first, [number as u8 + 1; 8], "round {round}");
+            space.write(area, b"changed!").expect("it may be written");
+            space.write(area + PAGE, b"new").expect("it may be written");
+        }
+        space.protect_any(AREAS[0], PAGE, Some(Protection::Read)).expect("it is there");
+        space.unmap_any(AREAS[2], 2 * PAGE).expect("it is there");
+        space.map_payload(AREAS[1], PAGE, Some(Protection::Read), 0).expect("it is there");
+        space.resolve(AREAS[1], Access::Read).expect("it is there");
+        skeleton = space.end();
+    }
+    // As if another template had come to lie where this one was.
+    frozen.clear();
+    let mut space = instance(&template(), skeleton);
+    assert_eq!(space.resolve(AREAS[2], Access::Read), Err(Refusal::NotAllowed));
+    skeleton = space.end();
+    drop((space, skeleton));
     assert_eq!(balance::held(), before, "every frame came back");
 }
 

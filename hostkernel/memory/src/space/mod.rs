@@ -29,7 +29,7 @@ use super::frames::{Frame, FrameNumber, OutOfFrames, Reservation};
 use super::likely::{LikelyPage, Touched};
 use super::regions::Regions;
 use super::table::Entry;
-use super::template::{Backing, Template};
+use super::template::{Backing, Frozen, Template};
 use crate::Access;
 use crate::Protection;
 use crate::plan::PageRange;
@@ -113,10 +113,12 @@ impl AddressSpace {
         skeleton: Skeleton,
     ) -> Self {
         let is_host = template.is_host();
+        let mut tables = OwnTables::new(skeleton);
+        tables.begin(&template);
         let windows =
             if is_host { Windows::for_host(input.len()) } else { Windows::new(input.len()) };
         Self {
-            tables: OwnTables::new(skeleton),
+            tables,
             regions: Regions::new(REGIONS_MAX),
             reservation,
             template,
@@ -353,7 +355,8 @@ impl AddressSpace {
         self.enterable = false;
         let Self { regions, reservation, .. } = self;
         regions.clear(|frame| reservation.put(frame));
-        self.tables.keep(&mut self.reservation)
+        let template = || self.template.frozen().map(Frozen::number);
+        self.tables.keep(&mut self.reservation, template)
     }
 }
 

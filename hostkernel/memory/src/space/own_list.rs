@@ -7,6 +7,9 @@
 //! first: 64 notes     directories ─▶ frame of frame numbers ─▶ chunk: frame of notes
 //! ```
 //!
+//! The core also has tables in reserve, which an instance uses before it takes others, and pays for
+//! as if they were its own.
+//!
 //! An entry that refers to an own table says where the note is: its position, or the chunk it is
 //! in. So a table is found in constant time, however many there are.
 
@@ -37,7 +40,14 @@ const _: () = assert!((CHUNKS_MAX * CHUNK_LEN) as u64 * BLOCK_LEN > MEMORY_MB_MA
 /// All notes of one address space.
 #[derive(Debug)]
 pub(super) struct OwnList {
+    /// Those in use, and behind them those in reserve.
     first: Vec<OwnTable>,
+    /// How many of them are in use.
+    used: usize,
+    /// How many are the core's.
+    cores: usize,
+    /// How many of those the instance pays for.
+    charged: usize,
     /// Those in chunks.
     further: usize,
     directories: [Option<Frame>; DIRECTORIES],
@@ -46,9 +56,10 @@ pub(super) struct OwnList {
 }
 
 impl OwnList {
-    /// A list of these, which there are no more of than a core keeps.
-    pub fn new(first: Vec<OwnTable>) -> Self {
-        Self { first, further: 0, directories: [const { None }; DIRECTORIES], vacant: None }
+    /// A list of a core's tables, of which so many are in use.
+    pub fn new(first: Vec<OwnTable>, used: usize) -> Self {
+        let (cores, directories) = (first.len(), [const { None }; DIRECTORIES]);
+        Self { first, used, cores, charged: 0, further: 0, directories, vacant: None }
     }
 
     /// Makes room for the notes of a core.
@@ -58,12 +69,43 @@ impl OwnList {
     }
 
     pub fn len(&self) -> usize {
-        self.first.len() + self.further
+        self.used + self.further
     }
 
-    /// The tables that are the core's.
+    /// The position of the core's level-1 table for a block.
+    pub fn kept_for(&self, block: u64) -> Option<usize> {
+        self.first[..self.used].iter().position(|own| own.block == block)
+    }
+
+    /// Whether no table is in reserve.
+    pub fn is_crowded(&self) -> bool {
+        self.used == self.first.len()
+    }
+
+    /// Whether all tables in use are the core's, and none of them is vacant.
+    pub fn is_cores(&self) -> bool {
+        self.used <= self.cores && self.vacant.is_none()
+    }
+
+    /// The tables in use that are not in chunks.
     pub fn first(&mut self) -> &mut [OwnTable] {
-        &mut self.first
+        &mut self.first[..self.used]
+    }
+
+    /// Says how many of the core's tables are in use.
+    pub fn set_used(&mut self, used: usize) {
+        assert!(used <= self.cores, "no others are kept");
+        self.used = used;
+    }
+
+    /// The first of the core's tables, in use or not.
+    pub fn cores(&mut self, len: usize) -> &mut [OwnTable] {
+        &mut self.first[..len]
+    }
+
+    /// Puts a table in reserve.
+    pub fn add_reserve(&mut self, frame: Frame) {
+        self.first.push(OwnTable::new(frame));
     }
 
     #[inline]
@@ -84,15 +126,29 @@ impl OwnList {
         unsafe { &mut *self.place(position) }
     }
 
-    /// Adds a table; returns its position.
-    pub fn push(
+    /// Lets the instance pay for tables of the core that it begins with.
+    pub fn charge(
         &mut self,
-        own: OwnTable,
+        tables: usize,
         reservation: &mut Reservation,
-    ) -> Result<usize, OutOfFrames> {
+    ) -> Result<(), OutOfFrames> {
+        reservation.charge(tables)?;
+        self.charged += tables;
+        Ok(())
+    }
+
+    /// Adds an empty table; returns its position.
+    pub fn add(&mut self, reservation: &mut Reservation) -> Result<usize, OutOfFrames> {
         let position = self.len();
+        if self.used < self.first.len() {
+            self.charge(1, reservation)?;
+            self.used += 1;
+            return Ok(position);
+        }
+        let own = OwnTable::new(reservation.take()?);
         if self.first.len() < TABLES_KEPT {
             self.first.push(own);
+            self.used += 1;
             return Ok(position);
         }
         let (chunk, index) = (self.further / CHUNK_LEN, self.further % CHUNK_LEN);
@@ -155,15 +211,27 @@ impl OwnList {
         }
         self.directories.iter_mut().filter_map(Option::take).for_each(|it| reservation.put(it));
         self.vacant = None;
-        for OwnTable { frame, .. } in self.first.drain(kept.min(self.first.len())..) {
+        self.discharge(reservation);
+        self.used = self.used.min(kept);
+        for OwnTable { frame, .. } in self.first.drain(kept.max(self.cores).min(self.first.len())..)
+        {
             // SAFETY: as above.
             unsafe { reservation.put_zeroed(frame) };
+        }
+    }
+
+    /// Takes back what the instance paid for the core's tables.
+    pub fn discharge(&mut self, reservation: &mut Reservation) {
+        if self.charged > 0 {
+            reservation.discharge(core::mem::take(&mut self.charged));
         }
     }
 
     /// The core's tables, when no others are left.
     pub fn take_first(&mut self) -> Vec<OwnTable> {
         assert!(self.further == 0, "what is an instance's own does not stay with the core");
+        debug_assert_eq!(self.charged, 0, "who pays for them has ended");
+        self.used = 0;
         core::mem::take(&mut self.first)
     }
 

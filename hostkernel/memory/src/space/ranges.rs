@@ -8,7 +8,7 @@ use super::tables::{OwnTables, ROOT, SKELETON_LEN};
 use crate::Protection;
 use crate::frames::{OutOfFrames, Reservation};
 use crate::plan::PageRange;
-use crate::table::{BLOCK_LEN, Entry, index, reach};
+use crate::table::{BLOCK_LEN, index, reach};
 use crate::template::Template;
 use limits::PAGE_LEN;
 
@@ -110,7 +110,7 @@ impl OwnTables {
         }
         if changes {
             self.set_stale();
-            if position >= SKELETON_LEN && self.own(position).is_empty() {
+            if position >= SKELETON_LEN && self.is_crowded() && self.own(position).is_empty() {
                 // The table can be used elsewhere.
                 self.clear_range(range, reservation);
             }
@@ -207,13 +207,13 @@ impl OwnTables {
             let is_whole = range.end - range.start == reach(part.level);
             if entry.is_borrowed() {
                 assert!(is_whole, "tables that lie partly in a range are open");
-                self.own(part.position).table().set(slot, Entry::EMPTY);
+                self.unlink(part.position, slot);
                 continue;
             }
             let position = self.position(entry, frame);
             self.clear_below(Part { position, level: part.level - 1, range }, reservation);
-            if position >= SKELETON_LEN && self.own(position).is_empty() {
-                self.own(part.position).table().set(slot, Entry::EMPTY);
+            if position >= SKELETON_LEN && self.is_crowded() && self.own(position).is_empty() {
+                self.unlink(part.position, slot);
                 self.vacate(position, reservation);
             }
         }
@@ -225,12 +225,12 @@ impl OwnTables {
         self.protect_below(Part::whole(range), to);
     }
 
-    fn protect_below(&self, part: Part, to: Option<Protection>) {
+    fn protect_below(&mut self, part: Part, to: Option<Protection>) {
         for (slot, range) in part.slots() {
             let entry = self.entry(part.position, slot);
             let Some(frame) = entry.frame() else { continue };
             if part.level == 1 {
-                self.own(part.position).table().set(slot, entry.with_protection(to));
+                self.own_mut(part.position).set(slot, entry.with_protection(to));
             } else {
                 let position = self.position(entry, frame);
                 self.protect_below(Part { position, level: part.level - 1, range }, to);

@@ -12,16 +12,21 @@
 //! Of other tables an instance makes those it needs. Which slots of a table were used is
 //! remembered, so that the end of an instance costs what its life did. An owned leaf is the only
 //! reference to its frame.
+//!
+//! The tables of an instance of a frozen template stay as a whole, if the core has as many: made
+//! what they were at its start, they are those of the template's next instance. For another one
+//! they are emptied first.
 
 use alloc::vec::Vec;
 
 use super::layout::WINDOWS_START;
-use super::own_list::OwnList;
-use super::own_table::OwnTable;
+use super::own_list::{OwnList, TABLES_KEPT};
+use super::own_table::{NO_BLOCK, OwnTable};
 use crate::frames::{Frame, FrameNumber, OutOfFrames, Reservation};
 use crate::table::{BLOCK_LEN, Entry, Table, index, leaf};
-use crate::template::Template;
+use crate::template::{Frozen, Template, TemplateNumber};
 use crate::tree::{Tree, Way};
+use limits::TABLES_OF_CORE;
 
 /// Positions of the skeleton's tables.
 pub(super) const ROOT: usize = 0;
@@ -32,6 +37,8 @@ const IMAGE_2: usize = 4;
 const WINDOWS: usize = 5;
 const IMAGE: usize = 6;
 pub(super) const SKELETON_LEN: usize = 7;
+
+const _: () = assert!(SKELETON_LEN < TABLES_OF_CORE && TABLES_OF_CORE <= TABLES_KEPT);
 /// The ways to the two leaf tables.
 const IMAGES_WAY: [usize; 3] = [IMAGE_3, IMAGE_2, IMAGE];
 const WINDOWS_WAY: [usize; 3] = [WINDOWS_3, WINDOWS_2, WINDOWS];
@@ -43,10 +50,27 @@ const _: () = assert!(action_abi::IMAGE_END <= WINDOWS_START, "images have level
 
 /// What a core keeps from one instance to the next: the tables that nearly all have, without
 /// anything in them.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Skeleton {
     list: Vec<OwnTable>,
-    image_block: Option<u64>,
+    /// See [`OwnTables`].
+    image_block: u64,
+    /// Whose tables they are, if they are not without anything in them.
+    kept: Option<Kept>,
+}
+
+/// Tables of an instance of a frozen template, as they are at its start.
+#[derive(Clone, Copy, Debug)]
+struct Kept {
+    template: TemplateNumber,
+    /// How many of the core's tables are in use.
+    used: usize,
+}
+
+impl Default for Skeleton {
+    fn default() -> Self {
+        Self { list: Vec::new(), image_block: NO_BLOCK, kept: None }
+    }
 }
 
 impl Skeleton {
@@ -55,16 +79,19 @@ impl Skeleton {
     /// # Errors
     /// [`OutOfFrames`] if there are none for its tables.
     pub fn new() -> Result<Self, OutOfFrames> {
-        let mut reservation = Reservation::new(SKELETON_LEN)?;
+        let mut reservation = Reservation::new(TABLES_OF_CORE)?;
         let mut tables = OwnTables::new(Self::default());
         tables.make_skeleton(&mut reservation)?;
-        Ok(tables.keep(&mut reservation))
+        for _ in SKELETON_LEN..TABLES_OF_CORE {
+            tables.list.add_reserve(reservation.take()?);
+        }
+        Ok(tables.keep(&mut reservation, || None))
     }
 
     /// Frames that the next instance need not take from its reservation.
     #[must_use]
     pub fn frames(&self) -> usize {
-        self.list.len()
+        self.list.len().min(SKELETON_LEN)
     }
 }
 
@@ -79,46 +106,76 @@ pub(super) struct Place {
 #[derive(Debug)]
 pub(super) struct OwnTables {
     list: OwnList,
-    /// Where the block begins that `IMAGE` maps, if it is linked.
-    image_block: Option<u64>,
+    /// Where the block begins that `IMAGE` maps, if it is linked, or [`NO_BLOCK`].
+    image_block: u64,
     /// The block for which a way was made last, and the position of its table: who writes to much
     /// memory mostly goes on where it is.
-    last_block: Option<(u64, usize)>,
+    last_block: (u64, usize),
     /// Below slot 0 of the root are entries of the template's tables.
     has_copies: bool,
     /// They are below other slots, too.
     is_whole: bool,
+    /// They are those of an instance of the same template, and what it begins with is in them, once
+    /// [`Self::begin`] has seen to that.
+    kept: Option<Kept>,
+    /// All that differs from the start is in leaf tables, and noted there.
+    is_restorable: bool,
     /// A processor that remembers translations may remember one that has changed since.
     stale: bool,
 }
 
 impl OwnTables {
     /// No tables yet, or those that [`Self::keep`] left.
-    pub fn new(Skeleton { list, image_block }: Skeleton) -> Self {
-        assert!([0, SKELETON_LEN].contains(&list.len()), "tables of one instance are no other's");
-        let list = OwnList::new(list);
+    pub fn new(Skeleton { list, image_block, kept }: Skeleton) -> Self {
         // What the root's frame was before, no processor may remember either.
+        let used = list.len().min(SKELETON_LEN);
         Self {
-            list,
+            list: OwnList::new(list, used),
             image_block,
-            last_block: None,
+            last_block: (NO_BLOCK, 0),
             has_copies: false,
             is_whole: false,
+            kept,
+            is_restorable: true,
             stale: true,
+        }
+    }
+
+    /// Goes on with tables that were kept, if they are this template's; otherwise empties them. To
+    /// be called at once.
+    #[inline]
+    pub fn begin(&mut self, template: &Template) {
+        if let Some(kept) = self.kept {
+            self.begin_kept(kept, template);
+        }
+    }
+
+    #[inline(never)]
+    fn begin_kept(&mut self, kept: Kept, template: &Template) {
+        if template.frozen().map(Frozen::number) == Some(kept.template) {
+            self.list.set_used(kept.used);
+        } else {
+            self.kept = None;
+            self.list.cores(kept.used).iter_mut().for_each(OwnTable::forget);
+            self.link_skeleton();
         }
     }
 
     /// Makes the skeleton, if it is not there.
     #[inline]
     pub fn make_skeleton(&mut self, reservation: &mut Reservation) -> Result<(), OutOfFrames> {
-        if self.list.len() < SKELETON_LEN { self.complete_skeleton(reservation) } else { Ok(()) }
+        match self.list.len() {
+            SKELETON_LEN => Ok(()),
+            0..SKELETON_LEN => self.complete_skeleton(reservation),
+            kept => self.list.charge(kept - SKELETON_LEN, reservation),
+        }
     }
 
     #[cold]
     fn complete_skeleton(&mut self, reservation: &mut Reservation) -> Result<(), OutOfFrames> {
         self.list.reserve()?;
         while self.list.len() < SKELETON_LEN {
-            self.list.push(OwnTable::new(reservation.take()?), reservation)?;
+            self.list.add(reservation)?;
         }
         self.link_skeleton();
         Ok(())
@@ -128,20 +185,20 @@ impl OwnTables {
     fn link_skeleton(&mut self) {
         self.link(ROOT, 0, IMAGE_3);
         self.link_windows();
-        self.image_block = None;
+        self.image_block = NO_BLOCK;
     }
 
     fn link(&mut self, above: usize, slot: usize, below: usize) {
         let number = self.list.get(below).frame.number();
         let entry = Entry::owned_table(number, self.list.hint(below));
-        self.list.get_mut(above).set(slot, entry);
+        self.list.get_mut(above).link(slot, entry);
     }
 
     /// Maps the pages of the template's file. To be called once, before any other page is entered.
     pub fn borrow_image(&mut self, template: &Template, reservation: &mut Reservation) {
         match template.tree() {
             Tree::Leaves(leaves) => {
-                if self.image_block != Some(leaves.block) {
+                if self.image_block != leaves.block {
                     self.list.get_mut(IMAGE_3).clear(reservation);
                     self.list.get_mut(IMAGE_2).clear(reservation);
                     self.link_image(leaves.block);
@@ -152,12 +209,16 @@ impl OwnTables {
                 self.clear_image(reservation);
                 match &tables.written {
                     Some(way) => self.copy_way(way, IMAGES_WAY),
-                    None => self.list.get_mut(ROOT).set(0, Entry::borrowed_table(tables.root().0)),
+                    None => self.list.get_mut(ROOT).link(0, Entry::borrowed_table(tables.root().0)),
                 }
+            }
+            Tree::Whole(..) if self.kept.is_some() => {
+                (self.has_copies, self.is_whole) = (true, true)
             }
             Tree::Whole(tables, windows) => {
                 self.clear_image(reservation);
                 self.is_whole = true;
+                self.list.first().iter_mut().for_each(OwnTable::begin);
                 let (root, slots) = tables.root();
                 self.list.get_mut(ROOT).copy(root, slots);
                 self.copy_way(windows, WINDOWS_WAY);
@@ -173,7 +234,7 @@ impl OwnTables {
     /// Empties the tables on the way to `IMAGE`, since others will be entered there.
     fn clear_image(&mut self, reservation: &mut Reservation) {
         self.has_copies = true;
-        self.image_block = None;
+        self.image_block = NO_BLOCK;
         self.list.get_mut(IMAGE_3).clear(reservation);
         self.list.get_mut(IMAGE_2).clear(reservation);
     }
@@ -198,7 +259,7 @@ impl OwnTables {
     fn link_image(&mut self, block: u64) {
         self.link(IMAGE_3, index(block, 3), IMAGE_2);
         self.link(IMAGE_2, index(block, 2), IMAGE);
-        self.image_block = Some(block);
+        self.image_block = block;
     }
 
     pub fn root(&self) -> &Frame {
@@ -218,8 +279,8 @@ impl OwnTables {
         let block = page / BLOCK_LEN * BLOCK_LEN;
         let table = match block {
             WINDOWS_START => Some(WINDOWS),
-            _ if self.image_block == Some(block) => Some(IMAGE),
-            _ => self.last_block.filter(|last| last.0 == block).map(|last| last.1),
+            _ if self.image_block == block => Some(IMAGE),
+            _ => (self.last_block.0 == block).then_some(self.last_block.1),
         };
         Place { page, table }
     }
@@ -281,7 +342,7 @@ impl OwnTables {
 
     /// Notes which table maps a block.
     pub fn set_last_block(&mut self, block: u64, position: usize) {
-        self.last_block = Some((block, position));
+        self.last_block = (block, position);
     }
 
     /// Makes private every table on the way to `page`; returns the position of the last.
@@ -292,11 +353,14 @@ impl OwnTables {
         reservation: &mut Reservation,
         template: &Template,
     ) -> Result<usize, OutOfFrames> {
-        let mut position = ROOT;
-        for level in (2..=4).rev() {
+        let block = page / BLOCK_LEN * BLOCK_LEN;
+        let kept = if self.kept.is_some() { self.list.kept_for(block) } else { None };
+        let mut position = kept.unwrap_or(ROOT);
+        for level in (2..=4).rev().filter(|_| kept.is_none()) {
             position = self.make_own(position, index(page, level), reservation, template)?;
         }
-        self.set_last_block(page / BLOCK_LEN * BLOCK_LEN, position);
+        self.list.get_mut(position).block = block;
+        self.set_last_block(block, position);
         Ok(position)
     }
 
@@ -316,8 +380,9 @@ impl OwnTables {
         };
         let position = match self.list.reuse() {
             Some(position) => position,
-            None => self.list.push(OwnTable::new(reservation.take()?), reservation)?,
+            None => self.list.add(reservation)?,
         };
+        self.list.get_mut(position).begin();
         if let Some(original) = borrowed {
             self.list.get_mut(position).copy(original, template.slots(original));
         }
@@ -357,6 +422,7 @@ impl OwnTables {
 
     /// Gives up all pages that are owned, which somebody else owns from now on.
     pub fn give_pages_away(&mut self) {
+        self.is_restorable = false;
         for position in 0..self.list.len() {
             self.list.get_mut(position).give_pages_away();
         }
@@ -371,7 +437,24 @@ impl OwnTables {
     pub fn vacate(&mut self, position: usize, reservation: &mut Reservation) {
         self.list.get_mut(position).clear(reservation);
         self.list.vacate(position);
-        self.last_block = None;
+        self.last_block = (NO_BLOCK, 0);
+    }
+
+    /// Whether they are those of the instance before.
+    #[cfg(test)]
+    pub fn is_kept(&self) -> bool {
+        self.kept.is_some()
+    }
+
+    /// Whether no table is left in reserve.
+    pub fn is_crowded(&self) -> bool {
+        self.list.is_crowded()
+    }
+
+    /// Empties a slot of a table that is not a leaf.
+    pub fn unlink(&mut self, position: usize, slot: usize) {
+        self.is_restorable = false;
+        self.table(position).set(slot, Entry::EMPTY);
     }
 
     /// Notes that entries change which a processor may remember.
@@ -400,15 +483,27 @@ impl OwnTables {
         }
     }
 
-    /// The same for all but the skeleton, which is left as it was made.
-    pub fn keep(&mut self, reservation: &mut Reservation) -> Skeleton {
+    /// The same for all but the skeleton, which is left as it was made, or for nothing but what the
+    /// instance changed, if all tables can stay for the next one of its template.
+    pub fn keep(
+        &mut self,
+        reservation: &mut Reservation,
+        template: impl FnOnce() -> Option<TemplateNumber>,
+    ) -> Skeleton {
+        let mut kept = None;
         match self.list.len() {
+            used if self.is_whole && self.is_restorable && self.list.is_cores() => {
+                self.set_kernel_slot(Entry::EMPTY);
+                self.list.first().iter_mut().for_each(|own| own.restore(reservation));
+                self.list.discharge(reservation);
+                kept = template().map(|template| Kept { template, used });
+            }
             // Only its two leaf tables hold anything.
             SKELETON_LEN if !self.has_copies => self.clear_own(WINDOWS, reservation),
             SKELETON_LEN if !self.is_whole => {
                 self.clear_own(IMAGE_3, reservation);
                 self.link(ROOT, 0, IMAGE_3);
-                self.image_block = None;
+                self.image_block = NO_BLOCK;
             }
             // It was never complete.
             0..SKELETON_LEN => self.clear(reservation),
@@ -417,7 +512,7 @@ impl OwnTables {
                 self.link_skeleton();
             }
         }
-        Skeleton { list: self.list.take_first(), image_block: self.image_block.take() }
+        Skeleton { list: self.list.take_first(), image_block: self.image_block, kept }
     }
 
     /// Empties tables of the skeleton, from a position on.
