@@ -38,6 +38,8 @@ pub(crate) const ZIP: &[u8] = b"PK";
 const AT_INPUT: &[u8] = b"HOSTKERNEL_INIT=input";
 /// What it says of a program to which functions will be brought later.
 const IS_RUNTIME: &[u8] = b"HOSTKERNEL_STAGE=runtime";
+/// Bytes of a command line of the usual length.
+const COMMAND_LINE_LEN: usize = 512;
 /// Flags of a program that begins: interrupts are on, bit 1 is always set.
 const FLAGS: u64 = 0x202;
 
@@ -140,6 +142,8 @@ impl<N: Native> Os<N> {
             let (end, protection) = (given.vdso + PAGE, Protection::EXECUTE);
             self.space.regions.insert(given.vdso, Region { end, protection, source: Source::Vdso });
         }
+        // So that most instances need no memory for it.
+        self.identity.command_line.reserve(COMMAND_LINE_LEN);
         self.identity.image = file;
         self.identity.base = base;
         self.threads.begin(0);
@@ -204,7 +208,9 @@ impl<N: Native> Os<N> {
             None if instance.arguments.is_empty() => Given::Input(input),
             None => Given::Whole(instance.arguments),
         };
-        self.identity.command_line = arguments(&self.identity.called, &given);
+        let mut line = core::mem::take(&mut self.identity.command_line);
+        arguments(&mut line, &self.identity.called, &given);
+        self.identity.command_line = line;
         self.adopt(instance);
         let environment = self.identity.environment;
         if let Some(files) = &mut self.files.files
@@ -262,10 +268,11 @@ enum Given<'a> {
     Input(&'a [u8]),
 }
 
-/// The command line: the path, then what was given.
-fn arguments(path: &[u8], given: &Given<'_>) -> Vec<u8> {
+/// Makes the command line: the path, then what was given.
+fn arguments(line: &mut Vec<u8>, path: &[u8], given: &Given<'_>) {
     let (Given::Whole(bytes) | Given::Input(bytes)) = given;
-    let mut line = Vec::with_capacity(path.len() + bytes.len() + 2);
+    line.clear();
+    line.reserve(path.len() + bytes.len() + 2);
     line.extend_from_slice(path);
     line.push(0);
     match given {
@@ -278,5 +285,4 @@ fn arguments(path: &[u8], given: &Given<'_>) -> Vec<u8> {
         }
         Given::Input(_) => {}
     }
-    line
 }

@@ -33,7 +33,8 @@ const PROGRAM_HEADER_LEN: u64 = 56;
 const PAIRS: usize = 21;
 
 /// Strings whose ends are noted when they are counted; longer lists are looked through again.
-const ENDS_NOTED: usize = 64;
+const ARGUMENTS_NOTED: usize = 4;
+const ENVIRONMENT_NOTED: usize = 48;
 
 /// The auxiliary vector as it lies in memory: all that is the same in each instance.
 #[derive(Clone, Copy, Debug)]
@@ -127,8 +128,11 @@ pub fn build(space: &mut Space, start: &Start<'_>) -> Result<u64, Errno> {
     let strings_len = path.len() + arguments.len() + environment.len();
     let strings = (start.end - 8).checked_sub(strings_len as u64).ok_or(Errno::E2BIG)?;
     let random = (strings - RANDOM_LEN as u64 - PLATFORM.len() as u64) / 16 * 16;
-    let counts = [Ends::of(arguments), Ends::of(environment)];
-    let pointers_len = 8 * (1 + counts[0].count + 1 + counts[1].count + 1);
+    let mut argument_ends = Ends::<ARGUMENTS_NOTED>::none();
+    argument_ends.find(arguments);
+    let mut environment_ends = Ends::<ENVIRONMENT_NOTED>::none();
+    environment_ends.find(environment);
+    let pointers_len = 8 * (1 + argument_ends.count + 1 + environment_ends.count + 1);
     let table_len = pointers_len + size_of::<Vector>();
     let rsp = random.checked_sub(table_len as u64).ok_or(Errno::E2BIG)? / 16 * 16;
     if start.end - rsp > crate::limits::STACK_LEN / 4 {
@@ -149,30 +153,33 @@ pub fn build(space: &mut Space, start: &Start<'_>) -> Result<u64, Errno> {
     let (pointers, vector) = table.split_at_mut(pointers_len);
     let arguments_at = strings + path.len() as u64;
     let mut pointers = Pointers { words: pointers.as_chunks_mut().0, at: 0 };
-    pointers.push(counts[0].count as u64);
-    pointers.push_each(&counts[0], arguments, arguments_at);
-    pointers.push_each(&counts[1], environment, arguments_at + arguments.len() as u64);
+    pointers.push(argument_ends.count as u64);
+    pointers.push_each(&argument_ends, arguments, arguments_at);
+    pointers.push_each(&environment_ends, environment, arguments_at + arguments.len() as u64);
     let addresses = [random, random + RANDOM_LEN as u64, strings];
     start.vector.place(&mut vector[..size_of::<Vector>()], addresses);
     Ok(rsp)
 }
 
 /// How many strings there are, and where the first of them end.
-struct Ends {
+struct Ends<const NOTED: usize> {
     count: usize,
-    noted: [u32; ENDS_NOTED],
+    noted: [u32; NOTED],
 }
 
-impl Ends {
-    fn of(strings: &[u8]) -> Self {
-        let mut ends = Self { count: 0, noted: [0; ENDS_NOTED] };
+impl<const NOTED: usize> Ends<NOTED> {
+    const fn none() -> Self {
+        Self { count: 0, noted: [0; NOTED] }
+    }
+
+    #[inline]
+    fn find(&mut self, strings: &[u8]) {
         strings::for_each_end(strings, |end| {
-            if let Some(place) = ends.noted.get_mut(ends.count) {
+            if let Some(place) = self.noted.get_mut(self.count) {
                 *place = end as u32;
             }
-            ends.count += 1;
+            self.count += 1;
         });
-        ends
     }
 }
 
@@ -192,7 +199,8 @@ impl Pointers<'_> {
     }
 
     /// The addresses of strings of which the first lies there, and a 0.
-    fn push_each(&mut self, ends: &Ends, strings: &[u8], first: u64) {
+    #[inline]
+    fn push_each<const NOTED: usize>(&mut self, ends: &Ends<NOTED>, strings: &[u8], first: u64) {
         let mut next = first;
         let mut push_next = |end: u64| {
             self.push(next);
