@@ -119,6 +119,26 @@ fn how_a_program_ended_is_said_as_linux_says_it() {
     assert!(text.contains("deadline of 300 ms exceeded"), "{text}");
 }
 
+/// Who arms timers without end ends at its deadline, and takes nothing from others: the only core
+/// serves the network meanwhile.
+#[test]
+fn a_storm_of_alarms_ends_at_the_deadline() {
+    let node = boot(machine().cores(1));
+    let program = c("musl-gcc");
+    let query = "storm?memory=64&timeout=2000&overwrite=true";
+    assert_eq!(deploy_raw(&node, query, &program.file()).status, 200);
+    thread::scope(|scope| {
+        let storm = scope.spawn(|| ended(&node, "storm", "alarms"));
+        while !storm.is_finished() {
+            assert_eq!(node.request("GET", "/healthz", &[], b"").status, 200);
+        }
+        let (status, text) = storm.join().expect("it ends");
+        assert_eq!(status, 502, "{text}");
+        assert!(text.contains("deadline of 2000 ms exceeded"), "{text}");
+    });
+    assert_eq!(answered(&node, "storm", b"mark"), "static 0, file new\n");
+}
+
 #[test]
 fn a_dynamic_program_is_refused_with_a_sentence() {
     let node = NODE.get();

@@ -5,11 +5,14 @@
 #include <fcntl.h>
 #include <math.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <sys/time.h>
+#include <time.h>
 #include <unistd.h>
 
 static int seen;
@@ -67,6 +70,28 @@ static int calls(void) {
   return wrong != 0;
 }
 
+static volatile long rung;
+
+static void ring(int number) { rung += number > 0; }
+
+/* As many timers as there may be, each of which expires again at once, and is armed again, for ever. */
+static void alarms(void) {
+  struct sigaction action = {.sa_handler = ring, .sa_flags = SA_RESTART};
+  sigaction(SIGALRM, &action, 0);
+  sigaction(SIGUSR1, &action, 0);
+  struct sigevent event = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGUSR1};
+  struct itimerspec soon = {.it_interval.tv_nsec = 1, .it_value.tv_nsec = 1};
+  struct itimerval often = {.it_interval.tv_usec = 1, .it_value.tv_usec = 1};
+  long made = 0;
+  timer_t timers[300];
+  while (made < 300 && !timer_create(CLOCK_MONOTONIC, &event, &timers[made])) made++;
+  for (long turn = 0;; turn++) {
+    setitimer(ITIMER_REAL, &often, 0);
+    alarm(1);
+    timer_settime(timers[turn % made], turn % 2 ? TIMER_ABSTIME : 0, &soon, 0);
+  }
+}
+
 int main(int count, char **arguments) {
   const char *what = count > 1 ? arguments[1] : "";
   if (!strcmp(what, "mark")) return mark();
@@ -75,6 +100,7 @@ int main(int count, char **arguments) {
   if (!strcmp(what, "calls")) return calls();
   if (!strcmp(what, "status")) return 3;
   if (!strcmp(what, "abort")) abort();
+  if (!strcmp(what, "alarms")) alarms();
   while (!strcmp(what, "spin")) __asm__ volatile("");
   if (!strcmp(what, "in vain"))
     printf("%s\n", syscall(SYS_io_uring_setup, 1, 0) < 0 ? strerror(errno) : "served");
