@@ -17,6 +17,9 @@ use crate::windows::{Beginning, Memory, Windows, now_ns};
 /// Bytes of the `syscall` instruction.
 pub const SYSCALL_LEN: u64 = 2;
 
+/// In the environment: the numbers of the calls are printed.
+const KINDS: &str = "CALLS";
+
 /// An instance and its kernel.
 #[derive(Debug)]
 pub struct Machine {
@@ -137,6 +140,9 @@ impl Machine {
         let output = self.windows.context.common.output.address;
         if self.process.steps {
             self.count.print();
+        }
+        if std::env::var_os(KINDS).is_some() {
+            self.count.print_kinds();
         }
         let mut result = core::mem::take(&mut self.result);
         if result.is_empty() {

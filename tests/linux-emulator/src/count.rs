@@ -1,6 +1,6 @@
 //! Counting instructions: those of the program, and what its calls cost in the image.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The image's own addresses.
 const IMAGE: core::ops::Range<u64> = 0x3000_0000..0x4000_0000;
@@ -14,6 +14,8 @@ pub struct Count {
     call: Option<(u64, u64)>,
     /// Of each call: how often, and the least and the most instructions.
     calls: BTreeMap<u64, (u64, u64, u64)>,
+    /// Which calls the program made.
+    kinds: BTreeSet<u64>,
 }
 
 impl Count {
@@ -36,6 +38,13 @@ impl Count {
     /// The program makes a call.
     pub fn call(&mut self, number: u64) {
         self.call = Some((number, self.image));
+        self.kinds.insert(number);
+    }
+
+    /// Prints the numbers of the calls that the program made.
+    pub fn print_kinds(&self) {
+        let numbers: Vec<_> = self.kinds.iter().map(u64::to_string).collect();
+        eprintln!("calls: {}", numbers.join(" "));
     }
 
     /// Prints all of it.

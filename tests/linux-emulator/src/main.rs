@@ -22,7 +22,7 @@
 //!
 //! With `COUNT=1` in the environment it counts the instructions of an instance, one by one, and
 //! prints how many were the program's, and for each of its calls how many the image took to answer
-//! it.
+//! it. With `CALLS=1` it prints the numbers of the calls that the program made.
 //!
 //! The exit status is that of the invocation. What the image reports is printed to standard error,
 //! each line beginning with `report:`.

@@ -8,6 +8,7 @@ mod dynamic;
 mod freeze;
 mod libraries;
 mod linux;
+mod matrix;
 mod storm;
 mod tree;
 

@@ -14,7 +14,7 @@ use zip::write::SimpleFileOptions;
 /// Where Debian puts it.
 pub const PYTHON: &str = "/usr/bin/python3.11";
 /// Python's library.
-const PYTHON_LIBRARY: &str = "/usr/lib/python3.11";
+pub const PYTHON_LIBRARY: &str = "/usr/lib/python3.11";
 
 /// Bytes of a page: files at whole pages are mapped and not copied.
 const PAGE: u16 = 4096;
@@ -44,7 +44,7 @@ impl Tree {
     }
 
     /// Adds a folder and what is in it, but for what is made of it.
-    fn take_folder(&mut self, path: &Path) {
+    pub fn take_folder(&mut self, path: &Path) {
         /// Parts of Python's library that no function needs.
         const LEFT_OUT: [&str; 8] = [
             "__pycache__",
