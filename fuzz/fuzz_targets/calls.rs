@@ -46,6 +46,8 @@ enum Step {
     AnyCall(u64, [u64; 4]),
     /// The action touches memory.
     Touch(Argument, Kind),
+    /// The instance ends, and another of the same frozen template begins on the same core.
+    Again,
 }
 
 #[derive(Arbitrary, Clone, Copy, Debug)]
@@ -76,6 +78,8 @@ struct Action {
     /// Pages `map` gave, with their rights.
     pages: BTreeMap<u64, u64>,
     limit: usize,
+    /// What was frozen last.
+    frozen: Option<Arc<Template>>,
 }
 
 fuzz_target!(|input: Input| {
@@ -91,6 +95,12 @@ fn run(mut action: Action, steps: Vec<Step>) {
     for step in steps {
         match step {
             Step::Touch(address, kind) => action.touch(address, kind),
+            Step::Again => {
+                let frozen = action.frozen.clone();
+                if frozen.is_some_and(|template| action.go_on(template, false).is_none()) {
+                    return;
+                }
+            }
             Step::AnyCall(number, arguments) => {
                 if action.call(number, arguments).is_none() {
                     return;
@@ -117,7 +127,8 @@ impl Action {
         let reservation = Reservation::new(limit).expect("the arena is large");
         let bytes = vec![b'i'; usize::from(input.input_len)];
         let bytes = PageBuffer::from_bytes(&bytes).expect("the arena is large");
-        let mut space = AddressSpace::empty(template, bytes, reservation, Skeleton::default());
+        let skeleton = Skeleton::new().expect("the arena is large");
+        let mut space = AddressSpace::empty(template, bytes, reservation, skeleton);
         if input.is_host {
             let payload = PageBuffer::from_bytes(&[b'p'; 9000]).expect("the arena is large");
             space.set_payload(Arc::new(payload)).expect("it is the first");
@@ -133,7 +144,7 @@ impl Action {
             output: PageBuffer::new(),
             host,
         };
-        Some(Self { instance, pages: BTreeMap::new(), limit })
+        Some(Self { instance, pages: BTreeMap::new(), limit, frozen: None })
     }
 
     fn value(&self, argument: Argument) -> u64 {
@@ -212,6 +223,7 @@ impl Action {
     /// Becomes an instance of what was frozen, or one that prepares more on top of it.
     fn go_on(&mut self, template: Arc<Template>, prepares: bool) -> Option<()> {
         let skeleton = self.instance.space.end();
+        self.frozen = Some(Arc::clone(&template));
         let stages = template.stages();
         let is_preparing = prepares && stages < STAGES;
         let reservation = Reservation::new(self.limit).expect("the arena is large");

@@ -215,6 +215,16 @@ impl Marks {
         self.used == 0
     }
 
+    /// Whether one of these slots is marked, of which there is at least one.
+    pub fn has_any(&self, slots: Range<usize>) -> bool {
+        let (first, last) = (slots.start / WORD, (slots.end - 1) / WORD);
+        self.words[first..=last].iter().zip(first..).any(|(marks, word)| {
+            let from = if word == first { slots.start % WORD } else { 0 };
+            let to = if word == last { (slots.end - 1) % WORD } else { WORD - 1 };
+            marks >> from << from << (WORD - 1 - to) != 0
+        })
+    }
+
     /// Takes all marks away and calls `f` for each.
     pub fn drain(&mut self, mut f: impl FnMut(usize)) {
         for word in bits(u64::from(core::mem::take(&mut self.used))) {
@@ -359,5 +369,27 @@ pub(super) unsafe fn for_each_entry(
             // SAFETY: tables refer to live tables.
             unsafe { for_each_entry(below, level - 1, address, f) };
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn marks_are_found_in_the_slots_where_they_are() {
+        let mut marks = Marks::default();
+        for slot in [0, 63, 64, 200, 511] {
+            marks.insert(slot);
+        }
+        for start in 0..ENTRIES {
+            for len in [1, 2, 63, 64, 65, 130, 512] {
+                let slots = start..(start + len).min(ENTRIES);
+                let expected = [0, 63, 64, 200, 511].iter().any(|slot| slots.contains(slot));
+                assert_eq!(marks.has_any(slots.clone()), expected, "{slots:?}");
+            }
+        }
+        marks.remove(200);
+        assert!(!marks.has_any(65..511));
     }
 }

@@ -72,9 +72,10 @@ impl OwnList {
         self.used + self.further
     }
 
-    /// The position of the core's level-1 table for a block.
-    pub fn kept_for(&self, block: u64) -> Option<usize> {
-        self.first[..self.used].iter().position(|own| own.block == block)
+    /// The position of the core's level-1 table for a block, if it is this one or one behind it.
+    pub fn kept_for(&self, block: u64, from: usize) -> Option<usize> {
+        let tables = self.first.get(from..self.used)?;
+        tables.iter().position(|own| own.block == block).map(|at| from + at)
     }
 
     /// Whether no table is in reserve.

@@ -2,6 +2,7 @@
 //! what it was at the start of an instance of the same template.
 
 use core::num::NonZeroU32;
+use core::ops::Range;
 
 use crate::frames::{Frame, FrameNumber, Reservation};
 use crate::table::{Entry, Marks, Slots, Table};
@@ -84,6 +85,13 @@ impl OwnTable {
     pub fn is_empty(&self) -> bool {
         self.owned.is_empty()
             && self.filled.range().all(|slot| !self.table().get(slot).is_present())
+    }
+
+    /// Whether nothing ever was in these slots, of which there is at least one.
+    pub fn is_untouched(&self, slots: Range<usize>) -> bool {
+        let filled = self.filled.range();
+        let is_apart = slots.end <= filled.start || filled.end <= slots.start;
+        is_apart && !self.owned.has_any(slots)
     }
 
     pub fn fill(&mut self, first: usize, entries: &[Entry]) {

@@ -4,6 +4,8 @@
 //! Most ranges lie within what one level-1 table maps. There either nothing is mapped yet, and
 //! nothing is to be done, or that table is private already.
 
+use core::ops::Range;
+
 use super::tables::{OwnTables, ROOT, SKELETON_LEN};
 use crate::Protection;
 use crate::frames::{OutOfFrames, Reservation};
@@ -28,6 +30,13 @@ impl Part {
         Self { position: ROOT, level: 4, range }
     }
 
+    /// Whether this is a leaf table in which nothing ever was there: a core's tables stay linked
+    /// where an earlier instance used them.
+    fn is_untouched_in(self, tables: &OwnTables) -> bool {
+        let Self { position, level, range } = self;
+        level == 1 && tables.own(position).is_untouched(leaf_slots(range))
+    }
+
     /// The slots that the range touches, each with what of the range lies in it.
     fn slots(self) -> impl Iterator<Item = (usize, PageRange)> {
         let reach = reach(self.level);
@@ -50,6 +59,11 @@ pub(super) enum Mapped {
     Here(usize),
     /// That is not known.
     Somewhere,
+}
+
+/// The slots of a leaf table that map a range, which lies in its reach.
+fn leaf_slots(range: PageRange) -> Range<usize> {
+    index(range.start, 1)..index(range.end - 1, 1) + 1
 }
 
 impl OwnTables {
@@ -97,6 +111,9 @@ impl OwnTables {
             }
             return;
         };
+        if self.own(position).is_untouched(leaf_slots(range)) {
+            return;
+        }
         let mut changes = false;
         let own = self.own_mut(position);
         for page in (range.start..range.end).step_by(PAGE_LEN) {
@@ -211,7 +228,10 @@ impl OwnTables {
                 continue;
             }
             let position = self.position(entry, frame);
-            self.clear_below(Part { position, level: part.level - 1, range }, reservation);
+            let below = Part { position, level: part.level - 1, range };
+            if !below.is_untouched_in(self) {
+                self.clear_below(below, reservation);
+            }
             if position >= SKELETON_LEN && self.is_crowded() && self.own(position).is_empty() {
                 self.unlink(part.position, slot);
                 self.vacate(position, reservation);
@@ -233,7 +253,10 @@ impl OwnTables {
                 self.own_mut(part.position).set(slot, entry.with_protection(to));
             } else {
                 let position = self.position(entry, frame);
-                self.protect_below(Part { position, level: part.level - 1, range }, to);
+                let below = Part { position, level: part.level - 1, range };
+                if !below.is_untouched_in(self) {
+                    self.protect_below(below, to);
+                }
             }
         }
     }

@@ -354,7 +354,7 @@ impl OwnTables {
         template: &Template,
     ) -> Result<usize, OutOfFrames> {
         let block = page / BLOCK_LEN * BLOCK_LEN;
-        let kept = if self.kept.is_some() { self.list.kept_for(block) } else { None };
+        let kept = if self.kept.is_some() { self.list.kept_for(block, SKELETON_LEN) } else { None };
         let mut position = kept.unwrap_or(ROOT);
         for level in (2..=4).rev().filter(|_| kept.is_none()) {
             position = self.make_own(position, index(page, level), reservation, template)?;

@@ -244,7 +244,7 @@ impl Regions {
 
     /// Forgets what is in this range; regions that reach out of it keep their outer parts.
     pub fn remove(&mut self, range: Range<u64>) {
-        self.forget();
+        self.forget(&range);
         let places = self.places(&range);
         let Some((&(end_start, highest), &(start, lowest))) =
             self.all[places.clone()].first().zip(self.all[places.clone()].last())
@@ -305,7 +305,7 @@ impl Regions {
 
     /// Changes every region in the range, and leaves what is outside of it.
     pub fn change(&mut self, range: Range<u64>, change: impl Fn(&mut Region)) {
-        self.forget();
+        self.forget(&range);
         self.split(range.start);
         self.split(range.end);
         let places = self.places(&range);
@@ -343,10 +343,13 @@ impl Regions {
         end.checked_sub(len).filter(|start| *start >= floor)
     }
 
-    /// Forgets what was found, because it changes.
-    fn forget(&mut self) {
+    /// Forgets what was found there, because it changes.
+    fn forget(&mut self, range: &Range<u64>) {
         for known in &mut self.last {
-            known.set(Known::default());
+            let Known { start, end, .. } = known.get();
+            if start < range.end && range.start < end {
+                known.set(Known::default());
+            }
         }
     }
 
