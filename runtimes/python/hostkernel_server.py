@@ -17,12 +17,26 @@ import socket
 import sys
 
 _actions = []
+_preparations = []
 _accept = socket.socket.accept
+_listen = socket.socket.listen
 
 
 def at_connection(action):
     """Has a function called in each process when its connection comes."""
     _actions.append(action)
+
+
+def at_listening(action):
+    """Has a function called before a server listens, which is once for all processes."""
+    _preparations.append(action)
+
+
+def _listen_last(listener, *arguments):
+    """`socket.listen`, behind all that a server does for itself."""
+    for action in _preparations:
+        action()
+    return _listen(listener, *arguments)
 
 
 def _accept_first(listener):
@@ -56,3 +70,4 @@ def find_loop():
 at_connection(seed)
 at_connection(find_loop)
 socket.socket.accept = _accept_first
+socket.socket.listen = _listen_last

@@ -3,7 +3,7 @@
 It looks at standard input twice, and each time the node freezes the process there, to go on from
 that moment as often as it likes:
 
-    start, import what every call needs
+    start, import what every call needs, rehearse a function and a call
     read   ── the runtime is frozen ──▶ one line of JSON: how the function is called
     load the function: its modules run
     read   ── the function is frozen ─▶ the arguments of one call
@@ -30,12 +30,21 @@ _encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",",
 
 ACTION = "/action"
 SOURCE = ACTION + "/source"
+ENTRY = ACTION + "/__main__.py"
+# A function to rehearse with, and how often: the interpreter adapts code that runs eight times, and
+# caches what it finds then.
+REHEARSAL = "def main(args):\n    return {'greeting': 'Hello, ' + args['name'] + '!'}\n"
+REHEARSAL_LINE = '{"value":{"name":"greet","main":"main","binary":false,"env":{}}}'
+REHEARSAL_ARGUMENTS = b'{"name":"you"}'
+REHEARSALS = 16
+# Bytes of objects of each size that fill the holes between others.
+HOLES_LEN = 128 << 10
 # Below this a result's text and its bytes are made in one piece each anyway.
 CHUNK = 1 << 16
 INPUT, LOG, RESULT = 0, 2, 3
 NOT_A_RESULT = "The action did not return a dictionary or array."
 # What only the node and this file have to say to each other.
-OURS = "HOSTKERNEL_"
+OURS = b"HOSTKERNEL_"
 
 
 class Refusal(Exception):
@@ -52,25 +61,23 @@ class _Stale(type(os.environ)):
 
 
 def refresh_environment():
-    """The environment of this process over what the function set when it was loaded."""
+    """The environment of this process over what the function set when it was loaded, without what
+    means nothing to it."""
     for environment in (os.environ, os.environb):
         environment.__class__ = os._Environ
     with open("/proc/self/environ", "rb", buffering=0) as file:
         own = file.readall()
     data = os.environ._data
-    data.update(entry.split(b"=", 1) for entry in own.split(b"\0") if b"=" in entry)
+    for entry in own.split(b"\0"):
+        name, is_entry, value = entry.partition(b"=")
+        if is_entry and not name.startswith(OURS):
+            data[name] = value
 
 
 def forget_environment():
     """The environment is that of the process before: nobody may see it any more."""
     for environment in (os.environ, os.environb):
         environment.__class__ = _Stale
-
-
-def hide(prefix):
-    """Takes variables out of the environment that mean nothing to a function."""
-    for name in [name for name in os.environ if name.startswith(prefix)]:
-        del os.environ[name]
 
 
 def write_all(descriptor, data):
@@ -113,7 +120,12 @@ def virtualenv(folder):
 def execute(path):
     """Runs a file as the module that a function is in."""
     with open(path, "rb") as file:
-        code = compile(file.read(), path, "exec", dont_inherit=True)
+        return run_module(file.read(), path)
+
+
+def run_module(source, path):
+    """Runs source text as the module that a function is in."""
+    code = compile(source, path, "exec", dont_inherit=True)
     module = type(sys)("main__")
     module.__file__ = path
     sys.modules["main__"] = module
@@ -123,14 +135,14 @@ def execute(path):
 
 def load(init):
     """The function, ready to be called."""
-    environment = init.get("env") or {}
-    os.environ.update((name, str(value)) for name, value in environment.items())
-    os.chdir(ACTION)
-    is_archive = init.get("binary", not os.path.isfile(SOURCE))
-    sys.path[:0] = [*virtualenv(ACTION), ACTION] if is_archive else [ACTION]
-    path = os.path.join(ACTION, "__main__.py") if is_archive else SOURCE
-    if not os.path.isfile(path):
-        raise Refusal("The zip archive has no file __main__.py.")
+    for name, value in init.get("env", {}).items():
+        os.environ[name] = str(value)
+    path = SOURCE
+    if init["binary"] if "binary" in init else not os.path.isfile(SOURCE):
+        sys.path[:0] = virtualenv(ACTION)
+        path = ENTRY
+        if not os.path.isfile(path):
+            raise Refusal("The zip archive has no file __main__.py.")
     name = init.get("main") or "main"
     found = execute(path)
     for part in name.split("."):
@@ -169,8 +181,6 @@ def fail(text):
 def prepare():
     """From one line of standard input to a function."""
     line = read_line()
-    refresh_environment()
-    hide(OURS)
     try:
         main = load(_loads(line)["value"])
     except Refusal as refusal:
@@ -178,7 +188,7 @@ def prepare():
     except SystemExit as end:
         fail(f"The code called sys.exit({'' if end.code is None else end.code}) while it was loaded.")
     except BaseException as exception:
-        report(exception, 3)
+        report(exception, 4)
         fail(f"{type(exception).__name__}: {exception}")
     flush()
     return main
@@ -226,17 +236,53 @@ def call(main):
     _exit(0)
 
 
+def fill_holes():
+    """Objects of every size that the interpreter has pools for. They take the room that others have
+    left when they were freed. So what a function or a call makes lies close together, in a few pages
+    of its own, and not one here and one there in pages that it would have to copy."""
+    filler = [object() for _ in range(HOLES_LEN // 16)]
+    filler += [(1 << 30) + at for at in range(HOLES_LEN // 32)]
+    for size in range(48, 513, 16):
+        # A string of bytes has 33 besides, and pools are 16 apart.
+        filler += [bytes(size - 40) for _ in range(HOLES_LEN // size)]
+    return filler
+
+
+def rehearse():
+    """Does once what each function and each call would else be the first to do: the compiler makes
+    its types, code is adapted, caches are filled. Nothing of it is left but that."""
+    for _ in range(REHEARSALS):
+        # The environment is read when somebody looks.
+        os.environ.get("PORT")
+        with open(os.devnull, "rb") as file:
+            file.read()
+        _loads(REHEARSAL_LINE)
+        main = run_module(REHEARSAL, SOURCE).main
+        hostkernel_server.seed()
+        encoded(main(_loads(REHEARSAL_ARGUMENTS)))
+        flush()
+        forget_environment()
+        del sys.modules["main__"]
+
+
 def run():
     """The whole life of a process."""
     sys.argv = [""]
     # As lines, so that they are in the log in the order in which they were printed.
     sys.stdout.reconfigure(line_buffering=True)
     sys.stderr.reconfigure(line_buffering=True)
-    hide(OURS)
+    sys.path.insert(0, ACTION)
+    os.chdir(ACTION)
+    for name in [name for name in os.environb if name.startswith(OURS)]:
+        del os.environb[name]
+    forget_environment()
+    filler = fill_holes()
+    rehearse()
     # Collecting writes to every object it looks at: to those of the interpreter here, once for
     # all functions, and behind this only to the function's own.
     settle()
     hostkernel_server.at_connection(forget_environment)
+    hostkernel_server.at_listening(settle)
     main = prepare()
     forget_environment()
     settle()
