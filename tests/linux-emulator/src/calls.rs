@@ -9,10 +9,10 @@ use std::time::Duration;
 use action_abi::host::{Reflection, UpcallFrame};
 use action_abi::{Call, CallError, protection};
 
-use crate::EmulatorError;
 use crate::count::Count;
 use crate::process::{Process, Stop};
 use crate::windows::{Beginning, Memory, Windows, now_ns};
+use crate::{EmulatorError, pages};
 
 /// Bytes of the `syscall` instruction.
 pub const SYSCALL_LEN: u64 = 2;
@@ -33,6 +33,8 @@ pub struct Machine {
     result: Vec<u8>,
     plan: Plan,
     count: Count,
+    /// The runtime as it was frozen, if its pages are to be compared.
+    runtime: Option<Process>,
 }
 
 /// What follows when the image freezes.
@@ -55,6 +57,7 @@ impl Machine {
             result: Vec::new(),
             plan,
             count: Count::default(),
+            runtime: None,
         }
     }
 
@@ -218,10 +221,17 @@ impl Machine {
             let system = |cause| EmulatorError::System { what: "the function's length", cause };
             self.windows.context.payload.len = code.metadata().map_err(system)?.len();
             self.payload = Rc::new(code);
+            if std::env::var_os("PAGES").is_some() {
+                let site = self.process.registers.rip - SYSCALL_LEN;
+                self.runtime = Some(self.process.fork(site)?);
+            }
             self.begin(&beginning)?;
             return Ok(None);
         }
         let site = self.process.registers.rip - SYSCALL_LEN;
+        if let Some(runtime) = &self.runtime {
+            pages::print(runtime, &self.process);
+        }
         let mut first_failure = 0;
         for beginning in core::mem::take(&mut self.plan.instances) {
             let mut instance = Self {
@@ -233,6 +243,7 @@ impl Machine {
                 result: self.result.clone(),
                 plan: Plan::default(),
                 count: Count::default(),
+                runtime: None,
             };
             instance.process.steps = std::env::var_os("COUNT").is_some();
             instance.begin(&beginning)?;

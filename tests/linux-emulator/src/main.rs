@@ -11,6 +11,7 @@
 //! | `--call FILE` | one more call with this input, each in a process of its own; may be repeated |
 //! | `--function FILE` | the payload is a runtime, and this the code of a function for it |
 //! | `--init TEXT` | the line that the function's stage gets as input; otherwise `{"value":{}}` |
+//! | `--warm PATH` | a server answers requests for this before it is frozen |
 //!
 //! Variables of this process that begin with `ACTION_` are, without that, a call's environment.
 //!
@@ -24,6 +25,9 @@
 //! prints how many were the program's, and for each of its calls how many the image took to answer
 //! it. With `CALLS=1` it prints the numbers of the calls that the program made.
 //!
+//! With `PAGES=1` it prints how many pages a function keeps: those that are not what they were when
+//! its runtime was frozen.
+//!
 //! The exit status is that of the invocation. What the image reports is printed to standard error,
 //! each line beginning with `report:`.
 
@@ -31,6 +35,7 @@ mod calls;
 mod count;
 mod image;
 mod options;
+mod pages;
 mod process;
 mod upcalls;
 mod windows;

@@ -40,6 +40,7 @@ struct Options {
     calls: Vec<PathBuf>,
     function: Option<PathBuf>,
     init: Option<OsString>,
+    warm: Option<OsString>,
 }
 
 /// Reads the command line and standard input.
@@ -56,6 +57,7 @@ pub fn parse() -> Result<Job, EmulatorError> {
             b"--call" => options.calls.push(value.into()),
             b"--function" => options.function = Some(value.into()),
             b"--init" => options.init = Some(value),
+            b"--warm" => options.warm = Some(value),
             _ => return Err(EmulatorError::Usage),
         }
     }
@@ -90,6 +92,10 @@ fn job(
     });
     let mut plan = Plan { function: None, instances: instances.collect() };
     let mut beginning = Beginning { arguments: arguments.clone(), ..Beginning::default() };
+    let warm = options.warm.map(|path| warming(path.as_bytes())).unwrap_or_default();
+    if options.at_input {
+        beginning.environment.extend_from_slice(&warm);
+    }
     if options.at_input || options.function.is_some() {
         beginning.environment.extend_from_slice(AT_INPUT);
     }
@@ -98,11 +104,17 @@ fn job(
         let code = File::open(code).map_err(system("the function"))?;
         let mut line = options.init.unwrap_or_else(|| INIT.into()).into_vec();
         line.push(b'\n');
-        let environment = [STAGE_FUNCTION, AT_INPUT].concat();
+        let environment = [&warm, STAGE_FUNCTION, AT_INPUT].concat();
         plan.function =
             Some((code, Beginning { environment, input: line, ..Beginning::default() }));
     }
     Ok(Job { image, payload, beginning, plan })
+}
+
+/// What the environment of a preparation says of a request that is answered before the freeze.
+fn warming(path: &[u8]) -> Vec<u8> {
+    let rest = b" HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n\0";
+    [b"HOSTKERNEL_WARM=GET ", path, rest].concat()
 }
 
 /// The environment of a call.

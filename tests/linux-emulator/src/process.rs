@@ -234,6 +234,11 @@ impl Process {
         Ok(Self { pid, memory: memory(pid)?, registers: saved, steps: self.steps })
     }
 
+    /// Its number.
+    pub fn number(&self) -> libc::pid_t {
+        self.pid
+    }
+
     /// Reads memory of the process.
     pub fn read(&self, address: u64, len: u64) -> Option<Vec<u8>> {
         let mut bytes = vec![0; len as usize];
