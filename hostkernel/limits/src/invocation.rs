@@ -58,6 +58,8 @@ pub const VARIABLES_LEN_MAX: usize = 8 * 1024;
 pub const VARIABLES_MAX: usize = 128;
 /// Name of an environment variable of an action.
 pub const VARIABLE_NAME_LEN_MAX: usize = 128;
+/// Path and query that a server is warmed up with.
+pub const WARM_PATH_LEN_MAX: usize = 1024;
 /// Arguments that a deploy gives for the program in an image that hosts it.
 pub const ARGUMENTS_LEN_MAX: usize = 4 * 1024;
 /// Stack of an action, backed as it is touched.

@@ -56,8 +56,11 @@ impl<N: Native> Os<N> {
         Err(Break::Refused)
     }
 
-    /// Becomes a template; goes on in what is made of it.
+    /// Becomes a template, once it is warm; goes on in what is made of it.
     pub(crate) fn freeze(&mut self) -> Result<(), Break> {
+        if self.warm_up()? {
+            return Ok(());
+        }
         if self.space.wipe(&mut self.native).is_err() {
             self.refuse("there is no memory to wipe what is to be zero in each instance");
             return Err(Break::Refused);

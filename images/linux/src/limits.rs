@@ -11,8 +11,8 @@ pub const PROGRAM_HEADERS_MAX: usize = 64;
 pub const THREADS_MAX: usize = 4096;
 /// How long a thread runs while others could, in nanoseconds.
 pub const SLICE_NS: u64 = 2_000_000;
-/// How long threads may go on once one of them waits for the input, in nanoseconds: then they have
-/// to wait, too, so that the program can be frozen.
+/// How long threads may go on once one of them waits for the input, or has answered a request that
+/// warms the program up, in nanoseconds: then they have to wait, too, so that it can be frozen.
 pub const REST_NS: u64 = 5_000_000_000;
 /// Signals waiting to be taken, as `RLIMIT_SIGPENDING` reports it.
 pub const SIGNALS_PENDING_MAX: usize = 1024;
@@ -48,5 +48,8 @@ pub const CHUNK_LINE_LEN_MAX: usize = 4096;
 pub const TRAILER_LEN_MAX: usize = 16 << 10;
 /// Bytes of an answer of unknown length that are kept before they may leave.
 pub const FLUSH_LEN: usize = 16 << 10;
+/// How often a server answers the request that warms it up. CPython adapts code that ran eight
+/// times, and each request leaves a little less to be done for the first time.
+pub const WARM_REQUESTS: u32 = 16;
 /// How long a program may run on when it has answered, in nanoseconds.
 pub const AFTERWARDS_NS: u64 = 100_000_000;

@@ -196,6 +196,11 @@ impl<N: Native> Os<N> {
     /// Tells the kernel how the program ended: the exit status of the invocation.
     fn end(&mut self, reason: &Break, frame: &Frame) -> u32 {
         let ending = match *reason {
+            Break::Exit(0) | Break::Answered if self.is_warming() => {
+                let is_over = *reason == Break::Exit(0);
+                self.refuse_warming(if is_over { "ended it" } else { "keeps it busy" });
+                return STATUS_NOT_RUNNABLE;
+            }
             Break::Exit(0) if self.is_serving() => Ending::Answer(self.answer(Unanswered::Ended)),
             Break::Answered => Ending::Answer(self.answer(Unanswered::Waits)),
             Break::Deadlock if self.is_serving() => Ending::Answer(self.answer(Unanswered::Waits)),

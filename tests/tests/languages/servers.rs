@@ -128,6 +128,43 @@ pub fn python(functions: Functions) {
         functions.answers_afresh(name);
         events::read_some_and_leave(&functions.node(), name, "/events");
     }
+    warms_up(
+        functions,
+        "\
+import http.server, os
+class Page(http.server.BaseHTTPRequestHandler):
+    served = 0
+    def do_GET(self):
+        Page.served += 1
+        self.send_response(200 if self.path == '/' else 404)
+        self.end_headers()
+        self.wfile.write(str(Page.served).encode())
+http.server.HTTPServer(('', int(os.environ['PORT'])), Page).serve_forever()
+",
+    );
+}
+
+/// A server that counts what it served has served before, if it is asked to; and each request finds
+/// it so.
+#[track_caller]
+fn warms_up(functions: Functions, source: &str) {
+    let deploy = |name: &str, path: &str, source: &str| {
+        let document = json!({ "exec": { "kind": functions.kind, "code": source },
+            "annotations": [{ "key": "warm", "value": path }],
+            "limits": { "memory": 128, "timeout": 60_000 } });
+        deploy_json(&functions.node(), &format!("{name}?overwrite=true"), &document)
+    };
+    let answer = deploy("warm", "/", source);
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    for _ in 0..3 {
+        assert_eq!(functions.node().get("/function/warm/").text(), "17");
+    }
+    let text = error(&deploy("cold", "/nowhere?a=b", source));
+    let reason = "GET /nowhere?a=b, which is to warm the server up, was answered with status 404";
+    assert!(text.contains(reason), "{text}");
+    let text = error(&deploy("cold", "nowhere", source));
+    assert!(text.contains("'warm' is a path that begins with '/'"), "{text}");
+    assert_eq!(functions.node().get("/function/cold/").status, 404);
 }
 
 pub fn node(functions: Functions) {
@@ -139,6 +176,12 @@ pub fn node(functions: Functions) {
         functions.answers_afresh(name);
     }
     events::read_some_and_leave(&functions.node(), "express", "/events");
+    warms_up(
+        functions,
+        r"let served = 0; require('http').createServer((request, answer) => {
+        answer.statusCode = request.url === '/' ? 200 : 404; answer.end(`${++served}`);
+        }).listen(process.env.PORT)",
+    );
     // Source text will do where nothing else is needed.
     let source = "require('http').createServer((request, answer) => answer.end(request.url)) \
                   .listen(process.env.PORT)";

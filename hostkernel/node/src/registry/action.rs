@@ -186,6 +186,14 @@ impl Digest {
         let hasher = hasher.chain_update(memory_mb.to_le_bytes());
         Self(hasher.chain_update([u8::from(at_input)]).finalize().into())
     }
+
+    /// The digest of what has this one, warmed up by a request for this path; by none if that is
+    /// empty.
+    #[must_use]
+    pub fn warmed_by(self, path: &str) -> Self {
+        let hasher = Sha256::new_with_prefix(self.0).chain_update(b"warm");
+        Self(hasher.chain_update(path).finalize().into())
+    }
 }
 
 impl fmt::Display for Digest {

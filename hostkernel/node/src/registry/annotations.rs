@@ -4,7 +4,7 @@ use alloc::boxed::Box;
 
 use super::KeyValues;
 use crate::json::Json;
-use limits::HEAD_LEN_MAX;
+use limits::{HEAD_LEN_MAX, WARM_PATH_LEN_MAX};
 
 /// The annotations of an action.
 #[derive(Debug, Default)]
@@ -25,6 +25,20 @@ pub struct Annotations {
     pub answers_options: bool,
     /// `require-whisk-auth`.
     pub door: Door,
+    /// `warm`.
+    pub warm: Warm,
+}
+
+/// What a server answers before it is frozen.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Warm {
+    /// Nothing.
+    #[default]
+    Not,
+    /// `GET` of this path, which may have a query.
+    Path(Box<str>),
+    /// A text that is no such path.
+    Unclear,
 }
 
 /// Who may call an action where no key of a namespace is asked for.
@@ -54,6 +68,7 @@ impl Annotations {
             streams: list.get("\"stream\"").and_then(|value| value.parse().ok()),
             answers_options: is_true("\"web-custom-options\""),
             door: list.get("\"require-whisk-auth\"").map_or(Door::Open, Door::read),
+            warm: list.get("\"warm\"").map_or(Warm::Not, Warm::read),
             list,
         }
     }
@@ -62,7 +77,8 @@ impl Annotations {
     #[must_use]
     pub fn heap_len(&self) -> usize {
         let secret = if let Door::Secret(secret) = &self.door { secret.len() } else { 0 };
-        size_of::<Self>() + self.list.heap_len() + secret
+        let warm = self.warm.path().map_or(0, str::len);
+        size_of::<Self>() + self.list.heap_len() + secret + warm
     }
 
     /// All of them, as they were noted.
@@ -89,6 +105,30 @@ impl Door {
     }
 }
 
+impl Warm {
+    fn read(value: &str) -> Self {
+        let Ok(json) = Json::read(value.as_bytes()) else { return Self::Unclear };
+        if !value.trim_ascii_start().starts_with('"') {
+            return Self::Not;
+        }
+        let is_path =
+            |text: &str| text.starts_with('/') && text.bytes().all(|it| it.is_ascii_graphic());
+        match json.string(WARM_PATH_LEN_MAX) {
+            Ok(path) if is_path(&path) => Self::Path(path.into()),
+            _ => Self::Unclear,
+        }
+    }
+
+    /// The path, if there is one.
+    #[must_use]
+    pub fn path(&self) -> Option<&str> {
+        match self {
+            Self::Path(path) => Some(path),
+            Self::Not | Self::Unclear => None,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -96,6 +136,24 @@ mod tests {
     fn door(value: &str) -> Door {
         let list = KeyValues::from_items(&[("\"require-whisk-auth\"", value)]);
         Annotations::new(list.expect("there is memory")).door
+    }
+
+    #[test]
+    fn a_server_is_warmed_up_by_a_path() {
+        let warm = |value: &str| {
+            let list = KeyValues::from_items(&[("\"warm\"", value)]);
+            Annotations::new(list.expect("there is memory")).warm
+        };
+        assert_eq!(warm("\"/a%20b?c=d\""), Warm::Path("/a%20b?c=d".into()));
+        assert_eq!(warm("\"\\/\""), Warm::Path("/".into()));
+        for nothing in ["true", "{}", "null", " 1"] {
+            assert_eq!(warm(nothing), Warm::Not, "{nothing}");
+        }
+        let long = alloc::format!("\"/{}\"", "a".repeat(WARM_PATH_LEN_MAX));
+        for unclear in ["\"\"", "\"a\"", "\"/a b\"", "\"/\\r\\n\"", "\"/ä\"", "\"/\\u0000\"", &long]
+        {
+            assert_eq!(warm(unclear), Warm::Unclear, "{unclear}");
+        }
     }
 
     #[test]

@@ -16,7 +16,7 @@ mod runtimes;
 mod variables;
 
 pub use action::{Action, Digest, Digester, Limits, Version};
-pub use annotations::{Annotations, Door};
+pub use annotations::{Annotations, Door, Warm};
 pub use counted_at::CountedAt;
 pub use held::Purpose;
 pub use holding::{Books, Holding, OverBudget};

@@ -62,8 +62,13 @@ impl Output {
 
     /// Gives the window back.
     pub fn take_window(&mut self) -> &'static mut [u8] {
-        (self.len, self.flushed_len) = (0, 0);
+        self.forget();
         core::mem::take(&mut self.window)
+    }
+
+    /// There is no result after all.
+    pub fn forget(&mut self) {
+        (self.len, self.flushed_len) = (0, 0);
     }
 
     /// Bytes of the result.

@@ -245,7 +245,7 @@ impl<N: Native> Os<N> {
         self.identity.wall_offset_ns = instance.wall_offset_ns;
         self.identity.start_ns = self.native.now_ns();
         let environment = match self.is_preparing {
-            true => instance.environment,
+            true => self.expect_warming(instance.environment),
             false => self.meet_client(instance.environment, instance.input),
         };
         self.identity.environment = self.identity.environment_with(environment);

@@ -311,6 +311,20 @@ impl Sockets {
         listening.for_each(|(_, socket)| socket.wake_reader());
     }
 
+    /// The client leaves: who still has a connection to it finds it closed.
+    pub(super) fn dismiss_client(&mut self) {
+        self.exchange.dismiss();
+        for (_, socket) in &mut self.all {
+            if let State::Connected(connection) = &mut socket.state
+                && connection.peer == Peer::Client
+            {
+                connection.peer = Peer::Gone;
+                socket.wake_reader();
+                socket.wake_writer();
+            }
+        }
+    }
+
     /// Nothing refers to a socket any more.
     pub fn close(&mut self, number: Number) {
         let Some(socket) = self.all.try_remove(number as usize) else { return };

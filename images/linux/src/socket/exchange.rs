@@ -144,6 +144,12 @@ impl Exchange {
         self.answer.end().unwrap_or(Err(why))
     }
 
+    /// The client leaves, and another one is expected.
+    pub(super) fn dismiss(&mut self) {
+        let Self { port, is_server, .. } = *self;
+        *self = Self { port, is_server, ..Self::new() };
+    }
+
     /// Whether the answer is over since this was asked last.
     pub fn take_news(&mut self) -> bool {
         core::mem::take(&mut self.is_news)

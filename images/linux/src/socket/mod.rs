@@ -17,7 +17,7 @@
 //!
 //! Modules, each naming only those before it: [`address`], [`options`], [`request`], [`route`],
 //! [`answer`], [`exchange`]; here the table; `connect`, `stream`, which change it; `message`,
-//! `calls`, which have the calls; `serving`, the program as a whole.
+//! `calls`, which have the calls; `serving`, `warming`, the program as a whole.
 #![forbid(unsafe_code)]
 
 pub mod address;
@@ -33,6 +33,7 @@ mod serving;
 pub mod stream;
 #[cfg(test)]
 mod tests;
+mod warming;
 
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
@@ -42,6 +43,7 @@ use slab::Slab;
 use address::Address;
 use exchange::Exchange;
 use options::{Options, Value};
+use warming::Warming;
 
 use crate::Errno;
 use crate::limits::SOCKETS_MAX;
@@ -137,6 +139,8 @@ pub struct Sockets {
     next_port: u16,
     /// The request, and what becomes of it.
     pub exchange: Exchange,
+    /// What is to be answered before the program is frozen.
+    warming: Option<Warming>,
 }
 
 impl Default for Sockets {
@@ -154,6 +158,7 @@ impl Sockets {
             held_len: 0,
             next_port: address::EPHEMERAL_FIRST,
             exchange: Exchange::new(),
+            warming: None,
         }
     }
 

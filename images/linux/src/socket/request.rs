@@ -1,8 +1,8 @@
 //! The request as the program reads it: a head, and behind it the body.
 #![forbid(unsafe_code)]
 
-/// In the environment of an invocation: the head of the request, up to its empty line. Without it
-/// the input is all of the request.
+/// In the environment of an invocation, in front: the head of the request, up to its empty line.
+/// Without it the input is all of the request.
 pub const VARIABLE: &[u8] = b"HOSTKERNEL_REQUEST=";
 
 /// A request, where the kernel put it.
@@ -51,14 +51,15 @@ impl Request {
     }
 }
 
-/// Parts the head of a request from an environment, whose first entry it is if there is one.
+/// Parts the head of a request from an environment, whose first entry, by this name, it is if there
+/// is one.
 #[must_use]
-pub fn part(environment: &'static [u8]) -> (Option<&'static [u8]>, &'static [u8]) {
+pub fn part(variable: &[u8], environment: &'static [u8]) -> (Option<&'static [u8]>, &'static [u8]) {
     // One byte says so of most environments.
-    if environment.first() != VARIABLE.first() {
+    if environment.first() != variable.first() {
         return (None, environment);
     }
-    let Some(rest) = environment.strip_prefix(VARIABLE) else { return (None, environment) };
+    let Some(rest) = environment.strip_prefix(variable) else { return (None, environment) };
     match rest.iter().position(|byte| *byte == 0) {
         Some(end) => (Some(&rest[..end]), &rest[end + 1..]),
         None => (Some(rest), &[]),

@@ -7,7 +7,7 @@
 use super::answer::Unanswered;
 use super::exchange::PORT;
 use super::request::{self, Request};
-use crate::limits::AFTERWARDS_NS;
+use crate::limits::{AFTERWARDS_NS, REST_NS};
 use crate::native::Native;
 use crate::os::Os;
 use crate::outcome::Break;
@@ -23,7 +23,7 @@ impl<N: Native> Os<N> {
         environment: &'static [u8],
         input: &'static [u8],
     ) -> &'static [u8] {
-        let (head, environment) = request::part(environment);
+        let (head, environment) = request::part(request::VARIABLE, environment);
         if self.sockets.exchange.is_server() {
             self.sockets.exchange.expect_at(port(environment));
         }
@@ -40,7 +40,8 @@ impl<N: Native> Os<N> {
     #[inline]
     pub(crate) fn note_answer(&mut self) {
         if self.sockets.exchange.take_news() {
-            let until = self.native.now_ns().saturating_add(AFTERWARDS_NS);
+            let len_ns = if self.is_warming() { REST_NS } else { AFTERWARDS_NS };
+            let until = self.native.now_ns().saturating_add(len_ns);
             self.sockets.exchange.runs_until_ns = Some(until);
             // So that an alarm is set, and a thread that waits for nothing is found.
             self.attention = true;

@@ -8,6 +8,7 @@ use crate::limits::SLICE_NS;
 use crate::native::{Extended, Native};
 use crate::os::Os;
 use crate::outcome::Break;
+use crate::socket::answer::Unanswered;
 
 impl<N: Native> Os<N> {
     /// Lets the next thread that can run do so, waiting for one if need be.
@@ -33,6 +34,10 @@ impl<N: Native> Os<N> {
                 continue;
             }
             if self.sockets.exchange.end().is_some() {
+                if self.is_warming() {
+                    self.end_warming(Unanswered::Waits)?;
+                    continue;
+                }
                 return Err(Break::Answered);
             }
             let until = self.threads.first_end().into_iter().chain(self.timers.first()).min();
@@ -41,6 +46,7 @@ impl<N: Native> Os<N> {
                     self.let_out();
                     self.native.sleep(until);
                 }
+                None if self.is_warming() => self.end_warming(Unanswered::Waits)?,
                 None => return Err(Break::Deadlock),
             }
         }

@@ -207,8 +207,12 @@ fn same(server: &Server, payload: &Path, arguments: &[&str], request: &[u8]) {
 
 /// Compiles the server in C.
 fn server_in_c(folder: &TempDir) -> PathBuf {
-    let program = folder.path().join("server");
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("programs/server.c");
+    compiled(folder, &Path::new(env!("CARGO_MANIFEST_DIR")).join("programs/server.c"))
+}
+
+/// Compiles a program in C.
+fn compiled(folder: &TempDir, source: &Path) -> PathBuf {
+    let program = folder.path().join("program");
     let mut compiler = Command::new("musl-gcc");
     compiler.args(["-static", "-O1", "-w", "-pthread", "-o"]).arg(&program).arg(source);
     assert!(compiler.status().expect("the compiler starts").success());
@@ -290,6 +294,51 @@ fn no_request_finds_what_another_left() {
                        note of 1, two";
         assert_eq!(String::from_utf8_lossy(&run.result), answers, "{mode}: {}", run.log);
     }
+}
+
+#[test]
+fn a_server_that_is_warmed_up_has_answered_before() {
+    image();
+    let folder = TempDir::new().expect("a temporary folder");
+    let program = server_in_c(&folder);
+    let options = ["--at-input", "--warm", "/count"];
+    for mode in ["accept", "poll", "select", "epoll", "edge", "threads"] {
+        let run = emulated(&options, &program, &[mode], &request("POST", "/count", &[], "one"));
+        let answer = "Status: 200\r\n\r\ncount 17, note of 17, one";
+        assert_eq!(String::from_utf8_lossy(&run.result), answer, "{mode}: {}", run.log);
+    }
+    // Those who keep the connection lose it, and what comes behind an answer is done.
+    for path in ["/keep", "/chunked", "/close"] {
+        let options = ["--at-input", "--warm", path];
+        let run = emulated(&options, &program, &["accept"], &request("GET", "/chunked", &[], ""));
+        assert_eq!(Answer::of_result(&run.result).body, b"hello world", "{path}: {}", run.log);
+    }
+}
+
+#[test]
+fn a_request_that_does_not_warm_up_is_named() {
+    image();
+    let folder = TempDir::new().expect("a temporary folder");
+    let program = server_in_c(&folder);
+    for (path, reason) in [
+        ("/silence", "got no answer: the server closed the connection without an answer"),
+        ("/nonsense", "got no answer: the server's answer is not HTTP/1.1"),
+        ("/wait", "got no answer: the server waits for something that cannot happen"),
+        ("/leave", "ended it"),
+        ("/after", "keeps it busy"),
+    ] {
+        let options = ["--at-input", "--warm", path];
+        let run = emulated(&options, &program, &["accept"], &request("GET", "/", &[], ""));
+        let reason = format!("report: 2: GET {path}, which is to warm the server up, {reason}");
+        assert!(run.log.contains(&reason), "{path}: {}", run.log);
+        assert_eq!(run.status, 126, "{path}");
+    }
+    let options = ["--at-input", "--warm", "/"];
+    let source = folder.path().join("reader.c");
+    let text = "#include <unistd.h>\nint main() { char byte; return read(0, &byte, 1); }\n";
+    fs::write(&source, text).expect("a temporary file");
+    let run = emulated(&options, &compiled(&folder, &source), &[], b"");
+    assert!(run.log.contains("finds no server: the program listens to nobody"), "{}", run.log);
 }
 
 #[test]

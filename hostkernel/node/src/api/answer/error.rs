@@ -25,6 +25,7 @@ use crate::state::tenants::KeyReject;
 use crate::store::StoreReject;
 use limits::{
     CODE_LEN_MAX, ENVIRONMENT_LEN_MAX, LIST_LIMIT_MAX, PARAMETERS_LEN_MAX, PARAMETERS_MAX,
+    WARM_PATH_LEN_MAX,
 };
 use memory::OutOfFrames;
 
@@ -102,6 +103,8 @@ pub enum Reject {
         /// The bound in bytes.
         max: usize,
     },
+    /// The annotation `warm` is a text, but no path. 400.
+    WarmPath,
     /// What a function is told of the request is too long. 431.
     EnvironmentTooLong,
     /// The registry is full, 503; or what the namespace may have of it, 413.
@@ -255,6 +258,7 @@ impl Reject {
             | Self::Kind { .. }
             | Self::RuntimeName(_)
             | Self::Image(_)
+            | Self::WarmPath
             | Self::Preparation(_) => 400,
             Self::EnvironmentTooLong => 431,
             Self::Unsupported(_) => 501,
@@ -424,6 +428,13 @@ impl fmt::Display for Reject {
                     f,
                     "Path, query and header fields exceed the {ENVIRONMENT_LEN_MAX} bytes that an \
                      action can be told of a request."
+                );
+            }
+            Self::WarmPath => {
+                return write!(
+                    f,
+                    "The annotation 'warm' is a path that begins with '/', of at most \
+                     {WARM_PATH_LEN_MAX} visible ASCII characters."
                 );
             }
             Self::ParametersTooLong { name } => {

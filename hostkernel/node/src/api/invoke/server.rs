@@ -17,6 +17,10 @@ use limits::ENVIRONMENT_LEN_MAX;
 
 /// The variable with the request's head. It is the first one.
 const VARIABLE: &[u8] = b"HOSTKERNEL_REQUEST=";
+/// Likewise, of a request that is answered before the server is frozen.
+const VARIABLE_WARM: &[u8] = b"HOSTKERNEL_WARM=";
+/// Who makes such requests.
+const WARM_AGENT: &str = "hostkernel";
 
 /// Fields of a request that are not for the server: those about the connection (RFC 9110, 7.6.1),
 /// those that the node writes itself, and `Expect`, which has been met.
@@ -42,6 +46,22 @@ pub fn form(action: &Action, method: Method) -> Form {
         true => Form::Server { is_head: method == Method::Head },
         false => Form::Cgi,
     }
+}
+
+/// The variable with the head of the request that warms up a server, an action of this name.
+#[must_use]
+pub fn warming_head(name: &str, path: &str) -> Vec<u8> {
+    let mut out = Vec::from(VARIABLE_WARM);
+    out.extend_from_slice(b"GET ");
+    push_text(&mut out, path);
+    out.extend_from_slice(b" HTTP/1.1\r\n");
+    push(&mut out, "Host", &["localhost"]);
+    push(&mut out, "User-Agent", &[WARM_AGENT]);
+    push(&mut out, "X-Forwarded-Host", &["localhost"]);
+    push(&mut out, "X-Forwarded-Proto", &["http"]);
+    push(&mut out, "X-Forwarded-Prefix", &["/function/", name]);
+    out.extend_from_slice(b"Connection: close\r\n\r\n\0");
+    out
 }
 
 /// Puts the variable with the head of the request in front of an environment. `path` is what

@@ -14,7 +14,9 @@ use crate::api::invoke::shape::Shape;
 use crate::api::manage::changes::{Changes, Exec, from_document, from_document_beside, from_query};
 use crate::api::manage::deploying::{Aim, Deploying, inspection};
 use crate::api::manage::inspect::{Inspected, Inspection};
-use crate::api::manage::prepare::{self, Boot, Made, Owner, Preparation, Settings, at_input};
+use crate::api::manage::prepare::{
+    self, Boot, Made, Owner, Preparation, Settings, Warming, at_input,
+};
 use crate::api::manage::{functions, runtimes};
 use crate::api::request::Parts;
 use crate::api::request::code::{self, CodeReject};
@@ -242,7 +244,9 @@ fn apply(
             Arc::new(Annotations::new(amend(list, &changes.annotations_removed, &new)?))
         }
     };
-    let settings = Settings { memory_mb: limits.memory_mb, at_input: at_input(&annotations) };
+    let warming = Warming::read(&annotations, &name)?;
+    let at_input = at_input(&annotations);
+    let settings = Settings { memory_mb: limits.memory_mb, at_input, warming };
     let (kind, main, made) = match (code, existing) {
         (Some(code), _) => {
             let Exec { kind, main } = changes.exec.unwrap_or_default();
@@ -251,7 +255,7 @@ fn apply(
                 Some(runtime) => {
                     let (digest, bytes) = (code.of_sent, code.executable.into_sent());
                     let main = main.as_deref();
-                    let source = functions::Source { name: &name, main, digest, bytes };
+                    let source = functions::Source { name: &name, main, digest, bytes, warming };
                     (&*runtime.name, functions::load(source, runtime, registry, namespace)?)
                 }
                 None => prepare::load(code, registry, owner, settings)
@@ -260,7 +264,7 @@ fn apply(
             (kind.unwrap_or_else(|| found.into()), main, made)
         }
         (None, Some(action)) if action.is_function() => {
-            (action.kind.clone(), action.main.clone(), functions::unchanged(action))
+            (action.kind.clone(), action.main.clone(), functions::renew(action, registry, warming)?)
         }
         (None, Some(action)) => {
             (action.kind.clone(), None, prepare::renew(action, registry, settings))

@@ -19,8 +19,8 @@ use crate::api::answer::deed::{Change, Deed};
 use crate::api::answer::distribution;
 use crate::api::answer::error::Reject;
 use crate::api::invoke::admission::{self, Admission, Pending, Reply};
-use crate::api::invoke::outcome;
 use crate::api::invoke::shape::Shape;
+use crate::api::invoke::{outcome, server};
 use crate::api::request::query::Query;
 use crate::api::request::{Parts, RequestId};
 use crate::digits::Hex;
@@ -28,7 +28,7 @@ use crate::dispatch::{ActivationId, Completion, End, Invocation, Log, Ticket};
 use crate::document::contiguous;
 use crate::http::{Headers, Method, Response};
 use crate::image::elf;
-use crate::registry::{Action, Annotations, Digest, Namespace, Registry, Runtime};
+use crate::registry::{Action, Annotations, Digest, Name, Namespace, Registry, Runtime, Warm};
 use crate::state::{Now, Policy};
 use crate::traceparent::TraceParent;
 use limits::EXCERPT_LEN_MAX;
@@ -54,16 +54,47 @@ pub struct Owner<'a> {
 
 /// What a frozen template depends on, besides the code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Settings {
+pub struct Settings<'a> {
     /// The memory limit, which a program may have asked for.
     pub memory_mb: u64,
     /// Whether it is frozen at its input.
     pub at_input: bool,
+    /// What is answered before that, if it is a server.
+    pub warming: Option<Warming<'a>>,
 }
 
-impl Settings {
+impl Settings<'_> {
     fn digest(self, of_file: Digest) -> Digest {
-        of_file.frozen_under(self.memory_mb, self.at_input)
+        let digest = of_file.frozen_under(self.memory_mb, self.at_input);
+        self.warming.map_or(digest, |warming| digest.warmed_by(warming.path))
+    }
+
+    /// The preparation of a program.
+    fn prepare(self, payload: Arc<PageBuffer>) -> Preparation {
+        Preparation::of_program(payload, self.at_input).warmed_by(self.warming)
+    }
+}
+
+/// What a server answers before it is frozen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Warming<'a> {
+    /// What the action is called.
+    pub name: &'a str,
+    /// Where it is asked, with a query if there is one.
+    pub path: &'a str,
+}
+
+impl<'a> Warming<'a> {
+    /// What an action wants.
+    ///
+    /// # Errors
+    /// [`Reject::WarmPath`] if that is no path.
+    pub fn read(annotations: &'a Annotations, name: &'a Name) -> Result<Option<Self>, Reject> {
+        match &annotations.warm {
+            Warm::Not => Ok(None),
+            Warm::Path(path) => Ok(Some(Self { name: name.as_str(), path })),
+            Warm::Unclear => Err(Reject::WarmPath),
+        }
     }
 }
 
@@ -108,11 +139,22 @@ impl Preparation {
     pub fn of_function(payload: Arc<PageBuffer>, init: PageBuffer) -> Self {
         Self { payload, input: init, environment: STAGE_FUNCTION.into() }
     }
+
+    /// The same for a server that answers something before it is frozen.
+    #[must_use]
+    pub fn warmed_by(mut self, warming: Option<Warming<'_>>) -> Self {
+        if let Some(Warming { name, path }) = warming {
+            self.environment.splice(..0, server::warming_head(name, path));
+        }
+        self
+    }
 }
 
-/// Whether an image is to be frozen at its program's first look at the input.
+/// Whether an image is to be frozen at its program's first look at the input, as servers are that
+/// are warmed up.
 pub fn at_input(annotations: &Annotations) -> bool {
-    annotations.list().iter().any(|item| item == (r#""init""#, r#""input""#))
+    let is_said = |item| item == (r#""init""#, r#""input""#);
+    annotations.warm != Warm::Not || annotations.list().iter().any(is_said)
 }
 
 /// Turns code into what instances are made from. A namespace that has the same code already has it
@@ -121,7 +163,7 @@ pub fn load(
     code: Inspected,
     registry: &Registry,
     Owner { namespace, policy, .. }: Owner<'_>,
-    settings: Settings,
+    settings: Settings<'_>,
 ) -> Result<(&'static str, Made), Reject> {
     let Inspected { executable, of_file, of_sent, text, has_note } = code;
     let known = |digest: &Digest| registry.image(namespace, digest).map(Arc::clone);
@@ -141,7 +183,7 @@ pub fn load(
         let made = match known(&digest) {
             Some(template) => Made { digest, of_code, template, preparation: None },
             None => {
-                let preparation = Preparation::of_program(Arc::new(sent), settings.at_input);
+                let preparation = settings.prepare(Arc::new(sent));
                 Made { digest, of_code, template: Arc::clone(host), preparation: Some(preparation) }
             }
         };
@@ -161,8 +203,7 @@ pub fn load(
         Some(template) => Made { digest, of_code, template, preparation: None },
         None => {
             let template = Arc::new(Template::build(&plan, executable.file)?);
-            let nothing = Arc::new(PageBuffer::new());
-            let preparation = Preparation::of_program(nothing, settings.at_input);
+            let preparation = settings.prepare(Arc::new(PageBuffer::new()));
             Made { digest, of_code, template, preparation: Some(preparation) }
         }
     };
@@ -170,7 +211,7 @@ pub fn load(
 }
 
 /// The template of an action whose settings may have changed.
-pub fn renew(action: &Action, registry: &Registry, settings: Settings) -> Made {
+pub fn renew(action: &Action, registry: &Registry, settings: Settings<'_>) -> Made {
     let Action { namespace, template, .. } = action;
     let (unchanged, of_code) = (action.digest, action.of_code);
     let kept = || Arc::clone(template);
@@ -188,10 +229,7 @@ pub fn renew(action: &Action, registry: &Registry, settings: Settings) -> Made {
             digest,
             of_code,
             template: Arc::clone(frozen.base()),
-            preparation: Some(Preparation::of_program(
-                Arc::clone(frozen.payload()),
-                settings.at_input,
-            )),
+            preparation: Some(settings.prepare(Arc::clone(frozen.payload()))),
         },
     }
 }

@@ -205,6 +205,61 @@ fn archives_and_bare_files_of_a_kind_are_functions() {
 }
 
 #[test]
+fn a_server_is_told_what_to_answer_before_it_is_frozen() {
+    let mut client = client_with_runtime();
+    let warm = |path: &str| json!({"annotations": [{"key": "warm", "value": path}]});
+    let function = |path: &str| {
+        let mut document = warm(path);
+        document["exec"] = json!({"kind": "python:3", "code": "serve()"});
+        document.to_string()
+    };
+    for path in ["", "page", "/a b", "/a\r\nX: y"] {
+        client.put(F, &function(path)).refused(400, "annotation 'warm' is a path");
+    }
+    let stage = "HOSTKERNEL_INIT=input\0HOSTKERNEL_STAGE=function\0PORT=8080\0";
+    let environment = |path: &str| {
+        format!(
+            "HOSTKERNEL_WARM=GET {path} HTTP/1.1\r\nHost: localhost\r\nUser-Agent: hostkernel\r\n\
+             X-Forwarded-Host: localhost\r\nX-Forwarded-Proto: http\r\n\
+             X-Forwarded-Prefix: /function/f\r\nConnection: close\r\n\r\n\0{stage}"
+        )
+    };
+    let admission = client.admit(Method::Put, F, function("/a?b=c").as_bytes());
+    assert_eq!(admission.variables(), environment("/a?b=c"));
+    let first = end(&mut client, admission, FROZEN, b"", &[]).json();
+    // Another path makes another template of the same code, nothing else does.
+    let target = format!("{F}?overwrite=true");
+    assert_eq!(client.put(&target, &warm("/a?b=c").to_string()).status(), 200);
+    let admission = client.admit(Method::Put, &target, warm("/").to_string().as_bytes());
+    assert_eq!(admission.variables(), environment("/"));
+    let runtime = client.node.registry.runtimes().get("python:3").expect("it is there");
+    assert!(Arc::ptr_eq(&admission.template, &runtime.template));
+    assert!(input(&admission).contains("\"binary\":false"));
+    assert_eq!(end(&mut client, admission, FROZEN, b"", &[]).json()["exec"], first["exec"]);
+    let without = json!({"delAnnotations": ["warm"]}).to_string();
+    let admission = client.admit(Method::Put, &target, without.as_bytes());
+    assert_eq!(admission.variables(), stage);
+    assert_eq!(end(&mut client, admission, FROZEN, b"", &[]).status(), 200);
+}
+
+#[test]
+fn a_program_that_is_warmed_up_is_frozen_where_it_waits() {
+    let mut client = client();
+    let target = format!("{F}?memory=32");
+    // Without the note of ours it is a program for the host.
+    let mut program = image();
+    let note = program.windows(10).position(|it| it == b"hostkernel").expect("it has the note");
+    program[note] = b'H';
+    let code = STANDARD.encode(program);
+    let annotations = json!([{"key": "warm", "value": "/"}]);
+    let document = json!({"exec": {"kind": "linux", "code": code}, "annotations": annotations});
+    let admission = client.admit(Method::Put, &target, document.to_string().as_bytes());
+    let variables = admission.variables();
+    assert!(variables.starts_with("HOSTKERNEL_WARM=GET / HTTP/1.1\r\n"), "{variables}");
+    assert!(variables.ends_with("\0HOSTKERNEL_INIT=input\0PORT=8080\0"), "{variables}");
+}
+
+#[test]
 fn code_that_cannot_be_loaded_is_refused_with_what_it_said() {
     let mut client = client_with_runtime();
     let mut refused = |how, output: &[u8], log: &[&str], text| {
