@@ -254,10 +254,17 @@ impl<N: Native> Os<N> {
     }
 }
 
-/// The program's own 16 random bytes: the seed turned around, of which the generator only shows
-/// what it makes of it.
+/// The program's own 16 random bytes: the halves of the seed, of which the generator only shows
+/// what it makes of both.
 fn stack_random(seed: &[u8; SEED_LEN]) -> [u8; stack::RANDOM_LEN] {
-    core::array::from_fn(|at| seed[at] ^ seed[SEED_LEN - 1 - at].rotate_left(3))
+    let (words, _) = seed.as_chunks::<8>();
+    let word = |at: usize| u64::from_le_bytes(words[at]);
+    let mixed = [word(0) ^ word(3).rotate_left(3), word(1) ^ word(2).rotate_left(3)];
+    let mut random = [0; stack::RANDOM_LEN];
+    for (place, word) in random.as_chunks_mut::<8>().0.iter_mut().zip(mixed) {
+        *place = word.to_le_bytes();
+    }
+    random
 }
 
 /// What follows the path in a command line.
