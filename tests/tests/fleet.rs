@@ -216,6 +216,20 @@ fn no_call_is_lost_when_nodes_come_and_go() {
     });
     assert_none_failed("an update", calls, &failures);
 
+    // A deletion likewise: it is there or it is not, and behind the bound it is nowhere.
+    let gone = format!("{ACTIONS}/gone?overwrite=true&memory=16");
+    assert_eq!(ask(&fleet, "PUT", &gone, &sample("echo")).0, 200);
+    let (calls, failures, ()) = fleet.under_load("/function/gone", CLIENTS, |fleet, _| {
+        thread::sleep(AROUND);
+        assert_eq!(ask(fleet, "DELETE", &gone, b"").0, 200);
+        thread::sleep(STALE);
+        for _ in 0..9 {
+            assert_eq!(ask(fleet, "GET", "/function/gone", b"").0, 404, "no node has it");
+        }
+    });
+    eprintln!("a deletion: {calls} calls, {} behind it", failures.len());
+    assert!(calls as usize > failures.len() && failures.iter().all(|it| it.starts_with("404 ")));
+
     let target = format!("{ACTIONS}/sleepless?overwrite=true&memory=16");
     assert_eq!(ask(&fleet, "PUT", &target, &sample("sleepless")).0, 200);
     // What was said until now.
