@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use super::shelf;
 use crate::lifeline::{self, TiedChild};
+use crate::qemu::{Namespace, Tap};
 
 /// The program, and the package that has it.
 pub const PROGRAM: &str = "docker-registry";
@@ -28,6 +29,8 @@ pub struct Registry {
     address: SocketAddr,
     /// What nodes call that.
     host: String,
+    /// Where nodes reach it, if not at this computer's own addresses.
+    namespace: Option<Namespace>,
     process: Option<TiedChild>,
 }
 
@@ -38,19 +41,26 @@ impl Registry {
     /// If it does not start.
     pub fn start(folder: impl Into<PathBuf>, port: u16) -> io::Result<Self> {
         let address = SocketAddr::from(([127, 0, 0, 1], port));
-        Self::start_at(folder.into(), address, HOST.to_owned())
+        Self::start_at(folder.into(), address, HOST.to_owned(), None)
     }
 
-    /// Starts one that nodes reach at this very address.
+    /// Starts one for nodes on a tap, in its namespace, where the calling thread has to be.
     ///
     /// # Errors
     /// If it does not start.
-    pub fn start_on(folder: impl Into<PathBuf>, address: SocketAddr) -> io::Result<Self> {
-        Self::start_at(folder.into(), address, address.ip().to_string())
+    pub fn start_beside(folder: impl Into<PathBuf>, port: u16, tap: &Tap) -> io::Result<Self> {
+        let address = SocketAddr::from((Tap::HOST, port));
+        let namespace = Some(tap.namespace().clone());
+        Self::start_at(folder.into(), address, Tap::HOST.to_string(), namespace)
     }
 
-    fn start_at(folder: PathBuf, address: SocketAddr, host: String) -> io::Result<Self> {
-        let mut registry = Self { folder, address, host, process: None };
+    fn start_at(
+        folder: PathBuf,
+        address: SocketAddr,
+        host: String,
+        namespace: Option<Namespace>,
+    ) -> io::Result<Self> {
+        let mut registry = Self { folder, address, host, namespace, process: None };
         registry.restart()?;
         Ok(registry)
     }
@@ -98,7 +108,14 @@ impl Registry {
             data.display()
         );
         fs::write(&config, text)?;
-        let mut command = lifeline::command(PROGRAM);
+        let mut command = match &self.namespace {
+            None => lifeline::command(PROGRAM),
+            Some(namespace) => {
+                let mut command = namespace.command();
+                command.arg(PROGRAM);
+                command
+            }
+        };
         command.args(["serve".as_ref(), config.as_os_str()]);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         self.process = Some(lifeline::spawn(command)?);

@@ -5,16 +5,14 @@
 //! request that needs no action, which is one round trip.
 
 use std::fs;
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
 use xtask::connection::{ACTIONS, AUTHORIZATION};
-use xtask::fleet::{self, Registry};
+use xtask::fleet;
 use xtask::lab::{Call, Unit};
-use xtask::qemu::{Tap, free_port};
 use xtask::runtime::Language;
 use xtask::workspace;
 
@@ -26,8 +24,6 @@ use crate::progress::say;
 
 /// A runtime has to fit beside the actions.
 const MEMORY_MIB: u32 = 1024;
-/// Where the registry listens in the namespace of the tap.
-pub const PORT: u16 = 5000;
 const ROUND_TRIPS: usize = 100;
 /// The paper: an action is fetched and started in less.
 const ASKED_NS: f64 = 100e6;
@@ -72,10 +68,7 @@ pub fn run(laboratory: &Laboratory, recorder: &mut Recorder) -> Result<()> {
 }
 
 fn measure(folder: &Path, laboratory: &Laboratory, recorder: &mut Recorder) -> Result<()> {
-    let registry = match laboratory.has_tap() {
-        true => Registry::start_on(folder, SocketAddr::from((Tap::HOST, PORT)))?,
-        false => Registry::start(folder, free_port()?)?,
-    };
+    let registry = laboratory.registry(folder)?;
     let mut subjects = subjects(folder, laboratory)?;
     for subject in &mut subjects {
         subject.count = match (laboratory.quick, laboratory.full) {

@@ -2,18 +2,19 @@
 
 use std::cell::Cell;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use xtask::build;
+use xtask::fleet::Registry;
 use xtask::lab::conditions::Conditions;
 use xtask::lab::guest::TUNED_CPU;
 use xtask::lab::{self, Call, Counters, Guest, Peer, Plan, Solo5};
 use xtask::prerequisites::ensure_qemu;
-use xtask::qemu::{Entered, Machine, Network, Tap, TapError};
+use xtask::qemu::{Entered, Machine, Network, Tap, TapError, free_port};
 use xtask::workspace;
 
 use super::super::build as build_command;
@@ -170,9 +171,13 @@ impl Laboratory {
         if words.trim().is_empty() { machine } else { machine.kernel_words(words.trim()) }
     }
 
-    /// Whether machines are reached through a tap.
-    pub fn has_tap(&self) -> bool {
-        self.tap.is_some()
+    /// A registry that machines reach, with its files in a folder.
+    pub fn registry(&self, folder: &Path) -> Result<Registry> {
+        const PORT: u16 = 5000;
+        Ok(match &self.tap {
+            Some(tap) => Registry::start_beside(folder, PORT, tap)?,
+            None => Registry::start(folder, free_port()?)?,
+        })
     }
 
     /// The ELF file of a sample action.

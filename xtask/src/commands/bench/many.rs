@@ -5,18 +5,15 @@
 //! of a hundred actions stand beside.
 
 use std::fs;
-use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
-use xtask::fleet::{self, Registry};
+use xtask::fleet;
 use xtask::lab::{Call, Unit};
-use xtask::qemu::{Tap, free_port};
 use xtask::workspace;
 
 use super::SUBJECT;
-use super::fetch::PORT;
 use super::laboratory::Laboratory;
 use super::machine::{Running, Shape, System};
 use super::recorder::{Figure, Recorder};
@@ -44,10 +41,7 @@ pub fn run(laboratory: &Laboratory, recorder: &mut Recorder) -> Result<()> {
 }
 
 fn measure(folder: &Path, laboratory: &Laboratory, recorder: &mut Recorder) -> Result<()> {
-    let registry = match laboratory.has_tap() {
-        true => Registry::start_on(folder, SocketAddr::from((Tap::HOST, PORT)))?,
-        false => Registry::start(folder, free_port()?)?,
-    };
+    let registry = laboratory.registry(folder)?;
     let count: u64 = match (laboratory.quick, laboratory.full) {
         (true, _) => 500,
         (_, true) => 20_000,
