@@ -294,12 +294,13 @@ impl Answers<'_> {
         now: Now,
     ) -> Option<u64> {
         let storage = self.storage.as_deref_mut()?;
-        let has_address = network.has_address();
-        if has_address {
+        // A node that leaves begins nothing.
+        let is_supplied = network.has_address() && !is_late;
+        if is_supplied {
             storage.supply.begin(&mut storage.store, now.monotonic_ns);
         }
         if storage.store.is_idle() && storage.waiting.is_empty() && storage.coming.is_empty() {
-            return storage.supply.next_ns().filter(|_| has_address);
+            return storage.supply.next_ns().filter(|_| is_supplied);
         }
         let Storage { store, done, has_begun, .. } = storage;
         *has_begun = false;
@@ -314,7 +315,7 @@ impl Answers<'_> {
         // What was just handled may have begun another errand.
         let again_ns = is_any.then_some(now.monotonic_ns);
         let storage = self.storage.as_ref()?;
-        let supply_ns = storage.supply.next_ns().filter(|_| has_address);
+        let supply_ns = storage.supply.next_ns().filter(|_| is_supplied);
         let times = [next_ns, again_ns, coming_ns, storage.next_ns(), supply_ns];
         times.into_iter().flatten().min()
     }
