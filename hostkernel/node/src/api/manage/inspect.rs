@@ -26,7 +26,11 @@ pub struct Inspected {
 }
 
 /// Code that is being looked at.
-pub struct Inspection(Stage);
+pub struct Inspection {
+    stage: Stage,
+    /// Digest of what was sent, if somebody has made it.
+    known: Option<Digest>,
+}
 
 enum Stage {
     Open(Opening),
@@ -41,7 +45,7 @@ impl Inspection {
     /// # Errors
     /// It cannot be code.
     pub fn new(code: PageBuffer, kind: &str) -> Result<Self, CodeReject> {
-        Ok(Self(Stage::Open(Opening::new(code, kind)?)))
+        Ok(Self { stage: Stage::Open(Opening::new(code, kind)?), known: None })
     }
 
     /// Begins with code that a runtime takes as it is.
@@ -49,7 +53,13 @@ impl Inspection {
     pub fn of_source(code: PageBuffer) -> Self {
         let executable = Executable { file: code, archive: None };
         let (digester, text) = (Digester::default(), TextCheck::default());
-        Self(Stage::File { executable, at: 0, digester, text })
+        Self { stage: Stage::File { executable, at: 0, digester, text }, known: None }
+    }
+
+    /// The same when the digest of the code is known: it is not made again.
+    #[must_use]
+    pub fn with_digest(self, digest: Digest) -> Self {
+        Self { known: Some(digest), ..self }
     }
 
     /// Goes on; returns all there is to know when there is.
@@ -58,15 +68,18 @@ impl Inspection {
     /// See [`CodeReject`].
     pub fn step(&mut self, slice: &mut Slice) -> Result<Option<Inspected>, CodeReject> {
         while !slice.is_over() {
-            match &mut self.0 {
+            let known = self.known;
+            match &mut self.stage {
                 Stage::Open(opening) => {
                     let Some(executable) = opening.step(slice)? else { continue };
                     let (digester, text) = (Digester::default(), TextCheck::default());
-                    self.0 = Stage::File { executable, at: 0, digester, text };
+                    self.stage = Stage::File { executable, at: 0, digester, text };
                 }
                 Stage::File { executable, at, digester, text } => {
                     let chunk = executable.file.chunk_at(*at);
-                    digester.push(chunk);
+                    if known.is_none() || executable.archive.is_some() {
+                        digester.push(chunk);
+                    }
                     text.push(chunk);
                     slice.take(chunk.len());
                     *at += chunk.len();
@@ -95,22 +108,30 @@ impl Inspection {
     /// The file was read. What was sent is that file, or is still to be read.
     fn end_file(&mut self) -> Option<Inspected> {
         let Stage::File { executable, digester, text, .. } =
-            core::mem::replace(&mut self.0, Stage::Over)
+            core::mem::replace(&mut self.stage, Stage::Over)
         else {
             return None;
         };
-        let (of_file, text) = (digester.finish(), text.end());
-        if executable.archive.is_some() {
-            let digester = Digester::default();
-            self.0 = Stage::Archive { executable, of_file, text, at: 0, digester };
-            return None;
+        let text = text.end();
+        match (executable.archive.is_some(), self.known) {
+            (true, Some(of_sent)) => {
+                Some(Inspected::new(executable, digester.finish(), of_sent, text))
+            }
+            (true, None) => {
+                let (of_file, digester) = (digester.finish(), Digester::default());
+                self.stage = Stage::Archive { executable, of_file, text, at: 0, digester };
+                None
+            }
+            (false, known) => {
+                let digest = known.unwrap_or_else(|| digester.finish());
+                Some(Inspected::new(executable, digest, digest, text))
+            }
         }
-        Some(Inspected::new(executable, of_file, of_file, text))
     }
 
     fn end_archive(&mut self) -> Option<Inspected> {
         let Stage::Archive { executable, of_file, text, digester, .. } =
-            core::mem::replace(&mut self.0, Stage::Over)
+            core::mem::replace(&mut self.stage, Stage::Over)
         else {
             return None;
         };
@@ -120,7 +141,7 @@ impl Inspection {
     /// How much memory code and file take by now.
     #[must_use]
     pub fn held_len(&self) -> usize {
-        match &self.0 {
+        match &self.stage {
             Stage::Open(opening) => opening.held_len(),
             Stage::File { executable, .. } | Stage::Archive { executable, .. } => {
                 executable.held_len()

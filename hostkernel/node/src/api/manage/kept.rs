@@ -68,11 +68,13 @@ impl Arriving {
     /// # Errors
     /// It cannot be an action.
     pub fn new(node: &Node, key: Key, fetched: Fetched) -> Result<Self, Reject> {
-        let Fetched { etag, document, code, .. } = fetched;
+        let Fetched { etag, document, code, code_digest } = fetched;
         let document = Zeroizing::new(document.to_vec()?);
         let [kind] = Json::read(&document)?.pick(["kind"])?;
         let kind = kind.and_then(|kind| kind.string(KIND_LEN_MAX).ok());
         let inspection = inspection(node.registry(), kind.as_deref(), code)?;
+        // It was made while the code arrived.
+        let inspection = inspection.with_digest(code_digest);
         Ok(Self { key, etag, document, inspection })
     }
 

@@ -38,6 +38,9 @@ fn many_who_want_an_action_wait_for_one_fetch() {
     let hello = lab.service.node().registry().get(&guest_of(&lab), "new").cloned();
     let version = hello.map(|action| (action.version.to_string(), action.updated_ms));
     assert_eq!(version, Some(("0.0.7".into(), 5)), "what the document says");
+    let new =
+        lab.service.node().registry().get(&guest_of(&lab), "new").expect("it was just called");
+    assert_eq!(format!("sha256:{}", new.digest), digest(&crate::api::tests::image()));
     lab.settle();
 }
 
