@@ -28,6 +28,8 @@ mod error;
 mod language;
 mod loaded;
 mod metrics;
+#[cfg(feature = "symbols")]
+pub mod programs;
 mod receipt;
 mod status;
 #[cfg(feature = "symbols")]

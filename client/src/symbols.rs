@@ -172,8 +172,13 @@ fn functions(elf: &object::File) -> BTreeMap<u64, Function> {
     functions
 }
 
+/// A function's name as its author wrote it, in Rust or in C++.
 fn demangled(name: &str) -> String {
-    format!("{:#}", rustc_demangle::demangle(name))
+    let of_cpp = || cpp_demangle::Symbol::new(name).ok()?.demangle().ok();
+    match rustc_demangle::try_demangle(name) {
+        Ok(name) => format!("{name:#}"),
+        Err(_) => of_cpp().unwrap_or_else(|| name.to_owned()),
+    }
 }
 
 /// A path without the part that only says where on some computer sources lie.
@@ -228,6 +233,13 @@ mod tests {
         assert!(file.ends_with("src/symbols.rs") && !place.is_of_library, "{place}");
         assert!(symbols.places(NOWHERE).is_empty());
         assert!(!symbols.is_empty());
+    }
+
+    #[test]
+    fn names_are_as_their_authors_wrote_them() {
+        assert_eq!(demangled("_ZN4mine4look17h0123456789abcdefE"), "mine::look");
+        assert_eq!(demangled("_Z4lookPKi"), "look(int const*)");
+        assert_eq!(demangled("main"), "main");
     }
 
     #[test]

@@ -150,17 +150,20 @@ int main(void) {
 
 #[test]
 fn a_fault_in_a_linux_program_is_shown_as_function_and_line() {
-    clients::ensure(&[("musl-gcc", "musl-tools")]);
+    clients::ensure(&[("musl-gcc", "musl-tools"), ("c++", "g++")]);
     let node = NODE.get();
     let source = folder("linux");
     fs::write(source.join("crash.c"), LINUX).expect("it can be written");
-    let place = format!("in look at crash.c:{}", line_of(LINUX, "/* here */"));
-    // Loaded where it says, and anywhere.
-    for (name, compiler, shape) in
-        [("fixed", "musl-gcc", "-static"), ("moved", "gcc", "-static-pie")]
-    {
+    fs::write(source.join("crash.cpp"), LINUX).expect("it can be written");
+    // Loaded where it says, and anywhere; and with a name that C++ has made of it.
+    for (name, compiler, shape, file, function) in [
+        ("fixed", "musl-gcc", "-static", "crash.c", "look"),
+        ("moved", "gcc", "-static-pie", "crash.c", "look"),
+        ("plus", "c++", "-static", "crash.cpp", "look(int const*)"),
+    ] {
+        let place = format!("in {function} at {file}:{}", line_of(LINUX, "/* here */"));
         let mut compiler = Command::new(compiler);
-        compiler.args(["-g", "-O1", shape, "crash.c", "-o", name]).current_dir(&source);
+        compiler.args(["-g", "-O1", shape, file, "-o", name]).current_dir(&source);
         assert!(compiler.status().expect("a C compiler").success());
         let (cache, file) = (folder(&format!("linux-{name}")), source.join(name));
         says(&hk(&node, &cache, &["deploy", &file.to_string_lossy()]), "Deployed");

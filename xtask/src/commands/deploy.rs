@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::Args;
+use hk::programs::Programs;
 use hk::{Code, DeployOptions};
 use xtask::prerequisites::{ACTION_TARGET, ensure_targets};
 
@@ -43,6 +44,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         ..DeployOptions::default()
     };
     let action = client.deploy(name, &code.bytes, &options)?;
+    Programs::of_user().keep(&code);
     say(&format!("Deployed {} {} ({} bytes)", action.name, action.version, code.bytes.len()));
     println!("curl -d '{{}}' {}/function/{name}", client.base_url());
     Ok(())

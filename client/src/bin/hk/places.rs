@@ -7,21 +7,12 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
-use std::env;
-use std::fs::{self, DirBuilder};
-use std::io;
-use std::os::unix::fs::DirBuilderExt;
-use std::path::{Path, PathBuf};
 use std::rc::Rc;
-use std::time::SystemTime;
 
+use hk::programs::{self, Programs};
 use hk::symbols::{Place, Symbols};
 use hk::{Activation, Client, Code, Receipt, Status};
-use sha2::{Digest as _, Sha256};
 
-/// Programs that are kept, and their bytes together.
-const KEPT_MAX: usize = 64;
-const KEPT_BYTES_MAX: u64 = 256 << 20;
 /// Stands before a digest in a record.
 const SHA256: &str = "sha256:";
 /// Stands before the address of an instruction at the end of a reason of the kernel.
@@ -35,7 +26,7 @@ const LOADED: &str = ", loaded at 0x";
 
 /// What is known of the programs of one node.
 pub struct Places {
-    folder: Option<PathBuf>,
+    kept: Programs,
     /// By digest. `None` for those without symbols.
     programs: RefCell<HashMap<String, Option<Rc<Symbols>>>>,
 }
@@ -43,18 +34,12 @@ pub struct Places {
 impl Places {
     /// With the programs in the user's cache.
     pub fn new() -> Self {
-        Self { folder: folder(), programs: RefCell::default() }
+        Self { kept: Programs::of_user(), programs: RefCell::default() }
     }
 
-    /// Keeps what explains the addresses of a program that was deployed. That it could not be kept
-    /// is no reason to complain: the node may have it too.
+    /// Keeps what explains the addresses of a program that was deployed.
     pub fn keep(&self, code: &Code) {
-        if let (Some(folder), None) = (&self.folder, code.language)
-            && let Ok(whole) = fs::read(&code.file)
-            && explains(&whole)
-        {
-            let _ = keep(folder, &digest(&code.bytes), &whole);
-        }
+        self.kept.keep(code);
     }
 
     /// Why an activation failed, with the place in the author's source if it is known. Without a
@@ -71,9 +56,6 @@ impl Places {
         let Some(digest) = image.as_deref().and_then(|image| image.strip_prefix(SHA256)) else {
             return Vec::new();
         };
-        if !is_digest(digest) {
-            return Vec::new();
-        }
         let known = self.programs.borrow().get(digest).cloned();
         let symbols = known.unwrap_or_else(|| {
             let symbols = self.find(digest, &record.name, node).map(Rc::new);
@@ -84,21 +66,17 @@ impl Places {
     }
 
     fn find(&self, digest: &str, action: &str, node: Option<&Client>) -> Option<Symbols> {
-        let kept = self.folder.as_ref().map(|folder| folder.join(digest));
-        if let Some(bytes) = kept.and_then(|file| fs::read(file).ok()) {
-            return symbols(&bytes);
+        if let Some(file) = self.kept.get(digest) {
+            return symbols(&file);
         }
-        let bytes = node?.code(action).ok()?;
+        let code = node?.code(action).ok()?;
         // The action may be another one by now.
-        if self::digest(&bytes) != digest {
+        if programs::digest(&code) != digest {
             return None;
         }
-        // Also what explains nothing, so that it is not asked for again.
-        let found = symbols(&bytes);
-        if let Some(folder) = &self.folder {
-            let bytes = if found.is_some() { &*bytes } else { &[] };
-            let _ = keep(folder, digest, bytes);
-        }
+        // Also that it explains nothing, so that it is not asked for again.
+        let found = symbols(&code);
+        self.kept.put(digest, if found.is_some() { &code } else { &[] });
         found
     }
 }
@@ -150,49 +128,6 @@ fn symbols(bytes: &[u8]) -> Option<Symbols> {
     Symbols::read(bytes).ok().filter(|symbols| !symbols.is_empty())
 }
 
-fn explains(bytes: &[u8]) -> bool {
-    symbols(bytes).is_some()
-}
-
-fn digest(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-fn is_digest(text: &str) -> bool {
-    text.len() == 64 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
-}
-
-/// `~/.cache/hk/programs`.
-fn folder() -> Option<PathBuf> {
-    let folder = |name| env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
-    let cache = folder("XDG_CACHE_HOME").or_else(|| Some(folder("HOME")?.join(".cache")));
-    Some(cache?.join("hk/programs"))
-}
-
-/// Puts a program into the folder, and takes the oldest out while there are too many.
-fn keep(folder: &Path, digest: &str, bytes: &[u8]) -> io::Result<()> {
-    DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
-    let half = folder.join(format!("{digest}.{}.tmp", std::process::id()));
-    fs::write(&half, bytes)?;
-    fs::rename(&half, folder.join(digest))?;
-    let mut kept: Vec<(SystemTime, u64, PathBuf)> = Vec::new();
-    for entry in fs::read_dir(folder)? {
-        let entry = entry?;
-        let metadata = entry.metadata()?;
-        kept.push((metadata.modified()?, metadata.len(), entry.path()));
-    }
-    // Newest first.
-    kept.sort_by(|one, other| other.cmp(one));
-    let mut total = 0;
-    for (index, (_, len, file)) in kept.iter().enumerate() {
-        total += len;
-        if index >= KEPT_MAX || (index > 0 && total > KEPT_BYTES_MAX) {
-            fs::remove_file(file)?;
-        }
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -201,6 +136,7 @@ mod tests {
     fn the_address_is_where_kernel_and_library_os_put_it() {
         assert_eq!(of_kernel("page fault reading 0x0 at 0x401234"), Some(0x40_1234));
         assert_eq!(of_kernel("divide error at 0x401000"), Some(0x40_1000));
+        assert_eq!(of_kernel("deadline of 100 ms exceeded at 0x401000"), Some(0x40_1000));
         assert_eq!(of_kernel("deadline of 100 ms exceeded"), None);
         let reason = "killed by SIGSEGV at 0x0 (null pointer)";
         let line = |rest: &str| format!("2026 stderr: {reason}{rest}");
@@ -221,16 +157,5 @@ mod tests {
         assert_eq!(author(&both).map(|place| &*place.function), Some("mine"));
         assert_eq!(author(&both[..1]).map(|place| &*place.function), Some("read"));
         assert_eq!(author(&[]), None);
-    }
-
-    #[test]
-    fn the_newest_programs_are_kept() {
-        let folder = env::temp_dir().join(format!("hk-places-{}", std::process::id()));
-        for number in 0..KEPT_MAX + 3 {
-            keep(&folder, &digest(&number.to_le_bytes()), b"program").expect("there is room");
-        }
-        assert_eq!(fs::read_dir(&folder).expect("a folder").count(), KEPT_MAX);
-        assert!(folder.join(digest(&(KEPT_MAX + 2).to_le_bytes())).is_file());
-        fs::remove_dir_all(&folder).expect("it is ours");
     }
 }
