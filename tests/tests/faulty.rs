@@ -52,7 +52,15 @@ fn look(address: usize) -> u8 {
     unsafe { (address as *const u8).read_volatile() } // here
 }
 
+#[inline(never)]
+fn spin() -> ! {
+    loop { core::hint::spin_loop() } // round
+}
+
 fn faulty(input: Value) -> Value {
+    if input["spins"] == true {
+        spin();
+    }
     json!({ "byte": look(input["address"].as_u64().unwrap_or_default() as usize) })
 }
 
@@ -88,6 +96,12 @@ fn a_fault_in_rust_is_shown_as_function_and_line() {
     let shown = hk(&node, &cache, &["activation", "get", &id]);
     says(&shown, &place);
     says(&shown, "\nplace   ");
+    // So is where it was when its time was up.
+    let words = ["deploy", &source.to_string_lossy(), "--timeout", "100"];
+    says(&hk(&node, &cache, &words), "Deployed faulty");
+    let late = hk(&node, &cache, &["invoke", "faulty", r#"{"spins":true}"#]);
+    says(&late, "deadline of 100 ms exceeded at 0x");
+    says(&late, &format!("in faulty::spin at src/main.rs:{}", line_of(RUST, "// round")));
     // On another computer nobody knows, and nothing is made up.
     let elsewhere = hk(&node, &folder("elsewhere"), &["logs", "faulty"]);
     says(&elsewhere, "ended with: page fault reading 0x0 at 0x");

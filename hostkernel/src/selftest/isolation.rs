@@ -3,7 +3,7 @@
 use alloc::sync::Arc;
 
 use super::Bench;
-use super::program::{TEXT, TIMEOUT_MS, invocation, template};
+use super::program::{TEXT, TIMEOUT_MS, invocation, overdue, template};
 use crate::arch::clock;
 use crate::arch::programs::{self, DATA};
 use crate::worker::{Resume, go_on};
@@ -136,7 +136,7 @@ pub fn deadline(bench: &mut Bench) {
     let endless = template(programs::endless());
     for timeout_ms in [1, 5, 20] {
         let completion = bench.worker.run(invocation(&endless, b"", timeout_ms), &mut go_on);
-        assert_eq!(completion.end, End::Fault(Fault::Deadline { timeout_ms }));
+        assert_eq!(completion.end, overdue(timeout_ms));
         assert!(completion.timing.run_ns >= timeout_ms * 1_000_000);
         bench.exits(programs::exit(), 0);
     }
@@ -145,7 +145,7 @@ pub fn deadline(bench: &mut Bench) {
 pub fn late_deadline(bench: &mut Bench) {
     let completion =
         bench.worker.run(invocation(&template(programs::endless()), b"", 0), &mut go_on);
-    assert_eq!(completion.end, End::Fault(Fault::Deadline { timeout_ms: 0 }));
+    assert_eq!(completion.end, overdue(0));
     bench.exits(programs::exit(), 0);
 }
 
@@ -165,7 +165,7 @@ pub fn lost_time(bench: &mut Bench) {
         Resume { at_ns, again_ns: at_ns + SLICE_NS }
     });
     let passed_ns = clock::now_ns() - begin_ns;
-    assert_eq!(completion.end, End::Fault(Fault::Deadline { timeout_ms: TIMEOUT_MS }));
+    assert_eq!(completion.end, overdue(TIMEOUT_MS));
     let run_ns = completion.timing.run_ns;
     assert!(run_ns >= TIMEOUT_MS * 1_000_000, "{run_ns}");
     assert!(passed_ns - run_ns >= served * SERVED_NS, "{passed_ns} - {run_ns}, {served} times");

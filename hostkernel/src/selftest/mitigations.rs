@@ -5,12 +5,12 @@
 
 use super::Bench;
 use super::isolation;
-use super::program::{TIMEOUT_MS, invocation, template};
+use super::program::{TIMEOUT_MS, invocation, overdue, template};
 use crate::arch::mitigation::{self, taken};
 use crate::arch::programs;
 use crate::arch::{clock, cpuid};
 use crate::worker::{Resume, go_on};
-use node::dispatch::{End, Fault};
+use node::dispatch::End;
 use node::mitigation::{Entry, Mode, Plan, WayOut, decide};
 use node::registry::Namespace;
 
@@ -73,7 +73,7 @@ pub fn way_out(bench: &mut Bench) {
             interrupts += 1;
             Resume { at_ns, again_ns: clock::now_ns() + 1_000_000 }
         });
-        assert_eq!(end.end, End::Fault(Fault::Deadline { timeout_ms: 20 }));
+        assert_eq!(end.end, overdue(20));
         let ([instance, others, tenant], cleared) = taken::take();
         // Called once before each entry; the interrupt past the deadline calls nobody.
         assert_eq!((others, tenant), (interrupts, 0));

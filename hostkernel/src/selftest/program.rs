@@ -10,7 +10,7 @@ use crate::worker::go_on;
 use limits::{BODY_LEN_MAX, PAGE_LEN};
 use memory::{LoadPlan, Protection, Segment};
 use memory::{PageBuffer, Template};
-use node::dispatch::{ActivationId, Completion, End, Invocation, Ticket};
+use node::dispatch::{ActivationId, Completion, End, Fault, Invocation, Ticket};
 use node::registry::Limits;
 use node::registry::Namespace;
 
@@ -74,6 +74,11 @@ pub fn invocation(template: &Arc<Template>, input: &[u8], timeout_ms: u64) -> In
         outlet: None,
         admitted_ns: clock::now_ns(),
     }
+}
+
+/// How [`endless`](crate::arch::programs::endless) ends: in its only instruction.
+pub const fn overdue(timeout_ms: u64) -> End {
+    End::Fault(Fault::Deadline { timeout_ms, instruction: Some(TEXT) })
 }
 
 /// The time limit of programs that are expected to end by themselves.

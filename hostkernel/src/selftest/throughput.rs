@@ -1,7 +1,7 @@
 //! Many invocations: nothing leaks, every core works, nothing waits behind a busy core.
 
 use super::Bench;
-use super::program::{TIMEOUT_MS, invocation, template};
+use super::program::{TIMEOUT_MS, invocation, overdue, template};
 use crate::arch::programs;
 use crate::worker::go_on;
 use memory::frames;
@@ -26,7 +26,7 @@ pub fn frames(bench: &mut Bench) {
     for round in 0..2_000 {
         let end = run(round);
         match round % 100 {
-            0 => assert_eq!(end, End::Fault(Fault::Deadline { timeout_ms: 1 })),
+            0 => assert_eq!(end, overdue(1)),
             1..10 => assert!(matches!(end, End::Fault(Fault::Exception { .. }))),
             _ => assert_eq!(end, End::Exit(0)),
         }
@@ -97,7 +97,6 @@ pub fn stealing(bench: &mut Bench) {
     let mut order = alloc::vec::Vec::new();
     bench.collect(SHORT + 1, |_, end| order.push(end));
     if bench.dispatcher.workers() > 1 {
-        let long = Fault::Deadline { timeout_ms: LONG_MS };
-        assert_eq!(order.last(), Some(&End::Fault(long)), "nothing waited for the long one");
+        assert_eq!(order.last(), Some(&overdue(LONG_MS)), "nothing waited for the long one");
     }
 }

@@ -306,8 +306,10 @@ impl<'a> Run<'a> {
         self.since = Since::Others;
         let now_ns = clock::now_ns();
         if now_ns >= self.budget.deadline_ns {
-            let timeout_ms = self.instance.limits.timeout_ms;
-            return Some(End::Fault(Fault::Deadline { timeout_ms }));
+            let Instance { host, limits, .. } = &*self.instance;
+            let instruction = host.is_none().then(|| self.user.instruction());
+            let fault = Fault::Deadline { timeout_ms: limits.timeout_ms, instruction };
+            return Some(End::Fault(fault));
         }
         machine_check::poll(now_ns);
         self.budget.interrupt(now_ns, on_interrupt);

@@ -226,6 +226,9 @@ pub enum Fault {
     Deadline {
         /// The limit.
         timeout_ms: u64,
+        /// Where the instruction is that was next; not said of a program that an image hosts, whose
+        /// addresses mean nothing outside.
+        instruction: Option<u64>,
     },
     /// It needed more memory than its limit.
     Memory {
@@ -340,7 +343,10 @@ impl fmt::Display for Fault {
             Self::Exception { exception, instruction } => {
                 write!(f, "{} at {instruction:#x}", exception.name())
             }
-            Self::Deadline { timeout_ms } => write!(f, "deadline of {timeout_ms} ms exceeded"),
+            Self::Deadline { timeout_ms, instruction } => {
+                write!(f, "deadline of {timeout_ms} ms exceeded")?;
+                instruction.map_or(Ok(()), |instruction| write!(f, " at {instruction:#x}"))
+            }
             Self::Memory { memory_mb, .. } => {
                 write!(f, "memory limit of {memory_mb} MB exceeded")
             }

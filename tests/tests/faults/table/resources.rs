@@ -7,7 +7,7 @@ use crate::attack::{BRIEF, Case};
 
 const MEMORY: &str = "memory limit of 32 MB exceeded";
 /// Of the action with the shortest run time.
-const DEADLINE: &str = "deadline of 100 ms exceeded";
+const DEADLINE: &str = "deadline of 100 ms exceeded*";
 
 /// Refused or ended by a limit other than the deadline, or within all limits.
 const KINDS: &[Line] = &[

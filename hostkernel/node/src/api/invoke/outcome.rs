@@ -316,11 +316,13 @@ mod tests {
             assert!(verdict.to_string().starts_with(text), "{verdict}");
         }
         let fault = Fault::Page { access: Access::Read, address: 0, instruction: 0x40_1234 };
+        let late = |instruction| Fault::Deadline { timeout_ms: 100, instruction };
         for (end, reason) in [
             (End::Exit(3), "exit status 3"),
             (End::Exit(-1), "exit status -1"),
             (End::Fault(fault), "page fault reading 0x0 at 0x401234"),
-            (End::Fault(Fault::Deadline { timeout_ms: 100 }), "deadline of 100 ms exceeded"),
+            (End::Fault(late(Some(0x40_1234))), "deadline of 100 ms exceeded at 0x401234"),
+            (End::Fault(late(None)), "deadline of 100 ms exceeded"),
         ] {
             assert_eq!(super::reason(end, None).as_deref(), Some(reason));
         }

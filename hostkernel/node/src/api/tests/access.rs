@@ -380,7 +380,7 @@ fn whatever_the_answer_it_carries_the_request_id() {
             let answer = match client.send(method, target, &[("X-Request-ID", id)], b"{}") {
                 Reply::Respond(response) => Answer::of(response),
                 Reply::Invoke(admission) if answers % 2 == 0 => {
-                    let end = End::Fault(Fault::Deadline { timeout_ms: 1 });
+                    let end = End::Fault(Fault::Deadline { timeout_ms: 1, instruction: None });
                     finish(&mut client, admission, end, b"", &[])
                 }
                 Reply::Invoke(admission) => {

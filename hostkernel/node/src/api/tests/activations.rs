@@ -149,7 +149,7 @@ fn summaries_say_how_it_ended() {
     let outputs: [(End, &[u8], u8); 4] = [
         (End::Exit(0), b"{}", 0),
         (End::Exit(0), b"{\"error\":1}", 1),
-        (End::Fault(Fault::Deadline { timeout_ms: 100 }), b"", 2),
+        (End::Fault(Fault::Deadline { timeout_ms: 100, instruction: None }), b"", 2),
         (End::NotStarted, b"", 3),
     ];
     for (end, output, code) in outputs {

@@ -195,7 +195,11 @@ fn a_broken_rule_is_the_developers_error_with_its_reason() {
     for (end, output, reason) in [
         (End::Fault(page), "", "page fault reading 0x0 at 0x401234"),
         (End::Fault(divide), "", "divide error (#DE) at 0x400000"),
-        (End::Fault(Fault::Deadline { timeout_ms: 100 }), "", "deadline of 100 ms exceeded"),
+        (
+            End::Fault(Fault::Deadline { timeout_ms: 100, instruction: None }),
+            "",
+            "deadline of 100 ms exceeded",
+        ),
         (
             End::Fault(Fault::Memory { memory_mb: 7, address: 0 }),
             "",

@@ -92,7 +92,11 @@ fn end_with(client: &mut Client, admission: Admission, end: End) {
 fn actions_are_named_for_their_owner_alone() {
     let mut client = Client::with_hello();
     let administrator = client.authorization.take();
-    for end in [End::Exit(0), End::Exit(1), End::Fault(Fault::Deadline { timeout_ms: 1 })] {
+    for end in [
+        End::Exit(0),
+        End::Exit(1),
+        End::Fault(Fault::Deadline { timeout_ms: 1, instruction: None }),
+    ] {
         let admission = admitted(&mut client, "hello");
         end_with(&mut client, admission, end);
     }

@@ -274,7 +274,7 @@ fn code_that_cannot_be_loaded_is_refused_with_what_it_said() {
     refused(End::Exit(1), output, &log, text);
     refused(End::Exit(1), br#"{"error":5}"#, &[], "prepared: exit status 1.");
     refused(End::Exit(0), output, &[], "prepared: it ended by itself.");
-    let deadline = End::Fault(Fault::Deadline { timeout_ms: 100 });
+    let deadline = End::Fault(Fault::Deadline { timeout_ms: 100, instruction: None });
     refused(deadline, output, &[], "prepared: deadline of 100 ms exceeded.");
     assert!(client.node.registry.is_empty());
 }

@@ -376,7 +376,10 @@ fn results_that_cannot_be_sent_are_400() {
     ] {
         client.result(extension, result.as_bytes()).refused(status, text);
     }
-    for end in [End::Exit(1), End::Fault(crate::dispatch::Fault::Deadline { timeout_ms: 100 })] {
+    for end in [
+        End::Exit(1),
+        End::Fault(crate::dispatch::Fault::Deadline { timeout_ms: 100, instruction: None }),
+    ] {
         let admission = client.admit(Method::Get, WEB, b"");
         let answer = finish(&mut client, admission, end, b"{}", &[]);
         answer.refused(400, "There was an error processing your request.");
