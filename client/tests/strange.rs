@@ -149,6 +149,9 @@ fn what_makes_no_sense_is_not_sent() {
     fails(&["deploy", "a.elf", "--param", "=1"], "KEY=VALUE");
     fails(&["deploy", "a.elf", "--annotation", "cgi=yes"], "true or false");
     fails(&["deploy", "a.elf", "--memory", "0"], "--memory");
+    // Accepted by the node, and never delivered.
+    let words = ["deploy", "Cargo.toml", "--annotation", "cgi=true", "--param", "a=1", "--wait"];
+    self::fails(&[&words[..], &["1"]].concat(), None, 5, "--env and --secret reach it");
     let hk = |url: &str| {
         let words = ["list", "--key", "a:b", "--url", url];
         let output = Command::new(env!("CARGO_BIN_EXE_hk")).args(words).output().expect("hk");

@@ -3,7 +3,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
 use system_tests::openwhisk::deploy_raw;
@@ -103,6 +103,20 @@ fn a_new_crate_builds_runs_tests_and_deploys_from_anywhere() {
     let invocation = node.client().invoke("greeter", &serde_json::json!({"name": "A"}));
     let result: Value = invocation.expect("an answer").result().clone();
     assert_eq!(result["greeting"], "Hello, A!");
+    let _ = fs::remove_dir_all(parent);
+}
+
+#[test]
+fn a_reader_that_has_seen_enough_is_no_failure() {
+    let parent = folder("unread");
+    let mut command = Command::new(workspace::target().join("debug/xtask"));
+    command.args(["new", "unread"]).current_dir(&parent).stdout(Stdio::piped());
+    command.env("CARGO_MANIFEST_DIR", workspace::root().join("xtask")).stderr(Stdio::piped());
+    let mut child = command.spawn().expect("xtask is built");
+    // As `| head -n 0` does.
+    drop(child.stdout.take());
+    let output = child.wait_with_output().expect("xtask ends");
+    assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
     let _ = fs::remove_dir_all(parent);
 }
 
