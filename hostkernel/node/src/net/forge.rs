@@ -72,13 +72,20 @@ impl Forged {
 pub struct Injected<'a> {
     packet: Option<&'a [u8]>,
     mtu: Option<usize>,
+    /// The moment, if smoltcp is told another.
+    now: Option<Instant>,
     pub adapter: &'a mut Adapter,
 }
 
 impl<'a> Injected<'a> {
     /// See there.
     pub fn new(adapter: &'a mut Adapter, packet: Option<&'a [u8]>, mtu: Option<usize>) -> Self {
-        Self { packet, mtu, adapter }
+        Self { packet, mtu, now: None, adapter }
+    }
+
+    /// One behind which it is this moment, whatever smoltcp is told.
+    pub fn at(adapter: &'a mut Adapter, now: Instant) -> Self {
+        Self { packet: None, mtu: None, now: Some(now), adapter }
     }
 }
 
@@ -107,7 +114,7 @@ impl Device for Injected<'_> {
     }
 
     fn transmit(&mut self, now: Instant) -> Option<Sending<'_>> {
-        self.adapter.transmit(now)
+        self.adapter.transmit(self.now.unwrap_or(now))
     }
 
     fn capabilities(&self) -> DeviceCapabilities {

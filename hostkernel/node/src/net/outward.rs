@@ -87,6 +87,16 @@ impl Outward<'_> {
             self.interface.poll_ingress_single(instant(self.now_ns), &mut injected, sockets);
         }
     }
+
+    /// Has a socket ask a client that has no room whether it has some by now. smoltcp does so after
+    /// a second at the earliest, for its clock never runs for less; so it is let see the time then.
+    /// That changes nothing but when it asks next.
+    pub fn ask_for_room(&mut self, sockets: &mut SocketSet<'static>, path: Path) {
+        let Some(at) = self.interface.poll_at(instant(self.now_ns), sockets) else { return };
+        self.adapter.toward(path.to, path.window_shift);
+        let mut device = Injected::at(self.adapter, instant(self.now_ns));
+        egress(self.interface, &mut device, sockets, ns(at));
+    }
 }
 
 fn egress<D: Device + Ready>(

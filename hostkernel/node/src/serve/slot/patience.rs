@@ -8,8 +8,8 @@ use crate::http::connection::Phase;
 use crate::net::Outward;
 use crate::net::forge::Forged;
 use limits::{
-    BLACK_HOLE_MS, INITIAL_WINDOW_LEN_MAX, PATH_MTU_MIN, PROGRESS_TIMEOUT_MS, REQUEST_RATE_MIN,
-    REQUEST_TIMEOUT_MS, STALL_TIMEOUT_MS, UNADMITTED_SPARED_MS,
+    BLACK_HOLE_MS, HURRY_MS, INITIAL_WINDOW_LEN_MAX, PATH_MTU_MIN, PROGRESS_TIMEOUT_MS,
+    REQUEST_RATE_MIN, REQUEST_TIMEOUT_MS, STALL_TIMEOUT_MS, UNADMITTED_SPARED_MS,
 };
 
 impl Slot {
@@ -61,10 +61,18 @@ impl Slot {
     /// Sends once more what was not acknowledged in time, if it is little. When much is under way,
     /// what arrives of it brings acknowledgements that say what did not. Once: who then says
     /// nothing is asked again when smoltcp thinks so, after a second or more.
+    ///
+    /// A client that has no room is asked whether it still has none: that it has some again may be
+    /// what got lost. Then after twice the time, and so on (RFC 9293, 3.8.6.1).
     #[inline(never)]
     pub fn hurry(&mut self, port: u16, outward: &mut Outward<'_>) {
+        if let (0, Some(path)) = (self.numbers.window, self.path()) {
+            let waited_ns = outward.now_ns.saturating_sub(self.acknowledged_ns);
+            self.hurry_at_ns = outward.now_ns + waited_ns.max(HURRY_MS * NS_PER_MS);
+            return outward.ask_for_room(&mut self.sockets, path);
+        }
         self.hurry_at_ns = NEVER;
-        let is_little = self.unacknowledged <= INITIAL_WINDOW_LEN_MAX && self.numbers.window > 0;
+        let is_little = self.unacknowledged <= INITIAL_WINDOW_LEN_MAX;
         if let Some(probe) = self.probe().filter(|_| is_little) {
             let again = Forged { sequence: self.received_to(), ..probe };
             outward.repeat(&mut self.sockets, again, port);

@@ -167,6 +167,28 @@ fn who_is_far_away_or_takes_nothing_is_not_sent_everything_twice() {
 }
 
 #[test]
+fn who_says_in_vain_that_it_has_room_again_is_asked_soon() {
+    for round_trip_ms in [0, ROUND_TRIP_MS] {
+        let mut lab = if round_trip_ms == 0 { Lab::new() } else { lab(None) };
+        let client = lab.connect();
+        lab.echo(client, b"first");
+        lab.peer.set_wanted(client, 0);
+        lab.send(client, &invoke(&pattern(6_000)));
+        // It takes what there is room for, and says so.
+        lab.pass_ms(HURRY_MS / 2 + 3 * round_trip_ms);
+        lab.to_node.borrow_mut().inject_now(Fault::Cut);
+        lab.peer.set_wanted(client, usize::MAX);
+        lab.pass_ms(10);
+        lab.to_node.borrow_mut().mend();
+        let start_ns = lab.now_ns;
+        lab.is_echoed(client, &pattern(6_000));
+        let (elapsed_ms, taken_ms) = (lab.since_ms(start_ns), 6 * round_trip_ms);
+        assert!(elapsed_ms <= 2 * HURRY_MS + taken_ms, "{elapsed_ms} ms");
+        lab.settle();
+    }
+}
+
+#[test]
 fn who_is_gone_is_hurried_once() {
     let mut lab = Lab::new();
     let client = lab.connect();
