@@ -125,6 +125,23 @@ impl PageBuffer {
         filled
     }
 
+    /// Whether these bytes are all of a part.
+    #[must_use]
+    pub fn is_at(&self, part: &Range<usize>, bytes: &[u8]) -> bool {
+        let mut at = part.start;
+        let mut rest = bytes;
+        while part.len() == bytes.len() && !rest.is_empty() {
+            let chunk = self.chunk_at(at);
+            let (now, later) = rest.split_at(rest.len().min(chunk.len()));
+            if now.is_empty() || !chunk.starts_with(now) {
+                return false;
+            }
+            at += now.len();
+            rest = later;
+        }
+        part.len() == bytes.len()
+    }
+
     /// The contiguous pieces in order.
     pub fn chunks(&self) -> impl Iterator<Item = &[u8]> {
         (0..self.len).step_by(PAGE_LEN).map(|offset| self.chunk_at(offset))

@@ -45,9 +45,11 @@ use alloc::boxed::Box;
 
 use answer::error::Unsupported;
 use answer::{distribution, error, respond};
+use invoke::reading::{Read, Source};
 use invoke::shape::Shape;
 use invoke::{end, function, web};
 use manage::deploying::Aim;
+use manage::listing::{self, Listed};
 use manage::{actions, activations, admin, deploy, health, kept, metrics, prepare, runtimes};
 use request::Parts;
 use request::push::Target;
@@ -57,12 +59,15 @@ use request::route::{Collection, Route};
 use crate::digits::Hex;
 use crate::dispatch::{ActivationId, Completion};
 use crate::http::{self, Body, Headers, Method, Request, RequestText, Response};
-use crate::registry::{Namespace, Purpose};
+use crate::registry::{Namespace, Purpose, Registry};
 use crate::slice::Slice;
+use crate::state::records::Records;
 use crate::state::statistics::Outcome;
 use crate::state::{Node, Now, Policy};
 use crate::traceparent::TraceParent;
-use limits::{CODE_LEN_MAX, DEPLOY_LEN_MAX, MANIFEST_LEN_MAX, OTHER_BODY_LEN_MAX, RUNTIME_LEN_MAX};
+use limits::{
+    CODE_LEN_MAX, DEPLOY_LEN_MAX, MANIFEST_LEN_MAX, OTHER_BODY_LEN_MAX, RUNTIME_LEN_MAX, SLICE_LEN,
+};
 use memory::PageBuffer;
 
 /// Who sends a request.
@@ -219,11 +224,16 @@ pub fn read_on(
     slice: &mut Slice,
     now: Now,
 ) -> Option<Reply> {
-    let read = reading.step(slice).transpose()?;
+    let Node { registry, records, spare, policy, .. } = node;
+    let read = reading.step(registry, records, slice).transpose()?;
     let text = core::mem::take(&mut reading.text);
-    let parts = parts(reading.method, &text, node.policy.body_len_max, now, reading.id);
-    let spare = &mut node.spare;
-    let reply = read.and_then(|input| invoke::action::admit_read(spare, reading, &parts, input));
+    let parts = parts(reading.method, &text, policy.body_len_max, now, reading.id);
+    let reply = read.and_then(|read| match read {
+        Read::Input(action, input, shape) => {
+            invoke::action::admit_read(spare, &parts, (&action, input, shape))
+        }
+        Read::List(pages) => Ok(Reply::Respond(listed(pages, &parts))),
+    });
     let mut reply = reply.unwrap_or_else(|reject| {
         node.statistics.rejected(reject.reason());
         Reply::Respond(reject.response(&parts.request_id))
@@ -235,7 +245,30 @@ pub fn read_on(
     Some(reply)
 }
 
-/// The answer to a request whose input is not read any further.
+/// Begins with a list, which mostly ends at once.
+fn list(
+    registry: &Registry,
+    records: &Records,
+    listed_by: Listed,
+    parts: &Parts<'_>,
+) -> Result<Reply, Reject> {
+    let mut listing = match listed_by {
+        Listed::Count(response) => return Ok(Reply::Respond(response)),
+        Listed::Begun(listing) => listing,
+    };
+    let slice = &mut Slice::new(SLICE_LEN);
+    Ok(match listing.step(registry, records, slice)? {
+        Some(pages) => Reply::Respond(listed(pages, parts)),
+        None => Reply::Read(Box::new(Reading::new(parts, Source::List(listing)))),
+    })
+}
+
+/// The answer to a request for a list.
+fn listed(pages: PageBuffer, parts: &Parts<'_>) -> Response {
+    respond::api(200, Body::Pages(pages), &parts.request_id)
+}
+
+/// The answer to a request that is not read any further.
 #[must_use]
 pub fn refuse_reading(node: &mut Node, reading: &Reading, reject: &Reject) -> Response {
     node.statistics.rejected(reject.reason());
@@ -452,12 +485,15 @@ fn api(
         }
         Route::Actions { namespace } if read => {
             lookup::check_namespace(tenant, namespace)?;
-            actions::list(registry, listed.as_deref(), tenant, parts)?
+            let listed = listing::of_actions(registry, listed.take(), tenant, parts)?;
+            return list(registry, records, listed, parts);
         }
         Route::Activations { namespace, path } if read => {
             lookup::check_namespace(tenant, namespace)?;
             match path {
-                "" => activations::list(records, tenant, parts)?,
+                "" => {
+                    return list(registry, records, listing::of_records(tenant, parts)?, parts);
+                }
                 path => activations::get(records, tenant, parts, path, policy.node)?,
             }
         }

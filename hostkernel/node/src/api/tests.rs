@@ -7,6 +7,7 @@ mod environment;
 mod function;
 mod hostile;
 mod invoke;
+mod lists;
 mod metrics;
 mod out_of_memory;
 mod push;

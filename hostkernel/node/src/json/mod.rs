@@ -360,6 +360,23 @@ pub fn write_escaped_lossy(out: &mut impl fmt::Write, bytes: &[u8]) -> fmt::Resu
     Ok(())
 }
 
+/// A piece of text without the beginning of a character at its end, which goes on behind it. Where
+/// it is no text, it is cut where a character would begin.
+#[must_use]
+pub fn whole_characters(piece: &[u8]) -> &[u8] {
+    let len_of = |lead: u8| match lead {
+        0xc0..=0xdf => 2,
+        0xe0..=0xef => 3,
+        0xf0..=0xff => 4,
+        _ => 1,
+    };
+    let last = piece.iter().rev().take(3).position(|byte| *byte >= 0xc0);
+    match last.map(|behind| piece.len() - 1 - behind) {
+        Some(at) if at > 0 && at + len_of(piece[at]) > piece.len() => &piece[..at],
+        _ => piece,
+    }
+}
+
 /// Writes text as the inside of a JSON string.
 ///
 /// # Errors

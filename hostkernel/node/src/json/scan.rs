@@ -49,9 +49,9 @@ pub enum Takes {
     Anything,
 }
 
-/// A member of the outermost object.
+/// A member of the outermost object, or an element of the outermost array.
 pub struct Member<'a> {
-    /// Its name, unless that is so long that nobody looks for it.
+    /// Its name, if it has one that is not so long that nobody looks for it.
     pub name: Option<Json<'a>>,
     /// Where its value is.
     pub value: Range<usize>,
@@ -205,8 +205,16 @@ impl Scanner {
         }
     }
 
+    /// Begins anew, with another part.
+    pub const fn restart(&mut self, takes: Takes, part: Range<usize>) {
+        (self.at, self.end) = (part.start, part.end);
+        (self.state, self.depth) = (State::Value { may_end: false }, 0);
+        (self.takes, self.outer) = (takes, 0..0);
+        (self.name.len, self.name.is_read, self.name.is_longer) = (0, false, false);
+    }
+
     /// Goes on with a text. Returns whether it was read to its end, and is one. `visit` is told of
-    /// members as they end, in order.
+    /// members, or elements, as they end, in order.
     ///
     /// # Errors
     /// Why it is not what it should be.
@@ -224,6 +232,9 @@ impl Scanner {
                     && number.may_end()
                 {
                     self.end_value(self.at, visit);
+                }
+                if self.takes == Takes::Object && self.is_unbegun() {
+                    return Err(JsonReject::NotAnObject);
                 }
                 let is_whole = self.state == State::Behind && self.depth == 0;
                 return if is_whole { Ok(true) } else { Err(self.malformed()) };
@@ -430,8 +441,9 @@ impl Scanner {
         if self.depth == 0 {
             self.outer.end = end;
         }
-        if self.depth == 1 && self.is_in(true) {
-            visit(Member { name: self.name.json(), value: self.value_start..end });
+        if self.depth == 1 {
+            let name = if self.is_in(true) { self.name.json() } else { None };
+            visit(Member { name, value: self.value_start..end });
         }
     }
 
@@ -439,6 +451,11 @@ impl Scanner {
         if self.name.is_read {
             self.name.push(bytes);
         }
+    }
+
+    /// Whether there was nothing but blanks.
+    fn is_unbegun(&self) -> bool {
+        self.depth == 0 && self.state == State::Value { may_end: false }
     }
 
     const fn malformed(&self) -> JsonReject {
@@ -465,10 +482,14 @@ mod tests {
             Takes::Container => json.is_array(),
             Takes::Anything => !json.is_object(),
         };
+        let told = |text: Json<'_>| text.text().to_string();
+        if is_other && json.is_array() {
+            json.elements(|value| found.push((String::new(), told(value)))).ok()?;
+            return Some(found);
+        }
         if is_other {
             return json.check().is_ok().then_some(found);
         }
-        let told = |text: Json<'_>| text.text().to_string();
         json.members(|name, value| found.push((told(name), told(value)))).ok()?;
         Some(found)
     }
@@ -480,7 +501,7 @@ mod tests {
         let mut found = Vec::new();
         for piece in text.chunks(slice_len) {
             let visit = &mut |Member { name, value }: Member<'_>| {
-                let name = name.expect("names are short").text().to_string();
+                let name = name.map_or_else(String::new, |name| name.text().to_string());
                 let value = str::from_utf8(&text[value]).expect("text").to_string();
                 found.push((name, value));
             };

@@ -1,15 +1,12 @@
 //! A deploy document, split into the code in it and the rest, in slices.
 //!
 //! The code is the string `exec.code`, up to 64 MiB in a document of a few hundred bytes. It is
-//! copied as it stands there, and leaves an empty string behind, so that only the rest has to be
-//! in one piece, and is read and judged as any other document. Nothing is judged here but where
+//! copied as it stands there, and leaves an empty string behind, so that the rest
+//! is read and judged as any other document. Nothing is judged here but where
 //! strings begin and end; what no string has goes into the rest, whose reader says so. Of members
 //! with equal names the last one counts, as everywhere.
 
-use alloc::vec::Vec;
-
 use super::Json;
-use crate::document::keeping_reserve;
 use crate::slice::Slice;
 use limits::DEPLOY_REST_LEN_MAX;
 use memory::{OutOfFrames, PageBuffer};
@@ -22,7 +19,7 @@ const NAME_LEN_MAX: usize = 32;
 pub struct Splitter {
     /// Bytes of the document that were read.
     at: usize,
-    rest: Vec<u8>,
+    rest: PageBuffer,
     state: State,
     /// How many brackets are open.
     depth: usize,
@@ -111,7 +108,7 @@ impl Splitter {
 
     /// The rest, and the inside of the code if there is a string of that name, escapes and all.
     #[must_use]
-    pub fn into_parts(self) -> (Vec<u8>, Option<PageBuffer>) {
+    pub fn into_parts(self) -> (PageBuffer, Option<PageBuffer>) {
         (self.rest, self.code)
     }
 
@@ -245,12 +242,7 @@ impl Splitter {
         if self.rest.len() + bytes.len() > DEPLOY_REST_LEN_MAX {
             return Err(SplitReject::RestTooLong);
         }
-        if self.rest.capacity() - self.rest.len() < bytes.len() {
-            let grow = || self.rest.try_reserve(bytes.len()).map_err(|_| OutOfFrames);
-            keeping_reserve(grow).map_err(|OutOfFrames| SplitReject::OutOfMemory)?;
-        }
-        self.rest.extend_from_slice(bytes);
-        Ok(())
+        Ok(self.rest.append(bytes)?)
     }
 }
 
@@ -261,6 +253,7 @@ mod tests {
     use ::base64::engine::general_purpose::STANDARD;
     use alloc::format;
     use alloc::string::String;
+    use alloc::vec::Vec;
     use proptest::prelude::*;
 
     fn split(document: &str) -> Result<(String, Option<Vec<u8>>), SplitReject> {
@@ -270,6 +263,7 @@ mod tests {
         while !splitter.step(&document, &mut Slice::new(1))? {}
         let (rest, code) = splitter.into_parts();
         let code = code.map(|code| code.to_vec().expect("the heap has room"));
+        let rest = rest.to_vec().expect("the heap has room");
         Ok((String::from_utf8(rest).expect("text"), code))
     }
 

@@ -62,25 +62,14 @@ impl KeyValues {
             let items = items.iter().map(|(key, value)| (key.as_ref(), *value)).enumerate();
             items.filter(move |(position, (key, _))| counts(*position, *key)).map(|(_, item)| item)
         };
-        let punctuation = r#"{"key":,"value":},"#.len();
-        let len: usize = kept().map(|(key, value)| key.len() + value.len() + punctuation).sum();
-        let mut text = String::new();
-        text.try_reserve_exact(len.saturating_sub(1)).map_err(|_| OutOfFrames)?;
-        let mut index = Vec::new();
-        index.try_reserve_exact(last.len()).map_err(|_| OutOfFrames)?;
+        let len = kept().map(|(key, value)| key.len() + value.len()).sum();
+        let mut builder = Builder::new(len, last.len())?;
         for (key, value) in kept() {
-            if !text.is_empty() {
-                text.push(',');
-            }
-            text.push_str(r#"{"key":"#);
-            let key = push(&mut text, key);
-            text.push_str(r#","value":"#);
-            let value = push(&mut text, value);
-            text.push('}');
-            index.push(Item { key, value });
+            builder.begin(key);
+            builder.push(value);
+            builder.end();
         }
-        index.sort_unstable_by(|a, b| a.key.of(&text).cmp(b.key.of(&text)));
-        Ok(Self { items: text.into_boxed_str(), index: index.into_boxed_slice() })
+        Ok(builder.finish())
     }
 
     /// The JSON objects with commas between, without the brackets of the array.
@@ -133,12 +122,75 @@ impl KeyValues {
     }
 }
 
-/// Appends `piece` and says where it is.
-fn push(text: &mut String, piece: &str) -> Span {
-    let narrow = |offset: usize| u32::try_from(offset).expect("key-value text is below 4 GiB");
-    let start = narrow(text.len());
-    text.push_str(piece);
-    Span { start, end: narrow(text.len()) }
+/// Names and values that are put together piece by piece. Names are distinct.
+pub struct Builder {
+    text: String,
+    index: Vec<Item>,
+    /// Name of the item that is begun, and where its value begins.
+    key: Span,
+    value_start: u32,
+}
+
+impl Builder {
+    /// One for so many items, whose names and values have so many bytes.
+    ///
+    /// # Errors
+    /// [`OutOfFrames`] if the heap has no room.
+    pub fn new(len: usize, count: usize) -> Result<Self, OutOfFrames> {
+        let len = len + count * r#"{"key":,"value":},"#.len();
+        let mut text = String::new();
+        text.try_reserve_exact(len.saturating_sub(1)).map_err(|_| OutOfFrames)?;
+        let mut index = Vec::new();
+        index.try_reserve_exact(count).map_err(|_| OutOfFrames)?;
+        Ok(Self { text, index, key: Span { start: 0, end: 0 }, value_start: 0 })
+    }
+
+    /// Begins the next item, with its name.
+    pub fn begin(&mut self, key: &str) {
+        let Self { text, .. } = self;
+        if !text.is_empty() {
+            text.push(',');
+        }
+        text.push_str(r#"{"key":"#);
+        let start = narrow(text.len());
+        text.push_str(key);
+        self.key = Span { start, end: narrow(text.len()) };
+        text.push_str(r#","value":"#);
+        self.value_start = narrow(text.len());
+    }
+
+    /// Adds a piece of its value.
+    pub fn push(&mut self, piece: &str) {
+        #[cfg(test)]
+        memory::effort::note_written(piece.len());
+        self.text.push_str(piece);
+    }
+
+    /// Ends it.
+    pub fn end(&mut self) {
+        let value = Span { start: self.value_start, end: narrow(self.text.len()) };
+        self.text.push('}');
+        self.index.push(Item { key: self.key, value });
+    }
+
+    /// All of them.
+    #[must_use]
+    pub fn finish(self) -> KeyValues {
+        let Self { text, mut index, .. } = self;
+        index.sort_unstable_by(|a, b| a.key.of(&text).cmp(b.key.of(&text)));
+        KeyValues { items: text.into_boxed_str(), index: index.into_boxed_slice() }
+    }
+
+    /// How much memory it takes.
+    #[must_use]
+    pub fn held_len(&self) -> usize {
+        self.text.capacity()
+    }
+}
+
+/// A place in the text.
+fn narrow(offset: usize) -> u32 {
+    u32::try_from(offset).expect("key-value text is below 4 GiB")
 }
 
 #[cfg(test)]

@@ -20,7 +20,7 @@ pub use annotations::{Annotations, Door, Warm};
 pub use counted_at::CountedAt;
 pub use held::Purpose;
 pub use holding::{Books, Holding, OverBudget};
-pub use key_values::KeyValues;
+pub use key_values::{Builder as KeyValuesBuilder, KeyValues};
 pub use name::{Name, NameReject};
 pub use namespace::{Exceeded, Namespace, Permit, Quotas};
 pub use runtimes::{Runtime, RuntimeNameReject, Runtimes, check_runtime_name};
@@ -30,6 +30,7 @@ pub use variables::{VariableChange, VariableFate, VariableKind, VariableReject, 
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use core::fmt;
+use core::ops::Bound;
 
 use limits::{ACTIONS_MAX, OVERHEAD_PAGES, PAGE_LEN, RUNTIMES_MAX};
 use memory::Template;
@@ -255,6 +256,18 @@ impl Registry {
             }
         }
         Some(removed)
+    }
+
+    /// The actions of a namespace whose names come behind this one, by name.
+    pub fn list_behind(
+        &self,
+        namespace: &Namespace,
+        name: Option<&Name>,
+    ) -> impl Iterator<Item = &Arc<Action>> {
+        let start = name.map_or(Bound::Unbounded, Bound::Excluded);
+        let tenant = self.holdings.get(namespace);
+        let range = tenant.map(|tenant| tenant.actions.range::<Name, _>((start, Bound::Unbounded)));
+        range.into_iter().flatten().map(|(_, action)| action)
     }
 
     /// The actions of a namespace, by name.

@@ -1,6 +1,7 @@
 //! `POST …/actions/NAME`: an invocation with JSON input.
 
 use alloc::boxed::Box;
+use alloc::sync::Arc;
 
 use super::admission::{Reply, prepare};
 use super::environment::environment;
@@ -11,7 +12,7 @@ use super::shape::Shape;
 use crate::api::answer::error::Reject;
 use crate::api::lookup::find;
 use crate::api::request::Parts;
-use crate::registry::Registry;
+use crate::registry::{Action, Registry};
 use crate::state::SpareBuffers;
 use crate::state::tenants::Tenant;
 use memory::PageBuffer;
@@ -33,8 +34,8 @@ pub fn admit(
     let (is_final, len_max) = (action.annotations.is_final, parts.body_len_max);
     if Merging::is_long(&body, &action.parameters) {
         let merging = Merging::new(body, &action.parameters, is_final, len_max)?;
-        let source = Source::Json(merging, shape);
-        return Ok(Reply::Read(Box::new(Reading::new(action, parts, source))));
+        let source = Source::Json(Arc::clone(action), merging, shape);
+        return Ok(Reply::Read(Box::new(Reading::new(parts, source))));
     }
     let input = json_input(body, &action.parameters, is_final, len_max)?;
     let environment = environment(spare, action, parts, 0);
@@ -47,12 +48,11 @@ pub fn admit(
 /// The quotas of the namespace do not allow it.
 pub fn admit_read(
     spare: &mut SpareBuffers,
-    reading: &Reading,
     parts: &Parts<'_>,
-    input: PageBuffer,
+    (action, input, shape): (&Arc<Action>, PageBuffer, Shape),
 ) -> Result<Reply, Reject> {
-    let environment = environment(spare, &reading.action, parts, 0);
-    prepare(&reading.action, parts, input, environment, reading.shape())
+    let environment = environment(spare, action, parts, 0);
+    prepare(action, parts, input, environment, shape)
 }
 
 /// What is to be answered.

@@ -21,7 +21,7 @@ const SERVER_TIMING: Name = Name::new("Server-Timing: ");
 const TRACEPARENT: Name = Name::new("traceparent: ");
 
 /// How an invocation went, and perhaps what an exported action's result became.
-pub type Judgement = (Judged, Option<Result<web::Made, web::Failure>>);
+pub type Judgement = (Judged, Option<Result<web::Transcoded, web::Failure>>);
 
 /// The answer to an invocation that ran.
 pub fn complete(

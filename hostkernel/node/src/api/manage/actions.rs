@@ -4,7 +4,6 @@ use alloc::boxed::Box;
 use alloc::format;
 use alloc::sync::Arc;
 use core::fmt;
-use core::fmt::Write as _;
 
 use crate::api::answer::error::Reject;
 use crate::api::answer::respond;
@@ -20,7 +19,7 @@ use crate::registry::Limits;
 use crate::registry::{Action, KeyValues, Name, Namespace, Reader, Registry, write_parameters};
 use crate::state::statistics::Statistics;
 use crate::state::tenants::Tenant;
-use limits::{LIST_LEN_MAX, LIST_LIMIT_DEFAULT, LIST_LIMIT_MAX, PAGE_LEN, SOURCE_TOLD_LEN_MAX};
+use limits::{LIST_LIMIT_DEFAULT, LIST_LIMIT_MAX, PAGE_LEN, SOURCE_TOLD_LEN_MAX};
 
 /// How much of an action a document tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,71 +61,16 @@ pub fn delete(
     Ok(response)
 }
 
-/// `GET …/actions`
-pub fn list(
-    registry: &Registry,
-    listed: Option<&[Name]>,
-    tenant: &Tenant,
-    parts: &Parts<'_>,
-) -> Result<Response, Reject> {
-    let namespace = &tenant.namespace;
-    let (limit, skip) = limit_and_skip(parts.query)?;
-    if let Some(names) = listed {
-        return list_kept(registry, names, namespace, (limit, skip), parts);
-    }
-    if is_counted(parts.query)? {
-        return Ok(count("actions", registry.count(namespace).saturating_sub(skip), parts));
-    }
-    let pages = Document::compose(|out| {
-        let mut separator = "[";
-        for action in registry.list(namespace).skip(skip).take(limit) {
-            if out.len() > LIST_LEN_MAX {
-                break;
-            }
-            fmt::Write::write_str(out, separator)?;
-            write_summary(out, action)?;
-            separator = ",";
-        }
-        fmt::Write::write_str(out, if separator == "[" { "[]" } else { "]" })
-    })?;
-    Ok(respond::api(200, Body::Pages(pages), &parts.request_id))
-}
-
-/// The same of what a registry keeps. Of an action that the node does not have it knows no more
-/// than the name.
-fn list_kept(
-    registry: &Registry,
-    names: &[Name],
-    namespace: &Namespace,
-    (limit, skip): (usize, usize),
-    parts: &Parts<'_>,
-) -> Result<Response, Reject> {
-    if is_counted(parts.query)? {
-        return Ok(count("actions", names.len().saturating_sub(skip), parts));
-    }
-    let pages = Document::compose(|out| {
-        let mut separator = "[";
-        for name in names.iter().skip(skip).take(limit) {
-            if out.len() > LIST_LEN_MAX {
-                break;
-            }
-            fmt::Write::write_str(out, separator)?;
-            separator = ",";
-            match registry.get(namespace, name.as_str()) {
-                Some(action) => write_summary(out, action)?,
-                None => write!(
-                    out,
-                    "{{\"namespace\":{},\"name\":{},\"version\":\"\",\"publish\":false,\
-                     \"exec\":{{\"binary\":true}},\"annotations\":[],\"limits\":{{}},\
-                     \"updated\":0}}",
-                    Quoted(namespace.as_str()),
-                    Quoted(name.as_str()),
-                )?,
-            }
-        }
-        fmt::Write::write_str(out, if separator == "[" { "[]" } else { "]" })
-    })?;
-    Ok(respond::api(200, Body::Pages(pages), &parts.request_id))
+/// What lists tell of an action that a registry has and the node has not: it knows no more than the
+/// name.
+pub fn write_absent(out: &mut impl fmt::Write, namespace: &Namespace, name: &Name) -> fmt::Result {
+    write!(
+        out,
+        "{{\"namespace\":{},\"name\":{},\"version\":\"\",\"publish\":false,\
+         \"exec\":{{\"binary\":true}},\"annotations\":[],\"limits\":{{}},\"updated\":0}}",
+        Quoted(namespace.as_str()),
+        Quoted(name.as_str()),
+    )
 }
 
 /// Whether a list is only to be counted, which excludes asking for what is in it.
@@ -197,7 +141,7 @@ fn is_text(action: &Action) -> bool {
 }
 
 /// What lists tell of an action.
-fn write_summary(out: &mut impl fmt::Write, action: &Action) -> fmt::Result {
+pub fn write_summary(out: &mut impl fmt::Write, action: &Action) -> fmt::Result {
     write_exec(out, action, Detail::Summary)?;
     write_rest(out, action, Detail::Summary)
 }

@@ -1,58 +1,49 @@
 //! `GET …/activations`: what is kept of invocations that ended.
 
+use alloc::boxed::Box;
 use core::fmt;
 use core::fmt::Write as _;
+use core::ops::RangeInclusive;
 
 use crate::api::answer::activation::{Activation, with_kept};
 use crate::api::answer::error::Reject;
 use crate::api::answer::respond;
-use crate::api::manage::actions;
 use crate::api::request::Parts;
+use crate::api::request::query::Query;
 use crate::dispatch::ActivationId;
 use crate::document::Document;
 use crate::http::{Body, Response};
 use crate::state::records::{Kept, Part, Records};
 use crate::state::tenants::Tenant;
-use limits::LIST_LEN_MAX;
 use memory::OutOfFrames;
 
 /// Writes a part of an activation.
-type Write = fn(&Activation<'_>, &mut Document) -> fmt::Result;
+pub type Write = fn(&Activation<'_>, &mut Document) -> fmt::Result;
 
-/// `GET …/activations`: the newest first.
-pub fn list(records: &Records, tenant: &Tenant, parts: &Parts<'_>) -> Result<Response, Reject> {
-    let query = parts.query;
-    let name = query.decoded("name")?;
-    let since_ms = query.number("since")?.unwrap_or(0);
-    let upto_ms = query.number("upto")?.unwrap_or(u64::MAX);
-    let (limit, skip) = actions::limit_and_skip(query)?;
-    let is_meant = |kept: &Kept<'_>| {
-        let facts = kept.facts();
-        (since_ms..=upto_ms).contains(&facts.start_ms)
-            && name.as_deref().is_none_or(|name| is_named(*kept, name))
-    };
-    let meant = records.newest_first(&tenant.namespace).filter(is_meant);
-    if actions::is_counted(query)? {
-        let count = meant.count().saturating_sub(skip);
-        return Ok(actions::count("activations", count, parts));
+/// Which activations are meant.
+pub struct Filter {
+    name: Option<Box<str>>,
+    start_ms: RangeInclusive<u64>,
+}
+
+impl Filter {
+    /// The one that a query asks for.
+    ///
+    /// # Errors
+    /// The query is not what it should be.
+    pub fn read(query: Query<'_>) -> Result<Self, Reject> {
+        let name = query.decoded("name")?.map(Box::from);
+        let since_ms = query.number("since")?.unwrap_or(0);
+        let start_ms = since_ms..=query.number("upto")?.unwrap_or(u64::MAX);
+        Ok(Self { name, start_ms })
     }
-    let write: Write = match query.flag("docs", false)? {
-        true => |activation, out| activation.write(out),
-        false => |activation, out| activation.write_summary(out),
-    };
-    let pages = Document::compose(|out| {
-        let mut separator = "[";
-        for kept in meant.skip(skip).take(limit) {
-            if out.len() > LIST_LEN_MAX {
-                break;
-            }
-            out.write_str(separator)?;
-            write_kept(out, kept, write)?;
-            separator = ",";
-        }
-        out.write_str(if separator == "[" { "[]" } else { "]" })
-    })?;
-    Ok(respond::api(200, Body::Pages(pages), &parts.request_id))
+
+    /// Whether this one is.
+    #[must_use]
+    pub fn takes(&self, kept: Kept<'_>) -> bool {
+        self.start_ms.contains(&kept.facts().start_ms)
+            && self.name.as_deref().is_none_or(|name| is_named(kept, name))
+    }
 }
 
 fn is_named(kept: Kept<'_>, name: &str) -> bool {
@@ -89,7 +80,8 @@ fn absent(id: ActivationId, own: u16) -> Reject {
     }
 }
 
-fn write_kept(out: &mut Document, kept: Kept<'_>, write: Write) -> fmt::Result {
+/// Writes what is told of a kept activation.
+pub fn write_kept(out: &mut Document, kept: Kept<'_>, write: Write) -> fmt::Result {
     with_kept(kept, |activation| write(activation, out).map_err(|_| OutOfFrames))
         .map_err(|OutOfFrames| fmt::Error)
 }

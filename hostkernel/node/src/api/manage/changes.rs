@@ -2,20 +2,16 @@
 
 use alloc::borrow::Cow;
 use alloc::boxed::Box;
-use alloc::collections::BTreeSet;
 use alloc::string::ToString as _;
 use alloc::vec::Vec;
 
 use crate::api::answer::error::Reject;
-use crate::api::manage::environment;
 use crate::api::request::code::CodeReject;
 use crate::api::request::limit_changes::LimitChanges;
 use crate::api::request::query::Query;
-use crate::document::keeping_reserve;
 use crate::json::{FieldReject, Json, JsonReject, Quoted};
 use crate::registry::{KeyValues, VariableChange, Version};
-use limits::{KIND_LEN_MAX, MAIN_LEN_MAX, PARAMETER_NAME_LEN_MAX};
-use limits::{PARAMETERS_LEN_MAX, PARAMETERS_MAX};
+use limits::{KIND_LEN_MAX, MAIN_LEN_MAX, PARAMETER_NAME_LEN_MAX, PARAMETERS_MAX};
 
 /// What a request wants an action to be; what it does not mention stays as it is.
 #[derive(Debug, Default)]
@@ -70,54 +66,19 @@ pub fn from_query(query: Query<'_>) -> Result<Changes, Reject> {
     Ok(Changes { exec, limits, annotations, ..Changes::default() })
 }
 
-/// Of OpenWhisk's document, in which the code is an empty string. Fields we have no use for are
-/// passed over.
-pub fn from_document(text: &[u8]) -> Result<Changes, Reject> {
-    read(text, CodeIs::Inside)
-}
-
-/// Of a document that lies beside a file with the code.
-pub fn from_document_beside(text: &[u8]) -> Result<Changes, Reject> {
-    read(text, CodeIs::Beside)
-}
-
 /// Where the code is that a document is about.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum CodeIs {
+pub enum CodeIs {
+    /// In the document, as an empty string.
     Inside,
+    /// In a file that the document lies beside.
     Beside,
+    /// Where a registry has it, and kind and function are fields of the document itself.
+    Stored,
 }
 
-fn read(text: &[u8], code_is: CodeIs) -> Result<Changes, Reject> {
-    let [exec, limits, annotations, removed, parameters, environment, publish, version] =
-        Json::read(text)?.pick([
-            "exec",
-            "limits",
-            "annotations",
-            "delAnnotations",
-            "parameters",
-            "environment",
-            "publish",
-            "version",
-        ])?;
-    let publish = publish.map(|value: Json<'_>| {
-        value
-            .boolean()
-            .ok_or(Reject::Field(FieldReject { name: "publish", expected: "true or false" }))
-    });
-    Ok(Changes {
-        limits: limits.map(LimitChanges::read).transpose()?.unwrap_or_default(),
-        annotations: annotations.map(read_annotations).transpose()?,
-        annotations_removed: removed.map(names).transpose()?.unwrap_or_default(),
-        parameters: parameters.map(|value| key_values(value, "parameters")).transpose()?,
-        environment: environment.map(environment::read).transpose()?.unwrap_or_default(),
-        publish: publish.transpose()?,
-        version: version.map(read_version).transpose()?,
-        exec: exec.map(|exec| read_exec(exec, code_is)).transpose()?,
-    })
-}
-
-fn read_exec(json: Json<'_>, code_is: CodeIs) -> Result<Exec, Reject> {
+/// What a document says of the code.
+pub fn read_exec(json: Json<'_>, code_is: CodeIs) -> Result<Exec, Reject> {
     let [kind, code, main] = json
         .pick(["kind", "code", "main"])
         .map_err(|_| Reject::Field(FieldReject { name: "exec", expected: "an object" }))?;
@@ -133,8 +94,8 @@ fn read_exec(json: Json<'_>, code_is: CodeIs) -> Result<Exec, Reject> {
     }
     let bad_code = |expected| Err(Reject::Field(FieldReject { name: "exec.code", expected }));
     match (code_is, code) {
-        (CodeIs::Inside, None) => Err(CodeReject::Missing.into()),
-        (CodeIs::Inside, Some(code)) if !code.is_string() => bad_code("a string"),
+        (CodeIs::Inside | CodeIs::Stored, None) => Err(CodeReject::Missing.into()),
+        (CodeIs::Inside | CodeIs::Stored, Some(code)) if !code.is_string() => bad_code("a string"),
         (CodeIs::Beside, Some(_)) => bad_code("left out: the code is in the file"),
         _ => Ok(Exec { kind, main }),
     }
@@ -157,69 +118,8 @@ fn check_words(kind: Option<&str>, main: Option<&str>) -> Result<(), FieldReject
     if main.is_some_and(|main| !is_name(main)) { Err(BAD_MAIN) } else { Ok(()) }
 }
 
-fn read_annotations(json: Json<'_>) -> Result<KeyValues, Reject> {
-    let Parameters { of_input, .. } = key_values(json, "annotations")?;
-    Ok(of_input)
-}
-
-/// An array of `{"key":NAME,"value":VALUE}`, which for parameters may have `"init":true`.
-fn key_values(json: Json<'_>, name: &'static str) -> Result<Parameters, Reject> {
-    if json.text().len() > PARAMETERS_LEN_MAX {
-        return Err(Reject::ParametersTooLong { name });
-    }
-    let mut items: Vec<(Cow<'_, str>, &str)> = Vec::new();
-    let mut init_items: Vec<(Cow<'_, str>, &str)> = Vec::new();
-    let mut outcome = Ok(());
-    json.elements(|element| {
-        if outcome.is_ok() {
-            outcome = match key_value(element) {
-                Ok(_) if items.len() + init_items.len() == PARAMETERS_MAX => {
-                    Err(Reject::ParametersTooLong { name })
-                }
-                // Every action has this one, with a value of our own.
-                Ok((key, ..)) if name == "annotations" && key == r#""exec""# => Ok(()),
-                Ok((key, value, is_init)) => {
-                    let of_environment = is_init && name == "parameters";
-                    let kind = if of_environment { &mut init_items } else { &mut items };
-                    kind.push((key, value));
-                    Ok(())
-                }
-                Err(JsonReject::StringTooLong) => Err(Reject::Field(FieldReject {
-                    name,
-                    expected: "a list whose keys are of reasonable length",
-                })),
-                Err(_) => Err(Reject::Field(FieldReject {
-                    name,
-                    expected: "a list of objects with a string 'key' and a 'value'",
-                })),
-            };
-        }
-    })
-    .map_err(|reject| match reject {
-        JsonReject::NotAnArray => Reject::Field(FieldReject { name, expected: "a list" }),
-        reject => Reject::Json(reject),
-    })?;
-    outcome?;
-    // Of equal names the last one counts, of two kinds the one of the environment.
-    let init_keys: BTreeSet<&str> = init_items.iter().map(|(key, _)| &**key).collect();
-    items.retain(|(key, _)| !init_keys.contains(&**key));
-    Ok(keeping_reserve(|| {
-        let of_input = KeyValues::from_items(&items)?;
-        let of_environment = KeyValues::from_items(&init_items)?;
-        Ok(Parameters { of_input, of_environment })
-    })?)
-}
-
-/// A name in its canonical JSON spelling, the text of its value, and whether that is for the start.
-fn key_value(json: Json<'_>) -> Result<(Cow<'_, str>, &str, bool), JsonReject> {
-    let [key, value, init] = json.pick(["key", "value", "init"])?;
-    let key = key.ok_or(JsonReject::NotAString)?;
-    let is_init = init.and_then(Json::boolean) == Some(true);
-    Ok((canonical(key)?, value.map_or("null", Json::text), is_init))
-}
-
 /// The one spelling that names are compared in.
-fn canonical(name: Json<'_>) -> Result<Cow<'_, str>, JsonReject> {
+pub fn canonical(name: Json<'_>) -> Result<Cow<'_, str>, JsonReject> {
     Ok(match name.string(PARAMETER_NAME_LEN_MAX)? {
         Cow::Borrowed(_) => Cow::Borrowed(name.text()),
         Cow::Owned(name) => Cow::Owned(Quoted(&name).to_string()),
@@ -227,7 +127,7 @@ fn canonical(name: Json<'_>) -> Result<Cow<'_, str>, JsonReject> {
 }
 
 /// An array of names, in canonical spelling and sorted.
-fn names(json: Json<'_>) -> Result<Vec<Box<str>>, Reject> {
+pub fn read_names(json: Json<'_>) -> Result<Vec<Box<str>>, Reject> {
     const BAD: Reject =
         Reject::Field(FieldReject { name: "delAnnotations", expected: "a list of names" });
     let mut names: Vec<Box<str>> = Vec::new();
@@ -245,7 +145,8 @@ fn names(json: Json<'_>) -> Result<Vec<Box<str>>, Reject> {
     Ok(names)
 }
 
-fn read_version(json: Json<'_>) -> Result<Version, Reject> {
+/// A version that a client states.
+pub fn read_version(json: Json<'_>) -> Result<Version, Reject> {
     json.raw_string()
         .and_then(Version::parse)
         .ok_or(Reject::Field(FieldReject { name: "version", expected: "like \"0.0.1\"" }))

@@ -11,8 +11,9 @@ use crate::api::answer::deed::{Change, Deed};
 use crate::api::answer::error::Reject;
 use crate::api::invoke::admission::Reply;
 use crate::api::invoke::shape::Shape;
-use crate::api::manage::changes::{Changes, Exec, from_document, from_document_beside, from_query};
+use crate::api::manage::changes::{Changes, CodeIs, Exec, from_query};
 use crate::api::manage::deploying::{Aim, Deploying, inspection};
+use crate::api::manage::document::DocumentReader;
 use crate::api::manage::inspect::{Inspected, Inspection};
 use crate::api::manage::prepare::{
     self, Boot, Made, Owner, Preparation, Settings, Warming, at_input,
@@ -23,14 +24,13 @@ use crate::api::request::code::{self, CodeReject};
 use crate::api::request::query::decode_segment;
 use crate::document::keeping_reserve;
 use crate::http::Headers;
-use crate::json::Json;
 use crate::registry::{Action, Full, KeyValues, Name, Namespace, Registry, Version};
 use crate::registry::{Annotations, CountedAt, Variables};
 use crate::slice::Slice;
 use crate::state::Node;
 use crate::state::tenants::Tenant;
 use crate::store::Key;
-use limits::{KIND_LEN_MAX, MAIN_LEN_MAX, PARAMETERS_LEN_MAX, PARAMETERS_MAX};
+use limits::{PARAMETERS_LEN_MAX, PARAMETERS_MAX};
 use memory::PageBuffer;
 
 /// Begins to deploy or update an action.
@@ -119,23 +119,16 @@ pub fn finish(
     Ok(Reply::Respond(response))
 }
 
-/// The action that a registry keeps, and what its image has to prepare first, if it has.
-/// `document` is what [`store`](crate::store) made of it when it was deployed.
+/// Makes an action of what a registry has, and says what its image has to prepare first, if it has.
+/// `updated_ms` is when it was last changed.
 pub(super) fn kept(
     node: &Node,
     (namespace, name): &Key,
-    document: &[u8],
-    inspected: Inspected,
+    (changes, inspected): (Changes, Inspected),
+    updated_ms: u64,
 ) -> Result<(Action, Option<Preparation>), Reject> {
-    let mut changes = from_document(document)?;
-    let [kind, main, updated] = Json::read(document)?.pick(["kind", "main", "updated"])?;
-    let kind: Option<Box<str>> =
-        kind.and_then(|kind| kind.string(KIND_LEN_MAX).ok()).map(Into::into);
-    let main = main.and_then(|main| main.string(MAIN_LEN_MAX).ok()).map(Into::into);
-    let wall_ms = updated.and_then(Json::unsigned).unwrap_or(0);
     let Node { registry, policy, .. } = node;
-    changes.exec = Some(Exec { kind, main });
-    let owner = Owner { namespace, policy, wall_ms };
+    let owner = Owner { namespace, policy, wall_ms: updated_ms };
     let code = (changes, Some(inspected));
     let (mut action, preparation) = apply(code, None, registry, owner, name.clone())?;
     if let Some(before) = registry.get(namespace, name.as_str()) {
@@ -167,7 +160,8 @@ pub fn deploy_at_boot(
     Boot { wall_ms, run }: &mut Boot<'_>,
 ) -> Result<(), Reject> {
     let name = Name::new(name)?;
-    let mut changes = document.map(from_document_beside).transpose()?.unwrap_or_default();
+    let beside = |document| DocumentReader::whole(document, CodeIs::Beside);
+    let mut changes = document.map(beside).transpose()?.unwrap_or_default();
     let kind = changes.exec.get_or_insert_default().kind.as_deref();
     let Node { registry, policy, .. } = node;
     // Nobody else wants anything yet.

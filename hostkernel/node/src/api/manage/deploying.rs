@@ -7,9 +7,8 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
-use zeroize::Zeroizing;
-
-use super::changes::{Changes, from_document};
+use super::changes::{Changes, CodeIs};
+use super::document::DocumentReader;
 use super::inspect::{Inspected, Inspection, KIND_NATIVE};
 use crate::api::answer::error::Reject;
 use crate::api::request::code::{self, CodeReject};
@@ -64,6 +63,13 @@ pub enum Aim {
 pub enum PushedCode {
     /// It came as one blob.
     Blob(PageBuffer),
+    /// So did it, with the document that a node put into a registry.
+    Stored {
+        /// What it is, in JSON.
+        document: PageBuffer,
+        /// The bytes.
+        code: PageBuffer,
+    },
     /// It is to be made of the layers of an image, which are held by this.
     Layers(Box<Packer>, Vec<Holding>),
 }
@@ -71,6 +77,8 @@ pub enum PushedCode {
 enum Stage {
     /// OpenWhisk's document.
     Split(PageBuffer, Box<Splitter>),
+    /// What the document says besides the code, which waits.
+    Read(Box<DocumentReader>, Code),
     /// A blob.
     Join(Box<Joining>),
     /// Layers of an image, and what is wanted besides.
@@ -82,6 +90,14 @@ enum Stage {
     Ready(Changes, Option<Box<Inspected>>),
     Joined(Box<Joining>),
     Over,
+}
+
+/// Code that waits for its document to be read.
+enum Code {
+    /// The inside of a string, if the document has one.
+    Inside(Option<PageBuffer>),
+    /// The bytes.
+    Bytes(PageBuffer),
 }
 
 impl Deploying {
@@ -118,6 +134,7 @@ impl Deploying {
     ) -> Result<Self, Reject> {
         let stage = match code {
             PushedCode::Blob(code) => inspect(registry, code, changes)?,
+            PushedCode::Stored { document, code } => stored(document, code),
             PushedCode::Layers(packer, holdings) => Stage::Pack(packer, holdings, changes),
         };
         Ok(Self::new(namespace, aim, stage))
@@ -148,7 +165,12 @@ impl Deploying {
             match &mut self.stage {
                 Stage::Split(document, splitter) => {
                     if splitter.step(document, slice).map_err(not_split)? {
-                        self.end_split()?;
+                        self.end_split();
+                    }
+                }
+                Stage::Read(reader, _) => {
+                    if reader.step(slice)? {
+                        self.end_read(registry)?;
                     }
                 }
                 Stage::Decode(raw, decoding, changes) => {
@@ -196,21 +218,31 @@ impl Deploying {
         }
     }
 
-    fn end_split(&mut self) -> Result<(), Reject> {
-        let Stage::Split(document, splitter) = core::mem::replace(&mut self.stage, Stage::Over)
-        else {
-            return Ok(());
+    fn end_split(&mut self) {
+        let stage = core::mem::replace(&mut self.stage, Stage::Over);
+        if let Stage::Split(_, splitter) = stage {
+            let (rest, inside) = splitter.into_parts();
+            let reader = Box::new(DocumentReader::new(rest, CodeIs::Inside));
+            self.stage = Stage::Read(reader, Code::Inside(inside));
+        }
+    }
+
+    fn end_read(&mut self, registry: &Registry) -> Result<(), Reject> {
+        let stage = core::mem::replace(&mut self.stage, Stage::Over);
+        let Stage::Read(reader, code) = stage else { return Ok(()) };
+        let (changes, _) = reader.into_parts();
+        let inside = match code {
+            Code::Bytes(code) => {
+                self.stage = inspect(registry, code, changes)?;
+                return Ok(());
+            }
+            Code::Inside(inside) => inside,
         };
-        drop(document);
-        let (rest, raw) = splitter.into_parts();
-        // It may hold secrets.
-        let rest = Zeroizing::new(rest);
-        let changes = from_document(&rest)?;
         let Some(exec) = &changes.exec else {
             self.stage = Stage::Ready(changes, None);
             return Ok(());
         };
-        let raw = raw.filter(|raw| !raw.is_empty()).ok_or(CodeReject::Missing)?;
+        let raw = inside.filter(|raw| !raw.is_empty()).ok_or(CodeReject::Missing)?;
         let start = raw.chunk_at(0);
         if code::is_mangled(start) {
             return Err(CodeReject::Mangled.into());
@@ -236,6 +268,10 @@ impl Deploying {
     pub fn held_len(&self) -> usize {
         match &self.stage {
             Stage::Split(document, splitter) => document.len() + splitter.held_len(),
+            Stage::Read(reader, Code::Inside(code)) => {
+                reader.held_len() + code.as_ref().map_or(0, PageBuffer::len)
+            }
+            Stage::Read(reader, Code::Bytes(code)) => reader.held_len() + code.len(),
             Stage::Decode(raw, decoding, _) => raw.len() + decoding.made_len(),
             Stage::Join(joining) | Stage::Joined(joining) => joining.held_len(),
             // Its layers are in the books already.
@@ -247,6 +283,12 @@ impl Deploying {
             Stage::Over => 0,
         }
     }
+}
+
+/// The stage in which what a registry has is looked at.
+fn stored(document: PageBuffer, code: PageBuffer) -> Stage {
+    let reader = DocumentReader::new(document, CodeIs::Stored);
+    Stage::Read(Box::new(reader), Code::Bytes(code))
 }
 
 /// The stage in which code is looked at.

@@ -6,13 +6,12 @@
 
 use alloc::boxed::Box;
 use alloc::sync::Arc;
-use alloc::vec::Vec;
-
-use zeroize::Zeroizing;
 
 use super::actions::{Detail, describe};
+use super::changes::{Changes, CodeIs};
 use super::deploy::kept;
 use super::deploying::inspection;
+use super::document::DocumentReader;
 use super::inspect::Inspection;
 use super::prepare;
 use crate::api::answer::deed::{Change, Deed};
@@ -21,13 +20,12 @@ use crate::api::invoke::admission::{Admission, Reply};
 use crate::api::invoke::shape::Shape;
 use crate::api::lookup::find;
 use crate::api::request::Parts;
-use crate::json::Json;
 use crate::registry::{Action, Digest, Registry};
 use crate::slice::Slice;
 use crate::state::tenants::Tenant;
 use crate::state::{Node, Now};
 use crate::store::{Fetched, Key};
-use limits::KIND_LEN_MAX;
+use memory::PageBuffer;
 
 /// What is to be done with an action that came.
 #[derive(Debug)]
@@ -57,25 +55,24 @@ pub fn delete(
 pub struct Arriving {
     key: Key,
     etag: Digest,
-    /// It has the action's secrets.
-    document: Zeroizing<Vec<u8>>,
-    inspection: Inspection,
+    stage: Stage,
+}
+
+enum Stage {
+    /// The document is read; the code waits, with its digest, which was made while it arrived.
+    Read(Box<DocumentReader>, (PageBuffer, Digest)),
+    /// The code is looked at, of an action that was last changed then.
+    Inspect(Box<(Inspection, Changes)>, u64),
+    Over,
 }
 
 impl Arriving {
     /// Begins with what the registry has.
-    ///
-    /// # Errors
-    /// It cannot be an action.
-    pub fn new(node: &Node, key: Key, fetched: Fetched) -> Result<Self, Reject> {
+    #[must_use]
+    pub fn new(key: Key, fetched: Fetched) -> Self {
         let Fetched { etag, document, code, code_digest } = fetched;
-        let document = Zeroizing::new(document.to_vec()?);
-        let [kind] = Json::read(&document)?.pick(["kind"])?;
-        let kind = kind.and_then(|kind| kind.string(KIND_LEN_MAX).ok());
-        let inspection = inspection(node.registry(), kind.as_deref(), code)?;
-        // It was made while the code arrived.
-        let inspection = inspection.with_digest(code_digest);
-        Ok(Self { key, etag, document, inspection })
+        let reader = DocumentReader::new(document, CodeIs::Stored);
+        Self { key, etag, stage: Stage::Read(Box::new(reader), (code, code_digest)) }
     }
 
     /// Which action it will be.
@@ -95,12 +92,39 @@ impl Arriving {
         now: Now,
         random_id: u128,
     ) -> Result<Option<Installed>, Reject> {
-        let Some(inspected) = self.inspection.step(slice)? else { return Ok(None) };
-        let (action, preparation) = kept(node, &self.key, &self.document, inspected)?;
-        let action = Arc::new(action);
-        let Some(preparation) = preparation else { return Ok(Some(Installed::Ready(action))) };
-        let (policy, shape) = (node.policy(), Shape::Fetch { etag: self.etag });
-        prepare::admit_unasked(&action, policy, preparation, shape, (now, random_id))
-            .map(|admission| Some(Installed::Prepares(admission)))
+        match &mut self.stage {
+            Stage::Read(reader, _) => {
+                if reader.step(slice)? {
+                    self.begin_inspection(node)?;
+                }
+                Ok(None)
+            }
+            Stage::Inspect(looked_at, updated_ms) => {
+                let (inspection, changes) = &mut **looked_at;
+                let Some(inspected) = inspection.step(slice)? else { return Ok(None) };
+                let code = (core::mem::take(changes), inspected);
+                let (action, preparation) = kept(node, &self.key, code, *updated_ms)?;
+                let action = Arc::new(action);
+                let Some(preparation) = preparation else {
+                    return Ok(Some(Installed::Ready(action)));
+                };
+                let (policy, shape) = (node.policy(), Shape::Fetch { etag: self.etag });
+                prepare::admit_unasked(&action, policy, preparation, shape, (now, random_id))
+                    .map(|admission| Some(Installed::Prepares(admission)))
+            }
+            Stage::Over => Err(Reject::NotFound),
+        }
+    }
+
+    fn begin_inspection(&mut self, node: &Node) -> Result<(), Reject> {
+        let Stage::Read(reader, (code, digest)) = core::mem::replace(&mut self.stage, Stage::Over)
+        else {
+            return Ok(());
+        };
+        let (changes, updated_ms) = reader.into_parts();
+        let kind = changes.exec.as_ref().and_then(|exec| exec.kind.as_deref());
+        let inspection = inspection(node.registry(), kind, code)?.with_digest(digest);
+        self.stage = Stage::Inspect(Box::new((inspection, changes)), updated_ms);
+        Ok(())
     }
 }

@@ -8,22 +8,23 @@ use super::check_room;
 use crate::api::answer::distribution;
 use crate::api::answer::error::Reject;
 use crate::api::invoke::admission::Reply;
-use crate::api::manage::changes::{Changes, Exec, from_document};
+use crate::api::manage::changes::{Changes, CodeIs};
 use crate::api::manage::deploy::check_place;
 use crate::api::manage::deploying::{Aim, Deploying, PushedCode};
+use crate::api::manage::document::DocumentReader;
 use crate::api::request::Parts;
 use crate::api::request::image::{self, Labels, Manifest, ManifestKind, Pushed};
 use crate::api::request::push::{PushReject, action, within};
 use crate::document::Document;
 use crate::http::{Body, Method, Response};
 use crate::image::layers::Packer;
-use crate::json::{Json, Quoted};
+use crate::json::Quoted;
 use crate::registry::{Digest, Holding, Namespace, Purpose};
 use crate::state::Node;
 use crate::state::uploads::Blob;
 use crate::store::manifest::{Blob as Descriptor, read_digest};
 use crate::store::names;
-use limits::{IMAGE_CONFIG_LEN_MAX, KIND_LEN_MAX, LIST_LEN_MAX, MAIN_LEN_MAX, MANIFEST_LEN_MAX};
+use limits::{DEPLOY_REST_LEN_MAX, IMAGE_CONFIG_LEN_MAX, LIST_LEN_MAX, MANIFEST_LEN_MAX};
 use memory::PageBuffer;
 
 /// Takes a manifest. Under a tag it deploys; under its digest it waits for an index.
@@ -105,11 +106,15 @@ fn take(
         _ if *kind == ManifestKind::Image && config.len > IMAGE_CONFIG_LEN_MAX => {
             return Err(PushReject::TooLong.into());
         }
-        _ => check(node, namespace, *config)?.bytes.to_vec()?,
+        ManifestKind::Action if config.len > DEPLOY_REST_LEN_MAX => {
+            return Err(PushReject::TooLong.into());
+        }
+        ManifestKind::Action => Vec::new(),
+        ManifestKind::Image => check(node, namespace, *config)?.bytes.to_vec()?,
     };
     let mut labels = labels.clone();
     let (changes, process) = match kind {
-        ManifestKind::Action => (of_store(&document)?, None),
+        ManifestKind::Action => (Changes::default(), None),
         ManifestKind::File => (of_labels(&labels)?, None),
         ManifestKind::Image => {
             let process = image::read_config(&document, &mut labels).map_err(PushReject::Image)?;
@@ -123,9 +128,13 @@ fn take(
             blobs.push((blob.bytes, blob.holding));
         }
     }
-    drop(node.uploads.take_blob(namespace, config.digest));
+    let config = node.uploads.take_blob(namespace, config.digest);
     let (mut bytes, holdings): (Vec<_>, Vec<_>) = blobs.into_iter().unzip();
     let code = match process {
+        None if *kind == ManifestKind::Action => PushedCode::Stored {
+            document: config.map(|blob| blob.bytes).unwrap_or_default(),
+            code: bytes.pop().unwrap_or_default(),
+        },
         Some(process) => PushedCode::Layers(Box::new(Packer::new(bytes, process)), holdings),
         None => PushedCode::Blob(bytes.pop().unwrap_or_default()),
     };
@@ -143,18 +152,7 @@ fn check<'a>(
 }
 
 fn of_labels(labels: &Labels) -> Result<Changes, Reject> {
-    from_document(labels.document().as_bytes())
-}
-
-/// What a node has put into a store.
-fn of_store(document: &[u8]) -> Result<Changes, Reject> {
-    let mut changes = from_document(document)?;
-    let [kind, main] = Json::read(document)?.pick(["kind", "main"])?;
-    let word = |word: Option<Json<'_>>, len_max| {
-        word.and_then(|word| word.string(len_max).ok()).map(Box::<str>::from)
-    };
-    changes.exec = Some(Exec { kind: word(kind, KIND_LEN_MAX), main: word(main, MAIN_LEN_MAX) });
-    Ok(changes)
+    DocumentReader::whole(labels.document().as_bytes(), CodeIs::Inside)
 }
 
 /// A manifest that waits for its index. One that was deployed is an action, and asked for as such.

@@ -25,16 +25,11 @@ pub struct Coming {
 
 impl Answers<'_> {
     /// The registry has handed an action over.
-    pub fn arrived(&mut self, slots: &mut Slots, key: Key, fetched: Fetched, now: Now) {
+    pub fn arrived(&mut self, key: Key, fetched: Fetched) {
         let etag = fetched.etag;
-        match Arriving::new(&self.node, key.clone(), fetched) {
-            Ok(arriving) => {
-                let arriving = Some(Box::new(arriving));
-                let Some(storage) = self.storage.as_deref_mut() else { return };
-                storage.coming.push(Coming { key, etag, is_outdated: false, arriving });
-            }
-            Err(reject) => self.refuse_all(slots, &key, &reject, now),
-        }
+        let arriving = Some(Box::new(Arriving::new(key.clone(), fetched)));
+        let Some(storage) = self.storage.as_deref_mut() else { return };
+        storage.coming.push(Coming { key, etag, is_outdated: false, arriving });
     }
 
     /// Does a slice of what is to be looked at, in turns. Returns when to be called again.

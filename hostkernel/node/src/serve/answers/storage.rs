@@ -344,7 +344,7 @@ impl Answers<'_> {
             None => return self.list_done(slots, done, is_late, now),
         };
         match done.result {
-            Ok(Found::One(Outcome::Fetched(fetched))) => self.arrived(slots, key, fetched, now),
+            Ok(Found::One(Outcome::Fetched(fetched))) => self.arrived(key, fetched),
             Ok(found) => {
                 let is_gone = matches!(found, Found::One(Outcome::Absent)) && done.was_held;
                 if is_gone && let Some(gone) = self.node.registry.remove(&key.0, key.1.as_str()) {

@@ -4,6 +4,7 @@
 extern crate std;
 
 use alloc::format;
+use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
 use std::io::{Cursor, Write as _};
@@ -17,7 +18,7 @@ use super::lab::{Lab, PUBLIC};
 use super::peer::Client;
 use crate::api::tests::image;
 use crate::registry::Purpose;
-use limits::{CODE_LEN_MAX, PAGE_LEN, SLICE_LEN};
+use limits::{CODE_LEN_MAX, PAGE_LEN, PARAMETERS_MAX, SLICE_LEN};
 
 /// What is made of an archive at once at most: what its format refers back to.
 const UNPACKED_LEN_MAX: usize = 32 * 1024;
@@ -37,6 +38,18 @@ pub fn put(lab: &mut Lab, key: &str, name: &str, code: &[u8]) -> Client {
     let target = format!("actions/{name}?overwrite=true&code=false");
     lab.send(client, &request_by(key, "PUT", &target, code));
     client
+}
+
+/// A document with as many annotations and parameters as there may be, and code that is none.
+fn document() -> String {
+    let pair = |number: usize| {
+        let value = "\\u00e4\u{20ac}".repeat(100);
+        format!("{{\"key\":\"k{number}\",\"value\":[\"{value}\",{{}}]}}")
+    };
+    let pairs: Vec<_> = (0..PARAMETERS_MAX).map(pair).collect();
+    let list = format!("[{}]", pairs.join(","));
+    let exec = "\"exec\":{\"kind\":\"native:1\",\"code\":\"bm9uZQ==\"}";
+    format!("{{\"annotations\":{list},\"parameters\":{list},{exec}}}")
 }
 
 fn echo(lab: &mut Lab, client: Client) {
@@ -119,4 +132,33 @@ fn a_node_that_leaves_finishes_what_it_began() {
     let answer = lab.answer(good);
     assert_eq!((answer.status, answer.last), (200, true));
     lab.until("the end", |lab| lab.is_drained().then_some(()));
+}
+
+#[test]
+fn annotations_and_parameters_are_read_bit_by_bit() {
+    let mut lab = two_tenants();
+    let good = lab.connect();
+    echo(&mut lab, good);
+    let before = lab.polls;
+    echo(&mut lab, good);
+    let alone = lab.polls - before;
+    let document = document();
+    let bad = put(&mut lab, BAD, "many", document.as_bytes());
+    lab.until("the document", |lab| (lab.service.connections.outstanding() > 0).then_some(()));
+    lab.written_max = 0;
+    let before = lab.polls;
+    let refused = loop {
+        let polls = lab.polls;
+        echo(&mut lab, good);
+        assert!(lab.polls - polls <= 3 * alone, "{} polls, {alone} alone", lab.polls - polls);
+        if let Some(answer) = lab.peer.take_answer(bad) {
+            break answer;
+        }
+    };
+    assert_eq!(refused.status, 400, "it is no executable");
+    // The document is split, read, its elements found and looked at, and their values copied.
+    assert!(lab.polls - before > 5 * document.len() / SLICE_LEN);
+    let max = SLICE_LEN + OTHER_LEN_MAX;
+    assert!(lab.written_max <= max, "{} bytes in one poll", lab.written_max);
+    lab.settle();
 }

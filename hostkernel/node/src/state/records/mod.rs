@@ -204,10 +204,20 @@ impl Records {
         (kept.facts().namespace == *namespace).then_some(kept)
     }
 
+    /// The records of a namespace with numbers below this one, the newest first, and their numbers.
+    pub fn newest_below(
+        &self,
+        namespace: &Namespace,
+        number: u64,
+    ) -> impl Iterator<Item = (u64, Kept<'_>)> {
+        let all = self.rings[self.ring(namespace)].newest_below(number);
+        all.filter(|(_, kept)| kept.facts().namespace == *namespace)
+    }
+
     /// All records of a namespace, the newest first.
+    #[cfg(test)]
     pub fn newest_first(&self, namespace: &Namespace) -> impl Iterator<Item = Kept<'_>> {
-        let all = self.rings[self.ring(namespace)].newest_first();
-        all.filter(|kept| kept.facts().namespace == *namespace)
+        self.newest_below(namespace, u64::MAX).map(|(_, kept)| kept)
     }
 
     /// Where the ring of a namespace is.
@@ -292,9 +302,10 @@ impl RecordRing {
         None
     }
 
-    /// All records, the newest first.
-    fn newest_first(&self) -> impl Iterator<Item = Kept<'_>> {
-        (self.oldest..self.next).rev().filter_map(|number| self.number(number))
+    /// The records with numbers below this one, the newest first, and their numbers.
+    fn newest_below(&self, number: u64) -> impl Iterator<Item = (u64, Kept<'_>)> {
+        let numbers = (self.oldest..self.next.min(number)).rev();
+        numbers.filter_map(|number| Some((number, self.number(number)?)))
     }
 
     fn number(&self, number: u64) -> Option<Kept<'_>> {

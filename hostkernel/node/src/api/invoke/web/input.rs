@@ -27,7 +27,9 @@ use crate::document::Document;
 use crate::http::Headers;
 use crate::http::grouped::Grouped;
 use crate::json::scan::{Member, Scanner, Takes};
-use crate::json::{ESCAPED_LEN, Json, Quoted, base64, write_escaped, write_escaped_lossy};
+use crate::json::{
+    ESCAPED_LEN, Json, Quoted, base64, whole_characters, write_escaped, write_escaped_lossy,
+};
 use crate::registry::{Action, KeyValues, Namespace};
 use crate::slice::Slice;
 use limits::{JSON_AT_ONCE_LEN_MAX, PARAMETER_NAME_LEN_MAX};
@@ -391,22 +393,6 @@ fn end_string(out: &mut Document, is_last: bool) -> Result<bool, OutOfFrames> {
         out.append(b"\"")?;
     }
     Ok(is_last)
-}
-
-/// A piece of text without the beginning of a character at its end, which goes on behind it. Where
-/// it is no text, it is cut where a character would begin.
-fn whole_characters(piece: &[u8]) -> &[u8] {
-    let len_of = |lead: u8| match lead {
-        0xc0..=0xdf => 2,
-        0xe0..=0xef => 3,
-        0xf0..=0xff => 4,
-        _ => 1,
-    };
-    let last = piece.iter().rev().take(3).position(|byte| *byte >= 0xc0);
-    match last.map(|behind| piece.len() - 1 - behind) {
-        Some(at) if at > 0 && at + len_of(piece[at]) > piece.len() => &piece[..at],
-        _ => piece,
-    }
 }
 
 impl Names {

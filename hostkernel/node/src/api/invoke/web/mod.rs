@@ -9,7 +9,7 @@ pub mod input;
 mod output;
 
 use input::Composing;
-pub use output::{Failure, Made, Transcoding, complete};
+pub use output::{Failure, Transcoded, Transcoding, complete};
 
 use alloc::boxed::Box;
 use alloc::string::String;
@@ -65,8 +65,8 @@ pub fn admit(
     let composing = Composing::new(action, parts, body, target.path, namespace)?;
     let shape = Shape::Web { media, cors };
     if composing.is_long(&action.parameters) {
-        let source = Source::Web(Box::new(composing), shape);
-        return Ok(Reply::Read(Box::new(Reading::new(action, parts, source))));
+        let source = Source::Web(Arc::clone(action), Box::new(composing), shape);
+        return Ok(Reply::Read(Box::new(Reading::new(parts, source))));
     }
     let input = composing.whole(&action.parameters)?;
     let environment = environment(spare, action, parts, 0);

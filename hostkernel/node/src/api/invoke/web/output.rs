@@ -24,7 +24,6 @@ use crate::slice::Slice;
 use limits::{ACTION_FIELDS_LEN_MAX, BODY_LEN_MAX, HEADER_NAME_LEN_MAX, JSON_AT_ONCE_LEN_MAX};
 use memory::{OutOfFrames, PageBuffer};
 
-const NULL: &[u8; 4] = b"null";
 /// Longest text of a status: a string of three digits.
 const STATUS_LEN_MAX: usize = 5;
 
@@ -61,7 +60,7 @@ impl From<OutOfFrames> for Failure {
 }
 
 /// An answer but for what the node adds to it.
-pub struct Made {
+pub struct Transcoded {
     status: u16,
     fields: Fields,
     /// What is sent, unless that is the action's output as it is.
@@ -118,10 +117,7 @@ impl Found {
     /// Notes where a member is; `null` is the same as nothing.
     fn note(&mut self, output: &PageBuffer, Member { name, value }: Member<'_>) {
         let Some(name) = name else { return };
-        let is_null = value.len() == NULL.len() && {
-            let mut text = [0; NULL.len()];
-            output.copy_to(value.clone(), &mut text) == text.len() && text == *NULL
-        };
+        let is_null = output.is_at(&value, b"null");
         let places = [
             ("statusCode", &mut self.status),
             ("headers", &mut self.headers),
@@ -153,13 +149,13 @@ impl Transcoding {
         &mut self,
         output: &PageBuffer,
         slice: &mut Slice,
-    ) -> Option<Result<Made, Failure>> {
+    ) -> Option<Result<Transcoded, Failure>> {
         while !slice.is_over() {
             match self.go_on(output, slice) {
                 Ok(None) => {}
                 Ok(Some((status, body))) => {
                     let fields = core::mem::take(&mut self.fields);
-                    return Some(Ok(Made { status, fields, body }));
+                    return Some(Ok(Transcoded { status, fields, body }));
                 }
                 Err(failure) => return Some(Err(failure)),
             }
@@ -168,7 +164,7 @@ impl Transcoding {
     }
 
     /// All of it at once.
-    fn whole(mut self, output: &PageBuffer) -> Result<Made, Failure> {
+    fn whole(mut self, output: &PageBuffer) -> Result<Transcoded, Failure> {
         loop {
             if let Some(made) = self.step(output, &mut Slice::new(usize::MAX)) {
                 return made;
@@ -241,7 +237,7 @@ pub fn complete(
     pending: &mut Pending,
     completion: Completion,
     (media, cors): (Media, bool),
-    made: Option<Result<Made, Failure>>,
+    made: Option<Result<Transcoded, Failure>>,
 ) -> Response {
     let Completion { end, output, .. } = completion;
     let made = match made {
@@ -249,7 +245,7 @@ pub fn complete(
         Some(made) => made,
         None => Transcoding::new(pending, media).whole(&output),
     };
-    let Made { status, mut fields, body } = match made {
+    let Transcoded { status, mut fields, body } = match made {
         Ok(made) => made,
         Err(failure) => return failure.response(pending),
     };
