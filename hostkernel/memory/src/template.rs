@@ -8,10 +8,12 @@
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::fmt::Debug;
 use core::num::NonZeroU64;
 use core::sync::atomic::{AtomicU64, Ordering};
 
 use action_abi::host::Moment;
+use spin::Once;
 
 use super::buffer::PageBuffer;
 use super::frames::{Frame, FrameNumber, OutOfFrames};
@@ -65,7 +67,14 @@ pub struct Template {
     likely: LikelyPages,
     /// What came of running it, if instances start from there.
     frozen: Option<Box<Frozen>>,
+    /// What is dropped with it.
+    attached: Once<Box<dyn Attached>>,
 }
+
+/// What may be attached to a template.
+pub trait Attached: Debug + Send + Sync {}
+
+impl<T: Debug + Send + Sync> Attached for T {}
 
 // Images live below IMAGE_END, which one level-3 table covers.
 const _: () = assert!(action_abi::IMAGE_END <= 1 << 39);
@@ -93,6 +102,7 @@ impl Template {
             tree,
             likely: LikelyPages::default(),
             frozen: None,
+            attached: Once::new(),
         })
     }
 
@@ -106,7 +116,14 @@ impl Template {
             tree,
             likely: LikelyPages::default(),
             frozen: Some(frozen),
+            attached: Once::new(),
         }
+    }
+
+    /// Has something dropped with it: whoever wants to know when it is gone. Once; later ones are
+    /// not made.
+    pub fn attach(&self, make: impl FnOnce() -> Box<dyn Attached>) {
+        self.attached.call_once(make);
     }
 
     /// Whether the image hosts other programs.

@@ -7,10 +7,11 @@
 use alloc::sync::Arc;
 
 use crate::json::base64::{self, PIECE_LEN, Piece};
-use memory::PageBuffer;
+use memory::{PageBuffer, Template};
 
-/// Such a document.
+/// Such a document. What the bytes belong to is kept as long as it is.
 pub struct Encoded {
+    _owner: Option<Arc<Template>>,
     before: PageBuffer,
     bytes: Arc<PageBuffer>,
     after: PageBuffer,
@@ -26,7 +27,14 @@ impl Encoded {
     pub fn new(before: PageBuffer, bytes: Arc<PageBuffer>, after: PageBuffer) -> Self {
         let mut piece = [0; PIECE_LEN];
         let piece_len = base64::piece(&bytes, 0, &mut piece);
-        Self { before, bytes, after, piece, piece_len, number: 0 }
+        Self { _owner: None, before, bytes, after, piece, piece_len, number: 0 }
+    }
+
+    /// One of the code of a template.
+    #[must_use]
+    pub fn of_code(before: PageBuffer, template: &Arc<Template>, after: PageBuffer) -> Self {
+        let encoded = Self::new(before, Arc::clone(template.code()), after);
+        Self { _owner: Some(Arc::clone(template)), ..encoded }
     }
 
     /// Its length.

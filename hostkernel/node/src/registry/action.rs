@@ -5,7 +5,9 @@ use alloc::sync::Arc;
 use core::fmt;
 
 use sha2::{Digest as _, Sha256};
+use spin::Once;
 
+use super::charge::Charge;
 use super::{Annotations, CountedAt, KeyValues, Name, Namespace, Variables};
 use limits::ACTION_HEAP_LEN;
 use memory::{PageBuffer, Template};
@@ -45,6 +47,8 @@ pub struct Action {
     pub makes_fields: bool,
     /// Where its invocations are counted, those of its other versions too.
     pub counted_at: CountedAt,
+    /// That it takes memory, from when it is in the registry.
+    pub charge: Once<Charge>,
 }
 
 impl Action {
@@ -60,6 +64,7 @@ impl Action {
             parameters: Arc::clone(&self.parameters),
             variables: self.variables.clone(),
             counted_at: self.counted_at.clone(),
+            charge: Once::new(),
             makes_fields: Self::makes_fields(&self.annotations, &template),
             template,
             ..*self

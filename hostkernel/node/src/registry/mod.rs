@@ -6,6 +6,7 @@
 
 mod action;
 mod annotations;
+pub mod charge;
 mod counted_at;
 mod held;
 mod holding;
@@ -17,6 +18,7 @@ mod variables;
 
 pub use action::{Action, Digest, Digester, Limits, Version};
 pub use annotations::{Annotations, Door, Warm};
+use charge::{Account, Charge};
 pub use counted_at::CountedAt;
 pub use held::Purpose;
 pub use holding::{Books, Holding, OverBudget};
@@ -27,6 +29,7 @@ pub use runtimes::{Runtime, RuntimeNameReject, Runtimes, check_runtime_name};
 pub use variables::{Reader, write_parameters};
 pub use variables::{VariableChange, VariableFate, VariableKind, VariableReject, Variables};
 
+use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use core::fmt;
@@ -105,6 +108,8 @@ pub struct Registry {
     runtimes: Runtimes,
     share: Share,
     used: Used,
+    /// What those take, and those that are no longer here but still used.
+    account: Arc<Account>,
 }
 
 /// What one namespace has.
@@ -118,10 +123,20 @@ struct Holdings {
     code_len: usize,
 }
 
+/// What is taken by who is no longer here.
+#[derive(Clone, Copy)]
+struct Gone {
+    frames: usize,
+    heap_len: usize,
+}
+
 /// What is taken of the share.
 #[derive(Clone, Debug, Default)]
 struct Used {
+    /// With those of runtimes.
     frames: usize,
+    /// Of actions' images alone.
+    image_frames: usize,
     heap_len: usize,
     /// How many actions have which memory limit, in MB.
     limits: BTreeMap<u64, usize>,
@@ -131,8 +146,15 @@ impl Registry {
     /// A registry without actions.
     #[must_use]
     pub fn new(share: Share) -> Self {
-        let used = Used { frames: 0, heap_len: 0, limits: BTreeMap::new() };
-        Self { holdings: BTreeMap::new(), len: 0, runtimes: Runtimes::new(), share, used }
+        let used = Used::default();
+        Self {
+            holdings: BTreeMap::new(),
+            len: 0,
+            runtimes: Runtimes::new(),
+            share,
+            used,
+            account: Arc::default(),
+        }
     }
 
     /// The action of this name.
@@ -153,8 +175,9 @@ impl Registry {
     /// [`Full`] if there is no room for it; then nothing changes.
     pub fn insert(&mut self, action: Arc<Action>) -> Result<(), Full> {
         let (namespace, name) = (action.namespace.clone(), action.name.clone());
+        let gone = self.gone();
         let replaced = self.remove(&namespace, name.as_str());
-        let result = self.check_room(&action);
+        let result = self.check_room(&action, gone);
         let kept = if result.is_ok() { Some(action) } else { replaced };
         if let Some(action) = kept {
             let tenant = self.holdings.entry(namespace).or_default();
@@ -162,7 +185,10 @@ impl Registry {
             let (template, actions) = tenant.images.entry(action.digest).or_insert_with(image);
             if *actions == 0 {
                 tenant.code_len += template.code_len();
+                let (frames, heap_len) = (template.frames(), template.heap_len());
+                template.attach(|| Box::new(Charge::new(&self.account, frames, heap_len)));
             }
+            action.charge.call_once(|| Charge::new(&self.account, 0, action.heap_len()));
             self.used.add(&action, *actions == 0, template);
             *actions += 1;
             tenant.actions.insert(name, action);
@@ -172,7 +198,8 @@ impl Registry {
     }
 
     /// Whether there is room for an action whose name is not taken.
-    fn check_room(&self, action: &Action) -> Result<(), Full> {
+    /// `gone` is what those take that are no longer here.
+    fn check_room(&self, action: &Action, gone: Gone) -> Result<(), Full> {
         if self.is_full() {
             return Err(Full::Actions);
         }
@@ -186,11 +213,13 @@ impl Registry {
         }
         let frames = if is_new { template.frames() } else { 0 };
         let running = frames_to_run(action.limits.memory_mb.max(self.largest_mb()));
-        if self.used.frames.saturating_add(frames).saturating_add(running) > self.share.frames {
+        let taken = self.used.frames.saturating_add(gone.frames).saturating_add(frames);
+        if taken.saturating_add(running) > self.share.frames {
             return Err(Full::Frames);
         }
         let heap_len = action.heap_len() + if is_new { template.heap_len() } else { 0 };
-        if self.used.heap_len.saturating_add(heap_len) > self.share.heap_len {
+        let taken = self.used.heap_len.saturating_add(gone.heap_len);
+        if taken.saturating_add(heap_len) > self.share.heap_len {
             return Err(Full::Heap);
         }
         Ok(())
@@ -199,7 +228,16 @@ impl Registry {
     /// What of its share no image has, in bytes.
     #[must_use]
     pub fn room_len(&self) -> usize {
-        self.share.frames.saturating_sub(self.used.frames).saturating_mul(PAGE_LEN)
+        let taken = self.used.frames.saturating_add(self.gone().frames);
+        self.share.frames.saturating_sub(taken).saturating_mul(PAGE_LEN)
+    }
+
+    /// What actions and images take that are no longer here, but still used.
+    fn gone(&self) -> Gone {
+        Gone {
+            frames: self.account.frames().saturating_sub(self.used.image_frames),
+            heap_len: self.account.heap_len().saturating_sub(self.used.heap_len),
+        }
     }
 
     /// What source code runs with.
@@ -313,6 +351,7 @@ impl Used {
         *self.limits.entry(action.limits.memory_mb).or_default() += 1;
         if with_image {
             self.frames += image.frames();
+            self.image_frames += image.frames();
             self.heap_len += image.heap_len();
         }
     }
@@ -327,6 +366,7 @@ impl Used {
         }
         if with_image {
             self.frames -= image.frames();
+            self.image_frames -= image.frames();
             self.heap_len -= image.heap_len();
         }
     }

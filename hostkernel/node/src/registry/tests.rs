@@ -35,6 +35,7 @@ fn action(namespace: &Namespace, name: &str, template: &Arc<Template>) -> Arc<Ac
         template: Arc::clone(template),
         makes_fields: false,
         counted_at: Default::default(),
+        charge: Default::default(),
     })
 }
 
@@ -166,4 +167,30 @@ fn the_heap_is_not_for_actions_alone() {
     let second = action(&one.namespace, "b", &one.template);
     assert_eq!(registry.insert(second), Err(Full::Heap));
     registry.insert(one).expect("it replaces itself");
+}
+
+#[test]
+fn what_was_deleted_counts_until_nobody_uses_it() {
+    let frames = frames_to_run(1) + 2;
+    let share = Share { frames, ..Share::UNBOUNDED };
+    let (mut registry, guest) = (Registry::new(share), Namespace::new("guest"));
+    let image = || {
+        memory::install_for_test();
+        let plan = LoadPlan { entry: 0, segments: vec![], is_host: false };
+        let code = PageBuffer::from_bytes(&[1; 2 * PAGE_LEN]).expect("frames are left");
+        Arc::new(Template::build(&plan, code).expect("frames are left"))
+    };
+    registry.insert(action(&guest, "a", &image())).expect("there is room");
+    assert_eq!(registry.room_len(), frames_to_run(1) * PAGE_LEN);
+    // Somebody reads or runs it.
+    let used = registry.remove(&guest, "a").expect("it is there");
+    assert_eq!(registry.room_len(), frames_to_run(1) * PAGE_LEN);
+    let (again, new) = (Arc::clone(&used), action(&guest, "a", &image()));
+    assert!(matches!(registry.insert(Arc::clone(&new)), Err(Full::Frames)));
+    drop(used);
+    assert!(registry.insert(Arc::clone(&new)).is_err(), "one is left");
+    drop(again);
+    registry.insert(new).expect("there is room again");
+    assert!(registry.remove(&guest, "a").is_some());
+    assert_eq!(registry.room_len(), frames * PAGE_LEN);
 }

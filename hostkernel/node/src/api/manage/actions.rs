@@ -125,11 +125,13 @@ pub fn describe(action: &Action, detail: Detail, parts: &Parts<'_>) -> Result<Re
 pub fn describe_to(action: &Action, detail: Detail, id: &RequestId) -> Result<Response, Reject> {
     let before = Document::compose(|out| write_exec(out, action, detail))?;
     let after = Document::compose(|out| write_rest(out, action, detail))?;
-    let code = match detail {
-        Detail::WithCode if !is_text(action) => Arc::clone(action.template.code()),
-        Detail::Summary | Detail::WithoutCode | Detail::WithCode => Arc::default(),
+    let encoded = match detail {
+        Detail::WithCode if !is_text(action) => Encoded::of_code(before, &action.template, after),
+        Detail::Summary | Detail::WithoutCode | Detail::WithCode => {
+            Encoded::new(before, Arc::default(), after)
+        }
     };
-    let body = Body::Encoded(Box::new(Encoded::new(before, code, after)));
+    let body = Body::Encoded(Box::new(encoded));
     Ok(respond::api(200, body, id))
 }
 

@@ -288,6 +288,7 @@ fn apply(
         updated_ms: wall_ms,
         template,
         counted_at: existing.map_or_else(CountedAt::default, |action| action.counted_at.clone()),
+        charge: Default::default(),
     };
     Ok((action, preparation))
 }

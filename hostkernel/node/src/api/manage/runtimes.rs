@@ -178,6 +178,7 @@ fn begin(
         makes_fields: false,
         template: Arc::clone(host),
         counted_at: CountedAt::default(),
+        charge: Default::default(),
     });
     Ok((action, Preparation::of_runtime(Arc::new(body))))
 }

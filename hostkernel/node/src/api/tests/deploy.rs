@@ -468,6 +468,7 @@ fn a_full_registry_is_no_place_for_a_new_name() {
             updated_ms: 0,
             template: alloc::sync::Arc::clone(&hello.template),
             counted_at: Default::default(),
+            charge: Default::default(),
         };
         client.node.registry.insert(alloc::sync::Arc::new(action)).expect("there is room");
     }

@@ -484,6 +484,7 @@ fn action(namespace: Namespace) -> Action {
         updated_ms: 0,
         template: Arc::new(template),
         counted_at: Default::default(),
+        charge: Default::default(),
     }
 }
 
