@@ -20,8 +20,8 @@ pub const QUEUE_SHARE_FACTOR: usize = 4;
 pub const COMPLETIONS_PER_POLL_MAX: usize = 64;
 /// ... unless their results are longer than this, all together.
 pub const COMPLETED_LEN_PER_POLL_MAX: usize = 64 * 1024;
-/// Requests are answered until those longer than `HELD_FREE_LEN` have so many bytes, all
-/// together; the others wait until frames and completions had their turn.
+/// Requests are answered until those longer than `HELD_FREE_LEN`, and answers that are, have so
+/// many bytes, all together; the others wait until frames and completions had their turn.
 pub const READ_LEN_PER_POLL_MAX: usize = 64 * 1024;
 /// Largest configurable queue.
 pub const QUEUE_LEN_MAX: usize = 4096;

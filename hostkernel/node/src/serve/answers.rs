@@ -48,7 +48,7 @@ pub struct Answers<'a> {
     pub storage: Option<Box<Storage>>,
     pub deploys: Deploys,
     pub texts: Texts,
-    /// Bytes of long requests that were answered since this was last set to 0.
+    /// Bytes of long requests that were answered, and of long answers, since this was last 0.
     pub read_len: usize,
     /// When the last request came.
     pub asked_ns: Option<u64>,
@@ -235,6 +235,9 @@ impl<'a> Answers<'a> {
     ) {
         match api::handle(&mut self.node, request, now, id) {
             Reply::Respond(response) => {
+                // It was composed just now.
+                let len = response.body.held_len();
+                self.read_len += if len > HELD_FREE_LEN { len } else { 0 };
                 let slot = slots.get(index);
                 respond(&mut self.node, slot, response, Subject::of(request, id), now);
                 holdings::relieve(&mut self.node, slots, index);

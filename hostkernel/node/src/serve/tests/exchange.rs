@@ -1,7 +1,9 @@
 //! What goes well: every way to use a connection.
 
+use alloc::format;
 use alloc::vec::Vec;
 
+use super::detached::request;
 use super::lab::{INPUT_LEN_MAX, Lab, PING, PUBLIC, invoke, pattern};
 use limits::READ_LEN_PER_POLL_MAX;
 
@@ -57,6 +59,26 @@ fn long_requests_that_come_together_are_answered_one_at_a_time() {
     lab.until("all", |lab| (lab.worker.begun == all).then_some(()));
     assert!(lab.polls - polls >= all, "{} polls", lab.polls - polls);
     clients.iter().for_each(|client| assert_eq!(lab.answer(*client).status, 200));
+    lab.settle();
+}
+
+#[test]
+fn long_answers_that_are_asked_for_together_are_composed_one_at_a_time() {
+    let mut lab = Lab::new();
+    let value = "x".repeat(READ_LEN_PER_POLL_MAX + 1);
+    let document = format!("{{\"annotations\":[{{\"key\":\"a\",\"value\":\"{value}\"}}]}}");
+    let client = lab.peer.connect_wide();
+    lab.send(client, &request("PUT", "actions/echo?overwrite=true", document.as_bytes()));
+    assert_eq!(lab.answer(client).status, 200);
+    let clients: Vec<_> = (0..PUBLIC / 2).map(|_| lab.peer.connect_wide()).collect();
+    let ask = request("GET", "actions/echo", b"");
+    clients.iter().for_each(|client| lab.send(*client, &ask));
+    lab.written_max = 0;
+    for client in clients {
+        let answer = lab.answer(client);
+        assert!(answer.status == 200 && answer.body.len() > value.len());
+    }
+    assert!(lab.written_max < 2 * value.len(), "{} bytes in one poll", lab.written_max);
     lab.settle();
 }
 
