@@ -260,6 +260,13 @@ impl Drop for Reservation {
     }
 }
 
+/// Gives frames back that nothing was promised of; they must not ask for any while they come.
+#[inline(never)]
+pub(super) fn give_back(frames: impl Iterator<Item = Frame>) {
+    let count = POOL.push_each(|returns| frames.for_each(|frame| returns.put(frame)));
+    POOL.release(count);
+}
+
 /// Frames nobody owns or was promised.
 #[must_use]
 pub fn available() -> usize {

@@ -71,6 +71,14 @@ pub struct Template {
     attached: Once<Box<dyn Attached>>,
 }
 
+impl Drop for Template {
+    fn drop(&mut self) {
+        if let Some(code) = Arc::get_mut(&mut self.code) {
+            core::mem::take(code).give_back();
+        }
+    }
+}
+
 /// What may be attached to a template.
 pub trait Attached: Debug + Send + Sync {}
 

@@ -175,6 +175,7 @@ impl Deploying {
                 }
                 Stage::Decode(raw, decoding, changes) => {
                     if let Some(code) = decoding.step(raw, slice).map_err(not_decoded)? {
+                        core::mem::take(raw).give_back();
                         let changes = core::mem::take(changes);
                         self.stage = inspect(registry, code, changes)?;
                     }
@@ -220,7 +221,8 @@ impl Deploying {
 
     fn end_split(&mut self) {
         let stage = core::mem::replace(&mut self.stage, Stage::Over);
-        if let Stage::Split(_, splitter) = stage {
+        if let Stage::Split(document, splitter) = stage {
+            document.give_back();
             let (rest, inside) = splitter.into_parts();
             let reader = Box::new(DocumentReader::new(rest, CodeIs::Inside));
             self.stage = Stage::Read(reader, Code::Inside(inside));
