@@ -5,7 +5,7 @@
 //! be missing, and can say what became of each.
 
 #[cfg(not(target_os = "none"))]
-pub use host::{Heap, refuse_nth_allocation_of};
+pub use host::{Heap, Refusal, Scarce, refuse_nth_allocation_of};
 
 use super::per_core::{Initial, PerCore};
 
@@ -73,6 +73,7 @@ fn is_next(countdowns: &Countdowns) -> bool {
 mod host {
     extern crate std;
 
+    use super::{Countdown, FRAMES};
     use core::alloc::{GlobalAlloc, Layout};
     use core::cell::Cell;
     use core::ptr::null_mut;
@@ -124,6 +125,56 @@ mod host {
         let result = work();
         let (_, left) = COUNTDOWN.replace((0, None));
         (result, left.is_none())
+    }
+
+    /// What is refused.
+    #[derive(Clone, Copy, Debug)]
+    pub enum Scarce {
+        /// A request for frames.
+        Frames,
+        /// An allocation of at least so many bytes.
+        Heap(usize),
+    }
+
+    /// The n-th request of something that is done bit by bit, between what others do on the same
+    /// thread.
+    #[derive(Debug)]
+    pub struct Refusal {
+        what: Scarce,
+        left: Option<usize>,
+    }
+
+    impl Refusal {
+        /// Refuses the `n`-th request, counted from 0.
+        #[must_use]
+        pub fn new(what: Scarce, n: usize) -> Self {
+            Self { what, left: Some(n) }
+        }
+
+        /// Does a bit of the work.
+        pub fn during<R>(&mut self, work: impl FnOnce() -> R) -> R {
+            let frames = |left| FRAMES.with(|Countdown(next)| core::mem::replace(next, left));
+            match self.what {
+                Scarce::Frames => {
+                    frames(self.left);
+                    let result = work();
+                    self.left = frames(None);
+                    result
+                }
+                Scarce::Heap(len) => {
+                    COUNTDOWN.set((len, self.left));
+                    let result = work();
+                    (_, self.left) = COUNTDOWN.replace((0, None));
+                    result
+                }
+            }
+        }
+
+        /// Whether there was such a request.
+        #[must_use]
+        pub fn is_over(&self) -> bool {
+            self.left.is_none()
+        }
     }
 
     fn is_due(len: usize) -> bool {

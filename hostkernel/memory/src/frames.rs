@@ -13,7 +13,7 @@
 //! available + remaining of all reservations + live frames = installed frames - held back
 //! ```
 
-#[cfg(test)]
+#[cfg(any(test, feature = "selftest"))]
 pub mod balance;
 mod pool;
 

@@ -46,7 +46,7 @@ impl Pool {
 
     /// Takes back a promise of so many.
     pub(super) fn release(&self, frames: usize) {
-        #[cfg(test)]
+        #[cfg(any(test, feature = "selftest"))]
         super::balance::change(|held| held - frames.cast_signed());
         self.available.fetch_add(frames, Ordering::Release);
     }
@@ -64,7 +64,7 @@ impl Pool {
                 available.checked_sub(frames)
             })
             .map(|_| {
-                #[cfg(test)]
+                #[cfg(any(test, feature = "selftest"))]
                 super::balance::change(|held| held + frames.cast_signed());
             })
             .map_err(|_| OutOfFrames)

@@ -22,6 +22,7 @@ mod paths;
 mod peer;
 mod raw;
 mod registry;
+mod scarcity;
 mod sntp;
 mod store;
 mod stream;

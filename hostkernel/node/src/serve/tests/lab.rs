@@ -35,6 +35,7 @@ use crate::wall::trust::{Opinion, Reading};
 use limits::{CONNECTIONS_KEPT_DIVISOR, IDLE_TIMEOUT_MS, REQUEST_TIMEOUT_MS};
 use memory::LoadPlan;
 use memory::effort;
+use memory::failure::Refusal;
 use memory::{PageBuffer, Template, install_for_test};
 
 pub const NS_PER_MS: u64 = 1_000_000;
@@ -80,6 +81,8 @@ pub struct Lab {
     pub written_max: usize,
     /// How much time each of these bytes takes.
     pub byte_ns: u64,
+    /// A request for memory that it is refused.
+    pub refusal: Option<Refusal>,
     dispatcher: &'static Dispatcher,
     node_next_ns: Option<u64>,
     /// When something is to be done next.
@@ -170,6 +173,7 @@ impl Lab {
             polls: 0,
             written_max: 0,
             byte_ns: 0,
+            refusal: None,
             dispatcher,
             // A node begins with a turn of its loop.
             node_next_ns: Some(now_ns),
@@ -314,7 +318,11 @@ impl Lab {
         if self.node_is_awake() || self.node_next_ns.is_some_and(|next_ns| next_ns <= now_ns) {
             effort::take_written();
             let now = Now { monotonic_ns: now_ns, wall_ms: self.wall_ms };
-            self.node_next_ns = self.service.poll(now);
+            let Self { service, refusal, .. } = self;
+            self.node_next_ns = match refusal {
+                Some(refusal) => refusal.during(|| service.poll(now)),
+                None => service.poll(now),
+            };
             self.polls += 1;
             let written = effort::take_written();
             self.written_max = self.written_max.max(written);

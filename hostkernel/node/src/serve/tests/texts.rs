@@ -148,8 +148,17 @@ fn an_input_goes_with_its_client_and_a_result_stays_for_its_record() {
     lab.settle();
 }
 
+/// Exports the bad tenant's action.
+fn export(lab: &mut Lab) {
+    let client = lab.connect();
+    let export = br#"{"annotations":[{"key":"web-export","value":true}]}"#;
+    lab.send(client, &request_by(BAD, "PUT", "actions/echo?overwrite=true", export));
+    assert_eq!(lab.answer(client).status, 200);
+    lab.peer.close(client);
+}
+
 /// A request to the exported action `echo` of this namespace.
-fn web(namespace: &str, kind: &str, body: &[u8]) -> Vec<u8> {
+pub fn web(namespace: &str, kind: &str, body: &[u8]) -> Vec<u8> {
     let head = format!(
         "POST /api/v1/web/{namespace}/default/echo.http?a=1 HTTP/1.1\r\nHost: node\r\n\
          Content-Type: {kind}\r\nContent-Length: {}\r\n\r\n",
@@ -161,10 +170,7 @@ fn web(namespace: &str, kind: &str, body: &[u8]) -> Vec<u8> {
 #[test]
 fn what_comes_to_an_exported_action_is_read_bit_by_bit_and_so_is_its_result() {
     let mut lab = two_tenants();
-    let client = lab.connect();
-    let export = br#"{"annotations":[{"key":"web-export","value":true}]}"#;
-    lab.send(client, &request_by(BAD, "PUT", "actions/echo?overwrite=true", export));
-    assert_eq!(lab.answer(client).status, 200);
+    export(&mut lab);
     let text = "\u{e4}<p>\"\\".repeat(INPUT_LEN_MAX / 40);
     let json = serde_json::to_string(&serde_json::json!({ "body": text })).expect("JSON");
     let coded = STANDARD.encode(&text);
