@@ -13,7 +13,7 @@ use zip::write::SimpleFileOptions;
 
 use super::LabError;
 use super::packages::output;
-use crate::prerequisites::ensure_programs;
+use crate::prerequisites::{ensure_programs, ensure_targets};
 use crate::workspace;
 
 /// For the interpreter that Debian 12 has.
@@ -48,6 +48,42 @@ pub fn node(say: impl Fn(&str)) -> Result<PathBuf, LabError> {
     let mut npm = Command::new("npm");
     npm.args(["install", "--silent", "--ignore-scripts", "--no-audit", "--no-fund"]);
     installed("node", npm, "--prefix", &NODE)
+}
+
+/// The server by Go's net/http that tests run, compiled.
+///
+/// # Errors
+/// What the compiler says when it fails; [`LabError::File`]
+pub fn go_server(say: impl Fn(&str)) -> Result<PathBuf, LabError> {
+    ensure_programs(&[("go", "golang-go")], &say)?;
+    let folder = workspace::target().join("servers/go");
+    fs::create_dir_all(&folder).map_err(LabError::file(&folder))?;
+    let program = folder.join("http");
+    let mut compiler = Command::new("go");
+    compiler.args(["build", "-trimpath", "-o"]).arg(&program).arg(sources().join("http.go"));
+    compiler.env("CGO_ENABLED", "0").env("GO111MODULE", "off");
+    output(compiler)?;
+    Ok(program)
+}
+
+/// The server by axum, hyper and tokio that tests run, compiled.
+///
+/// # Errors
+/// What Cargo says when it fails; [`LabError::Prerequisite`]
+pub fn axum_server(say: impl Fn(&str)) -> Result<PathBuf, LabError> {
+    const TARGET: &str = "x86_64-unknown-linux-musl";
+    ensure_targets(&[TARGET], &say)?;
+    let folder = workspace::target().join("servers/axum");
+    let mut cargo = Command::new("cargo");
+    cargo.args(["build", "--quiet", "--release", "--locked", "--target", TARGET]);
+    cargo.arg("--manifest-path").arg(sources().join("axum/Cargo.toml"));
+    cargo.arg("--target-dir").arg(&folder);
+    output(cargo)?;
+    Ok(folder.join(TARGET).join("release/served-by-axum"))
+}
+
+fn sources() -> PathBuf {
+    workspace::root().join("tests/linux-emulator/programs")
 }
 
 /// Runs an installer, if it has not run yet, and says where it put the packages.

@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 use xtask::build;
+use xtask::lab::registries;
 use xtask::prerequisites::{KERNEL_TARGET, ensure_programs, ensure_targets};
 use zip::write::SimpleFileOptions;
 
@@ -365,17 +366,7 @@ fn who_is_not_frozen_at_its_input_is_served_all_the_same() {
 #[test]
 fn go_net_http() {
     image();
-    let folder = TempDir::new().expect("a temporary folder");
-    let program = folder.path().join("http");
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("programs/http.go");
-    let status = Command::new("go")
-        .args(["build", "-o"])
-        .arg(&program)
-        .arg(source)
-        .envs([("CGO_ENABLED", "0"), ("GO111MODULE", "off")])
-        .env("GOCACHE", folder.path().join("cache"))
-        .status();
-    assert!(status.expect("the compiler starts").success());
+    let program = registries::go_server(|text| eprintln!("{text}")).expect("it can be compiled");
     let server = Server::start(Command::new(&program));
     for (method, target, fields, body) in [
         ("GET", "/a/b?c=d", &["X-Test: 1"][..], ""),

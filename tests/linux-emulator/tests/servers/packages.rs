@@ -10,8 +10,7 @@ use std::process::Command;
 
 use tempfile::TempDir;
 use xtask::lab::registries;
-use xtask::prerequisites::{ensure_programs, ensure_targets};
-use xtask::workspace;
+use xtask::prerequisites::ensure_programs;
 use zip::CompressionMethod;
 use zip::write::SimpleFileOptions;
 
@@ -352,20 +351,8 @@ fn express_and_fastify() {
 
 #[test]
 fn axum_with_hyper_and_tokio() {
-    const TARGET: &str = "x86_64-unknown-linux-musl";
     image();
-    ensure_targets(&[TARGET], |text| eprintln!("{text}")).expect("the target can be had");
-    let target = workspace::target().join("servers/axum");
-    let manifest = workspace::root().join("tests/linux-emulator/programs/axum/Cargo.toml");
-    let status = Command::new(env!("CARGO"))
-        .args(["build", "--quiet", "--release", "--locked", "--target", TARGET])
-        .arg("--manifest-path")
-        .arg(manifest)
-        .arg("--target-dir")
-        .arg(&target)
-        .status();
-    assert!(status.expect("Cargo starts").success());
-    let program = target.join(TARGET).join("release/served-by-axum");
+    let program = registries::axum_server(|text| eprintln!("{text}")).expect("it can be compiled");
     let server = Server::start(Command::new(&program));
     for (method, target, fields, body) in [
         ("GET", "/?a=%20b", &[][..], ""),

@@ -26,17 +26,12 @@ pub fn run(laboratory: &Laboratory, recorder: &mut Recorder) -> Result<()> {
         // The first may make room that the others share.
         node.deploy(sample, image)?;
         let same =
-            deployed(&node, copies, |copy| (format!("{sample}-same-{copy}"), image.to_vec()));
+            deployed(&node, copies, |copy| deployment(&format!("{sample}-same-{copy}"), image));
         let other = deployed(&node, copies, |copy| {
-            (format!("{sample}-other-{copy}"), different(image, copy))
+            deployment(&format!("{sample}-other-{copy}"), &different(image, copy))
         });
-        for (name, books) in [("", other?), (" again", same?)] {
-            let mut add = |part: &str, bytes: f64| {
-                let name = format!("{sample} deployed{name}, {part}");
-                recorder.add(Figure::new(SUBJECT, &name), Unit::Bytes, bytes);
-            };
-            add("frames", books.0);
-            add("heap", books.1);
+        for (name, taken) in [("", other?), (" again", same?)] {
+            taken.record(SUBJECT, &format!("{sample} deployed{name}"), recorder);
         }
         let live = taken(&node, sample)?;
         recorder.add(Figure::new(SUBJECT, &format!("{sample} live")), Unit::Bytes, live);
@@ -46,21 +41,32 @@ pub fn run(laboratory: &Laboratory, recorder: &mut Recorder) -> Result<()> {
     if laboratory.full { many(laboratory, recorder) } else { Ok(()) }
 }
 
-/// Bytes of frames and of heap that each of some actions takes.
-fn deployed(
-    node: &Running,
-    copies: u32,
-    action: impl Fn(u32) -> (String, Vec<u8>),
-) -> Result<(f64, f64)> {
+/// What each of some actions takes, in bytes.
+pub struct Taken {
+    frames: f64,
+    heap: f64,
+}
+
+impl Taken {
+    /// Keeps both figures.
+    pub fn record(&self, subject: &str, name: &str, recorder: &mut Recorder) {
+        for (part, bytes) in [("frames", self.frames), ("heap", self.heap)] {
+            recorder.add(Figure::new(subject, &format!("{name}, {part}")), Unit::Bytes, bytes);
+        }
+    }
+}
+
+/// Deploys some actions, and says what each of them takes.
+pub fn deployed(node: &Running, copies: u32, deployment: impl Fn(u32) -> Call) -> Result<Taken> {
     let mut requests = node.connect(&Call::hello())?;
     let before = Books::read(&mut requests)?;
     for copy in 0..copies {
-        let (name, image) = action(copy);
-        requests.exchange(&deployment(&name, &image))?;
+        requests.exchange(&deployment(copy))?;
     }
     let after = Books::read(&mut requests)?;
     let each = |before: u64, after: u64| (before as f64 - after as f64) / f64::from(copies);
-    Ok((each(before.available, after.available), each(before.heap_free, after.heap_free)))
+    let frames = each(before.available, after.available);
+    Ok(Taken { frames, heap: each(before.heap_free, after.heap_free) })
 }
 
 /// The same program in another file: what is the same twice, a node keeps once.
@@ -69,7 +75,7 @@ fn different(image: &[u8], copy: u32) -> Vec<u8> {
 }
 
 /// What an instance took, by the record of its activation.
-fn taken(node: &Running, action: &str) -> Result<f64> {
+pub fn taken(node: &Running, action: &str) -> Result<f64> {
     let invocation = node.node.client().invoke(action, &json!({"name": "you"}))?;
     let taken = invocation
         .activation

@@ -112,6 +112,14 @@ impl Suite {
         format!("{self:?}").to_lowercase()
     }
 
+    /// Gets what it needs from outside, where the machines' network is not.
+    fn prepare(self) -> Result<()> {
+        match self {
+            Self::Languages => languages::prepare(),
+            _ => Ok(()),
+        }
+    }
+
     fn run(self, laboratory: &Laboratory, recorder: &mut Recorder) -> Result<()> {
         match self {
             Self::Instructions => instructions::run(laboratory, recorder),
@@ -134,6 +142,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     // Before hours of measuring rather than after them.
     let old = arguments.compare.as_deref().map(Report::read).transpose()?;
     let laboratory = Laboratory::open(arguments)?;
+    arguments.suites().into_iter().try_for_each(Suite::prepare)?;
     let _inside = laboratory.enter()?;
     let mut recorder = Recorder::new(laboratory.conditions(arguments.command()));
     let mut failed = Vec::new();

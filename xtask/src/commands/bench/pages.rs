@@ -1,18 +1,52 @@
 //! Pages by web servers on a node's runtimes: what a request costs, for each of which there is a
 //! process of its own.
 
+use std::fs;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use xtask::connection::{ACTIONS, AUTHORIZATION};
 use xtask::lab::registries::{self, NODE_MODULES, VIRTUALENV};
-use xtask::lab::{Call, LabError};
+use xtask::lab::{Call, Count, LabError};
 use xtask::runtime::Language;
 
 use super::laboratory::Laboratory;
 use super::machine::{OCTETS, Running, SECOND, send};
 use super::recorder::{Figure, Recorder};
 use crate::progress::say;
+
+/// Builds a program, and tells whoever waits what is done.
+type Build = fn(fn(&str)) -> Result<PathBuf, LabError>;
+
+/// A server that is compiled, by what builds it, and what it is asked.
+struct Compiled {
+    name: &'static str,
+    build: Build,
+    call: &'static str,
+    answer: &'static [u8],
+}
+
+const PROGRAMS: [Compiled; 2] = [
+    Compiled {
+        name: "net-http",
+        build: |say| registries::go_server(say),
+        call: "POST",
+        answer: b"{\"hello\":\"you\"}\n",
+    },
+    Compiled {
+        name: "axum",
+        build: |say| registries::axum_server(say),
+        call: "PUT",
+        answer: br#"{"got":{"name":"you"}}"#,
+    },
+];
+
+const JSON: &str = "Content-Type: application/json";
+const INIT: &[u8] = br#"{"annotations":[{"key":"init","value":"input"}]}"#;
+const WARM_UP: &[u8] = br#"{"annotations":[{"key":"warm","value":"/"}]}"#;
+const COLD: &str = "a page, without network";
+/// The same by a server that has answered before it was frozen.
+const WARM: &str = "a page, warmed up, without network";
 
 /// A server with a page that greets.
 struct Server {
@@ -65,6 +99,41 @@ const SERVERS: [Server; 4] = [
     },
 ];
 
+/// Fetches the packages of all servers, and compiles those that are programs.
+pub fn prepare() -> Result<()> {
+    SERVERS.iter().try_for_each(|server| server.packages().map(drop))?;
+    Ok(PROGRAMS.iter().try_for_each(|program| (program.build)(say).map(drop))?)
+}
+
+/// Measures the servers that are programs of their own.
+pub fn programs(node: &Running, laboratory: &Laboratory, recorder: &mut Recorder) -> Result<()> {
+    for Compiled { name, build, call, answer } in PROGRAMS {
+        let program = build(say)?;
+        let file = fs::read(&program).with_context(|| program.display().to_string())?;
+        let target = format!("{ACTIONS}/{name}?overwrite=true&code=false&memory=64");
+        send(node, &Call::new("PUT", &target, &[AUTHORIZATION, OCTETS], &file))?;
+        for (figure, annotation) in [(COLD, INIT), (WARM, WARM_UP)] {
+            send(node, &annotate(name, annotation))?;
+            let target = format!("/function/{name}/json");
+            let page = Call::new(call, &target, &[JSON], br#"{"name":"you"}"#).expecting(answer);
+            recorder.add_count(Figure::new(name, figure), page_by(node, &page, laboratory)?);
+        }
+    }
+    Ok(())
+}
+
+/// Instructions of a page, by the core that does nothing else.
+fn page_by(node: &Running, page: &Call, laboratory: &Laboratory) -> Result<Count> {
+    let figures = node.count_calls(laboratory.short_plan(), page)?;
+    figures.median_round().get(SECOND).copied().context("a node with two cores has a second")
+}
+
+/// The call that adds an annotation to an action.
+fn annotate(name: &str, annotation: &[u8]) -> Call {
+    let path = format!("{ACTIONS}/{name}?overwrite=true&code=false");
+    Call::new("PUT", &path, &[AUTHORIZATION, JSON], annotation)
+}
+
 /// Measures the servers in a language on a node that has its runtime.
 pub fn run(
     language: Language,
@@ -74,12 +143,9 @@ pub fn run(
 ) -> Result<()> {
     for server in SERVERS.iter().filter(|server| server.language == language) {
         server.deploy(node)?;
-        let page = Call::new("GET", &format!("/function/{}/", server.name), &[], b"")
-            .expecting(b"Hello, you!");
-        let figures = node.count_calls(laboratory.short_plan(), &page)?;
-        let worker = figures.median_round().get(SECOND).copied();
-        let worker = worker.context("a node with two cores has a second")?;
-        recorder.add_count(Figure::new(server.name, "a page, without network"), worker);
+        recorder.add_count(Figure::new(server.name, COLD), server.page(node, laboratory)?);
+        send(node, &annotate(server.name, WARM_UP))?;
+        recorder.add_count(Figure::new(server.name, WARM), server.page(node, laboratory)?);
     }
     Ok(())
 }
@@ -91,6 +157,11 @@ impl Server {
             Language::Python => Ok((registries::python(say)?, VIRTUALENV)),
             _ => Ok((registries::node(say)?.join(NODE_MODULES), NODE_MODULES)),
         }
+    }
+
+    fn page(&self, node: &Running, laboratory: &Laboratory) -> Result<Count> {
+        let target = format!("/function/{}/", self.name);
+        page_by(node, &Call::new("GET", &target, &[], b"").expecting(b"Hello, you!"), laboratory)
     }
 
     fn deploy(&self, node: &Running) -> Result<()> {
