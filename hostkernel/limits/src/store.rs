@@ -48,7 +48,7 @@ pub const TOKEN_ANSWER_LEN_MAX: usize = 32 * 1024;
 pub const TOKEN_LIFE_S: u64 = 60;
 /// Tokens that are kept.
 pub const TOKENS_MAX: usize = 128;
-/// Actions that are looked at to find one that was not used for long.
-pub const EVICTION_LOOKS_MAX: usize = 64;
+/// Actions that are looked at to find one that does not run and was not used for longest.
+pub const EVICTION_LOOKS_MAX: usize = 1_024;
 /// Actions that make room for one.
 pub const EVICTIONS_MAX: usize = 64;

@@ -14,8 +14,7 @@ pub struct Table {
     held: BTreeMap<Key, Held>,
     /// By when each was put here, so that the first are the oldest; and until when it holds.
     absent: BTreeMap<Key, u64>,
-    /// Those that are held by when each was used, as it was known when it was put here: later uses
-    /// are looked up.
+    /// Those that are held, by when each was used last.
     order: BTreeMap<u64, Key>,
     clock: u64,
 }
@@ -24,7 +23,6 @@ pub struct Table {
 struct Held {
     etag: Digest,
     confirmed_ns: u64,
-    used: u64,
     /// Its place in the order.
     place: u64,
 }
@@ -48,21 +46,21 @@ impl Table {
     /// An action is used.
     pub fn touch(&mut self, key: &Key) {
         self.clock += 1;
-        if let Some(held) = self.held.get_mut(key) {
-            held.used = self.clock;
+        let Some(held) = self.held.get_mut(key) else { return };
+        if let Some(key) = self.order.remove(&held.place) {
+            held.place = self.clock;
+            self.order.insert(held.place, key);
         }
     }
 
     /// The node has this of an action, and the registry too.
     pub fn hold(&mut self, key: Key, etag: Digest, now_ns: u64) {
         self.absent.remove(&key);
+        self.drop(&key);
         self.clock += 1;
-        let (used, confirmed_ns) = (self.clock, now_ns);
-        let place = self.held.get(&key).map_or(used, |held| held.place);
-        if place == used {
-            self.order.insert(place, key.clone());
-        }
-        self.held.insert(key, Held { etag, confirmed_ns, used, place });
+        let place = self.clock;
+        self.order.insert(place, key.clone());
+        self.held.insert(key, Held { etag, confirmed_ns: now_ns, place });
     }
 
     /// The registry still has it.
@@ -102,29 +100,21 @@ impl Table {
         registry: &mut Registry,
         of: Option<&Namespace>,
     ) -> Option<Arc<Action>> {
+        let mut from = 0;
         for _ in 0..EVICTION_LOOKS_MAX {
-            let (at, key) = self.order.pop_first()?;
-            let Some(held) = self.held.get_mut(&key) else { continue };
-            let action = registry.get(&key.0, key.1.as_str());
-            let Some(action) = action else {
-                self.held.remove(&key);
-                continue;
-            };
+            let (place, key) = self.order.range(from..).next()?;
+            let key = key.clone();
+            from = place + 1;
             let is_meant = of.is_none_or(|namespace| *namespace == key.0);
             // The registry's own, and nobody else's.
-            let is_resting = Arc::strong_count(action) == 1;
-            if held.used == at && is_meant && is_resting {
-                self.held.remove(&key);
-                return registry.remove(&key.0, key.1.as_str());
+            match registry.get(&key.0, key.1.as_str()).map(Arc::strong_count) {
+                None => self.drop(&key),
+                Some(1) if is_meant => {
+                    self.drop(&key);
+                    return registry.remove(&key.0, key.1.as_str());
+                }
+                Some(_) => {}
             }
-            // Either it was used since it was put here, or it is not to go: then it is looked at
-            // again behind all that are there now.
-            if held.used == at {
-                self.clock += 1;
-                held.used = self.clock;
-            }
-            held.place = held.used;
-            self.order.insert(held.place, key);
         }
         None
     }

@@ -359,6 +359,27 @@ fn a_cold_action_takes_few_round_trips() {
     assert!(other < 4 * ROUND_TRIP_MS + ROUND_TRIP_MS / 2, "{other} ms");
 }
 
+/// As many as are used all the time: they are passed over at once.
+#[test]
+fn many_that_are_used_all_the_time_keep_nobody_out() {
+    const HOT: usize = 100;
+    let share = Share { frames: frames_to_run(1) + 260, ..Share::UNBOUNDED };
+    let (mut lab, mut fake) = lab_with("hostkernel.store_fresh_ms=3600000", share);
+    for number in 0..4 * HOT {
+        let code = [crate::api::tests::image(), vec![0; number + 1]].concat();
+        fake.keep(&format!("a{number}"), &code);
+    }
+    for round in 0..2 {
+        for number in 0..HOT {
+            assert_eq!(call(&mut lab, &mut fake, &format!("a{number}")), 200, "{round} {number}");
+        }
+    }
+    for number in HOT..4 * HOT {
+        assert_eq!(call(&mut lab, &mut fake, &format!("a{number}")), 200, "{number}");
+    }
+    assert!(lab.service.node().registry().len() < 4 * HOT);
+}
+
 #[test]
 fn what_was_not_used_for_longest_makes_room_and_comes_back() {
     let share = Share { frames: frames_to_run(1) + 12, ..Share::UNBOUNDED };
