@@ -10,6 +10,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::frames::balance;
+use crate::table::BLOCK_LEN;
 use crate::template::{Frozen, Processor};
 use crate::{LoadPlan, Segment, install_for_test};
 use limits::{INPUT_NEAR_LEN_MAX, STAGES_MAX};
@@ -417,6 +418,41 @@ fn tables_stay_for_the_same_template_only() {
     skeleton = space.end();
     drop((space, skeleton));
     assert_eq!(balance::held(), before, "every frame came back");
+}
+
+/// A table of the instance before that was given up, because there were no others, is not found any
+/// more for the block that it mapped.
+#[test]
+fn a_table_that_was_given_up_maps_nothing() {
+    template();
+    let skeleton = Skeleton::new().expect("the arena is large");
+    let mut space = preparing(template(), skeleton);
+    let frozen = Arc::new(space.freeze(processor()).expect("there is memory"));
+    let mut skeleton = space.end();
+    let at = |number: u64| AREAS[0] + (1 + number) * BLOCK_LEN;
+    let touch = |space: &mut AddressSpace, number| {
+        space.map_at(at(number), PAGE, Some(Protection::ReadWrite)).expect("it fits");
+        space.write(at(number), b"here").expect("it may be written");
+    };
+    for round in 0..3 {
+        let mut space = instance(&frozen, skeleton);
+        assert_eq!(space.tables.is_kept(), round > 0);
+        touch(&mut space, 0);
+        if round == 2 {
+            // Some are found again, and then there are no more.
+            let mut number = 0;
+            while !space.tables.is_crowded() {
+                number += 1;
+                touch(&mut space, number);
+            }
+            space.unmap_any(at(0), PAGE).expect("it is there");
+            touch(&mut space, 0);
+            // What was found last is remembered, and is to be another.
+            touch(&mut space, number + 1);
+            assert!(space.tables.leaf(space.tables.place(at(0))).is_owned_page());
+        }
+        skeleton = space.end();
+    }
 }
 
 /// What instances touch of memory that they map themselves comes with the mapping, zeroed; what

@@ -435,7 +435,10 @@ impl OwnTables {
 
     /// Keeps a table that nothing refers to any more for the next one that is needed.
     pub fn vacate(&mut self, position: usize, reservation: &mut Reservation) {
-        self.list.get_mut(position).clear(reservation);
+        let own = self.list.get_mut(position);
+        own.clear(reservation);
+        // Nobody is to find it for the block that it mapped.
+        own.begin();
         self.list.vacate(position);
         self.last_block = (NO_BLOCK, 0);
     }
