@@ -420,6 +420,27 @@ fn tables_stay_for_the_same_template_only() {
     assert_eq!(balance::held(), before, "every frame came back");
 }
 
+/// An instance that ends before anything is laid out leaves its template's tables behind for that
+/// template only.
+#[test]
+fn tables_of_an_instance_that_never_began_map_nothing_for_others() {
+    template();
+    let skeleton = Skeleton::new().expect("the arena is large");
+    let mut space = preparing(template(), skeleton);
+    space.map_at(AREAS[2], PAGE, Some(Protection::ReadWrite)).expect("it fits");
+    space.write(AREAS[2], b"secret").expect("it may be written");
+    let frozen = Arc::new(space.freeze(processor()).expect("there is memory"));
+    let skeleton = instance(&frozen, space.end()).end();
+
+    let reservation = Reservation::new(FRAMES).expect("the arena is large");
+    let input = PageBuffer::new();
+    let skeleton = AddressSpace::empty(frozen, input, reservation, skeleton).end();
+    let other = instance(&template(), skeleton);
+    assert!(!other.tables.is_kept());
+    let leaf = other.tables.leaf(other.tables.place(AREAS[2]));
+    assert!(!leaf.is_present(), "it is the first template's");
+}
+
 /// A table of the instance before that was given up, because there were no others, is not found any
 /// more for the block that it mapped.
 #[test]

@@ -154,6 +154,8 @@ impl OwnTables {
     fn begin_kept(&mut self, kept: Kept, template: &Template) {
         if template.frozen().map(Frozen::number) == Some(kept.template) {
             self.list.set_used(kept.used);
+            // From now on, whether the instance comes to anything or not.
+            (self.has_copies, self.is_whole) = (true, true);
         } else {
             self.kept = None;
             self.list.cores(kept.used).iter_mut().for_each(OwnTable::forget);
@@ -212,9 +214,7 @@ impl OwnTables {
                     None => self.list.get_mut(ROOT).link(0, Entry::borrowed_table(tables.root().0)),
                 }
             }
-            Tree::Whole(..) if self.kept.is_some() => {
-                (self.has_copies, self.is_whole) = (true, true)
-            }
+            Tree::Whole(..) if self.kept.is_some() => {}
             Tree::Whole(tables, windows) => {
                 self.clear_image(reservation);
                 self.is_whole = true;
