@@ -36,8 +36,9 @@ pub const TAG_LEN_MAX: usize = 128;
 pub const MANIFEST_LEN_MAX: usize = 64 * 1024;
 /// Longest description of an action in the registry: what a deploy can say, in JSON.
 pub const STORE_DOCUMENT_LEN_MAX: usize = BUNDLE_DOCUMENT_LEN_MAX;
-/// Longest list of tags in one answer.
-pub const TAGS_LEN_MAX: usize = 256 * 1024;
+/// Longest list of tags in one answer. Some registries give all they have, however many are asked
+/// for.
+pub const TAGS_LEN_MAX: usize = 4 << 20;
 /// Tags that are asked for at a time.
 pub const TAGS_PER_PAGE: usize = 1_000;
 /// Longest token that is taken from a token server, and its answer.

@@ -1,9 +1,12 @@
 //! What a request wants to know of the registry before it can be answered.
 
+use core::ops::Range;
+
 use super::invoke::web;
 use super::lookup::check_namespace;
+use super::manage::listing;
 use super::request::push::{self, Target};
-use super::request::query::decode_segment;
+use super::request::query::{Query, decode_segment};
 use super::request::route::Route;
 use crate::http::{Method, Request};
 use crate::registry::{Name, Namespace};
@@ -22,8 +25,8 @@ pub enum Wanted {
         /// It is to be changed.
         is_change: bool,
     },
-    /// Which actions there are.
-    List(Namespace),
+    /// Which actions there are, and the names of those in a range.
+    List(Namespace, Range<usize>),
 }
 
 /// What a request wants.
@@ -66,7 +69,8 @@ fn find(node: &Node, request: &Request) -> Option<Wanted> {
         Route::Actions { namespace } if request.method == Method::Get => {
             let tenant = tenant()?;
             check_namespace(tenant, namespace).ok()?;
-            Some(Wanted::List(tenant.namespace.clone()))
+            let wanted = listing::wanted(Query::new(request.text.query())).ok()?;
+            Some(Wanted::List(tenant.namespace.clone(), wanted))
         }
         _ => None,
     }

@@ -15,6 +15,7 @@ mod holdings;
 mod hostile;
 mod lab;
 mod leaving;
+mod listing;
 mod neighbours;
 mod numbers;
 mod outgoing;

@@ -9,13 +9,13 @@ use super::policy::Policy;
 use super::records::Records;
 use super::spare::SpareBuffers;
 use super::statistics::{Statistics, Traffic};
-use super::store::{RuntimeStand, StoreCounts};
+use super::store::{RuntimeStand, StoreCounts, Stored};
 use super::uploads::Uploads;
 use crate::dispatch::CoreLoad;
 use crate::http::date::DateField;
 use crate::journal::syslog::Queue;
 use crate::mitigation::Report;
-use crate::registry::{Books, Holding, Name, Namespace, OverBudget, Purpose, Registry, Share};
+use crate::registry::{Books, Holding, Namespace, OverBudget, Purpose, Registry, Share};
 
 /// What requests read and change.
 #[derive(Debug)]
@@ -35,8 +35,8 @@ pub struct Node {
     pub(crate) readiness: Readiness,
     /// What is counted of requests.
     pub(crate) statistics: Statistics,
-    /// Names of the actions that a registry has, while a list of them is answered.
-    pub(crate) listed: Option<Vec<Name>>,
+    /// What a registry has, while a list of it is answered.
+    pub(crate) listed: Option<Stored>,
     /// What was pushed and has no name yet.
     pub(crate) uploads: Uploads,
     /// What the log server is told, if there is one.

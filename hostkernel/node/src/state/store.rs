@@ -1,6 +1,18 @@
 //! What is counted of the registry that keeps the actions, and how the runtimes of it are.
 
 use alloc::boxed::Box;
+use alloc::vec::Vec;
+
+use crate::registry::Name;
+
+/// Which actions a namespace has in the registry.
+#[derive(Debug, Default)]
+pub struct Stored {
+    /// The names that were asked for, in the registry's order.
+    pub names: Vec<Name>,
+    /// How many there are.
+    pub all: usize,
+}
 
 /// How a fetch ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

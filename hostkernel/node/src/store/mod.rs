@@ -28,16 +28,18 @@ use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::net::Ipv4Addr;
+use core::ops::Range;
 
 use self::credentials::Credentials;
 use self::errand::Errand;
 use self::running::{Running, Step, Work};
+use self::tags::Tags;
 use crate::client::url::Url;
 use crate::client::{Client, Failure};
 use crate::net::Network;
-use crate::registry::{Digest, Name, Namespace};
+use crate::registry::{Digest, Namespace};
 use crate::settings::Settings;
-use crate::state::store::{FetchOutcome, StoreCounts};
+use crate::state::store::{FetchOutcome, StoreCounts, Stored};
 use limits::{
     ERRANDS_MAX, ERRANDS_SHARE_FACTOR, ERRANDS_UNKNOWN_MAX, ERRANDS_UNKNOWN_SHARE_FACTOR,
     STORE_ABSENT_MS, STORE_AWAY_MS,
@@ -82,8 +84,8 @@ pub struct Done {
 pub enum Found {
     /// Of one action, or runtime.
     One(Outcome),
-    /// Which actions there are, in no order.
-    List(Vec<Name>),
+    /// Which actions a namespace has.
+    List(Stored),
 }
 
 /// See the head of this file.
@@ -214,17 +216,21 @@ impl Store {
         left > 0 && (!self.is_shared || own < ERRANDS_SHARE_FACTOR * left)
     }
 
-    /// Asks which actions a namespace has.
+    /// Asks which actions a namespace has, and for the names of those in a range.
     ///
     /// # Errors
     /// [`StoreReject::Busy`], [`StoreReject::Away`].
-    pub fn list(&mut self, namespace: &Namespace, now_ns: u64) -> Result<ErrandId, StoreReject> {
+    pub fn list(
+        &mut self,
+        namespace: &Namespace,
+        wanted: Range<usize>,
+        now_ns: u64,
+    ) -> Result<ErrandId, StoreReject> {
         if now_ns < self.away_until_ns {
             return Err(StoreReject::Away(Failure::Unreachable));
         }
-        let repository = names::repository(&self.prefix, namespace.as_str());
-        let work = Work::List { repository, last: None, names: Vec::new() };
-        self.add(work, false, None, now_ns)
+        let tags = Tags::new(&self.prefix, namespace, wanted);
+        self.add(Work::List(Box::new(tags)), false, None, now_ns)
     }
 
     fn add(

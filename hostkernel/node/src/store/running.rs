@@ -1,7 +1,6 @@
 //! An errand under way: its requests, one after the other, and who the node is when it is asked.
 
 use alloc::boxed::Box;
-use alloc::string::String;
 use alloc::vec::Vec;
 use core::net::Ipv4Addr;
 
@@ -9,13 +8,14 @@ use super::credentials::{Challenge, Credentials, CredentialsReject};
 use super::errand::{Errand, Next};
 use super::item::Item;
 use super::reject::StoreReject;
-use super::tags::{page_request, read_page};
+use super::tags::{After, Tags};
 use super::{ErrandId, Found};
 use crate::client::url::Url;
 use crate::client::{Answer, CallId, Client, Request, Upload};
 use crate::http::Method;
-use crate::registry::{Name, Namespace};
-use limits::TOKEN_ANSWER_LEN_MAX;
+use crate::registry::Namespace;
+use crate::slice::Slice;
+use limits::{SLICE_LEN, TOKEN_ANSWER_LEN_MAX};
 
 /// How often one request may be asked who the node is: once for a token, once for a better one.
 const CHALLENGES_MAX: u8 = 3;
@@ -38,34 +38,45 @@ pub struct Running {
 
 pub enum Work {
     One(Box<Errand>),
-    List { repository: String, last: Option<String>, names: Vec<Name> },
+    List(Box<Tags>),
 }
 
 impl Work {
-    /// Whose it is, if that is one action's.
+    /// Whose it is, if that is a tenant's.
     pub fn namespace(&self) -> Option<&Namespace> {
-        self.item()?.namespace()
+        match self {
+            Self::One(errand) => errand.item().namespace(),
+            Self::List(tags) => Some(&tags.namespace),
+        }
     }
 
     /// What it is about, if that is one thing.
     pub fn item(&self) -> Option<&Item> {
         match self {
             Self::One(errand) => Some(errand.item()),
-            Self::List { .. } => None,
+            Self::List(_) => None,
         }
     }
 
     fn repository(&self) -> &str {
         match self {
             Self::One(errand) => errand.repository(),
-            Self::List { repository, .. } => repository,
+            Self::List(tags) => &tags.repository,
+        }
+    }
+
+    /// Does a slice of what is to be done before the next request.
+    fn prepare(&mut self) -> Result<After, StoreReject> {
+        match self {
+            Self::One(errand) => Ok(if errand.work() { After::Request } else { After::Slice }),
+            Self::List(tags) => tags.read(&mut Slice::new(SLICE_LEN)),
         }
     }
 
     fn request(&self, base: &Url) -> Request {
         match self {
             Self::One(errand) => errand.request(base),
-            Self::List { repository, last, .. } => page_request(base, repository, last.as_deref()),
+            Self::List(tags) => tags.request(base),
         }
     }
 }
@@ -111,10 +122,11 @@ impl Running {
         now_ns: u64,
     ) -> Step {
         let Some(call) = self.call else {
-            if let Work::One(errand) = &mut self.work
-                && !errand.work()
-            {
-                return Step::Works;
+            match self.work.prepare() {
+                Ok(After::Slice) => return Step::Works,
+                Ok(After::Request) => {}
+                Ok(After::End(found)) => return Step::Ended(Ok(found)),
+                Err(reject) => return Step::Ended(Err(reject)),
             }
             let mut request = self.work.request(base);
             // An upload may be sent elsewhere, which is not told who the node is.
@@ -156,12 +168,9 @@ impl Running {
                 Ok(Next::Done(outcome)) => Step::Ended(Ok(Found::One(outcome))),
                 Err(reject) => Step::Ended(Err(reject)),
             },
-            Work::List { names, last, .. } => match read_page(&answer, names) {
-                Ok(Some(next)) if last.as_ref() != Some(&next) => {
-                    *last = Some(next);
-                    Step::Works
-                }
-                Ok(_) => Step::Ended(Ok(Found::List(core::mem::take(names)))),
+            Work::List(tags) => match tags.answer(answer) {
+                Ok(true) => Step::Works,
+                Ok(false) => Step::Ended(Ok(tags.take_found())),
                 Err(reject) => Step::Ended(Err(reject)),
             },
         }

@@ -3,6 +3,7 @@
 use alloc::format;
 
 use super::*;
+use crate::registry::Name;
 use crate::settings::{Loader, Source};
 
 fn store(is_shared: bool) -> Store {

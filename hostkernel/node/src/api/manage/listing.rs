@@ -2,18 +2,21 @@
 //! asked for is for the client to say, and how long each of them is, too.
 
 use alloc::boxed::Box;
-use alloc::vec::Vec;
+use alloc::vec;
 use core::fmt::{self, Write as _};
+use core::ops::Range;
 
 use super::actions::{count, is_counted, limit_and_skip, write_absent, write_summary};
 use super::activations::{Filter, Write, write_kept};
 use crate::api::answer::error::Reject;
 use crate::api::request::Parts;
+use crate::api::request::query::Query;
 use crate::document::Document;
 use crate::http::Response;
 use crate::registry::{Name, Namespace, Registry};
 use crate::slice::Slice;
 use crate::state::records::Records;
+use crate::state::store::Stored;
 use crate::state::tenants::Tenant;
 use limits::LIST_LEN_MAX;
 use memory::PageBuffer;
@@ -36,8 +39,8 @@ pub struct Listing {
 pub enum What {
     /// Actions, behind this one.
     Actions(Option<Name>),
-    /// Actions of which a registry has these names, from this place on.
-    Stored(Vec<Name>, usize),
+    /// Actions of which a registry has these names, which are those that are asked for.
+    Stored(vec::IntoIter<Name>),
     /// Records below this number.
     Records(Box<Filter>, u64, Write),
     /// How many records there are, of which so many were found.
@@ -52,21 +55,30 @@ pub enum Listed {
     Begun(Box<Listing>),
 }
 
-/// `GET …/actions`, or how many there are. Of those that a registry has, if one keeps the actions,
-/// these are the names.
+/// Which entries of a list are asked for; none, if it is how many there are.
+pub fn wanted(query: Query<'_>) -> Result<Range<usize>, Reject> {
+    let (limit, skip) = limit_and_skip(query)?;
+    Ok(if is_counted(query)? { 0..0 } else { skip..skip.saturating_add(limit) })
+}
+
+/// `GET …/actions`, or how many there are. `listed` is what a registry has of them, if one keeps
+/// the actions.
 pub fn of_actions(
     registry: &Registry,
-    listed: Option<Vec<Name>>,
+    listed: Option<Stored>,
     tenant: &Tenant,
     parts: &Parts<'_>,
 ) -> Result<Listed, Reject> {
     let namespace = &tenant.namespace;
     let (limit, skip) = limit_and_skip(parts.query)?;
     if is_counted(parts.query)? {
-        let all = listed.map_or_else(|| registry.count(namespace), |names| names.len());
+        let all = listed.map_or_else(|| registry.count(namespace), |stored| stored.all);
         return Ok(Listed::Count(count("actions", all.saturating_sub(skip), parts)));
     }
-    let what = listed.map_or(What::Actions(None), |names| What::Stored(names, 0));
+    let (what, skip) = match listed {
+        Some(stored) => (What::Stored(stored.names.into_iter()), 0),
+        None => (What::Actions(None), skip),
+    };
     Ok(Listed::Begun(Box::new(Listing::new(namespace, what, (skip, limit)))))
 }
 
@@ -153,18 +165,15 @@ impl Listing {
                 }
                 Ok(is_told)
             }
-            What::Stored(names, at) => {
-                while let Some(name) = names.get(*at) {
-                    if telling.is_over() {
-                        return Ok(telling.is_told());
-                    }
+            What::Stored(names) => {
+                while !telling.is_over() {
+                    let Some(name) = names.next() else { return Ok(true) };
                     telling.entry(|out| match registry.get(namespace, name.as_str()) {
                         Some(action) => write_summary(out, action),
-                        None => write_absent(out, namespace, name),
+                        None => write_absent(out, namespace, &name),
                     })?;
-                    *at += 1;
                 }
-                Ok(true)
+                Ok(telling.is_told())
             }
             What::Records(filter, below, write) => {
                 for (number, kept) in records.newest_below(namespace, *below) {

@@ -103,7 +103,7 @@ impl Storage {
         let now_ns = now.monotonic_ns;
         let (what, until_ns) = match api::wanted(node, &request) {
             Wanted::Nothing => return Admit::Now(request),
-            Wanted::List(namespace) => match self.store.list(&namespace, now_ns) {
+            Wanted::List(namespace, wanted) => match self.store.list(&namespace, wanted, now_ns) {
                 Ok(errand) => (What::List(errand), None),
                 // What the node has is better than nothing.
                 Err(_) => return Admit::Now(request),
@@ -416,10 +416,8 @@ impl Answers<'_> {
         let Some(waiting) = self.storage.as_deref_mut().and_then(|it| it.take(&what)) else {
             return;
         };
-        if let Ok(Found::List(mut names)) = done.result {
-            names.sort_unstable();
-            names.dedup();
-            self.node.listed = Some(names);
+        if let Ok(Found::List(stored)) = done.result {
+            self.node.listed = Some(stored);
         }
         self.resume(slots, waiting, is_late, now);
         self.node.listed = None;

@@ -27,6 +27,8 @@ pub struct Fake {
     pub log: Vec<String>,
     /// What becomes of an answer with this in its target.
     pub lies: Vec<(&'static str, Lie)>,
+    /// Tags on a page, if there are pages.
+    pub page_len: Option<usize>,
     /// It says nothing.
     pub is_silent: bool,
     /// Blobs are on another port.
@@ -148,8 +150,7 @@ impl Fake {
             };
         }
         if rest.starts_with("tags/list") {
-            let tags: Vec<String> = self.manifests.keys().map(|tag| format!("\"{tag}\"")).collect();
-            return answer(200, "", format!("{{\"tags\":[{}]}}", tags.join(",")).as_bytes());
+            return self.list(rest);
         }
         if rest == "blobs/uploads/" {
             return answer(202, "Location: http://10.0.2.2:5000/v2/p/guest/blobs/up?a=b\r\n", b"");
@@ -170,6 +171,18 @@ impl Fake {
             Some(blob) => answer(200, "", blob),
             None => answer(404, "", b"{}"),
         }
+    }
+}
+
+impl Fake {
+    /// The tags behind the one that is named, as many as go on a page.
+    fn list(&self, target: &str) -> Vec<u8> {
+        let behind = target.split_once("&last=").map_or("", |(_, last)| last);
+        let mut tags = self.manifests.keys().filter(|tag| tag.as_str() > behind);
+        let page_len = self.page_len.unwrap_or(usize::MAX);
+        let page: Vec<String> = tags.by_ref().take(page_len).map(|it| format!("{it:?}")).collect();
+        let more = tags.next().map_or("", |_| "Link: </v2/next>; rel=\"next\"\r\n");
+        answer(200, more, format!("{{\"tags\":[{}]}}", page.join(",")).as_bytes())
     }
 }
 
