@@ -14,6 +14,8 @@ use super::build;
 use crate::progress::{Spinner, say};
 
 const BOOT_TIMEOUT: Duration = Duration::from_secs(300);
+/// Three runtimes, with what is deployed on them.
+const LANGUAGES_MEMORY_MIB: u32 = 2048;
 /// Invocations between two lines of progress where there is no terminal.
 const INVOCATIONS_PER_LINE: u64 = 50_000;
 
@@ -40,17 +42,26 @@ pub struct Arguments {
     /// Nothing but calls of five Linux programs in turn.
     #[arg(long)]
     linux: bool,
+    /// Nothing but calls of 40 functions in three languages, of four tenants, each of which marks
+    /// all that it reaches and looks for the marks of others. Takes 2 GiB of memory.
+    #[arg(long, conflicts_with = "linux")]
+    languages: bool,
 }
 
 /// Runs the command.
 pub fn run(arguments: &Arguments) -> Result<()> {
-    let Arguments { invocations, seed, linux, .. } = *arguments;
+    let Arguments { invocations, seed, linux, languages, .. } = *arguments;
     let mix = if linux { soak::Mix::Linux } else { soak::Mix::Everything };
     ensure_qemu(say)?;
     build::everything()?;
     for &cores in &arguments.cores {
-        let node =
-            boot(Machine::new(workspace::kernel()).cores(cores).memory_mib(arguments.memory))?;
+        let mut machine =
+            Machine::new(workspace::kernel()).cores(cores).memory_mib(arguments.memory);
+        if languages {
+            let memory_mib = arguments.memory.max(LANGUAGES_MEMORY_MIB);
+            machine = machine.memory_mib(memory_mib).kernel_words(trial::languages::kernel_words());
+        }
+        let node = boot(machine)?;
         let name = format!("{invocations} invocations on {cores} core(s), seed {seed}");
         let spinner = Spinner::new(&name);
         let start = Instant::now();
@@ -61,8 +72,11 @@ pub fn run(arguments: &Arguments) -> Result<()> {
                 say(&format!("{done} done, {:.0} a second", rate(done)));
             }
         };
-        let books = soak::run(&node, soak::Plan { seed, invocations, mix }, say, progress)
-            .with_context(|| node.report().to_string())?;
+        let books = match languages {
+            true => trial::languages::run(&node, seed, invocations, say, progress),
+            false => soak::run(&node, soak::Plan { seed, invocations, mix }, say, progress),
+        };
+        let books = books.with_context(|| node.report().to_string())?;
         trial::finish(&node)?;
         drop(spinner);
         println!("{name}: all answered as they must be, {:.0} a second", rate(invocations));

@@ -2,6 +2,7 @@
 //!
 //! | module | what it does to the node |
 //! |---|---|
+//! | [`languages`] | calls functions in source code of several tenants, which mark all they reach |
 //! | [`soak`] | a seeded mix of everything clients and actions do, for as long as one likes |
 //! | [`images`] | deploys mutated images, and runs those that are accepted |
 //! | [`requests`] | sends mutated requests |
@@ -14,6 +15,7 @@
 pub mod books;
 pub mod calls;
 pub mod images;
+pub mod languages;
 mod linux;
 mod mix;
 mod outcome;
