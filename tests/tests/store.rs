@@ -235,13 +235,19 @@ fn more_actions_than_there_is_room_for_are_served() {
 /// How long an interpreter may take to start, emulated, on a busy computer.
 const RUNTIME_TIMEOUT: Duration = Duration::from_secs(330);
 const JSON: [&str; 2] = [AUTHORIZATION, "Content-Type: application/json"];
-const RUNTIMES: [Language; 2] = [Language::Python, Language::JavaScript];
+const RUNTIMES: [Language; 3] = [Language::Python, Language::JavaScript, Language::NodeJs];
+/// What a node with all of them takes.
+const RUNTIMES_MEMORY_MIB: u32 = 2048;
 
-fn install(node: &TestNode, language: Language) {
+/// The archive of a runtime.
+fn archive(language: Language) -> Vec<u8> {
     let file = language.ready(|doing| eprintln!("{doing}")).expect("it can be built");
-    let archive = fs::read(&file).expect("it was built");
+    fs::read(&file).expect("it was built")
+}
+
+fn install(node: &TestNode, kind: &str, archive: &[u8]) {
     let client = node.client().clone().with_timeout(RUNTIME_TIMEOUT);
-    client.install_runtime(&language.kind(), &archive).expect("it starts");
+    client.install_runtime(kind, archive).expect("it starts");
 }
 
 /// Deploys source code with all that can be said of it.
@@ -267,22 +273,32 @@ fn greet(node: &TestNode, name: &str) -> (u16, String) {
 #[test]
 fn functions_their_runtimes_and_all_that_is_said_of_them_are_fetched_too() {
     let registry = Registry::start();
+    let archives = RUNTIMES.map(archive);
+    // Which Node.js it is, is known when it is there.
+    let kinds = RUNTIMES.map(Language::kind);
     let start = |number: u16, words: &str| {
         let words = format!("{} hostkernel.node={number} {words}", registry.setting());
-        boot_within(machine().memory_mib(768).kernel_words(words), RUNTIME_TIMEOUT)
+        boot_within(machine().memory_mib(RUNTIMES_MEMORY_MIB).kernel_words(words), RUNTIME_TIMEOUT)
     };
     // The registry is empty: that keeps nobody waiting.
-    let wanted = "hostkernel.runtimes=python:3,javascript";
+    let wanted = &format!("hostkernel.runtimes={}", kinds.join(","));
     let (first, second) = (start(1, wanted), start(2, ""));
     assert!(first.get("/readyz?verbose").text().contains("[-]runtime python:3 not in the store"));
-    RUNTIMES.into_iter().for_each(|language| install(&first, language));
+    for (kind, archive) in kinds.iter().zip(&archives) {
+        install(&first, kind, archive);
+    }
     let python = "def hi(args): return {'greeting': args['word'] + ', ' + args['name']}\n";
     let python = json!({"kind": "python:3", "code": python, "main": "hi"});
     deploy_source(&first, "a%20greeting", &python);
     let script = "function main(args) { return {greeting: args.word + ', ' + args.name} }";
-    deploy_source(&first, "script", &json!({"kind": "javascript", "code": script}));
+    let mut names = vec!["a%20greeting"];
+    for kind in &kinds[1..] {
+        let name = kind.split(':').next().expect("a kind has a name");
+        deploy_source(&first, name, &json!({"kind": kind, "code": script}));
+        names.push(name);
+    }
     let greeting = (200, r#"{"greeting":"Servus, A"}"#.to_owned());
-    for name in ["a%20greeting", "script"] {
+    for name in &names {
         assert_eq!(greet(&first, name), greeting, "{name}");
     }
 
@@ -293,11 +309,12 @@ fn functions_their_runtimes_and_all_that_is_said_of_them_are_fetched_too() {
     // One that is told to have them has them when it is ready.
     drop(second);
     let third = start(3, wanted);
-    for name in ["a%20greeting", "script"] {
+    for name in &names {
         assert_eq!(greet(&third, name), greeting, "{name}");
     }
     let ready = third.get("/readyz?verbose").text();
-    assert!(ready.contains("[+]runtime python:3 ok\n[+]runtime javascript ok\n"), "{ready}");
+    let here: String = kinds.iter().map(|kind| format!("[+]runtime {kind} ok\n")).collect();
+    assert!(ready.contains(&here), "{ready}");
     let described = |node: &TestNode| {
         let target = format!("{ACTIONS}/a%20greeting");
         let mut action = node.request("GET", &target, &[AUTHORIZATION], &[]).json();
@@ -308,11 +325,11 @@ fn functions_their_runtimes_and_all_that_is_said_of_them_are_fetched_too() {
     };
     assert_eq!(described(&first), described(&third));
     assert_eq!(described(&third)["version"], "1.2.3");
-    let runtimes = |node: &TestNode| {
+    let digests = |node: &TestNode| {
         let list = node.request("GET", "/api/v1/runtimes", &[AUTHORIZATION], &[]).json();
-        let digests = list.as_array().into_iter().flatten();
-        digests.map(|runtime| runtime["digest"].to_string()).collect::<Vec<_>>()
+        let runtimes = list.as_array().into_iter().flatten();
+        runtimes.map(|runtime| runtime["digest"].to_string()).collect::<Vec<_>>()
     };
-    assert_eq!(runtimes(&first), runtimes(&third));
-    assert_eq!(runtimes(&third).len(), RUNTIMES.len());
+    assert_eq!(digests(&first), digests(&third));
+    assert_eq!(digests(&third).len(), RUNTIMES.len());
 }
