@@ -18,6 +18,7 @@ use serde_json::{Value, json};
 use system_tests::openwhisk::{deploy_json, deploy_raw, error};
 use system_tests::{SharedNode, TestNode, boot, machine, sample};
 use xtask::bundle::Contents;
+use xtask::lab::Hosted;
 
 use programs::{busybox_as, c, dynamic, go, movable, on_this_computer};
 
@@ -96,6 +97,35 @@ fn busybox_in_an_archive_answers_as_on_this_computer() {
             panic!("{applet}: {ours} instead of {expected}…");
         }
     }
+}
+
+/// The most that a call of a small program may take at any time, with its tables.
+const SMALL_LIVE_LEN: u64 = 80 << 10;
+/// The most that it may take deployed besides its file: what was frozen, tables, notes.
+const SMALL_DEPLOYED_PAGES: u64 = 30;
+
+#[test]
+fn a_small_program_takes_little_memory() {
+    let node = NODE.get();
+    let program = Hosted::CMusl.build(|doing| eprintln!("{doing}")).expect("it builds");
+    let file = fs::read(program).expect("it was built");
+    let answer = deployed(&node, "small", &file);
+    let annotations = answer["annotations"].as_array().expect("a list");
+    let frozen = annotations.iter().find(|it| it["key"] == "frozen").expect("it was frozen");
+    let besides = frozen["value"]["memory"].as_u64().expect("bytes") - pages(file.len()) * 4096;
+    assert!(besides <= SMALL_DEPLOYED_PAGES * 4096, "{frozen}");
+    let input: Value = serde_json::from_slice(Hosted::INPUT).expect("it is JSON");
+    // What the first ones touch, later ones begin with.
+    for _ in 0..10 {
+        let done = node.client().invoke("small", &input).expect("an answer");
+        let receipt = Receipt::read(&done.activation.annotations);
+        let peak = receipt.memory_peak_bytes.expect("it is told");
+        assert!((4096..=SMALL_LIVE_LEN).contains(&peak), "{receipt:?}");
+    }
+}
+
+fn pages(len: usize) -> u64 {
+    len.div_ceil(4096) as u64
 }
 
 #[test]
