@@ -6,6 +6,7 @@
 
 mod imports;
 mod layers;
+mod promises;
 mod rules;
 mod source;
 
@@ -77,6 +78,7 @@ pub fn check(root: &Path) -> io::Result<Findings> {
         rules::file(file, text, &mut findings);
     }
     layers::check(&sources(texts.keys()), &texts, &mut findings);
+    promises::check(&texts, &mut findings);
     let kernel = texts.iter().map(|(file, text)| (file.as_path(), text.as_str()));
     rules::expectations(kernel, &mut findings);
     rules::safe_roots(|file| fs::read_to_string(root.join(file)).ok(), &mut findings);
