@@ -134,9 +134,9 @@ impl Leaves {
         reservation: &mut Reservation,
         change: impl FnOnce(&mut [MaybeUninit<Region>; LEAF_LEN], usize) -> usize,
     ) {
-        self.make_own(leaf, reservation);
+        let frame = self.make_own(leaf, reservation);
         // SAFETY: the leaf is ours alone, and `self` is borrowed exclusively.
-        let leaf: &mut Leaf = unsafe { &mut *frame_pointer(self.frame(leaf)).cast() };
+        let leaf: &mut Leaf = unsafe { &mut *frame_pointer(frame).cast() };
         leaf.len = change(&mut leaf.regions, leaf.len);
     }
 
@@ -175,7 +175,7 @@ impl Leaves {
         &mut self,
         leaf: usize,
         from: Range<usize>,
-        to: [Option<Region>; 3],
+        to: &[Option<Region>; 3],
         count: usize,
         reservation: &mut Reservation,
     ) {
@@ -184,8 +184,13 @@ impl Leaves {
             if end != from.end && from.end < len {
                 places.copy_within(from.end..len, end);
             }
-            for (at, region) in (from.start..).zip(to.into_iter().flatten()) {
-                places[at] = MaybeUninit::new(region);
+            let mut places = places[from.start..].iter_mut();
+            for region in to {
+                if let Some(region) = region
+                    && let Some(place) = places.next()
+                {
+                    *place = MaybeUninit::new(*region);
+                }
             }
             len + count - from.len()
         });
@@ -302,10 +307,20 @@ impl Leaves {
         self.owner
     }
 
-    fn make_own(&mut self, leaf: usize, reservation: &mut Reservation) {
-        if self.is_own(leaf) {
-            return;
+    /// Makes a leaf this list's own, if it is not; returns its frame.
+    #[inline]
+    fn make_own(&mut self, leaf: usize, reservation: &mut Reservation) -> FrameNumber {
+        let frame = self.frame(leaf);
+        // SAFETY: as in `leaf`.
+        let shared: &Leaf = unsafe { &*frame_pointer(frame).cast() };
+        if self.owner != 0 && shared.owner == self.owner {
+            return frame;
         }
+        self.copy_leaf(leaf, reservation)
+    }
+
+    #[inline(never)]
+    fn copy_leaf(&mut self, leaf: usize, reservation: &mut Reservation) -> FrameNumber {
         let owner = self.owner();
         let shared = self.leaf(leaf);
         let frame = new_leaf(owner, &shared.regions[..shared.len], reservation);
@@ -313,6 +328,7 @@ impl Leaves {
             numbers[leaf] = frame.get();
             len
         });
+        frame
     }
 
     /// Changes the list of frames: `change` is handed room for one more, and the number in use, and

@@ -36,12 +36,12 @@ impl Regions {
         }
         // What stays of those that reach out of the range, and what lies between.
         let inside = &regions[first..end];
-        let mut low = inside.first().filter(|it| it.range.start < range.start).copied();
-        let mut high = inside.last().filter(|it| it.range.end > range.end).copied();
-        low = low.map(|low| low.below(range.start));
-        high = high.map(|high| high.above(range.end));
-        let (mut from, mut middle) = (first..end, new);
-        if let Some(middle) = &mut middle {
+        let low = inside.first().filter(|it| it.range.start < range.start);
+        let high = inside.last().filter(|it| it.range.end > range.end);
+        let mut to =
+            [low.map(|low| low.below(range.start)), new, high.map(|high| high.above(range.end))];
+        let mut from = first..end;
+        if let [low, Some(middle), high] = &mut to {
             let below = low.as_ref().or(first.checked_sub(1).and_then(|at| regions.get(at)));
             if let Some(joined) = below.and_then(|below| below.joined(*middle)) {
                 *middle = joined;
@@ -53,8 +53,7 @@ impl Regions {
                 from.end += usize::from(high.take().is_none());
             }
         }
-        let to = [low, middle, high];
-        let count = to.iter().flatten().count();
+        let count = to.iter().fold(0, |count, it| count + usize::from(it.is_some()));
         let shrinks = count < from.len();
         let len = regions.len() + count - from.len();
         let fits = len <= LEAF_LEN && len > 0 && !(shrinks && self.leaves.len() > 1);
@@ -73,7 +72,7 @@ impl Regions {
             }
         }
         self.len = self.len + count - from.len();
-        self.leaves.splice(leaf, from, to, count, reservation);
+        self.leaves.splice(leaf, from, &to, count, reservation);
         Some(Ok(()))
     }
 }
