@@ -13,6 +13,7 @@ use anyhow::{Context, Result, ensure};
 use xtask::connection::{ACTIONS, AUTHORIZATION};
 use xtask::fleet;
 use xtask::lab::{Call, Unit};
+use xtask::prerequisites::ensure_programs;
 use xtask::runtime::Language;
 use xtask::workspace;
 
@@ -60,6 +61,7 @@ struct Subject {
 
 pub fn run(laboratory: &Laboratory, recorder: &mut Recorder) -> Result<()> {
     fleet::ensure(say)?;
+    ensure_programs(&[("go", "golang-go")], say)?;
     let folder = workspace::target().join(format!("bench/fetch-{}", std::process::id()));
     let result = measure(&folder, laboratory, recorder);
     // What stays behind takes room, and nothing else.
@@ -182,7 +184,7 @@ fn go(folder: &Path) -> Result<Vec<u8>> {
     let mut command = Command::new("go");
     command.args(["build", "-ldflags", "-s -w", "-o"]).arg(&program).arg(&source);
     command.envs([("CGO_ENABLED", "0"), ("GO111MODULE", "off")]);
-    ensure!(command.status().context("go is not installed")?.success(), "go has built nothing");
+    ensure!(command.status().context("go")?.success(), "go has built nothing");
     Ok(fs::read(program)?)
 }
 
