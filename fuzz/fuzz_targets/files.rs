@@ -149,11 +149,11 @@ fn call(files: &mut Files<'_>, host: &mut Still, choices: &mut Choices<'_>) -> R
         }
         12 => files.linkat(host, (cwd, choices.path()), (cwd, choices.path()), 0)?,
         13 => files.symlinkat(host, choices.path(), cwd, choices.path())?,
-        14 => drop(files.readlinkat(host, cwd, choices.path(), &mut bytes)?),
+        14 => drop(files.readlinkat(host, cwd, choices.path())?),
         15 => drop(files.fstatat(host, cwd, choices.path(), 0)?.to_bytes()),
         16 => drop(files.getdents64(choices.fd(), &mut bytes[..choices.len() % 5000])?),
         17 => files.chdir(host, choices.path())?,
-        18 => drop(files.getcwd(&mut bytes)?),
+        18 => drop(files.getcwd(bytes.len())?),
         19 => drop(files.pipe2(open::NONBLOCK)?),
         20 => drop(files.dup2(host, choices.fd(), choices.fd())?),
         21 => drop(files.epoll_create1(0)?),

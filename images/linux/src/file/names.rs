@@ -8,7 +8,6 @@ use linux_files::{Time, Timestamp};
 use linux_raw_sys::general as linux;
 
 use crate::Errno;
-use crate::memory::values::PATH_LEN_MAX;
 use crate::native::Native;
 use crate::os::Os;
 use crate::outcome::{Served, nothing};
@@ -66,12 +65,11 @@ impl<N: Native> Os<N> {
         if (len as i32) <= 0 {
             return Err(Errno::EINVAL.into());
         }
-        let mut target = vec![0; len.min(PATH_LEN_MAX) as usize];
-        let len = self.with_files(|io| {
-            Ok(io.files.readlinkat(io.host, directory as i32, &path, &mut target)?)
-        })?;
-        self.space.write(to, &target[..len])?;
-        Ok(len as u64)
+        let target =
+            self.with_files(|io| Ok(io.files.readlinkat(io.host, directory as i32, &path)?))?;
+        let target = &target[..target.len().min(len as usize)];
+        self.space.write(to, target)?;
+        Ok(target.len() as u64)
     }
 
     pub(super) fn chdir(&mut self, path: u64) -> Served {
@@ -80,10 +78,9 @@ impl<N: Native> Os<N> {
     }
 
     pub(super) fn getcwd(&mut self, to: u64, len: u64) -> Served {
-        let mut path = vec![0; len.min(PATH_LEN_MAX) as usize];
-        let len = self.with_files(|io| Ok(io.files.getcwd(&mut path)?))?;
-        self.space.write(to, &path[..len])?;
-        Ok(len as u64)
+        let path = self.with_files(|io| Ok(io.files.getcwd(len as usize)?))?;
+        self.space.write(to, &path)?;
+        Ok(path.len() as u64)
     }
 
     pub(super) fn truncate(&mut self, path: u64, len: u64) -> Served {

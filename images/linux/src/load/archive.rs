@@ -9,7 +9,6 @@ use linux_files::Mapping;
 use linux_files::abi::{at, open};
 
 use super::reject::Reject;
-use crate::memory::values::PATH_LEN_MAX;
 use crate::native::Native;
 use crate::os::Os;
 
@@ -43,15 +42,8 @@ impl<N: Native> Os<N> {
             self.identity.set_path(interpreter);
             return Ok(bytes);
         }
-        let mut target = vec![0; PATH_LEN_MAX as usize];
-        let link = self
-            .with_files(|io| Ok(io.files.readlinkat(io.host, at::CURRENT, &path, &mut target)?));
-        if let Ok(len) = link {
-            target.truncate(len);
-            self.identity.called = target;
-        } else {
-            self.identity.called.clone_from(&path);
-        }
+        let link = self.with_files(|io| Ok(io.files.readlinkat(io.host, at::CURRENT, &path)?));
+        self.identity.called = link.unwrap_or_else(|_| path.clone());
         self.identity.set_path(&path);
         Ok(bytes)
     }

@@ -11,15 +11,11 @@
 //! are the root of the tree, and the input is no argument.
 #![forbid(unsafe_code)]
 
-use alloc::vec;
-use alloc::vec::Vec;
-
 use linux_files::abi::at;
 use linux_files::has_entry;
 
 use super::reject::Reject;
 use crate::identity::Process;
-use crate::memory::values::PATH_LEN_MAX;
 use crate::native::Native;
 use crate::os::Os;
 
@@ -60,12 +56,10 @@ impl<N: Native> Os<N> {
         self.identity.called = called;
         self.identity.process =
             Some(Process { arguments: arguments.into(), environment: environment.into() });
-        let mut target: Vec<u8> = vec![0; PATH_LEN_MAX as usize];
-        let link = self.with_files(|io| {
-            Ok(io.files.readlinkat(io.host, at::CURRENT, WORKING_DIRECTORY, &mut target)?)
-        });
-        let directory = link.map_or(&b"/"[..], |len| &target[..len]);
-        self.with_files(|io| Ok(io.files.chdir(io.host, directory)?))
+        let link = self
+            .with_files(|io| Ok(io.files.readlinkat(io.host, at::CURRENT, WORKING_DIRECTORY)?));
+        let directory = link.unwrap_or_else(|_| b"/".to_vec());
+        self.with_files(|io| Ok(io.files.chdir(io.host, &directory)?))
             .map_err(|_| Reject::WorkingDirectory)
     }
 }

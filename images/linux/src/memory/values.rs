@@ -110,14 +110,17 @@ impl Space {
     /// # Errors
     /// `EFAULT` if it leaves readable memory before it ends, `ENAMETOOLONG` past the longest path.
     pub fn path(&self, address: u64) -> Result<Vec<u8>, Errno> {
+        let mut path = Vec::new();
         let mut at = address;
         let end = address.saturating_add(PATH_LEN_MAX);
         while at < end {
             // Page by page: what lies behind the string may not be mapped.
             let page_end = (at / PAGE + 1) * PAGE;
             let page = self.bytes(at, page_end.min(end) - at)?;
-            if let Some(len) = page.iter().position(|byte| *byte == 0) {
-                return Ok(self.bytes(address, at - address + len as u64)?.to_vec());
+            let len = page.iter().position(|byte| *byte == 0);
+            path.extend_from_slice(&page[..len.unwrap_or(page.len())]);
+            if len.is_some() {
+                return Ok(path);
             }
             at = page_end;
         }

@@ -18,7 +18,8 @@ use crate::progress::{Spinner, say};
 
 /// With two cores the second does nothing but run actions.
 const CORES: u32 = 2;
-const MEMORY_MIB: u32 = 2048;
+/// A thousand functions for Node.js take 4 MiB each.
+const MEMORY_MIB: u32 = 6144;
 /// Functions that are deployed at a time where growth is looked at, and up to how many.
 const GROWTH_STEPS: [u64; 3] = [10, 90, 900];
 

@@ -1,5 +1,7 @@
 //! Names move and are read: `renameat2`, `readlinkat`, `chdir`, `getcwd`.
 
+use alloc::vec::Vec;
+
 use super::Files;
 use super::walk::{Follow, Found};
 use crate::abi::{at, flag};
@@ -105,34 +107,27 @@ impl Files<'_> {
         Ok(())
     }
 
-    /// `readlinkat`, `readlink`.
+    /// `readlinkat`, `readlink`: all of the link's text.
     ///
     /// # Errors
     /// As Linux answers.
     pub fn readlinkat(
-        &mut self,
+        &self,
         host: &mut dyn Host,
         directory: i32,
         path: &[u8],
-        bytes: &mut [u8],
-    ) -> Result<usize, Errno> {
-        if bytes.is_empty() {
-            return Err(Errno::EINVAL);
-        }
+    ) -> Result<Vec<u8>, Errno> {
         let is_empty = path.is_empty();
-        let target = match self.resolve_at(host, directory, path, at::NO_FOLLOW | at::EMPTY_PATH)? {
+        match self.resolve_at(host, directory, path, at::NO_FOLLOW | at::EMPTY_PATH)? {
             Found::Inode(number) => self.target(host, number).map_err(|errno| match errno {
                 // A descriptor that is no link has no name either.
                 Errno::EINVAL if is_empty => Errno::ENOENT,
                 errno => errno,
-            })?,
-            Found::DescriptorLink(fd) => self.name_of(fd)?,
-            Found::Descriptor(_) | Found::Nothing if is_empty => return Err(Errno::ENOENT),
-            Found::Descriptor(_) | Found::Nothing => return Err(Errno::EINVAL),
-        };
-        let count = target.len().min(bytes.len());
-        bytes[..count].copy_from_slice(&target[..count]);
-        Ok(count)
+            }),
+            Found::DescriptorLink(fd) => self.name_of(fd),
+            Found::Descriptor(_) | Found::Nothing if is_empty => Err(Errno::ENOENT),
+            Found::Descriptor(_) | Found::Nothing => Err(Errno::EINVAL),
+        }
     }
 
     /// `chdir`.
@@ -166,16 +161,13 @@ impl Files<'_> {
         Ok(())
     }
 
-    /// `getcwd`: the length includes the final zero, which is written.
+    /// `getcwd`: the path with its final zero.
     ///
     /// # Errors
-    /// `ERANGE` if it does not fit; `ENOENT` if the directory was removed.
-    pub fn getcwd(&self, bytes: &mut [u8]) -> Result<usize, Errno> {
-        let path = self.tree.path(self.working).ok_or(Errno::ENOENT)?;
-        let room = bytes.get_mut(..=path.len()).ok_or(Errno::ERANGE)?;
-        let (text, zero) = room.split_at_mut(path.len());
-        text.copy_from_slice(&path);
-        zero.fill(0);
-        Ok(path.len() + 1)
+    /// `ERANGE` if it has no room there; `ENOENT` if the directory was removed.
+    pub fn getcwd(&self, room: usize) -> Result<Vec<u8>, Errno> {
+        let mut path = self.tree.path(self.working).ok_or(Errno::ENOENT)?;
+        path.push(0);
+        if path.len() <= room { Ok(path) } else { Err(Errno::ERANGE) }
     }
 }

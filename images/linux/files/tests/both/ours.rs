@@ -139,12 +139,7 @@ impl Ours {
             Op::Symlink { target, path } => {
                 done(files.symlinkat(host, target.as_bytes(), base, path.as_bytes())?)
             }
-            Op::Readlink(path) => {
-                let mut bytes = vec![0; 5000];
-                let count = files.readlinkat(host, base, path.as_bytes(), &mut bytes)?;
-                bytes.truncate(count);
-                Answer::Bytes(bytes)
-            }
+            Op::Readlink(path) => Answer::Bytes(files.readlinkat(host, base, path.as_bytes())?),
             Op::Stat { path, follow } => {
                 let flags = if *follow { 0 } else { 0x100 };
                 stat(files.fstatat(host, base, path.as_bytes(), flags)?)
