@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use system_tests::openwhisk::{ask, deploy_json, error};
 use system_tests::{Response, SharedNode, TestNode, boot, events, machine};
 use tempfile::TempDir;
+use xtask::lab::registries;
 use xtask::prerequisites::ensure_programs;
 use zip::write::SimpleFileOptions;
 
@@ -290,6 +291,29 @@ fn go_net_http_answers_as_on_this_computer() {
     let answer = node.get("/function/go/panic");
     assert_eq!(answer.status, 502, "{}", answer.text());
     events::read_some_and_leave(&node, "go", "/events");
+}
+
+/// Rust's programs ask at their start whether standard input is open; that is no look at it.
+#[test]
+fn axum_answers_as_on_this_computer() {
+    let node = NODE.get();
+    let program = registries::axum_server(|text| eprintln!("{text}")).expect("it can be compiled");
+    let frozen = serve(&node, "axum", &fs::read(&program).expect("it was built"));
+    assert_eq!(frozen["at"], "accept", "{frozen}");
+    let here = Here::start(&program);
+    for request in [
+        ("GET", "/?a=%20b", &[][..], ""),
+        ("PUT", "/json", &["Content-Type: application/json"], r#"{"name":"you"}"#),
+        ("PUT", "/json", &["Content-Type: application/json"], "{"),
+        ("POST", "/form", &["Content-Type: application/x-www-form-urlencoded"], "to=/there"),
+        ("GET", "/none", &[], ""),
+        ("DELETE", "/", &[], ""),
+    ] {
+        same(&node, "axum", &here, request);
+    }
+    let warm = json!({ "annotations": [{ "key": "warm", "value": "/" }] });
+    assert_eq!(deploy_json(&node, "axum?overwrite=true", &warm).status, 200);
+    same(&node, "axum", &here, ("GET", "/?a=b", &[], ""));
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::fs;
+use std::path::PathBuf;
 use std::process;
 use std::thread;
 use std::time::Duration;
@@ -10,18 +11,24 @@ use anyhow::{Context, Result, ensure};
 use clap::Args;
 use hk::symbols::Place;
 use xtask::build;
+use xtask::connection::{ACTIONS, AUTHORIZATION};
 use xtask::lab::guest::TUNED_CPU;
 use xtask::lab::profile::Executions;
 use xtask::lab::{Call, Hosted, Plan, Profile};
 use xtask::prerequisites::ensure_qemu;
 use xtask::qemu::{Machine, Network};
+use xtask::runtime::Language;
 use xtask::symbols;
 use xtask::workspace;
 
 use super::bench::laboratory;
-use super::bench::machine::deployment;
+use super::bench::machine::{OCTETS, annotation, deployment};
+use super::runtime::Named;
 use crate::progress::say;
 
+/// What the action is called on the node.
+const NAME: &str = "profiled";
+const MEMORY_MIB: u32 = 2048;
 const BOOT_TIMEOUT: Duration = Duration::from_secs(300);
 const PLAN: Plan = Plan { warm_up: 300, runs: 300, rounds: 1 };
 /// The lowest address of the upper half: programs are below, the kernel is above.
@@ -31,13 +38,13 @@ const LEAST: f64 = 0.5;
 
 /// Count the instructions of a request in each function, exactly.
 ///
-/// Boots a node in QEMU's emulator and invokes a sample action again and again, or a Linux program
-/// of `bench --suite hosted`. An instruction
-/// counts for the innermost function of this workspace it was inlined into: so what core
-/// does inline is found under its caller's name. A repeated string instruction counts once.
+/// Boots a node in QEMU's emulator and invokes a sample action again and again, a Linux program of
+/// `bench --suite hosted`, or with `--runtime` the code of a function or a web server. An
+/// instruction counts for the innermost function of this workspace it was inlined into: so what
+/// core does inline is found under its caller's name. A repeated string instruction counts once.
 #[derive(Args, Debug)]
 pub struct Arguments {
-    /// The sample action or program to invoke.
+    /// The sample action or program to invoke; with `--runtime` a file with code.
     #[arg(long, value_name = "NAME", default_value = "hello")]
     action: String,
     /// Its input.
@@ -57,6 +64,12 @@ pub struct Arguments {
     /// Lines of source instead of functions, of those whose name contains this.
     #[arg(long, value_name = "FUNCTION")]
     lines: Option<String>,
+    /// The runtime that runs the code.
+    #[arg(long)]
+    runtime: Option<Named>,
+    /// The code is a web server, warmed up with this path, which it is then asked for.
+    #[arg(long, value_name = "PATH", requires = "runtime")]
+    warm: Option<String>,
     /// Functions as they were compiled, each with all that was inlined into it.
     #[arg(long, conflicts_with = "lines")]
     compiled: bool,
@@ -68,14 +81,26 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     ensure!(core < arguments.cores, "there is no core {core} among {}", arguments.cores);
     ensure_qemu(say)?;
     super::build::everything()?;
+    let language = arguments.runtime.map(Named::ready).transpose()?;
     let hosted = Hosted::ALL.into_iter().find(|hosted| hosted.name() == arguments.action);
-    let programs = match hosted {
-        // Addresses are those of the library OS first, for it is where no program is.
-        Some(hosted) => vec![build::linux_image_with_symbols()?.file, hosted.build(say)?],
-        None => vec![build::action_with_symbols(&arguments.action)?.file],
+    // Addresses are those of the library OS first, for it is where no program is.
+    let (programs, deployed) = match (language, hosted) {
+        (Some(language), _) => {
+            let mut programs = vec![build::linux_image_with_symbols()?.file];
+            programs.extend(Some(language.interpreter_with_symbols()).filter(|it| it.exists()));
+            (programs, PathBuf::from(&arguments.action))
+        }
+        (None, Some(hosted)) => {
+            let program = hosted.build(say)?;
+            (vec![build::linux_image_with_symbols()?.file, program.clone()], program)
+        }
+        (None, None) => {
+            let program = build::action_with_symbols(&arguments.action)?.file;
+            (vec![program.clone()], program)
+        }
     };
-    let deployed = programs.last().context("there is a program")?;
-    let executions = measure(arguments, &fs::read(deployed)?)?;
+    let code = fs::read(&deployed).with_context(|| deployed.display().to_string())?;
+    let executions = measure(arguments, language, &code)?;
     let kernel = symbols::load(&workspace::kernel())?;
     let symbols = programs.iter().map(|file| symbols::load(file)).collect::<Result<Vec<_>, _>>()?;
     let total: f64 = executions.values().sum();
@@ -105,12 +130,15 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     Ok(())
 }
 
-fn measure(arguments: &Arguments, image: &[u8]) -> Result<Executions> {
+fn measure(arguments: &Arguments, language: Option<Language>, code: &[u8]) -> Result<Executions> {
     say("Building the instruction counter");
     let plugin = build::instruction_counter()?;
     let folder = workspace::target().join(format!("profile/{}", process::id()));
     let profile = Profile::create(&folder, arguments.core)?;
     let mut machine = Machine::new(workspace::kernel()).cpu(TUNED_CPU).cores(arguments.cores);
+    if language.is_some() {
+        machine = machine.memory_mib(MEMORY_MIB);
+    }
     // As `bench` has it: on another network the card does other work.
     let tap = laboratory::tap()?;
     let _inside = tap.as_ref().map(|tap| tap.namespace().enter()).transpose()?;
@@ -119,11 +147,17 @@ fn measure(arguments: &Arguments, image: &[u8]) -> Result<Executions> {
     }
     let node = profile.attach(machine, &plugin).boot()?;
     node.wait_ready(BOOT_TIMEOUT)?;
-    let deployment = deployment(&arguments.action, image);
-    deployment.connect(node.address())?.exchange(&deployment)?;
-    let path = format!("/function/{}", arguments.action);
-    let headers = ["Content-Type: application/json"];
-    let call = Call::new("POST", &path, &headers, arguments.input.as_bytes());
+    for deployment in deployments(arguments, language, code)? {
+        deployment.connect(node.address())?.exchange(&deployment)?;
+    }
+    let call = match &arguments.warm {
+        Some(path) => Call::new("GET", &format!("/function/{NAME}{path}"), &[], b""),
+        None => {
+            let path = format!("/function/{NAME}");
+            let headers = ["Content-Type: application/json"];
+            Call::new("POST", &path, &headers, arguments.input.as_bytes())
+        }
+    };
     let connections = arguments.connections;
     let mut clients =
         (0..connections).map(|_| call.connect(node.address())).collect::<Result<Vec<_>, _>>()?;
@@ -143,6 +177,28 @@ fn measure(arguments: &Arguments, image: &[u8]) -> Result<Executions> {
     // What stays behind takes room, and nothing else.
     let _ = fs::remove_dir_all(folder);
     executions.context("counting")
+}
+
+/// What gives the node the code, and the runtime before.
+fn deployments(
+    arguments: &Arguments,
+    language: Option<Language>,
+    code: &[u8],
+) -> Result<Vec<Call>> {
+    let Some(language) = language else { return Ok(vec![deployment(NAME, code)]) };
+    let file = language.file();
+    let runtime = fs::read(&file).with_context(|| file.display().to_string())?;
+    let headers = [AUTHORIZATION, OCTETS];
+    let kind = language.kind();
+    let action = format!("{ACTIONS}/{NAME}?kind={kind}&overwrite=true&code=false&memory=128");
+    let mut calls = vec![
+        Call::new("PUT", &format!("/api/v1/runtimes/{kind}"), &headers, &runtime),
+        Call::new("PUT", &action, &headers, code),
+    ];
+    if let Some(path) = &arguments.warm {
+        calls.push(annotation(NAME, "warm", path));
+    }
+    Ok(calls)
 }
 
 /// The innermost place in this workspace; that of the compiled function if there is none.

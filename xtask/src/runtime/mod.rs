@@ -79,6 +79,12 @@ impl Language {
         workspace::target().join("runtimes").join(self.name()).with_extension("zip")
     }
 
+    /// The runtime's interpreter with the names of its functions, if it was built with any.
+    #[must_use]
+    pub fn interpreter_with_symbols(self) -> PathBuf {
+        self.file().with_extension("symbols")
+    }
+
     /// The archive, which is built unless it was since the project's part of it has changed.
     ///
     /// # Errors

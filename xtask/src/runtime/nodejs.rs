@@ -26,6 +26,8 @@ pub(super) fn stage(stage: &Path, say: impl Fn(&str)) -> Result<(String, u32), R
     copy(&node, &program)?;
     libraries::collect(std::slice::from_ref(&program), stage)?;
     copy(&stage.join(FOLDER).join(LOADER), &stage.join(LOADER_FOLDER).join(LOADER))?;
+    let symbols = Language::NodeJs.interpreter_with_symbols();
+    copy(&program, &symbols)?;
     run("strip", &[&program.display().to_string()])?;
     let sources = sources(Language::NodeJs);
     copy(&sources.join("launcher.js"), &stage.join("exec"))?;

@@ -116,17 +116,20 @@ fn installed() -> Option<Installed> {
     })
 }
 
-/// Links the interpreter with our `main`. Extensions find the interpreter's functions in it.
+/// Links the interpreter with our `main`. Extensions find the interpreter's functions in it. One
+/// with its symbols stays beside the archive.
 fn link(python: &Installed, source: &Path, program: &Path) -> Result<(), RuntimeError> {
+    let linked = Language::Python.interpreter_with_symbols();
     let headers = format!("-I/usr/include/{}", python.name);
     let [loader, search] = libraries::link_arguments();
-    let paths = [source, &python.archive, program].map(|path| path.display().to_string());
-    let [source, archive, program] = &paths;
-    let mut arguments = vec!["-O2", "-s", "-no-pie", "-Wall", "-Wextra", "-Werror", &headers];
-    arguments.extend(["-o", program, source, "-Wl,-E", archive]);
+    let paths = [source, &python.archive, &linked, program];
+    let [source, archive, linked, program] = &paths.map(|path| path.display().to_string());
+    let mut arguments = vec!["-O2", "-no-pie", "-Wall", "-Wextra", "-Werror", &headers];
+    arguments.extend(["-o", linked, source, "-Wl,-E", archive]);
     arguments.extend(LINKED);
     arguments.extend([&*loader, &*search]);
-    run("cc", &arguments)
+    run("cc", &arguments)?;
+    run("strip", &["-o", program, linked])
 }
 
 fn copy_library(from: &Path, to: &Path) -> Result<(), RuntimeError> {

@@ -10,8 +10,8 @@
 //! The core also has tables in reserve, which an instance uses before it takes others, and pays for
 //! as if they were its own.
 //!
-//! An entry that refers to an own table says where the note is: its position, or the chunk it is
-//! in. So a table is found in constant time, however many there are.
+//! An entry that refers to an own table says where the note is: its position, or of those far back
+//! the group that it is in. So a table is found in constant time, however many there are.
 
 use alloc::vec::Vec;
 use core::mem::MaybeUninit;
@@ -30,11 +30,17 @@ pub(super) const TABLES_KEPT: usize = 64;
 const CHUNK_LEN: usize = PAGE_LEN / size_of::<OwnTable>();
 /// Frame numbers in a frame.
 const DIRECTORY_LEN: usize = PAGE_LEN / size_of::<u32>();
-/// As many as an entry can name. So many tables map more than any memory limit, and have room for
-/// one page each of 300 GiB; who spreads its pages further has as good as no memory left.
-const CHUNKS_MAX: usize = HINT_MAX as usize - TABLES_KEPT;
+/// Positions that an entry says as they are: tables for 6 GiB of memory that lies together.
+const NAMED: usize = 3 << 10;
+/// Positions behind them that an entry says together.
+const GROUP_LEN: usize = 64;
+/// As many as an entry can say. So many tables map more than any memory limit; who has a table for
+/// each page has as good as no memory left.
+const TABLES_MAX: usize = NAMED + (HINT_MAX as usize - NAMED) * GROUP_LEN;
+const CHUNKS_MAX: usize = (TABLES_MAX - TABLES_KEPT) / CHUNK_LEN;
 const DIRECTORIES: usize = CHUNKS_MAX.div_ceil(DIRECTORY_LEN);
 
+const _: () = assert!(TABLES_KEPT <= NAMED && NAMED < HINT_MAX as usize);
 const _: () = assert!((CHUNKS_MAX * CHUNK_LEN) as u64 * BLOCK_LEN > MEMORY_MB_MAX << 20);
 
 /// All notes of one address space.
@@ -181,16 +187,16 @@ impl OwnList {
 
     /// What an entry says that refers to the table at `position`.
     pub fn hint(&self, position: usize) -> Hint {
-        let chunk = || TABLES_KEPT + (position - TABLES_KEPT) / CHUNK_LEN;
-        Hint(if position < TABLES_KEPT { position } else { chunk() } as u16)
+        let group = || NAMED + (position - NAMED) / GROUP_LEN;
+        Hint(if position < NAMED { position } else { group() } as u16)
     }
 
     /// The position of a table that an entry refers to.
     pub fn find(&self, hint: Hint, table: FrameNumber) -> usize {
         let hint = usize::from(hint.0);
-        let Some(chunk) = hint.checked_sub(TABLES_KEPT) else { return hint };
-        let start = TABLES_KEPT + chunk * CHUNK_LEN;
-        let end = self.len().min(start + CHUNK_LEN);
+        let Some(group) = hint.checked_sub(NAMED) else { return hint };
+        let start = NAMED + group * GROUP_LEN;
+        let end = self.len().min(start + GROUP_LEN);
         let found = (start..end).find(|position| self.get(*position).frame.number() == table);
         found.expect("an entry that is not borrowed refers to an own table")
     }

@@ -62,6 +62,8 @@ fn the_input_is_asked_for_when_it_is_looked_at() {
     assert_eq!(process.read(0, 0), Ok(vec![]));
     assert_eq!(process.read(0, 5), Err(Stop::NeedsInput));
     assert_eq!(process.poll(0, ready::IN), Err(Stop::NeedsInput));
+    assert_eq!(process.poll(0, 0), Ok(ready::HANG_UP));
+    assert_eq!(process.poll(0, ready::OUT), Ok(ready::HANG_UP));
     assert_eq!(process.files.ioctl(0, 0x541b, 0), Err(Stop::NeedsInput));
     let epoll = process.files.epoll_create1(0).expect("there is room");
     let event = EpollEvent { events: ready::IN, data: 7 };

@@ -10,6 +10,8 @@ use xtask::qemu::Node;
 pub const SECOND: usize = 1;
 /// Memory of a machine, where a suite does not say otherwise.
 const MEMORY_MIB: u32 = 512;
+/// What a request says whose body is a description.
+pub const JSON: &str = "Content-Type: application/json";
 /// What a request says whose body is a file.
 pub const OCTETS: &str = "Content-Type: application/octet-stream";
 
@@ -113,4 +115,11 @@ pub fn deployment(name: &str, image: &[u8]) -> Call {
     const MEMORY_MB: u64 = 64;
     let path = format!("{ACTIONS}/{name}?overwrite=true&code=false&memory={MEMORY_MB}");
     Call::new("PUT", &path, &[AUTHORIZATION, OCTETS], image)
+}
+
+/// The call that gives an action an annotation.
+pub fn annotation(name: &str, key: &str, value: &str) -> Call {
+    let path = format!("{ACTIONS}/{name}?overwrite=true&code=false");
+    let body = format!(r#"{{"annotations":[{{"key":"{key}","value":"{value}"}}]}}"#);
+    Call::new("PUT", &path, &[AUTHORIZATION, JSON], body.as_bytes())
 }

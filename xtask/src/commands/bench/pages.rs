@@ -11,7 +11,7 @@ use xtask::lab::{Call, Count, LabError};
 use xtask::runtime::Language;
 
 use super::laboratory::Laboratory;
-use super::machine::{OCTETS, Running, SECOND, send};
+use super::machine::{JSON, OCTETS, Running, SECOND, annotation, send};
 use super::recorder::{Figure, Recorder};
 use crate::progress::say;
 
@@ -41,9 +41,8 @@ const PROGRAMS: [Compiled; 2] = [
     },
 ];
 
-const JSON: &str = "Content-Type: application/json";
-const INIT: &[u8] = br#"{"annotations":[{"key":"init","value":"input"}]}"#;
-const WARM_UP: &[u8] = br#"{"annotations":[{"key":"warm","value":"/"}]}"#;
+const INIT: [&str; 2] = ["init", "input"];
+const WARM_UP: [&str; 2] = ["warm", "/"];
 const COLD: &str = "a page, without network";
 /// The same by a server that has answered before it was frozen.
 const WARM: &str = "a page, warmed up, without network";
@@ -112,8 +111,8 @@ pub fn programs(node: &Running, laboratory: &Laboratory, recorder: &mut Recorder
         let file = fs::read(&program).with_context(|| program.display().to_string())?;
         let target = format!("{ACTIONS}/{name}?overwrite=true&code=false&memory=64");
         send(node, &Call::new("PUT", &target, &[AUTHORIZATION, OCTETS], &file))?;
-        for (figure, annotation) in [(COLD, INIT), (WARM, WARM_UP)] {
-            send(node, &annotate(name, annotation))?;
+        for (figure, [key, value]) in [(COLD, INIT), (WARM, WARM_UP)] {
+            send(node, &annotation(name, key, value))?;
             let target = format!("/function/{name}/json");
             let page = Call::new(call, &target, &[JSON], br#"{"name":"you"}"#).expecting(answer);
             recorder.add_count(Figure::new(name, figure), page_by(node, &page, laboratory)?);
@@ -128,12 +127,6 @@ fn page_by(node: &Running, page: &Call, laboratory: &Laboratory) -> Result<Count
     figures.median_round().get(SECOND).copied().context("a node with two cores has a second")
 }
 
-/// The call that adds an annotation to an action.
-fn annotate(name: &str, annotation: &[u8]) -> Call {
-    let path = format!("{ACTIONS}/{name}?overwrite=true&code=false");
-    Call::new("PUT", &path, &[AUTHORIZATION, JSON], annotation)
-}
-
 /// Measures the servers in a language on a node that has its runtime.
 pub fn run(
     language: Language,
@@ -144,7 +137,8 @@ pub fn run(
     for server in SERVERS.iter().filter(|server| server.language == language) {
         server.deploy(node)?;
         recorder.add_count(Figure::new(server.name, COLD), server.page(node, laboratory)?);
-        send(node, &annotate(server.name, WARM_UP))?;
+        let [key, value] = WARM_UP;
+        send(node, &annotation(server.name, key, value))?;
         recorder.add_count(Figure::new(server.name, WARM), server.page(node, laboratory)?);
     }
     Ok(())

@@ -117,6 +117,8 @@ pub mod ready {
     pub const WRITE_NORMAL: u32 = 0x100;
     pub const WRITE_BAND: u32 = 0x200;
     pub const READ_HANG_UP: u32 = 0x2000;
+    /// Bytes can be read.
+    pub const READABLE: u32 = IN | READ_NORMAL;
     /// Of epoll only.
     pub const EXCLUSIVE: u32 = 1 << 28;
     pub const WAKE_UP: u32 = 1 << 29;

@@ -150,10 +150,10 @@ impl Files<'_> {
         let mut all = Ready::default();
         let mut stopped = None;
         for watch in &watcher.watches {
-            match self.readiness(host, watch.description, depth) {
+            match self.readiness(host, watch.description, watch.event.events, depth) {
                 Ok(ready) => {
                     if watch.events(&ready) != 0 {
-                        all.events = ready::IN | ready::READ_NORMAL;
+                        all.events = ready::READABLE;
                     }
                     let edges = ready.readable_edges.wrapping_add(ready.writable_edges);
                     all.readable_edges = all.readable_edges.wrapping_add(edges);
@@ -203,7 +203,7 @@ impl Files<'_> {
         for offset in 0..len {
             let index = (start + offset) % len;
             let watch = &mut watcher.watches[index];
-            let ready = match self.readiness(host, watch.description, 1) {
+            let ready = match self.readiness(host, watch.description, watch.event.events, 1) {
                 Ok(ready) => ready,
                 Err(stop) => {
                     stopped = Some(stop);

@@ -11,13 +11,12 @@ use crate::tree::{Device, Node};
 use crate::watch::{DescriptionNumber, Ready};
 
 /// What a file that cannot be waited for always is.
-const ALWAYS_READY: u32 = ready::IN | ready::OUT | ready::READ_NORMAL | ready::WRITE_NORMAL;
+const ALWAYS_READY: u32 = ready::READABLE | ready::OUT | ready::WRITE_NORMAL;
 /// What `poll` tells without being asked.
 const UNASKED: u16 = (ready::ERROR | ready::HANG_UP) as u16;
 
 /// What each set of `select` stands for.
-const READ_SET: u32 =
-    ready::IN | ready::READ_NORMAL | ready::READ_BAND | ready::HANG_UP | ready::ERROR;
+const READ_SET: u32 = ready::READABLE | ready::READ_BAND | ready::HANG_UP | ready::ERROR;
 const WRITE_SET: u32 = ready::OUT | ready::WRITE_NORMAL | ready::WRITE_BAND | ready::ERROR;
 const EXCEPTION_SET: u32 = ready::PRIORITY;
 
@@ -33,19 +32,24 @@ pub(super) fn earlier(one: Option<u64>, other: Option<u64>) -> Option<u64> {
 }
 
 impl Files<'_> {
-    /// How an object stands. `depth` counts instances of epoll that ask each other.
+    /// How an object stands, in what is asked for at least. `depth` counts instances of epoll that
+    /// ask each other.
     pub(super) fn readiness(
         &mut self,
         host: &mut dyn Host,
         number: DescriptionNumber,
+        asked: u32,
         depth: usize,
     ) -> Result<Ready, Stop> {
         let description = &mut self.table.descriptions[number as usize];
         let (reads, writes) = (description.is_readable(), description.is_writable());
         let events = match &mut description.object {
+            // Rust's programs begin by asking nothing but whether it is open: who does not ask for
+            // bytes does not look at the input.
+            Object::Input if asked & ready::READABLE == 0 => ready::HANG_UP,
             Object::Input => {
                 let has_more = !self.input.rest()?.is_empty();
-                ready::HANG_UP | if has_more { ready::IN | ready::READ_NORMAL } else { 0 }
+                ready::HANG_UP | if has_more { ready::READABLE } else { 0 }
             }
             Object::Output(_) => ready::OUT | ready::WRITE_NORMAL,
             Object::Text(..) => ALWAYS_READY,
@@ -56,7 +60,7 @@ impl Files<'_> {
                 // Who has one end is not woken for the other.
                 let readable_edges = when(reads, pipe.readable_edges);
                 let writable_edges = when(writes, pipe.writable_edges);
-                let events = when(reads && pipe.len() > 0, ready::IN | ready::READ_NORMAL)
+                let events = when(reads && pipe.len() > 0, ready::READABLE)
                     | when(reads && pipe.writers == 0, ready::HANG_UP)
                     | when(writes && !pipe.is_full(), ready::OUT | ready::WRITE_NORMAL)
                     | when(writes && pipe.readers == 0, ready::ERROR);
@@ -121,7 +125,7 @@ impl Files<'_> {
                 continue;
             }
             entry.revents = match self.table.usable(entry.fd).and(self.table.number(entry.fd)) {
-                Ok(number) => match self.readiness(host, number, 0) {
+                Ok(number) => match self.readiness(host, number, entry.events.into(), 0) {
                     Ok(ready) => {
                         result.wake_ns = earlier(result.wake_ns, ready.wake_ns);
                         ready.events as u16 & (entry.events | UNASKED)
@@ -166,7 +170,9 @@ impl Files<'_> {
             for bit in (0..last).filter(|bit| asked.iter().any(|set| set >> bit & 1 != 0)) {
                 let fd = (word * 64 + bit) as i32;
                 self.table.usable(fd)?;
-                let ready = match self.readiness(host, self.table.number(fd)?, 0) {
+                let is_asked = |index: &usize| asked[*index] >> bit & 1 != 0;
+                let meant = (0..3).filter(is_asked).fold(0, |all, it| all | MEANINGS[it]);
+                let ready = match self.readiness(host, self.table.number(fd)?, meant, 0) {
                     Ok(ready) => ready,
                     Err(stop) => {
                         stopped = Some(stop);
@@ -175,7 +181,7 @@ impl Files<'_> {
                 };
                 result.wake_ns = earlier(result.wake_ns, ready.wake_ns);
                 for index in 0..3 {
-                    if asked[index] >> bit & 1 != 0 && ready.events & MEANINGS[index] != 0 {
+                    if is_asked(&index) && ready.events & MEANINGS[index] != 0 {
                         holds[index] |= 1 << bit;
                         result.ready += 1;
                     }
@@ -201,6 +207,6 @@ impl Files<'_> {
     /// `EBADF`.
     pub fn wake_ns(&mut self, host: &mut dyn Host, fd: i32) -> Result<Option<u64>, Stop> {
         let number = self.table.number(fd)?;
-        Ok(self.readiness(host, number, 0)?.wake_ns)
+        Ok(self.readiness(host, number, ready::READABLE, 0)?.wake_ns)
     }
 }
