@@ -70,7 +70,7 @@ pub const REGIONS_MAX: usize = 65_536;
 /// Pages that an instance gets from the start because earlier ones of its image touched them.
 pub const LIKELY_PAGES_MAX: usize = 8;
 /// The same for instances of a template that was frozen.
-pub const LIKELY_PAGES_FROZEN_MAX: usize = 512;
+pub const LIKELY_PAGES_FROZEN_MAX: usize = 2048;
 /// Page tables that a core has for its instances: those that nearly all have, and others that
 /// instances of a frozen template use first. They stay with the core as that template's next
 /// instance needs them; 128 KiB.

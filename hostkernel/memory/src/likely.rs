@@ -5,6 +5,9 @@
 //! instances get these from the start. What is learned is a hint: whether the page may be touched
 //! is decided anew each time, by the same check as for a page fault.
 
+use core::array;
+use core::iter;
+use core::ptr;
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 use super::frames::{Frame, OutOfFrames};
@@ -61,19 +64,24 @@ pub(super) struct Touched {
     first: [LikelyPage; LIKELY_PAGES_MAX],
     pub count: u64,
     /// Those that an instance of a frozen template touched, as many as fit.
-    many: Option<Frame>,
+    many: Option<Room>,
 }
 
 impl Touched {
-    /// Makes room for many.
-    pub fn expect_many(&mut self, room: Frame) {
+    /// Takes room for many.
+    pub fn expect_many(&mut self, room: Room) {
         self.many = Some(room);
     }
 
     pub fn record(&mut self, page: LikelyPage) {
-        let place = match &self.many {
+        let place = match &mut self.many {
             None => self.first.get_mut(self.count as usize),
-            Some(frame) => likely_in(frame).get_mut(self.count as usize),
+            Some(room) => {
+                let at = self.count as usize;
+                // SAFETY: the room is borrowed exclusively.
+                let frame = unsafe { room.pieces_mut(room.len()) }.nth(at / PAGES_IN_FRAME);
+                frame.and_then(|pages| pages.get_mut(at % PAGES_IN_FRAME))
+            }
         };
         if let Some(place) = place {
             *place = page;
@@ -86,67 +94,126 @@ impl Touched {
         &self.first[..self.first.len().min(self.count as usize)]
     }
 
-    /// As many of them as fit, in any order, and the frame they are in.
-    pub fn take_many(&mut self) -> Option<(Frame, usize)> {
-        let frame = self.many.take()?;
-        Some((frame, MANY_MAX.min(self.count as usize)))
+    /// As many of them as fit, in any order, and the room they are in.
+    pub fn take_many(&mut self) -> Option<(Room, usize)> {
+        let room = self.many.take()?;
+        let len = room.len().min(self.count as usize);
+        Some((room, len))
     }
 }
 
 /// Pages in a frame of them.
-const MANY_MAX: usize = PAGE_LEN / size_of::<LikelyPage>();
-const _: () = assert!(LIKELY_PAGES_FROZEN_MAX <= MANY_MAX);
+const PAGES_IN_FRAME: usize = PAGE_LEN / size_of::<LikelyPage>();
+/// Frames of a list.
+const ROOM_FRAMES_MAX: usize = LIKELY_PAGES_FROZEN_MAX.div_ceil(PAGES_IN_FRAME);
 
-#[expect(
-    clippy::mut_from_ref,
-    reason = "the frame's bytes are its owner's, which has it to itself"
-)]
-fn likely_in(frame: &Frame) -> &mut [LikelyPage; MANY_MAX] {
-    // SAFETY: the frame is a [`Touched`]'s or a [`Lessons`]' own and holds nothing else; every bit
-    // pattern is a page.
-    unsafe { &mut *frame_pointer(frame.number()).cast() }
+/// Frames with pages, one behind the other.
+#[derive(Debug)]
+pub(super) struct Room([Option<Frame>; ROOM_FRAMES_MAX]);
+
+impl Room {
+    /// Room of so many frames, or of as many as there are.
+    pub fn new(frames: usize, mut take: impl FnMut() -> Result<Frame, OutOfFrames>) -> Self {
+        let mut room = Self([const { None }; ROOM_FRAMES_MAX]);
+        for place in &mut room.0[..frames] {
+            *place = take().ok();
+        }
+        room
+    }
+
+    /// The frames, to be given back.
+    pub fn into_frames(self) -> impl Iterator<Item = Frame> {
+        self.0.into_iter().flatten()
+    }
+
+    fn len(&self) -> usize {
+        self.0.iter().flatten().count() * PAGES_IN_FRAME
+    }
+
+    /// The pages of each frame, of the first `len`.
+    fn frames(&self, len: usize) -> impl Iterator<Item = *mut [LikelyPage]> {
+        self.0.iter().flatten().enumerate().map(move |(index, frame)| {
+            let len = len.saturating_sub(index * PAGES_IN_FRAME).min(PAGES_IN_FRAME);
+            let first: *mut LikelyPage = frame_pointer(frame.number()).cast();
+            ptr::slice_from_raw_parts_mut(first, len)
+        })
+    }
+
+    /// The first `len` pages, frame by frame.
+    ///
+    /// # Safety
+    /// Nobody changes them meanwhile.
+    unsafe fn pieces(&self, len: usize) -> impl Iterator<Item = &[LikelyPage]> {
+        // SAFETY: the room's frames hold pages and nothing else, and every bit pattern is one; they
+        // are borrowed as long as the result.
+        self.frames(len).map(|pages| unsafe { &*pages })
+    }
+
+    /// The same, to be changed.
+    ///
+    /// # Safety
+    /// Nobody else uses the room meanwhile.
+    unsafe fn pieces_mut(&self, len: usize) -> impl Iterator<Item = &mut [LikelyPage]> {
+        // SAFETY: as in `pieces`, and each frame is handed out once.
+        self.frames(len).map(|pages| unsafe { &mut *pages })
+    }
 }
 
 /// What a frozen template has learned: sorted lists, each better than the one before. A list is
 /// never changed once it is there, so that cores can use one while another is made.
 #[derive(Debug)]
 pub(super) struct Lessons {
-    lists: [Frame; Self::FRAMES],
+    lists: [Room; Self::LISTS],
     /// Lengths of those that are there.
-    lens: [AtomicU32; Self::FRAMES],
+    lens: [AtomicU32; Self::LISTS],
     /// How many are there.
     known: AtomicU32,
     /// Whether a core makes one.
     busy: AtomicBool,
+    /// Frames of each list.
+    frames: usize,
 }
 
 impl Lessons {
-    /// Frames they take.
-    pub const FRAMES: usize = 3;
+    const LISTS: usize = 3;
 
-    pub fn new() -> Result<Self, OutOfFrames> {
-        let lists = [Frame::allocate()?, Frame::allocate()?, Frame::allocate()?];
+    /// Of a template that owns so many pages: an instance writes hardly more than twice as many.
+    pub fn new(pages: usize) -> Result<Self, OutOfFrames> {
+        let frames = (2 * pages).div_ceil(PAGES_IN_FRAME).clamp(1, ROOM_FRAMES_MAX);
+        let lists: [Room; Self::LISTS] = array::from_fn(|_| Room::new(frames, Frame::allocate));
+        if lists.iter().any(|list| list.len() < frames * PAGES_IN_FRAME) {
+            return Err(OutOfFrames);
+        }
         let (lens, known) = (Default::default(), AtomicU32::new(0));
-        Ok(Self { lists, lens, known, busy: AtomicBool::new(false) })
+        Ok(Self { lists, lens, known, busy: AtomicBool::new(false), frames })
     }
 
-    /// Whether there is more to learn.
-    pub fn are_wanted(&self) -> bool {
-        self.known.load(Ordering::Relaxed) < Self::FRAMES as u32
+    /// Frames they take.
+    pub fn frames(&self) -> usize {
+        Self::LISTS * self.frames
+    }
+
+    /// Room for what an instance touches, if there is more to learn.
+    pub fn room(&self, take: impl FnMut() -> Result<Frame, OutOfFrames>) -> Option<Room> {
+        let are_wanted = self.known.load(Ordering::Relaxed) < Self::LISTS as u32;
+        are_wanted.then(|| Room::new(self.frames, take))
     }
 
     /// All that is known, in order of addresses.
-    pub fn pages(&self) -> &[LikelyPage] {
-        let Some(last) = self.known.load(Ordering::Acquire).checked_sub(1) else { return &[] };
-        let len = self.lens[last as usize].load(Ordering::Relaxed);
-        &likely_in(&self.lists[last as usize])[..len as usize]
+    pub fn pages(&self) -> impl Iterator<Item = &[LikelyPage]> {
+        let last = self.known.load(Ordering::Acquire).checked_sub(1);
+        last.into_iter().flat_map(|last| {
+            let len = self.lens[last as usize].load(Ordering::Relaxed);
+            // SAFETY: the list is there, and is not changed any more.
+            unsafe { self.lists[last as usize].pieces(len as usize) }
+        })
     }
 
-    /// Makes the next list, of what is known and of what an instance touched besides. `describe`
-    /// says more of each page.
+    /// Makes the next list, of what is known and of the first `len` pages in the room of an
+    /// instance. `describe` says more of each page.
     pub fn learn(
         &self,
-        touched: &mut Frame,
+        touched: &mut Room,
         len: usize,
         describe: impl Fn(LikelyPage) -> LikelyPage,
     ) {
@@ -155,38 +222,52 @@ impl Lessons {
         }
         let next = self.known.load(Ordering::Relaxed) as usize;
         if let Some(list) = self.lists.get(next) {
-            let touched = &mut likely_in(touched)[..len];
-            touched.sort_unstable_by_key(|page| page.0);
-            let room = &mut likely_in(list)[..LIKELY_PAGES_FROZEN_MAX];
-            let len = merge(self.pages(), touched, room);
-            room[..len].iter_mut().for_each(|page| *page = describe(*page));
-            self.lens[next].store(len as u32, Ordering::Relaxed);
+            let mut touched_pieces = [&[][..]; ROOM_FRAMES_MAX];
+            // SAFETY: the room is borrowed exclusively.
+            for (place, pages) in touched_pieces.iter_mut().zip(unsafe { touched.pieces_mut(len) })
+            {
+                pages.sort_unstable_by_key(|page| page.0);
+                *place = pages;
+            }
+            let mut pages = merged(self.pages().flatten(), touched_pieces);
+            let mut len = 0;
+            // SAFETY: the list is not there yet, and no other core makes one.
+            for place in unsafe { list.pieces_mut(list.len()) }.flatten() {
+                let Some(page) = pages.next() else { break };
+                *place = describe(page);
+                len += 1;
+            }
+            self.lens[next].store(len, Ordering::Relaxed);
             self.known.store(next as u32 + 1, Ordering::Release);
         }
         self.busy.store(false, Ordering::Release);
     }
 }
 
-/// Merges two sorted lists as far as there is room; a page in both was written if it was in one.
-fn merge(first: &[LikelyPage], second: &[LikelyPage], room: &mut [LikelyPage]) -> usize {
-    let (mut first, mut second) = (first.iter().peekable(), second.iter().peekable());
-    let mut len = 0;
-    loop {
-        let next = match (first.peek(), second.peek()) {
-            (Some(a), Some(b)) if a.address() > b.address() => second.next(),
-            (Some(_), _) => first.next(),
-            (None, _) => second.next(),
-        };
-        let Some(page) = next else { return len };
-        if let Some(last) = room[..len].last_mut().filter(|last| last.address() == page.address()) {
-            last.0 |= page.0;
-        } else if let Some(place) = room.get_mut(len) {
-            *place = *page;
-            len += 1;
-        } else {
-            return len;
+/// The pages of several sorted lists in order, each once; one in several was written if it was in
+/// one of them.
+fn merged<'a>(
+    known: impl Iterator<Item = &'a LikelyPage>,
+    mut touched: [&'a [LikelyPage]; ROOM_FRAMES_MAX],
+) -> impl Iterator<Item = LikelyPage> {
+    let mut known = known.peekable();
+    iter::from_fn(move || {
+        let first = touched.iter().filter_map(|pages| pages.first());
+        let address = first.chain(known.peek().copied()).map(|page| page.address()).min()?;
+        let mut result = LikelyPage(address);
+        if let Some(page) = known.next_if(|page| page.address() == address) {
+            result.0 |= page.0;
         }
-    }
+        for pages in &mut touched {
+            while let Some((page, rest)) = pages.split_first()
+                && page.address() == address
+            {
+                result.0 |= page.0;
+                *pages = rest;
+            }
+        }
+        Some(result)
+    })
 }
 
 /// What an image has learned. Cores use and extend it at the same time; a hint lost in between is
@@ -270,23 +351,30 @@ mod tests {
     fn lessons_are_sorted_and_better_each_time() {
         install_for_test();
         let page = |number: u64, written| LikelyPage::new(number * 4096, written);
-        let lessons = Lessons::new().expect("the arena is large");
+        let lessons = Lessons::new(700).expect("the arena is large");
         let learn = |pages: &[LikelyPage]| {
             let mut touched = Touched::default();
-            touched.expect_many(Frame::allocate().expect("the arena is large"));
+            touched.expect_many(lessons.room(Frame::allocate)?);
             pages.iter().for_each(|page| touched.record(*page));
-            let (mut frame, len) = touched.take_many().expect("there was room");
-            lessons.learn(&mut frame, len, |page| page);
+            let (mut room, len) = touched.take_many().expect("there was room");
+            lessons.learn(&mut room, len, |page| page);
+            Some(())
         };
-        assert!(lessons.pages().is_empty() && lessons.are_wanted());
-        learn(&[page(9, true), page(2, false)]);
-        assert_eq!(lessons.pages(), [page(2, false), page(9, true)]);
-        learn(&[page(9, false), page(2, true), page(5, false)]);
-        assert_eq!(lessons.pages(), [page(2, true), page(5, false), page(9, true)]);
-        learn(&(10..2000).map(|number| page(number, true)).collect::<Vec<_>>());
-        assert_eq!(lessons.pages().len(), LIKELY_PAGES_FROZEN_MAX);
-        assert!(lessons.pages().is_sorted_by_key(|page| page.address()) && !lessons.are_wanted());
-        learn(&[page(3, true)]);
-        assert!(!lessons.pages().contains(&page(3, true)));
+        let known = || lessons.pages().flatten().copied().collect::<Vec<_>>();
+        assert!(known().is_empty());
+        learn(&[page(9, true), page(2, false)]).expect("more is wanted");
+        assert_eq!(known(), [page(2, false), page(9, true)]);
+        learn(&[page(9, false), page(2, true), page(5, false)]).expect("more is wanted");
+        assert_eq!(known(), [page(2, true), page(5, false), page(9, true)]);
+        // More than there is room for, in three frames, and in no order.
+        let many = (0..2000).map(|number| page(10 + number * 7 % 2000, true));
+        learn(&many.collect::<Vec<_>>()).expect("more is wanted");
+        let pages = known();
+        assert_eq!(pages.len(), 3 * PAGES_IN_FRAME);
+        assert!(pages.is_sorted_by_key(|page| page.address()));
+        assert_eq!(pages[..4], [page(2, true), page(5, false), page(9, true), page(10, true)]);
+        assert!(learn(&[page(3, true)]).is_none(), "nothing more is wanted");
+        assert_eq!(Lessons::new(100_000).expect("the arena is large").frames(), 3 * 4);
+        assert_eq!(Lessons::new(0).expect("the arena is large").frames(), 3);
     }
 }

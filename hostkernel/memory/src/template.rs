@@ -445,7 +445,7 @@ impl Frozen {
         let is_own = Arc::ptr_eq(code, self.base.code()) && self.base.frozen.is_none();
         let base = if is_own { self.base.frames() - code.pages().len() } else { 0 };
         let extended = usize::from(self.processor.extended.is_some());
-        base + self.pages + self.regions.frames() + extended + Lessons::FRAMES
+        base + self.pages + self.regions.frames() + extended + self.lessons.frames()
     }
 }
 

@@ -23,6 +23,7 @@ use xtask::workspace;
 
 use super::bench::laboratory;
 use super::bench::machine::{OCTETS, annotation, deployment};
+use super::bench::pages::LATER;
 use super::runtime::Named;
 use crate::progress::say;
 
@@ -31,6 +32,8 @@ const NAME: &str = "profiled";
 const MEMORY_MIB: u32 = 2048;
 const BOOT_TIMEOUT: Duration = Duration::from_secs(300);
 const PLAN: Plan = Plan { warm_up: 300, runs: 300, rounds: 1 };
+/// An interpreter takes a hundred times as long.
+const INTERPRETED: Plan = Plan { warm_up: 20, runs: 20, rounds: 1 };
 /// The lowest address of the upper half: programs are below, the kernel is above.
 const KERNEL_HALF: u64 = 1 << 63;
 /// Less than this in one request is not printed.
@@ -161,7 +164,11 @@ fn measure(arguments: &Arguments, language: Option<Language>, code: &[u8]) -> Re
     let connections = arguments.connections;
     let mut clients =
         (0..connections).map(|_| call.connect(node.address())).collect::<Result<Vec<_>, _>>()?;
-    let plan = Plan { warm_up: PLAN.warm_up * connections, runs: PLAN.runs * connections, ..PLAN };
+    let plan = if language.is_some() { INTERPRETED } else { PLAN };
+    let plan = Plan { warm_up: plan.warm_up * connections, runs: plan.runs * connections, ..plan };
+    if arguments.warm.is_some() {
+        thread::sleep(LATER);
+    }
     let executions = profile.per_run(plan, |runs| {
         thread::scope(|scope| {
             let mut begun = Vec::new();

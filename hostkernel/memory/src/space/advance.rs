@@ -49,10 +49,10 @@ impl AddressSpace {
     fn provide_lessons(&mut self) {
         let template = Arc::clone(&self.template);
         let Some(frozen) = template.frozen() else { return };
-        self.provide_many(frozen.lessons.pages(), None);
-        if frozen.lessons.are_wanted()
-            && let Ok(room) = self.reservation.take()
-        {
+        for pages in frozen.lessons.pages() {
+            self.provide_many(pages, None);
+        }
+        if let Some(room) = frozen.lessons.room(|| self.reservation.take()) {
             self.touched.expect_many(room);
         }
     }
@@ -70,12 +70,13 @@ impl AddressSpace {
         }
         let template = Arc::clone(&self.template);
         let Some(frozen) = template.frozen() else { return };
-        let pages = frozen.lessons.pages();
-        let first = pages.partition_point(|page| page.address() < region.range.start);
-        let is_inside = |page: &&LikelyPage| page.address() < region.range.end;
-        let len = pages[first..].iter().take_while(is_inside).count();
-        if len > 0 {
-            self.provide_many(&pages[first..first + len], Some(region));
+        for pages in frozen.lessons.pages() {
+            let first = pages.partition_point(|page| page.address() < region.range.start);
+            let is_inside = |page: &&LikelyPage| page.address() < region.range.end;
+            let len = pages[first..].iter().take_while(is_inside).count();
+            if len > 0 {
+                self.provide_many(&pages[first..first + len], Some(region));
+            }
         }
     }
 
@@ -162,9 +163,9 @@ impl AddressSpace {
         match template.frozen() {
             None => template.likely().learn(touched.first()),
             Some(frozen) => {
-                if let Some((mut frame, len)) = Touched::take_many(touched) {
-                    frozen.lessons.learn(&mut frame, len, |page| frozen.describe(page));
-                    reservation.put(frame);
+                if let Some((mut room, len)) = Touched::take_many(touched) {
+                    frozen.lessons.learn(&mut room, len, |page| frozen.describe(page));
+                    room.into_frames().for_each(|frame| reservation.put(frame));
                 }
             }
         }

@@ -30,8 +30,8 @@ impl AddressSpace {
     pub fn freeze(&mut self, processor: Processor) -> Result<Template, Refusal> {
         // Nothing of this one instance goes on.
         self.tables.clear_range(CONTEXT, &mut self.reservation);
-        let lessons = Lessons::new()?;
         let (mut tables, pages) = self.frozen_tables()?;
+        let lessons = Lessons::new(pages)?;
         self.enter_payload(&mut tables)?;
         let shared = |table| self.template.slots(table);
         let windows = tables.way(WINDOWS_START, shared);

@@ -14,7 +14,7 @@ mod latency;
 pub(super) mod machine;
 mod many;
 mod memory;
-mod pages;
+pub mod pages;
 mod recorder;
 mod simultaneous;
 mod throughput;
