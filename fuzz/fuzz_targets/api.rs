@@ -162,7 +162,7 @@ fn serve(node: &mut Node, request: &Request, now: Now, id: u128) {
     match step {
         Step::Reject(reject) => connection.respond(api::malformed(node.policy(), reject, id)),
         Step::Request(mut parsed) => match decided(node, &mut parsed, now, id) {
-            Reply::Deploy(_) => unreachable!("it was gone on with"),
+            Reply::Deploy(_) | Reply::Read(_) => unreachable!("it was gone on with"),
             Reply::Respond(response) => connection.respond(response),
             Reply::Store(_) => panic!("this node has no store"),
             Reply::Invoke(admission) => {
@@ -187,21 +187,25 @@ fn serve(node: &mut Node, request: &Request, now: Now, id: u128) {
     let waiting = connection.phase() == Phase::Receiving;
     let sent = drain(&mut connection, 4096);
     // Of bytes that are no request it may be unknown that they began with HEAD.
-    if !waiting && !(rejected && request.method == Method::Head) {
+    let may_be_head = rejected && request.method == Method::Head;
+    if !waiting && !may_be_head {
         let status = check_response(&sent, request.method == Method::Head);
         assert!((200..600).contains(&status), "{status}");
     }
 }
 
-/// What becomes of a request; a deploy is gone on with, a page at a time, until that is known.
+/// What becomes of a request; a deploy or a document is gone on with, a page at a time, until that
+/// is known.
 fn decided(node: &mut Node, request: &mut http::Request, now: Now, id: u128) -> Reply {
     let mut reply = api::handle(node, request, now, id);
-    while let Reply::Deploy(deploying) = &mut reply {
-        if let Some(next) = api::go_on(node, deploying, &mut Slice::new(1), now) {
-            reply = next;
-        }
+    loop {
+        let next = match &mut reply {
+            Reply::Deploy(deploying) => api::go_on(node, deploying, &mut Slice::new(1), now),
+            Reply::Read(reading) => api::read_on(node, reading, &mut Slice::new(1), now),
+            _ => return reply,
+        };
+        reply = next.unwrap_or(reply);
     }
-    reply
 }
 
 fn completion(end: &Ending, invocation: Invocation) -> Completion {
@@ -209,7 +213,11 @@ fn completion(end: &Ending, invocation: Invocation) -> Completion {
     let (end, output, log) = match end {
         Ending::Exit(status, output, log) => (End::Exit(*status), &output[..], &log[..]),
         Ending::Json(text) => (End::Exit(0), text.as_bytes(), &b"1\0\0\0\0\0\0\0\0out\n2err\n"[..]),
-        Ending::Deadline => (End::Fault(Fault::Deadline { timeout_ms: 1 }), &b""[..], &b""[..]),
+        Ending::Deadline => (
+            End::Fault(Fault::Deadline { timeout_ms: 1, instruction: Some(0x40_1000) }),
+            &b""[..],
+            &b""[..],
+        ),
         Ending::Page(address) => {
             let instruction = *address;
             let access = memory::Access::Write;
@@ -227,6 +235,7 @@ fn completion(end: &Ending, invocation: Invocation) -> Completion {
         timing: Timing::default(),
         usage: Usage::default(),
         permit: invocation.permit,
+        environment: invocation.environment,
         reports: None,
         frozen: None,
     }

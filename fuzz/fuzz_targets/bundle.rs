@@ -34,8 +34,8 @@ fuzz_target!(|bytes: &[u8]| {
     let mut refused = 0;
     let deployed =
         bundle.deploy(&mut node, &mut Boot { wall_ms: 0, run: &mut nobody }, |_| refused += 1);
-    assert_eq!(node.registry().len(), deployed);
-    assert!(deployed + refused <= cpio::entries(bytes).count());
+    assert_eq!(node.registry().len(), deployed.actions);
+    assert!(deployed.actions + deployed.runtimes + refused <= cpio::entries(bytes).count());
     drop(node);
     assert_eq!(frames::available(), before, "every frame came back");
 });

@@ -82,7 +82,7 @@ enum Payload {
 #[derive(Default)]
 struct Wire {
     to_node: VecDeque<Vec<u8>>,
-    from_node: VecDeque<Vec<u8>>,
+    sent_by_node: VecDeque<Vec<u8>>,
 }
 
 struct Card(Rc<RefCell<Wire>>, Option<Vec<u8>>);
@@ -112,7 +112,7 @@ impl Sender for Out {
         assert!(len <= FRAME_LEN_MAX, "no longer than the card takes");
         let mut frame = vec![0; len];
         fill(&mut frame);
-        self.0.borrow_mut().from_node.push_back(frame);
+        self.0.borrow_mut().sent_by_node.push_back(frame);
     }
 }
 
@@ -206,7 +206,7 @@ impl Lab<'_> {
             let now = Now { monotonic_ns: self.now_ns, wall_ms: 0 };
             self.service.poll(now);
             let _ = self.service.take_reading(|| None);
-            while let Some(frame) = self.from_node() {
+            while let Some(frame) = self.sent_by_node() {
                 self.hear(&frame);
             }
             if self.now_ns >= end_ns {
@@ -216,8 +216,8 @@ impl Lab<'_> {
         }
     }
 
-    fn from_node(&mut self) -> Option<Vec<u8>> {
-        self.wire.borrow_mut().from_node.pop_front()
+    fn sent_by_node(&mut self) -> Option<Vec<u8>> {
+        self.wire.borrow_mut().sent_by_node.pop_front()
     }
 
     /// Looks at what the node says.

@@ -1,3 +1,4 @@
+#!/runtime/cpython -IBXutf8
 """Starts a Python function and calls it once: the program of the runtime `python:3`.
 
 It looks at standard input twice, and each time the node freezes the process there, to go on from

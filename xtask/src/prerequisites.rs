@@ -233,13 +233,12 @@ pub fn ensure_files(
     install(&packages, &names.join(", "), say)
 }
 
-/// Installs the distribution's Python, with what it takes to link it. `say` hears what is about to
-/// be done.
+/// Installs the distribution's Python. `say` hears what is about to be done.
 ///
 /// # Errors
 /// [`PrerequisiteError`] if it cannot be installed from here.
 pub fn ensure_python(say: impl Fn(&str)) -> Result<(), PrerequisiteError> {
-    install(&["python3", "python3-dev"], "Python and its library", say)
+    install(&["python3"], "Python and its library", say)
 }
 
 fn install(

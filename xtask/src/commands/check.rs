@@ -115,6 +115,8 @@ fn cargo_checks() -> Result<Vec<(&'static str, Command)>> {
         .args(["--target", KERNEL_TARGET]);
     checks.push(("lints: Linux library OS", deny_warnings(linux)));
 
+    checks.push(("lints: fuzz targets", fuzz_lints()));
+
     let mut host_docs = cargo();
     host_docs.args(["doc", "--no-deps", "--document-private-items"]).args(packages).args(features);
     checks.push(("documentation: host programs", host_docs));
@@ -133,6 +135,18 @@ fn cargo_checks() -> Result<Vec<(&'static str, Command)>> {
 fn boot_lints((package, target): (&str, &str)) -> Command {
     let mut command = cargo();
     command.args(["clippy", "--package", package, "--target", target]);
+    deny_warnings(command)
+}
+
+/// They are run now and then and by another compiler, so nothing else notices that one does not
+/// compile any more. What they are linked with is not needed to see that.
+fn fuzz_lints() -> Command {
+    let mut command = cargo();
+    command
+        .args(["clippy", "--locked", "--bins", "--manifest-path", "fuzz/Cargo.toml"])
+        .arg("--target-dir")
+        .arg(workspace::target().join("fuzz/check"))
+        .env("CUSTOM_LIBFUZZER_PATH", workspace::target().join("fuzz/libfuzzer.a"));
     deny_warnings(command)
 }
 

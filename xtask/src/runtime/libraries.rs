@@ -9,19 +9,12 @@ use super::error::{RuntimeError, output};
 
 /// The folder of a runtime for libraries and their loader.
 pub(super) const FOLDER: &str = "lib";
-/// The loader's name. A program of a runtime names it there.
+/// The loader's name.
 pub(super) const LOADER: &str = "ld-linux-x86-64.so.2";
+/// Where a program says that it is.
+pub(super) const LOADER_FOLDER: &str = "lib64";
 /// Where a runtime is on a node.
 pub(super) const ROOT: &str = "/runtime";
-
-/// Arguments for the linker of a program that finds loader and libraries in its runtime. The old
-/// form of a search path counts for the libraries' own libraries, too.
-pub(super) fn link_arguments() -> [String; 2] {
-    [
-        format!("-Wl,--dynamic-linker={ROOT}/{FOLDER}/{LOADER}"),
-        format!("-Wl,--disable-new-dtags,-rpath,{ROOT}/{FOLDER}"),
-    ]
-}
 
 /// Copies what `programs` need into the folder of a runtime.
 pub(super) fn collect(programs: &[PathBuf], stage: &Path) -> Result<(), RuntimeError> {
@@ -29,7 +22,7 @@ pub(super) fn collect(programs: &[PathBuf], stage: &Path) -> Result<(), RuntimeE
     for program in programs {
         let mut ldd = Command::new("ldd");
         ldd.arg(program).env("LC_ALL", "C");
-        needed.extend(paths(&output(ldd)?).into_iter().filter(|path| !path.starts_with(ROOT)));
+        needed.extend(paths(&output(ldd)?));
     }
     for library in needed {
         let Some(name) = library.file_name() else { continue };

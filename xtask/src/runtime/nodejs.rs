@@ -5,16 +5,15 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::error::{RuntimeError, output, run};
-use super::libraries::{self, FOLDER, LOADER};
+use super::libraries::{self, FOLDER, LOADER, LOADER_FOLDER};
 use super::{Language, copy, sources};
 use crate::prerequisites::ensure_programs;
 use crate::programs::find_program;
 
 /// Oldest and newest major version that the launcher is for.
 const MAJORS: std::ops::RangeInclusive<u32> = 18..=24;
-/// Where the launcher's first line says that the interpreter is, and that says where its loader is.
+/// Where the launcher's first line says that the interpreter is.
 const PROGRAM: &str = "usr/bin/node";
-const LOADER_FOLDER: &str = "lib64";
 
 /// Puts a runtime's files into `stage`. Says what is in it, and which major version that is.
 pub(super) fn stage(stage: &Path, say: impl Fn(&str)) -> Result<(String, u32), RuntimeError> {

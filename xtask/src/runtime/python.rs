@@ -1,5 +1,8 @@
-//! Python: the distribution's interpreter, as an executable that starts our launcher, and the whole
+//! Python: the distribution's interpreter as it is, our launcher as a script for it, and the whole
 //! standard library with its extensions.
+//!
+//! As it is, because what it is as a library to link was compiled with less care: a fifth more
+//! instructions for the same script.
 //!
 //! The modules are compiled for the place where they will be, and not checked against their source
 //! any more, so that an import reads one file.
@@ -9,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::error::{RuntimeError, file_error, output, run};
-use super::libraries::{self, FOLDER, ROOT};
+use super::libraries::{self, FOLDER, LOADER, LOADER_FOLDER, ROOT};
 use super::{Language, copy, sources};
 use crate::prerequisites::{ensure_programs, ensure_python};
 
@@ -57,16 +60,8 @@ const PROMISED: [&str; 6] = [
 ];
 /// What servers do anew in each process, a module like those of the library.
 const SERVER: &str = "hostkernel_server.py";
-/// What the interpreter needs besides its own archive.
-const LINKED: [&str; 3] = ["-l:libexpat.so.1", "-l:libz.so.1", "-lm"];
-
-/// An installed Python that has what it takes.
-struct Installed {
-    /// `python3.11`.
-    name: String,
-    /// The interpreter as a library to link.
-    archive: PathBuf,
-}
+/// What the launcher's first line calls the interpreter. The library is looked for from there.
+const PROGRAM: &str = "cpython";
 
 /// Puts a runtime's files into `stage`. Says what is in it.
 pub(super) fn stage(stage: &Path, say: impl Fn(&str)) -> Result<String, RuntimeError> {
@@ -74,17 +69,17 @@ pub(super) fn stage(stage: &Path, say: impl Fn(&str)) -> Result<String, RuntimeE
     if installed().is_none() {
         ensure_python(&say)?;
     }
-    let python = installed().ok_or_else(|| RuntimeError::Missing {
-        what: "libpython3.11.a or a newer one".to_owned(),
-        package: "libpython3-dev",
+    let name = installed().ok_or_else(|| RuntimeError::Missing {
+        what: "Python 3.11 or a newer one".to_owned(),
+        package: "python3",
     })?;
-    say("Linking the interpreter and compiling its library");
+    say("Copying the interpreter and compiling its library");
     let sources = sources(Language::Python);
-    copy(&sources.join("launcher.py"), &stage.join("launcher.py"))?;
-    let program = stage.join("exec");
-    link(&python, &sources.join("main.c"), &program)?;
-    let library = stage.join(FOLDER).join(&python.name);
-    copy_library(&Path::new("/usr/lib").join(&python.name), &library)?;
+    copy(&sources.join("launcher.py"), &stage.join("exec"))?;
+    let program = stage.join(PROGRAM);
+    copy(&interpreter(&name), &program)?;
+    let library = stage.join(FOLDER).join(&name);
+    copy_library(&Path::new("/usr/lib").join(&name), &library)?;
     copy(&sources.join(SERVER), &library.join(SERVER))?;
     let mut programs = vec![program];
     for entry in fs::read_dir(library.join(EXTENSIONS)).map_err(file_error(&library))? {
@@ -92,44 +87,23 @@ pub(super) fn stage(stage: &Path, say: impl Fn(&str)) -> Result<String, RuntimeE
     }
     libraries::collect(&programs, stage)?;
     PROMISED.iter().try_for_each(|name| libraries::add(name, stage))?;
-    compile(&python, stage)?;
-    let mut version = Command::new(interpreter(&python));
+    copy(&stage.join(FOLDER).join(LOADER), &stage.join(LOADER_FOLDER).join(LOADER))?;
+    compile(&name, stage)?;
+    let mut version = Command::new(interpreter(&name));
     version.arg("--version");
     Ok(format!("C{}", output(version)?.trim()))
 }
 
-fn interpreter(python: &Installed) -> PathBuf {
-    Path::new("/usr/bin").join(&python.name)
+fn interpreter(name: &str) -> PathBuf {
+    Path::new("/usr/bin").join(name)
 }
 
-/// The newest Python that the distribution installed with what it takes to link it.
-fn installed() -> Option<Installed> {
-    MINORS.rev().find_map(|minor| {
-        let name = format!("python3.{minor}");
-        let configuration = format!("config-3.{minor}-x86_64-linux-gnu");
-        let library = Path::new("/usr/lib").join(&name);
-        let archive = library.join(configuration).join(format!("lib{name}.a"));
-        let headers = Path::new("/usr/include").join(&name).join("Python.h");
-        let python = Installed { name, archive };
-        let is_whole = [&python.archive, &headers, &interpreter(&python), &library.join("json")];
-        is_whole.iter().all(|path| path.exists()).then_some(python)
+/// The name of the newest Python that the distribution installed with its library: `python3.11`.
+fn installed() -> Option<String> {
+    MINORS.rev().map(|minor| format!("python3.{minor}")).find(|name| {
+        let library = Path::new("/usr/lib").join(name).join("json");
+        interpreter(name).exists() && library.exists()
     })
-}
-
-/// Links the interpreter with our `main`. Extensions find the interpreter's functions in it. One
-/// with its symbols stays beside the archive.
-fn link(python: &Installed, source: &Path, program: &Path) -> Result<(), RuntimeError> {
-    let linked = Language::Python.interpreter_with_symbols();
-    let headers = format!("-I/usr/include/{}", python.name);
-    let [loader, search] = libraries::link_arguments();
-    let paths = [source, &python.archive, &linked, program];
-    let [source, archive, linked, program] = &paths.map(|path| path.display().to_string());
-    let mut arguments = vec!["-O2", "-no-pie", "-Wall", "-Wextra", "-Werror", &headers];
-    arguments.extend(["-o", linked, source, "-Wl,-E", archive]);
-    arguments.extend(LINKED);
-    arguments.extend([&*loader, &*search]);
-    run("cc", &arguments)?;
-    run("strip", &["-o", program, linked])
 }
 
 fn copy_library(from: &Path, to: &Path) -> Result<(), RuntimeError> {
@@ -150,8 +124,8 @@ fn copy_library(from: &Path, to: &Path) -> Result<(), RuntimeError> {
     Ok(())
 }
 
-fn compile(python: &Installed, stage: &Path) -> Result<(), RuntimeError> {
-    let interpreter = interpreter(python).display().to_string();
+fn compile(name: &str, stage: &Path) -> Result<(), RuntimeError> {
+    let interpreter = interpreter(name).display().to_string();
     let library = stage.join(FOLDER).display().to_string();
     let stage = stage.display().to_string();
     let modes = ["-I", "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash"];

@@ -99,3 +99,17 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     say(&format!("{target}: nothing found"));
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_target_has_seeds() {
+        for target in TARGETS.iter().filter(|target| **target != "live-calls") {
+            let folder = workspace::root().join("fuzz/corpus").join(target);
+            let seeds = fs::read_dir(&folder).map_or(0, Iterator::count);
+            assert!(seeds > 0, "{} has none", folder.display());
+        }
+    }
+}
