@@ -1,11 +1,13 @@
 //! The traffic of the soak: what a client may do, and what it must be answered.
 
 use std::net::SocketAddr;
+use std::thread;
+use std::time::Duration;
 
 use super::Find;
 use super::linux;
 use super::random::Random;
-use super::session::{Limits, Session};
+use super::session::{Limits, OCTETS, Session, sample};
 use crate::connection::{ACTIONS, AUTHORIZATION, request};
 
 /// Actions the mix needs, with their sample and limits.
@@ -19,6 +21,12 @@ pub const ACTIONS_USED: [(&str, &str, Limits); 5] = [
 ];
 /// Longest input and output.
 const LARGE_LEN_MAX: usize = 1 << 20;
+/// Longest time that a large answer is not taken.
+const SLOW_MS_MAX: usize = 500;
+/// Deploys at a time, by one who does not wait for their answers.
+const DEPLOYS: usize = 8;
+/// Connections of a client that lets them wait.
+const CONNECTIONS_KEPT: usize = 4;
 /// Longest input of the ordinary kind.
 const SMALL_LEN_MAX: usize = 3000;
 /// Ways to break a rule, with how the reason begins.
@@ -54,6 +62,8 @@ pub struct Rarity {
     pub large: u64,
     /// A client that leaves, or comes again.
     pub leave: u64,
+    /// One that is a burden to others: slow, greedy, or silent.
+    pub burden: u64,
 }
 
 /// What clients do.
@@ -87,7 +97,7 @@ impl Client {
         if mix == Mix::Linux {
             return self.linux();
         }
-        let Rarity { over_time, over_memory, large, leave } = self.rarity;
+        let Rarity { over_time, over_memory, large, leave, burden } = self.rarity;
         if self.random.one_in(over_time) {
             return self.fault("hasty", "endless-loop", OVER_TIME);
         }
@@ -99,6 +109,13 @@ impl Client {
         }
         if self.random.one_in(leave) {
             return self.leave();
+        }
+        if self.random.one_in(burden) {
+            return match self.random.below(3) {
+                0 => self.read_slowly(),
+                1 => self.deploy_much(),
+                _ => self.keep_connections(),
+            };
         }
         match self.random.below(32) {
             0 => self.change_actions(),
@@ -163,6 +180,41 @@ impl Client {
             self.session.send(&request("POST", "/function/echo", &[], &body))?;
         }
         self.session.reopen()
+    }
+
+    /// Does not take a large answer for a while.
+    fn read_slowly(&mut self) -> Result<(), Find> {
+        let input = self.random.bytes(LARGE_LEN_MAX);
+        self.session.send(&request("POST", "/function/echo", &[], &input))?;
+        thread::sleep(Duration::from_millis(self.random.below(SLOW_MS_MAX) as u64));
+        let answer = self.session.receive()?;
+        must(&(answer.status, answer.body), 200, |body| body == input)
+    }
+
+    /// Deploys again and again, and does not wait for the answers.
+    fn deploy_much(&mut self) -> Result<(), Find> {
+        let name = format!("mine-{}", self.number);
+        let target = format!("{ACTIONS}/{name}?overwrite=true&code=false&memory=4");
+        let code = sample("echo")?;
+        for _ in 0..DEPLOYS {
+            self.session.send(&request("PUT", &target, &[AUTHORIZATION, OCTETS], &code))?;
+        }
+        for _ in 0..DEPLOYS {
+            let answer = self.session.receive()?;
+            must(&(answer.status, answer.body), 200, |_| true)?;
+        }
+        self.session.delete(&name)
+    }
+
+    /// Begins requests on connections of which none comes any further.
+    fn keep_connections(&mut self) -> Result<(), Find> {
+        let mut kept = Vec::new();
+        for _ in 0..CONNECTIONS_KEPT {
+            let mut session = self.session.another()?;
+            session.send(b"POST /function/echo HTTP/1.1\r\nHost: node\r\nContent-Length: 9")?;
+            kept.push(session);
+        }
+        self.hello("hello")
     }
 
     /// Deploys, invokes, updates, and deletes an action of one's own.

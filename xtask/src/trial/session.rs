@@ -9,7 +9,7 @@ use crate::connection::{ACTIONS, AUTHORIZATION, Connection, Response, request};
 use crate::workspace;
 
 /// The header line of an image as it is.
-const OCTETS: &str = "Content-Type: application/octet-stream";
+pub(super) const OCTETS: &str = "Content-Type: application/octet-stream";
 
 /// Limits of an action.
 #[derive(Clone, Copy, Debug)]
@@ -70,6 +70,14 @@ impl Session {
     /// A [`Find`] if the node does not answer.
     pub fn open(address: SocketAddr) -> Result<Self, Find> {
         Ok(Self { address, connection: connect(address)? })
+    }
+
+    /// One more connection to the same node.
+    ///
+    /// # Errors
+    /// As for [`open`](Self::open).
+    pub fn another(&self) -> Result<Self, Find> {
+        Self::open(self.address)
     }
 
     /// Leaves without a word, whatever is under way, and comes back.

@@ -35,7 +35,7 @@ impl Plan {
     /// Long runs see every kind often enough; short ones shall not miss the costly ones.
     fn rarity(&self) -> Rarity {
         let over_time = if self.invocations > INVOCATIONS_SHORT { 2_000 } else { 200 };
-        Rarity { over_time, over_memory: 500, large: 200, leave: 100 }
+        Rarity { over_time, over_memory: 500, large: 200, leave: 100, burden: 200 }
     }
 }
 
