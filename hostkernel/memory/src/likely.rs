@@ -131,11 +131,15 @@ impl Room {
     }
 
     /// The pages of each frame, of the first `len`.
+    #[inline]
     fn frames(&self, len: usize) -> impl Iterator<Item = *mut [LikelyPage]> {
-        self.0.iter().flatten().enumerate().map(move |(index, frame)| {
-            let len = len.saturating_sub(index * PAGES_IN_FRAME).min(PAGES_IN_FRAME);
+        let mut left = len;
+        self.0.iter().map_while(move |frame| {
+            let frame = frame.as_ref().filter(|_| left > 0)?;
+            let len = left.min(PAGES_IN_FRAME);
+            left -= len;
             let first: *mut LikelyPage = frame_pointer(frame.number()).cast();
-            ptr::slice_from_raw_parts_mut(first, len)
+            Some(ptr::slice_from_raw_parts_mut(first, len))
         })
     }
 

@@ -137,8 +137,8 @@ impl AddressSpace {
             let position = tables.open_block(address, reservation, template)?;
             *block = (address / BLOCK_LEN, position);
         }
-        let (position, slot) = (block.1, index(address, 1));
-        let entry = tables.entry(position, slot);
+        let (own, slot) = (tables.own_mut(block.1), index(address, 1));
+        let entry = own.table().get(slot);
         let frame = match entry.frame() {
             _ if entry.is_owned_page() => return Ok(true),
             // SAFETY: the page is borrowed, so it is the template's or the payload's: nobody
@@ -147,12 +147,11 @@ impl AddressSpace {
             None if is_zero => reservation.take()?,
             None => return Ok(false),
         };
+        own.set_owned(slot, Entry::owned_page(frame.number(), Protection::ReadWrite));
+        let _owned_by_the_entry = frame.into_raw();
         if entry.is_present() {
             tables.set_stale();
         }
-        let owned = Entry::owned_page(frame.number(), Protection::ReadWrite);
-        tables.own_mut(position).set_owned(slot, owned);
-        let _owned_by_the_entry = frame.into_raw();
         self.likely += 1;
         Ok(true)
     }
