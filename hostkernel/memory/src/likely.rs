@@ -73,20 +73,15 @@ impl Touched {
         self.many = Some(room);
     }
 
+    #[inline]
     pub fn record(&mut self, page: LikelyPage) {
-        let place = match &mut self.many {
-            None => self.first.get_mut(self.count as usize),
-            Some(room) => {
-                let at = self.count as usize;
-                // SAFETY: the room is borrowed exclusively.
-                let frame = unsafe { room.pieces_mut(room.len()) }.nth(at / PAGES_IN_FRAME);
-                frame.and_then(|pages| pages.get_mut(at % PAGES_IN_FRAME))
-            }
-        };
-        if let Some(place) = place {
+        let at = self.count as usize;
+        self.count += 1;
+        if let Some(room) = &mut self.many {
+            room.note(at, page);
+        } else if let Some(place) = self.first.get_mut(at) {
             *place = page;
         }
-        self.count += 1;
     }
 
     /// The first of them, in order.
@@ -128,6 +123,16 @@ impl Room {
 
     fn len(&self) -> usize {
         self.0.iter().flatten().count() * PAGES_IN_FRAME
+    }
+
+    /// Notes a page at a place, if that is within.
+    #[cold]
+    fn note(&mut self, at: usize, page: LikelyPage) {
+        // SAFETY: the room is borrowed exclusively.
+        let frame = unsafe { self.pieces_mut(self.len()) }.nth(at / PAGES_IN_FRAME);
+        if let Some(place) = frame.and_then(|pages| pages.get_mut(at % PAGES_IN_FRAME)) {
+            *place = page;
+        }
     }
 
     /// The pages of each frame, of the first `len`.
