@@ -19,6 +19,7 @@ use system_tests::openwhisk::{deploy_json, deploy_raw, error};
 use system_tests::{SharedNode, TestNode, boot, machine, sample};
 use xtask::bundle::Contents;
 use xtask::lab::Hosted;
+use xtask::trial::books::Books;
 
 use programs::{busybox_as, c, dynamic, go, movable, on_this_computer};
 
@@ -167,6 +168,29 @@ fn a_storm_of_alarms_ends_at_the_deadline() {
         assert!(text.contains("deadline of 2000 ms exceeded"), "{text}");
     });
     assert_eq!(answered(&node, "storm", b"mark"), "static 0, file new\n");
+}
+
+/// A page far from all others takes tables of its own, which count as the page does.
+#[test]
+fn pages_here_and_there_count_with_their_tables() {
+    let node = boot(machine());
+    deployed(&node, "scatter", &c("musl-gcc").file());
+    // What the first ones touch is kept for later ones.
+    for _ in 0..4 {
+        assert_eq!(ended(&node, "scatter", "mark").0, 200);
+    }
+    let before = Books::at_rest(&node).expect("the node tells");
+    for _ in 0..3 {
+        let (status, text) = ended(&node, "scatter", "scatter");
+        assert_eq!(status, 502, "{text}");
+        assert!(text.contains("memory limit of 64 MB exceeded"), "{text}");
+    }
+    // These are 8,192 pages, half of what may be taken; their tables are the other half.
+    let (status, text) = ended(&node, "scatter", "scatter far");
+    assert_eq!(status, 502, "{text}");
+    assert!(text.contains("memory limit of 64 MB exceeded"), "{text}");
+    before.wait_for(&node).expect("all of it came back");
+    assert_eq!(ended(&node, "scatter", "mark").0, 200);
 }
 
 #[test]

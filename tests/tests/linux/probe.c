@@ -75,6 +75,16 @@ static volatile long rung;
 static void ring(int number) { rung += number > 0; }
 
 /* As many timers as there may be, each of which expires again at once, and is armed again, for ever. */
+/* Touches a page in each so many bytes of a TiB, until that is refused. */
+static int scatter(unsigned long step) {
+  const unsigned long len = 1ul << 40;
+  char *memory = mmap(0, len, PROT_READ | PROT_WRITE,
+                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (memory == MAP_FAILED) return 4;
+  for (unsigned long at = 0; at < len; at += step) ((volatile char *)memory)[at] = 1;
+  return 0;
+}
+
 static void alarms(void) {
   struct sigaction action = {.sa_handler = ring, .sa_flags = SA_RESTART};
   sigaction(SIGALRM, &action, 0);
@@ -101,6 +111,8 @@ int main(int count, char **arguments) {
   if (!strcmp(what, "status")) return 3;
   if (!strcmp(what, "abort")) abort();
   if (!strcmp(what, "alarms")) alarms();
+  if (!strcmp(what, "scatter")) return scatter(2ul << 20);
+  if (!strcmp(what, "scatter far")) return scatter(1ul << 27);
   while (!strcmp(what, "spin")) __asm__ volatile("");
   if (!strcmp(what, "in vain"))
     printf("%s\n", syscall(SYS_io_uring_setup, 1, 0) < 0 ? strerror(errno) : "served");
