@@ -1,6 +1,7 @@
 //! The traffic of the soak: what a client may do, and what it must be answered.
 
 use std::net::SocketAddr;
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -21,7 +22,9 @@ pub const ACTIONS_USED: [(&str, &str, Limits); 5] = [
 ];
 /// Longest input and output.
 const LARGE_LEN_MAX: usize = 1 << 20;
-/// Longest time that a large answer is not taken.
+/// Bytes of an answer that is not taken for a while: more than a connection sends ahead.
+const SLOW_LEN: usize = 256 << 10;
+/// Longest such while.
 const SLOW_MS_MAX: usize = 500;
 /// Deploys at a time, by one who does not wait for their answers.
 const DEPLOYS: usize = 8;
@@ -111,6 +114,9 @@ impl Client {
             return self.leave();
         }
         if self.random.one_in(burden) {
+            // Several at once would be refused with 503, and others of their namespace with them.
+            static ALONE: Mutex<()> = Mutex::new(());
+            let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
             return match self.random.below(3) {
                 0 => self.read_slowly(),
                 1 => self.deploy_much(),
@@ -184,7 +190,7 @@ impl Client {
 
     /// Does not take a large answer for a while.
     fn read_slowly(&mut self) -> Result<(), Find> {
-        let input = self.random.bytes(LARGE_LEN_MAX);
+        let input = self.random.bytes(SLOW_LEN);
         self.session.send(&request("POST", "/function/echo", &[], &input))?;
         thread::sleep(Duration::from_millis(self.random.below(SLOW_MS_MAX) as u64));
         let answer = self.session.receive()?;
